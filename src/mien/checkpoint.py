@@ -1,0 +1,89 @@
+"""What a training run is at the end of an epoch, in one safetensors file.
+
+The file is written beside the old one, flushed to the disk and renamed over it: a run killed at
+any moment finds either the old state or the new one, never half of one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from .errors import ModelError, OutputError
+
+
+@dataclass(slots=True)
+class Checkpoint:
+    """Tensors by part ("net", "ema", "best", "optimizer") and whatever JSON can hold beside."""
+
+    parts: dict[str, dict[str, Tensor]]
+    state: dict[str, Any]
+
+
+def write(checkpoint: Checkpoint, path: Path) -> None:
+    """Replace the file at ``path`` as a whole; raises OutputError and keeps the old one."""
+    flat = {
+        f"{part}/{name}": tensor.detach().cpu().contiguous()
+        for part, tensors in checkpoint.parts.items()
+        for name, tensor in tensors.items()
+    }
+    content = save(flat, metadata={"state": json.dumps(checkpoint.state)})
+    write_whole(content, path)
+
+
+def write_whole(content: bytes, path: Path) -> None:
+    """Bytes to a file in one step, as far as the disk can."""
+    part = path.with_name(path.name + ".part")
+    try:
+        with part.open("wb") as f:
+            f.write(content)
+            f.flush()
+            os.fsync(f.fileno())
+        part.replace(path)
+    except OSError as err:
+        part.unlink(missing_ok=True)
+        raise OutputError(f"cannot write {path}: {err.strerror}; the old one is kept") from err
+
+
+def read(path: Path) -> Checkpoint:
+    """The checkpoint in a file; raises ModelError where it is damaged."""
+    parts: dict[str, dict[str, Tensor]] = {}
+    try:
+        with safe_open(path, framework="pt") as f:  # type: ignore[no-untyped-call]
+            state = json.loads((f.metadata() or {})["state"])
+            for key in f.keys():  # noqa: SIM118  (not a mapping)
+                part, _, name = key.partition("/")
+                parts.setdefault(part, {})[name] = f.get_tensor(key)
+    except (OSError, KeyError, ValueError, SafetensorError) as err:
+        raise ModelError(f"{path} is not a checkpoint of mien's: {err}") from err
+    return Checkpoint(parts, state)
+
+
+def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """An optimizer's moments, flat: "3.momentum_buffer" -> tensor."""
+    state: Mapping[int, Mapping[str, Any]] = optimizer.state_dict()["state"]
+    return {
+        f"{index}.{name}": torch.as_tensor(value)
+        for index, values in state.items()
+        for name, value in values.items()
+        if value is not None
+    }
+
+
+def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """The inverse of ``optimizer_tensors``."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, tensor in tensors.items():
+        index, _, name = key.partition(".")
+        state.setdefault(int(index), {})[name] = tensor
+    groups = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": state, "param_groups": groups})

@@ -1,0 +1,110 @@
+"""Strict reading of settings into frozen dataclasses.
+
+Precedence: default in the code < recipe file < ``--set train.batch=64``. A key nobody knows is an
+error that names the near miss; a value of the wrong type says what was expected.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from .errors import ConfigError, UnknownName
+
+T = TypeVar("T")
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The tables of a TOML file; raises ConfigError with file and line."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"no such file: {path}") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as err:
+        raise ConfigError(f"{path} is not readable TOML: {err}") from err
+
+
+def from_dict(cls: type[T], values: Mapping[str, Any], where: str = "") -> T:
+    """An instance of the dataclass ``cls``; nested dataclasses come from nested tables.
+
+    Examples
+    --------
+    >>> @dataclasses.dataclass(frozen=True)
+    ... class Train:
+    ...     batch: int = 32
+    ...     lr: float = 0.1
+    >>> from_dict(Train, {"lr": 1})
+    Train(batch=32, lr=1.0)
+    >>> from_dict(Train, {"bach": 64})
+    Traceback (most recent call last):
+    mien.errors.UnknownName: no setting called 'bach'; did you mean batch?
+    """
+    assert dataclasses.is_dataclass(cls)
+    kinds = typing.get_type_hints(cls)
+    for key in values:
+        if key not in kinds:
+            raise UnknownName("setting", where + key, [where + k for k in kinds])
+    given = {k: _convert(v, kinds[k], where + k) for k, v in values.items()}
+    missing = [
+        f.name
+        for f in dataclasses.fields(cls)
+        if f.name not in given
+        and f.default is dataclasses.MISSING
+        and f.default_factory is dataclasses.MISSING
+    ]
+    if missing:
+        raise ConfigError("missing setting: " + ", ".join(where + m for m in missing))
+    return cls(**given)
+
+
+def _convert(value: Any, kind: Any, where: str) -> Any:
+    origin, args = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (typing.Union, types.UnionType):
+        options = [a for a in args if a is not type(None)]
+        return None if value is None else _convert(value, options[0], where)
+    if origin is tuple:
+        if not isinstance(value, Sequence) or isinstance(value, str):
+            raise ConfigError(f"{where} is a list, got {value!r}")
+        return tuple(_convert(v, args[0], f"{where}[{i}]") for i, v in enumerate(value))
+    if dataclasses.is_dataclass(kind):
+        if not isinstance(value, Mapping):
+            raise ConfigError(f"{where} is a table of settings, got {value!r}")
+        return from_dict(typing.cast(type, kind), value, where + ".")
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, kind) or (kind in (int, float) and isinstance(value, bool)):
+        raise ConfigError(f"{where} is {_A[kind]}, got {value!r}")
+    return value
+
+
+_A = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
+
+
+def apply_overrides(values: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """A copy of nested ``values`` with ``section.key=value`` texts applied; values are TOML.
+
+    Examples
+    --------
+    >>> apply_overrides({"train": {"batch": 32}}, ["train.batch=64", "model.name=resnet8"])
+    {'train': {'batch': 64}, 'model': {'name': 'resnet8'}}
+    """
+    result = {k: dict(v) if isinstance(v, Mapping) else v for k, v in values.items()}
+    for text in overrides:
+        key, eq, raw = text.partition("=")
+        section, dot, name = key.strip().partition(".")
+        if not (eq and dot and section and name) or "." in name:
+            raise ConfigError(f"--set takes section.key=value, got '{text}'")
+        try:
+            value = tomllib.loads(f"v = {raw}")["v"]
+        except tomllib.TOMLDecodeError:
+            value = raw.strip()  # a bare word is a text: --set model.name=resnet8
+        table = result.setdefault(section, {})
+        if not isinstance(table, dict):
+            raise ConfigError(f"--set {text}: {section} is not a table of settings")
+        table[name] = value
+    return result

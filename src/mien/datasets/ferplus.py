@@ -1,0 +1,155 @@
+"""FER2013 (Goodfellow et al. 2013, arXiv:1307.0414) and FER+ (Barsoum et al. 2016, arXiv:1608.01041).
+
+FER2013's pictures come as ``fer2013.csv`` or as the Kaggle folders ``train/<label>/*.png`` and
+``test/<label>/*.png``. FER+ labels the same rows anew, ten taggers each, in ``fer2013new.csv``;
+it has no pictures and joins by row number, so only a layout that kept the row can take it.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from ..errors import DataError
+from ..image import SUFFIXES, read_bytes
+from ..labels import CANONICAL, NOT_EMOTIONS, canonical, label_set
+from ..table import Row, Table
+from . import Importer, importers
+
+SPLITS = ("Training", "PublicTest", "PrivateTest")
+VOTE_LABELS = (*CANONICAL, *NOT_EMOTIONS)
+_VOTE_COLUMNS = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear")
+_VOTE_COLUMNS += ("contempt", "unknown", "NF")
+_SIZE = 48
+_NUMBERED = re.compile(rf"({'|'.join(SPLITS)})_(\d+)$")
+TERMS = "FER2013: research use; its photographs carry no licence. FER+ labels: MIT."
+
+
+def _from_csv(path: Path) -> Iterator[Row]:
+    fer2013 = label_set("fer2013")
+    csv.field_size_limit(sys.maxsize)
+    with path.open(newline="", encoding="utf-8") as f:
+        reader = csv.DictReader(f)
+        fields = reader.fieldnames or []
+        if not {"emotion", "pixels", "Usage"} <= set(fields):
+            raise DataError(f"{path} lacks the columns emotion, pixels, Usage; it has {fields}")
+        for number, record in enumerate(reader):
+            where = f"{path}, row {number}"
+            try:
+                label = fer2013.labels[int(record["emotion"])]
+                pixels = np.array(record["pixels"].split(), dtype=np.uint8)
+                pixels = pixels.reshape(_SIZE, _SIZE)
+            except (ValueError, IndexError, OverflowError) as err:
+                raise DataError(f"{where}: not an emotion 0..6 with 48 x 48 pixels: {err}") from err
+            if record["Usage"] not in SPLITS:
+                raise DataError(f"{where}: Usage is one of {SPLITS}, got '{record['Usage']}'")
+            png = cv2.imencode(".png", pixels)[1].tobytes()
+            row_id = f"fer2013/{number:05d}"
+            yield Row(row_id, record["Usage"], label, png, _SIZE, _SIZE, source=path.name)
+
+
+def _from_folders(root: Path) -> Iterator[Row]:
+    """The Kaggle folders; the row number is kept where the file names carry it."""
+    for side in ("train", "test"):
+        for folder in sorted(p for p in (root / side).iterdir() if p.is_dir()):
+            label = canonical(folder.name)
+            for path in sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES):
+                content = path.read_bytes()
+                height, width = read_bytes(content, str(path)).shape[:2]
+                numbered = _NUMBERED.match(path.stem)
+                split = numbered[1] if numbered else side
+                row_id = (
+                    f"fer2013/{int(numbered[2]):05d}"
+                    if numbered
+                    else f"fer2013/{side}/{folder.name}/{path.stem}"
+                )
+                source = str(path.relative_to(root))
+                yield Row(row_id, split, label, content, width, height, source=source)
+
+
+def read_fer2013(path: Path) -> Table:
+    """FER2013 with its own seven labels, from ``fer2013.csv`` or the Kaggle folders."""
+    if path.is_dir() and (path / "fer2013.csv").is_file():
+        path = path / "fer2013.csv"
+    if path.is_dir() and (path / "fer2013" / "train").is_dir():
+        path = path / "fer2013"
+    if path.is_file():
+        rows = list(_from_csv(path))
+    elif (path / "train").is_dir() and (path / "test").is_dir():
+        rows = sorted(_from_folders(path), key=lambda row: row.id)
+    else:
+        raise DataError(
+            f"{path} holds neither fer2013.csv nor the folders train/ and test/ "
+            "with one folder per emotion"
+        )
+    if not rows:
+        raise DataError(f"{path} holds no pictures")
+    return Table("fer2013", rows, notes={"terms": TERMS})
+
+
+def read_votes(path: Path) -> list[tuple[str, str, tuple[float, ...]]]:
+    """FER+'s ``fer2013new.csv``: (Usage, image name, ten votes) per row, in FER2013's order."""
+    with path.open(newline="", encoding="utf-8") as f:
+        reader = csv.DictReader(f)
+        fields = reader.fieldnames or []
+        missing = [c for c in ("Usage", "Image name", *_VOTE_COLUMNS) if c not in fields]
+        if missing:
+            raise DataError(f"{path} lacks the columns {missing}; it has {fields}")
+        return [
+            (r["Usage"], r["Image name"].strip(), tuple(float(r[c]) for c in _VOTE_COLUMNS))
+            for r in reader
+        ]
+
+
+def majority(votes: Sequence[float]) -> str:
+    """The label with most votes, the first of several; one of VOTE_LABELS."""
+    return VOTE_LABELS[int(np.argmax(votes))]
+
+
+def read_ferplus(path: Path) -> Table:
+    """FER2013's pictures with FER+'s votes, joined by row; ``label`` is the majority.
+
+    FER+ names no picture for rows it left out (black frames, "image removed" signs): they are
+    left out here too and counted in the notes.
+    """
+    votes_csv = next((p for p in (path / "fer2013new.csv", path) if p.is_file()), None)
+    if votes_csv is None:
+        raise DataError(f"no fer2013new.csv in {path}; it lies in github.com/microsoft/FERPlus")
+    pictures = read_fer2013(votes_csv.parent)
+    votes = read_votes(votes_csv)
+    if len(pictures) != len(votes):
+        raise DataError(f"{len(pictures)} pictures but {len(votes)} rows of votes in {votes_csv}")
+    rows, left_out = [], 0
+    for number, (row, (usage, name, counts)) in enumerate(zip(pictures.rows, votes, strict=True)):
+        if row.id != f"fer2013/{number:05d}" or row.split != usage:
+            raise DataError(
+                f"the file names in {votes_csv.parent} do not carry FER2013's row numbers "
+                f"({row.source}), so votes cannot be joined; use fer2013.csv"
+            )
+        if not name:
+            left_out += 1
+            continue
+        label = majority(counts)
+        rows.append(
+            Row(row.id, usage, label, row.image, row.width, row.height, counts, source=row.source)
+        )
+    notes = {"terms": TERMS, "left_out_by_ferplus": left_out}
+    return Table("ferplus", rows, VOTE_LABELS, notes)
+
+
+@importers.register("fer2013")
+def fer2013() -> Importer:
+    return Importer(
+        read_fer2013, "fer2013.csv, or train/<label>/*.png and test/<label>/*.png", TERMS
+    )
+
+
+@importers.register("ferplus")
+def ferplus() -> Importer:
+    return Importer(read_ferplus, "fer2013new.csv beside fer2013.csv or numbered folders", TERMS)

@@ -1,0 +1,91 @@
+"""Every error mien raises on purpose, as one tree.
+
+::
+
+    MienError
+    ├── InputError          what was handed in cannot be used
+    │   ├── ImageError      a picture that cannot be read (empty, damaged, too large)
+    │   ├── ShapeError      an array of the wrong shape, type or range
+    │   ├── DataError       a data set whose layout is not what it should be
+    │   └── ConfigError     a recipe, an override or an option that does not fit
+    │       └── UnknownName a name no registry knows; carries the nearest one
+    ├── ModelError          a model file that is damaged, or not one of mien's
+    │   └── WeightsMissing  a weight file that is neither shipped nor found
+    ├── TrainingError       a training run that cannot go on
+    ├── OutputError         a result that cannot be written
+    └── MissingExtra        an optional library that is not installed
+
+A message says what came, what was expected and what to do. The command line prints it without a
+traceback; anything outside this tree is a bug.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class MienError(Exception):
+    """The root of the tree."""
+
+
+class InputError(MienError):
+    """What was handed in cannot be used."""
+
+
+class ImageError(InputError):
+    """A picture that cannot be read."""
+
+
+class ShapeError(InputError):
+    """An array of the wrong shape, type or range."""
+
+
+class DataError(InputError):
+    """A data set whose layout is not what it should be."""
+
+
+class ConfigError(InputError):
+    """A recipe, an override or an option that does not fit."""
+
+
+class UnknownName(ConfigError):
+    """A name that no registry knows.
+
+    Attributes
+    ----------
+    name : what came
+    known : the names there are
+    """
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        self.name = name
+        self.known = tuple(known)
+        near = difflib.get_close_matches(name.lower(), self.known, n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]}?" if near else "there are: " + ", ".join(self.known)
+        super().__init__(f"no {kind} called '{name}'; {hint}")
+
+
+class ModelError(MienError):
+    """A model file that is damaged, or not one of mien's."""
+
+
+class WeightsMissing(ModelError):
+    """A weight file that is neither shipped with mien nor found on this machine."""
+
+
+class TrainingError(MienError):
+    """A training run that cannot go on."""
+
+
+class OutputError(MienError):
+    """A result that cannot be written."""
+
+
+class MissingExtra(MienError):
+    """An optional library that is not installed."""
+
+    def __init__(self, library: str, extra: str, purpose: str) -> None:
+        super().__init__(
+            f"{purpose} needs {library}, which is not installed: pip install 'mien[{extra}]'"
+        )

@@ -1,0 +1,135 @@
+"""The nouns: a picture, a face in it, and what its expression shows.
+
+Each stage of the pipeline takes one of these and returns a copy with one more field filled;
+``None`` means *not run yet*. No face is an empty list, never the whole picture dressed as a face.
+Left and right are the subject's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from .errors import ShapeError
+from .labels import LabelSet
+
+FloatArray = npt.NDArray[np.float32]
+ImageArray = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """One picture.
+
+    rgb : (H, W, 3) uint8, RGB.
+    index : 0-based position in its source; 0 for a still.
+    time_s : seconds from the start of the source by its own clock; 0 for a still.
+    source : where it came from, as the user named it.
+    """
+
+    rgb: ImageArray
+    index: int = 0
+    time_s: float = 0.0
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        if self.rgb.dtype != np.uint8 or self.rgb.ndim != 3 or self.rgb.shape[2] != 3:
+            raise ShapeError(
+                f"a frame is (H, W, 3) uint8 RGB, got {self.rgb.shape} {self.rgb.dtype}; "
+                "mien.image.read() turns other pictures into one"
+            )
+        if 0 in self.rgb.shape:
+            raise ShapeError(f"a frame needs at least one pixel, got {self.rgb.shape}")
+
+    @property
+    def height(self) -> int:
+        return int(self.rgb.shape[0])
+
+    @property
+    def width(self) -> int:
+        return int(self.rgb.shape[1])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Emotions:
+    """Probabilities over one label set, for one face.
+
+    probs : (K,) float32, each in [0, 1], summing to 1. Never percent, never logits.
+    """
+
+    label_set: LabelSet
+    probs: FloatArray
+
+    def __post_init__(self) -> None:
+        k = len(self.label_set)
+        if self.probs.shape != (k,):
+            raise ShapeError(
+                f"probs must be ({k},) for {self.label_set.name}, got {self.probs.shape}"
+            )
+        total = float(self.probs.sum())
+        if not np.isfinite(total) or abs(total - 1.0) > 1e-3 or float(self.probs.min()) < 0.0:
+            raise ShapeError(
+                f"probs must be in [0, 1] and sum to 1, got sum {total:.3f} - logits or percent?"
+            )
+
+    @property
+    def top(self) -> tuple[str, float]:
+        """The likeliest label and its probability."""
+        i = int(self.probs.argmax())
+        return self.label_set.labels[i], float(self.probs[i])
+
+    def as_dict(self) -> dict[str, float]:
+        return dict(zip(self.label_set.labels, map(float, self.probs), strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """What can be said of a face's picture before asking what it shows.
+
+    size_px : side of the square crop the recogniser sees, in pixels of the picture.
+    sharpness : standard deviation of the Laplacian of the crop at 48 x 48, in gray levels.
+    brightness : mean gray level in [0, 1].
+    contrast : standard deviation of the gray levels, in [0, 1].
+    inside : share of the crop that lies inside the picture, in [0, 1].
+    """
+
+    size_px: float
+    sharpness: float
+    brightness: float
+    contrast: float
+    inside: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Face:
+    """One face in one frame.
+
+    box : (4,) float32, x0 y0 x1 y1 in pixels of the frame, x1 and y1 exclusive.
+    score : how sure the detector is, in [0, 1].
+    landmarks : (5, 2) float32, x y in pixels: right eye, left eye, nose, right and left corner
+        of the mouth. None where the detector places none.
+    crop_box : (4,) float32, the square the recogniser sees; it may reach outside the picture.
+    emotions : None until recognised.
+    quality : None until measured.
+    confidence : how far to trust this face, in [0, 1]; see ``mien.quality``.
+    uncertain : the answer falls short of the model's own threshold, or the picture of it does.
+    """
+
+    box: FloatArray
+    score: float
+    landmarks: FloatArray | None = None
+    crop_box: FloatArray | None = None
+    emotions: Emotions | None = None
+    quality: Quality | None = None
+    confidence: float | None = None
+    uncertain: bool | None = None
+
+    def __post_init__(self) -> None:
+        if self.box.shape != (4,):
+            raise ShapeError(f"a box is x0 y0 x1 y1, got an array of shape {self.box.shape}")
+        if not (self.box[2] > self.box[0] and self.box[3] > self.box[1]):
+            raise ShapeError(f"a box needs x1 > x0 and y1 > y0, got {self.box.tolist()} - w and h?")
+        if not 0.0 <= self.score <= 1.0:
+            raise ShapeError(f"a detector score lies in [0, 1], got {self.score}")

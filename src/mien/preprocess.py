@@ -1,0 +1,75 @@
+"""From a face crop to what a network takes: the one implementation, for training and inference.
+
+Colour and size are settled here; subtracting a mean or dividing by a deviation is part of the
+network's own graph, so the numbers that reach it are gray levels 0..255 in every case.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from .errors import ConfigError
+from .face import FloatArray, ImageArray
+
+COLORS = {"gray": 1, "rgb": 3}
+
+
+@dataclass(frozen=True, slots=True)
+class Preprocess:
+    """What a network expects.
+
+    size : side of its square input in pixels.
+    color : "gray" (1 channel, ITU-R 601 luma) or "rgb" (3 channels).
+    """
+
+    size: int = 48
+    color: str = "gray"
+
+    def __post_init__(self) -> None:
+        if self.color not in COLORS:
+            raise ConfigError(f"color is one of {', '.join(COLORS)}, got '{self.color}'")
+        if not 8 <= self.size <= 1024:
+            raise ConfigError(f"size lies between 8 and 1024 pixels, got {self.size}")
+
+    @property
+    def channels(self) -> int:
+        return COLORS[self.color]
+
+
+def pad_to_square(crop: ImageArray) -> ImageArray:
+    """The crop in the middle of a square; its border is repeated outwards, never squashed."""
+    h, w = crop.shape[:2]
+    if h == w:
+        return crop
+    top, left = max(w - h, 0) // 2, max(h - w, 0) // 2
+    bottom, right = max(w - h, 0) - top, max(h - w, 0) - left
+    return cv2.copyMakeBorder(crop, top, bottom, left, right, cv2.BORDER_REPLICATE)  # type: ignore[return-value]
+
+
+def resize(crop: ImageArray, size: int) -> ImageArray:
+    """A square crop at ``size`` pixels: averaged when shrinking, bilinear when growing."""
+    if crop.shape[:2] == (size, size):
+        return crop
+    shrinking = crop.shape[0] > size
+    how = cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR
+    return cv2.resize(crop, (size, size), interpolation=how)  # type: ignore[return-value]
+
+
+def prepare(crop: ImageArray, spec: Preprocess) -> ImageArray:
+    """One RGB crop (H, W, 3) uint8 as the (C, S, S) uint8 planes of ``spec``."""
+    small = resize(pad_to_square(crop), spec.size)
+    if spec.color == "gray":
+        return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), dtype=np.uint8)[None]
+    return np.ascontiguousarray(small.transpose(2, 0, 1))
+
+
+def batch(crops: Sequence[ImageArray], spec: Preprocess) -> FloatArray:
+    """RGB crops as one (N, C, S, S) float32 array, gray levels 0..255."""
+    planes = np.empty((len(crops), spec.channels, spec.size, spec.size), np.float32)
+    for i, crop in enumerate(crops):
+        planes[i] = prepare(crop, spec)
+    return planes

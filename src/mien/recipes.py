@@ -1,0 +1,146 @@
+"""A recipe: one training run as data, so that it can be reviewed without reading Python."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from . import config, labels
+from .errors import ConfigError
+from .preprocess import Preprocess
+
+
+@dataclass(frozen=True, slots=True)
+class Paper:
+    """cite : where the idea is from. claim : the figure it stands or falls by."""
+
+    cite: str
+    claim: str
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """Which rows of a table train, select and test.
+
+    target : "votes" (the taggers' shares) or "label" (one label a picture).
+    min_votes : a label with fewer votes counts as none.
+    drop_overlap : leave out training rows whose exact pixels occur in select or test.
+    """
+
+    label_set: str
+    train: str
+    select: str
+    test: str
+    target: str = "label"
+    min_votes: int = 1
+    drop_overlap: bool = True
+
+    def __post_init__(self) -> None:
+        labels.label_set(self.label_set)
+        if self.target not in ("votes", "label"):
+            raise ConfigError(f"data.target is votes or label, got '{self.target}'")
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A network of the registry and the picture it takes."""
+
+    name: str
+    size: int = 48
+    color: str = "gray"
+
+    @property
+    def preprocess(self) -> Preprocess:
+        return Preprocess(self.size, self.color)
+
+
+@dataclass(frozen=True, slots=True)
+class Augment:
+    """How far each change may go; 0 switches it off.
+
+    flip : mirror half of the pictures.
+    rotate_deg : turn by up to this many degrees either way.
+    scale, aspect : grow or shrink by up to exp(scale); width against height by exp(aspect).
+    shear : up to this tangent.
+    shift : up to this share of the picture's side.
+    contrast : up to exp(contrast) around the picture's mean.
+    brightness : up to this many gray levels.
+    blur : share of pictures averaged 3 x 3.
+    noise : standard deviation of Gaussian noise up to this many gray levels, on a fifth of them.
+    erase : share of pictures with a rectangle (1/8 to 3/8 of the side) set to the mean.
+    """
+
+    flip: bool = True
+    rotate_deg: float = 0.0
+    scale: float = 0.0
+    aspect: float = 0.0
+    shear: float = 0.0
+    shift: float = 0.0
+    contrast: float = 0.0
+    brightness: float = 0.0
+    blur: float = 0.0
+    noise: float = 0.0
+    erase: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Train:
+    """The optimisation.
+
+    lr : peak learning rate; it rises linearly over warmup_epochs and falls as a cosine to 0.
+    weight_decay : on convolution and matrix weights only, never on biases or normalisation.
+    ema_decay : of the moving average of the weights, which is what gets evaluated and exported.
+    precision : Fabric's name ("32-true", "bf16-mixed"), or "auto": bfloat16 where the machine
+        computes in it.
+    """
+
+    epochs: int
+    batch: int = 128
+    optimizer: str = "sgd"
+    lr: float = 0.1
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    warmup_epochs: int = 2
+    ema_decay: float = 0.999
+    precision: str = "auto"
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        if self.optimizer not in ("sgd", "adamw"):
+            raise ConfigError(f"train.optimizer is sgd or adamw, got '{self.optimizer}'")
+        if self.epochs < 1 or self.batch < 2:
+            raise ConfigError("train.epochs is at least 1 and train.batch at least 2")
+
+
+@dataclass(frozen=True, slots=True)
+class Deviation:
+    """Where and why a run differs from its paper."""
+
+    what: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Everything that decides a run, but for the data's bytes and the machine."""
+
+    data: Data
+    model: Model
+    train: Train
+    augment: Augment
+    paper: Paper | None = None
+    deviation: tuple[Deviation, ...] = field(default=())
+
+
+def read(path: Path, overrides: Sequence[str] = ()) -> Recipe:
+    """The recipe in a TOML file with ``--set`` overrides applied; raises ConfigError."""
+    return from_values(config.apply_overrides(config.read_toml(path), overrides))
+
+
+def from_values(values: dict[str, object]) -> Recipe:
+    """A recipe from nested dictionaries, checked key by key."""
+    recipe = config.from_dict(Recipe, values)
+    if recipe.paper and not recipe.deviation:
+        raise ConfigError("a recipe with a [paper] says in [[deviation]] where it differs from it")
+    return recipe

@@ -1,0 +1,185 @@
+"""The mien table: a labelled picture set in one Parquet file, whatever shape its owner gave it.
+
+One row per picture: ``id split label votes subject source width height image``. ``label`` is
+mien's own name (or ``unknown`` / ``not_a_face`` where taggers said so), ``votes`` counts per
+``vote_labels`` where several people tagged it, ``image`` the encoded file as it came (a PNG where
+it came as numbers). The pictures travel inside, so a table is one file to move, hash and cite.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from . import preprocess
+from .errors import DataError, MissingExtra
+from .face import ImageArray
+from .image import read_bytes
+from .labels import LabelSet
+
+SCHEMA = "mien-table/1"
+_ROWS_PER_GROUP = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One labelled picture; ``image`` is an encoded file (PNG, JPEG, ...)."""
+
+    id: str
+    split: str
+    label: str
+    image: bytes
+    width: int
+    height: int
+    votes: tuple[float, ...] | None = None
+    subject: str | None = None
+    source: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table in memory.
+
+    name : which data set this is.
+    rows : the pictures in their owner's order.
+    vote_labels : what the positions of ``votes`` mean; empty without votes.
+    notes : what an importer has to say (rows left out, licence).
+    """
+
+    name: str
+    rows: Sequence[Row]
+    vote_labels: tuple[str, ...] = ()
+    notes: dict[str, Any] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(row.split for row in self.rows))
+
+    def of_split(self, *splits: str) -> Table:
+        """The rows of some splits; raises DataError where one has none."""
+        for split in splits:
+            if split not in self.splits:
+                raise DataError(f"{self.name} has no split '{split}', only {list(self.splits)}")
+        return self.keep(row.split in splits for row in self.rows)
+
+    def keep(self, mask: Iterable[bool]) -> Table:
+        """The rows whose place in ``mask`` is true."""
+        rows = [row for row, kept in zip(self.rows, mask, strict=True) if kept]
+        return Table(self.name, rows, self.vote_labels, self.notes)
+
+    def pictures(self) -> Iterator[ImageArray]:
+        """Each picture decoded, (H, W, 3) uint8 RGB."""
+        for row in self.rows:
+            yield read_bytes(row.image, row.id)
+
+    def planes(self, spec: preprocess.Preprocess) -> ImageArray:
+        """Every picture as a network sees it, (N, C, S, S) uint8."""
+        out = np.empty((len(self), spec.channels, spec.size, spec.size), np.uint8)
+        for i, picture in enumerate(self.pictures()):
+            out[i] = preprocess.prepare(picture, spec)
+        return out
+
+    def targets(self, labels: LabelSet) -> npt.NDArray[np.intp]:
+        """Each row's index in ``labels``, -1 where its label is not one of them."""
+        place = {label: i for i, label in enumerate(labels.labels)}
+        return np.array([place.get(row.label, -1) for row in self.rows], np.intp)
+
+    def vote_shares(self, labels: LabelSet, min_votes: int = 1) -> npt.NDArray[np.float32]:
+        """What part of the votes each label got, (N, K), rows summing to 1.
+
+        A label with fewer than ``min_votes`` votes counts as none (FER+'s own reference code
+        drops single votes as outliers), unless nothing would be left. A row without a vote for
+        any of ``labels`` is all zero.
+        """
+        if not self.vote_labels:
+            raise DataError(
+                f"{self.name} has no votes; train on its labels (data.target = 'label')"
+            )
+        places = [self.vote_labels.index(label) for label in labels.labels]
+        votes = np.array([row.votes for row in self.rows], np.float32)[:, places]
+        strong = np.where(votes >= min_votes, votes, 0.0)
+        votes = np.where(strong.sum(1, keepdims=True) > 0, strong, votes)
+        return np.asarray(votes / np.maximum(votes.sum(1, keepdims=True), 1e-9), np.float32)
+
+
+def pixel_hash(picture: ImageArray) -> str:
+    """A name for these exact pixels: equal for two files that decode alike."""
+    head = repr(picture.shape).encode()
+    return hashlib.blake2b(head + picture.tobytes(), digest_size=16).hexdigest()
+
+
+def file_sha256(path: Path) -> str:
+    with path.open("rb") as f:
+        return hashlib.file_digest(f, "sha256").hexdigest()
+
+
+def _pyarrow() -> tuple[Any, Any]:
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError:
+        raise MissingExtra("pyarrow", "train", "reading and writing mien tables") from None
+    return pyarrow, pyarrow.parquet
+
+
+def write(table: Table, path: Path) -> None:
+    """The table as a Parquet file; the old file stays until the new one is whole."""
+    pa, pq = _pyarrow()
+    meta = {
+        "schema": SCHEMA,
+        "name": table.name,
+        "vote_labels": list(table.vote_labels),
+        "notes": table.notes,
+    }
+    schema = pa.schema(
+        [
+            ("id", pa.string()),
+            ("split", pa.string()),
+            ("label", pa.string()),
+            ("votes", pa.list_(pa.float32())),
+            ("subject", pa.string()),
+            ("source", pa.string()),
+            ("width", pa.int32()),
+            ("height", pa.int32()),
+            ("image", pa.binary()),
+        ],
+        metadata={"mien": json.dumps(meta)},
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    with pq.ParquetWriter(part, schema, compression="zstd") as writer:
+        for start in range(0, len(table), _ROWS_PER_GROUP):
+            rows = table.rows[start : start + _ROWS_PER_GROUP]
+            columns = [[getattr(row, name) for row in rows] for name in schema.names]
+            writer.write_table(pa.table(columns, schema=schema))
+    part.replace(path)
+
+
+def read(path: Path) -> Table:
+    """The table in a Parquet file; raises DataError where it is none of mien's."""
+    pa, pq = _pyarrow()
+    if not path.is_file():
+        raise DataError(f"no such table: {path}; make one with: mien data import")
+    try:
+        arrow = pq.read_table(path)
+    except (pa.ArrowException, OSError) as err:
+        raise DataError(f"{path} is not a Parquet file: {err}") from err
+    meta = json.loads((arrow.schema.metadata or {}).get(b"mien", b"{}"))
+    if meta.get("schema") != SCHEMA:
+        raise DataError(f"{path} is not a mien table; make one with: mien data import")
+    columns = [arrow.column(name).to_pylist() for name in arrow.schema.names]
+    rows = [
+        Row(**dict(zip(arrow.schema.names, values, strict=True)))
+        for values in zip(*columns, strict=True)
+    ]
+    return Table(meta["name"], rows, tuple(meta["vote_labels"]), meta["notes"])
