@@ -1,8 +1,65 @@
 """mien reads facial expressions from pictures, on your own machine.
 
+>>> import mien
+>>> analyzer = mien.Analyzer()  # the default model, a detector, calibrated probabilities
+>>> faces = analyzer.analyze("portrait.jpg")  # doctest: +SKIP
+>>> faces[0].emotions.top  # doctest: +SKIP
+('happiness', 0.98)
+
 An expression is not a determination of what a person feels.
+
+Nothing is loaded before it is asked for: ``import mien`` alone imports neither OpenCV nor torch,
+opens no file and touches no network.
 """
 
 from __future__ import annotations
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from .baserates import BaseRates
+    from .errors import MienError
+    from .face import Emotions, Face, Frame, Quality
+    from .labels import LabelSet, label_set
+    from .pipeline import Analyzer, Settings
+    from .recognize import load_model
+
+_HOME = {
+    "Analyzer": "pipeline",
+    "BaseRates": "baserates",
+    "Emotions": "face",
+    "Face": "face",
+    "Frame": "face",
+    "LabelSet": "labels",
+    "MienError": "errors",
+    "Quality": "face",
+    "Settings": "pipeline",
+    "label_set": "labels",
+    "load_model": "recognize",
+}
+__all__ = [  # noqa: RUF022  (in the order of _HOME, for the type checker's sake spelt out)
+    "Analyzer",
+    "BaseRates",
+    "Emotions",
+    "Face",
+    "Frame",
+    "LabelSet",
+    "MienError",
+    "Quality",
+    "Settings",
+    "label_set",
+    "load_model",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'mien' has no attribute '{name}'")
+    return getattr(importlib.import_module(f".{_HOME[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -58,7 +58,7 @@ def read(path: Path) -> Checkpoint:
     """The checkpoint in a file; raises ModelError where it is damaged."""
     parts: dict[str, dict[str, Tensor]] = {}
     try:
-        with safe_open(path, framework="pt") as f:  # type: ignore[no-untyped-call]
+        with safe_open(path, framework="pt") as f:
             state = json.loads((f.metadata() or {})["state"])
             for key in f.keys():  # noqa: SIM118  (not a mapping)
                 part, _, name = key.partition("/")

@@ -6,34 +6,152 @@ Heavy imports stay inside the verbs, so that ``mien --help`` and ``mien analyze`
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from .errors import ConfigError, InputError, MienError
 
+if TYPE_CHECKING:
+    from .batch import Job
+    from .pipeline import Analyzer
+    from .records import Output
+
 app = typer.Typer(
     name="mien",
-    help="Reads facial expressions from pictures, on your own machine.",
+    help="Reads facial expressions from pictures, on your own machine.\n\n"
+    "An expression is not a determination of what a person feels.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-data_app = typer.Typer(help="Data sets: import, describe, audit.", no_args_is_help=True)
+data_app = typer.Typer(help="Data sets: import, describe, audit, look at.", no_args_is_help=True)
+models_app = typer.Typer(help="Models: what there is, fetch, describe.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
+app.add_typer(models_app, name="models")
 
-Set = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override a setting of the recipe."),
+Model = Annotated[
+    str, typer.Option("--model", "-m", help="A model of `mien models list`, or an .onnx file.")
 ]
+Rates = Annotated[
+    str,
+    typer.Option(
+        "--base-rates",
+        metavar="training|equal|FILE",
+        help="How common each expression is taken to be; FILE is JSON or TOML, a rate per label.",
+    ),
+]
+Strength = Annotated[
+    float,
+    typer.Option(
+        "--strength", min=0, max=1, help="How far to turn to those rates: 0 none, 1 wholly."
+    ),
+]
+TableFile = Annotated[Path, typer.Argument(help="A mien table (.parquet).")]
+OptionalOut = Annotated[
+    Path | None, typer.Option("--out", "-o", help="Write the whole result as JSON to this file.")
+]
+DEFAULT_MODEL, DEFAULT_RATES, DEFAULT_STRENGTH = "resnet10-ferplus", "equal", 0.5
+
+
+@app.command()
+def analyze(
+    inputs: Annotated[
+        list[str], typer.Argument(metavar="INPUT...", help="Pictures, folders, or glob patterns.")
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Write here; the suffix gives the format."),
+    ] = None,
+    form: Annotated[
+        str | None, typer.Option("--format", "-f", help="jsonl, csv or parquet.")
+    ] = None,
+    annotate: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Write each picture with boxes and bars into DIR."),
+    ] = None,
+    crops: Annotated[
+        bool, typer.Option("--crops", help="Each picture is one face crop: no detector.")
+    ] = False,
+    detector: Annotated[
+        str, typer.Option("--detector", "-d", help="auto, haar or yunet.")
+    ] = "auto",
+    model: Model = DEFAULT_MODEL,
+    base_rates: Rates = DEFAULT_RATES,
+    strength: Strength = DEFAULT_STRENGTH,
+    processes: Annotated[
+        int, typer.Option("--processes", "-p", min=1, help="How many pictures at once.")
+    ] = 1,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace --out if it is there.")
+    ] = False,
+) -> None:
+    """Read the expression of every face in pictures.
+
+    A table on a terminal; JSON lines into a pipe; or a file with --out.
+    """
+    from . import batch, image
+    from .baserates import BaseRates
+    from .pipeline import Analyzer, Settings
+    from .records import Output
+
+    settings = Settings(model, detector, BaseRates(base_rates, strength), crops)
+    paths = list(image.find(inputs))
+    analyzer = Analyzer(settings)
+    jobs = batch.plan(paths, annotate)
+    with Output(out, form, analyzer, sys.stdout, overwrite) as output:
+        to_terminal = out is None and form is None and sys.stdout.isatty()
+        _run(analyzer, jobs, processes, output, to_terminal)
+    _summarise(output, annotate)
+    if output.counts["error"]:
+        raise typer.Exit(1)
+
+
+def _run(
+    analyzer: Analyzer, jobs: list[Job], processes: int, output: Output, to_terminal: bool
+) -> None:
+    from . import batch
+
+    results = batch.analyze_files(jobs, analyzer, processes)
+    if len(jobs) > 1 and sys.stderr.isatty():
+        from . import console
+
+        results = console.progress(results, len(jobs))
+    if not to_terminal:
+        for record in results:
+            output.write(record)
+        return
+    from . import console
+
+    table = console.analysis_table()
+    try:
+        for record in results:
+            output.counts[record["status"]] += 1
+            console.add_record(table, record)
+    finally:  # after Ctrl-C, too, what was done is shown
+        console.print_table(table)
+
+
+def _summarise(output: Output, annotate: Path | None) -> None:
+    """Where the results are, and what did not go well; silent for one good picture in a pipe."""
+    counts = output.counts
+    if counts.total() > 1 or output.path:
+        parts = [f"{counts[s]} {s}" for s in ("ok", "no_face", "low_quality", "error") if counts[s]]
+        where = f" -> {output.path}" if output.path else ""
+        _say(f"{counts.total()} pictures: {', '.join(parts)}{where}")
+    elif counts["error"]:
+        _say("the picture could not be analysed")
+    if annotate:
+        _say(f"annotated pictures: {annotate}")
 
 
 @data_app.command("import")
 def data_import(
-    name: Annotated[str, typer.Argument(help="fer2013, ferplus, jaffe or folder")],
+    name: Annotated[str, typer.Argument(help="fer2013, ferplus, jaffe or folder.")],
     path: Annotated[
         Path, typer.Argument(help="Where the data set lies, as its owner lays it out.")
     ],
@@ -45,7 +163,43 @@ def data_import(
 
     result = importers.build(name).read(path)
     table.write(result, out)
-    typer.echo(f"{out}: {len(result)} pictures in {', '.join(result.splits)}", err=True)
+    _say(f"{out}: {len(result)} pictures in {', '.join(result.splits)}")
+    for file, reason in result.notes.get("unreadable", {}).items():
+        _say(f"left out {file}: {reason}")
+
+
+@data_app.command("stats")
+def data_stats(path: TableFile, out: OptionalOut = None) -> None:
+    """Mean and deviation per channel, sizes, and counts per split and label."""
+    from . import console, stats, table
+
+    result = stats.channel_stats(table.read(path)).as_dict()
+    _write_json(result, out)
+    console.stats(result)
+
+
+@data_app.command("audit")
+def data_audit(path: TableFile, out: OptionalOut = None) -> None:
+    """Duplicates and near duplicates, across splits too, and labels that contradict each other."""
+    from . import audit, console, table
+
+    result = audit.audit(table.read(path)).as_dict()
+    _write_json(result, out)
+    console.audit(result)
+
+
+@data_app.command("sheet")
+def data_sheet(
+    path: TableFile,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The picture to write (.png).")],
+    split: Annotated[str | None, typer.Option(help="Only this split.")] = None,
+    per_label: Annotated[int, typer.Option(min=1, help="Pictures per label.")] = 12,
+) -> None:
+    """A contact sheet: a random row of pictures for every label."""
+    from . import batch, sheet, table
+
+    batch.save(sheet.contact_sheet(table.read(path), per_label=per_label, split=split), out)
+    _say(f"{out}")
 
 
 @app.command()
@@ -53,19 +207,141 @@ def train(
     recipe: Annotated[Path, typer.Argument(help="A recipe (.toml).")],
     data: Annotated[Path, typer.Option("--data", "-d", help="A mien table (.parquet).")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The run's folder, new or half done.")],
-    overrides: Set = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override a setting."),
+    ] = None,
+    accelerator: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
 ) -> None:
     """Train a recipe; the same command in the same folder goes on where it stopped."""
     # Read by OpenMP when torch loads: waiting threads sleep instead of spinning, which is
     # several times faster wherever another process wants the same cores.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    _needs("torch", "training")
     from . import recipes
     from .console import TrainingBar
     from .train import train as run
 
     with TrainingBar() as bar:
-        weights = run(recipes.read(recipe, overrides or ()), data, out, bar)
+        weights = run(recipes.read(recipe, overrides or ()), data, out, bar, accelerator)
     typer.echo(weights)
+
+
+@app.command()
+def evaluate(
+    model: Annotated[str, typer.Argument(help="A model of `mien models list`, or an .onnx file.")],
+    path: TableFile,
+    split: Annotated[str | None, typer.Option(help="Only this split.")] = None,
+    base_rates: Annotated[
+        list[str] | None,
+        typer.Option("--base-rates", metavar="training|equal|FILE", help="May be repeated."),
+    ] = None,
+    strength: Strength = DEFAULT_STRENGTH,
+    out: OptionalOut = None,
+) -> None:
+    """Score a model on a table of face crops, with intervals and baselines."""
+    from . import console, table
+    from .baserates import BaseRates
+    from .evaluate import evaluate as run
+    from .recognize import load_model
+
+    recognizer = load_model(model)
+    names = base_rates or (["training", "equal"] if recognizer.info.base_rates else ["training"])
+    rates = [BaseRates(name, strength) for name in names]
+    result = run(recognizer, table.read(path), split, rates)
+    _write_json(result, out)
+    console.evaluation(result)
+
+
+@app.command()
+def export(
+    run: Annotated[Path, typer.Argument(help="The folder of a finished run.")],
+    data: Annotated[Path, typer.Option("--data", "-d", help="The table it was trained on.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The model to write (.onnx).")],
+    figures: Annotated[
+        list[Path] | None,
+        typer.Option("--figures", help="What `mien evaluate --out` wrote; goes into the card."),
+    ] = None,
+) -> None:
+    """Calibrate a run's best weights and write them as one self-describing ONNX file."""
+    _needs("torch", "exporting a model")
+    from .export import export as write
+
+    meta = write(run, data, out, figures or ())
+    _say(
+        f"temperature {meta['temperature']:.3f}, uncertain below {meta['uncertain_below']:.3f}, "
+        f"torch and ONNX Runtime within {meta['card']['parity']['largest_difference']:.1e}"
+    )
+    typer.echo(out)
+
+
+@models_app.command("list")
+def models_list() -> None:
+    """Every model mien knows, and where its file lies on this machine."""
+    from . import console, weights
+
+    rows = []
+    for spec in weights.CATALOGUE.values():
+        place = weights.locate(spec)
+        rows.append((spec.name, spec.kind, str(place or "not here"), spec.licence, spec.about))
+    console.key_values(rows, ("name", "kind", "file", "licence", "about"))
+
+
+@models_app.command("pull")
+def models_pull(name: Annotated[str, typer.Argument(help="A name of `mien models list`.")]) -> None:
+    """Fetch a model's file, check its sha256 and keep it."""
+    from . import weights
+
+    typer.echo(weights.pull(name))
+
+
+@models_app.command("card")
+def models_card(
+    model: Annotated[str, typer.Argument(help="A model, or an .onnx file.")] = DEFAULT_MODEL,
+) -> None:
+    """What a model is, was trained on, and scores: its card, as Markdown."""
+    from .cards import card
+    from .recognize import load_model
+
+    typer.echo(card(load_model(model).info), nl=False)
+
+
+@app.command()
+def bench(
+    model: Model = DEFAULT_MODEL,
+    picture: Annotated[
+        Path | None, typer.Option(help="Detect on this picture instead of noise.")
+    ] = None,
+) -> None:
+    """Speed and memory on this machine, as JSON."""
+    from . import image
+    from .bench import bench as run
+
+    typer.echo(json.dumps(run(model, image.read_file(picture) if picture else None), indent=2))
+
+
+def _needs(library: str, purpose: str) -> None:
+    from importlib.util import find_spec
+
+    from .errors import MissingExtra
+
+    if find_spec(library) is None:
+        raise MissingExtra(library, "train", purpose)
+
+
+def _write_json(result: dict[str, Any], out: Path | None) -> None:
+    if out:
+        try:
+            out.parent.mkdir(parents=True, exist_ok=True)
+            out.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+        except OSError as err:
+            from .errors import OutputError
+
+            raise OutputError(f"cannot write {out}: {err.strerror}") from err
+
+
+def _say(message: object) -> None:
+    typer.echo(message, err=True)
 
 
 def main() -> None:
@@ -76,12 +352,8 @@ def main() -> None:
         sys.exit(_report(err, 2))
     except MienError as err:
         sys.exit(_report(err, 1))
-    except KeyboardInterrupt:
-        sys.exit(_report("stopped; what was done so far is kept", 130))
-    except BrokenPipeError:
-        os._exit(1)  # the reader of our output has gone: nothing left to say, or to flush
 
 
 def _report(message: object, status: int) -> int:
-    typer.echo(f"mien: {message}", err=True)
+    _say(f"mien: {message}")
     return status

@@ -1,4 +1,4 @@
-"""FER2013 (Goodfellow et al. 2013, arXiv:1307.0414) and FER+ (Barsoum et al. 2016, arXiv:1608.01041).
+"""FER2013 (Goodfellow et al. 2013, arXiv:1307.0414), FER+ (Barsoum et al. 2016, arXiv:1608.01041).
 
 FER2013's pictures come as ``fer2013.csv`` or as the Kaggle folders ``train/<label>/*.png`` and
 ``test/<label>/*.png``. FER+ labels the same rows anew, ten taggers each, in ``fer2013new.csv``;
@@ -24,8 +24,7 @@ from . import Importer, importers
 
 SPLITS = ("Training", "PublicTest", "PrivateTest")
 VOTE_LABELS = (*CANONICAL, *NOT_EMOTIONS)
-_VOTE_COLUMNS = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear")
-_VOTE_COLUMNS += ("contempt", "unknown", "NF")
+_VOTE_COLUMNS = (*CANONICAL, "unknown", "NF")
 _SIZE = 48
 _NUMBERED = re.compile(rf"({'|'.join(SPLITS)})_(\d+)$")
 TERMS = "FER2013: research use; its photographs carry no licence. FER+ labels: MIT."

@@ -56,6 +56,9 @@ class ResNet(nn.Module):
     dropout : share of pooled features dropped in training
     """
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(
         self,
         num_classes: int,

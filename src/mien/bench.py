@@ -1,0 +1,75 @@
+"""Speed and memory of mien on this machine, as JSON."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from . import detect, provenance
+from .baserates import BaseRates
+from .errors import WeightsMissing
+from .face import Frame, ImageArray
+from .recognize import load_model
+from .weights import DEFAULT_MODEL
+
+_CROP_PX, _PICTURE = 112, (480, 640)
+
+
+def timed(call: Callable[[], object], repeat: int, warm_up: int = 5) -> dict[str, float]:
+    """Median, 5th and 95th percentile of a call in milliseconds."""
+    for _ in range(warm_up):
+        call()
+    times = []
+    for _ in range(repeat):
+        started = time.perf_counter()
+        call()
+        times.append((time.perf_counter() - started) * 1e3)
+    p5, p50, p95 = np.percentile(times, [5, 50, 95])
+    return {"median_ms": round(p50, 3), "p5_ms": round(p5, 3), "p95_ms": round(p95, 3)}
+
+
+def peak_memory_mib() -> float | None:
+    """The largest resident size of this process so far; None where the system does not say."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (2**20 if sys.platform == "darwin" else 2**10), 1)
+
+
+def bench(model: str = DEFAULT_MODEL, picture: ImageArray | None = None) -> dict[str, Any]:
+    """Recognition per face on one thread (batch 1 and 64), and detection per picture.
+
+    Without a picture detection runs on noise of 640 x 480, which says how long it takes to find
+    nothing; the time depends little on what is there.
+    """
+    rng = np.random.default_rng(0)
+    crop = rng.integers(0, 256, (_CROP_PX, _CROP_PX, 3), np.uint8)
+    if picture is None:
+        picture = rng.integers(0, 256, (*_PICTURE, 3), np.uint8)
+    recognizer, rates = load_model(model, threads=1), BaseRates()
+    many = timed(lambda: recognizer.probabilities([crop] * 64, rates), 10)
+    return {
+        **provenance.environment(),
+        "model": {"name": recognizer.info.name, "sha256": recognizer.info.sha256},
+        "recognition_one_thread": {
+            "batch_1": timed(lambda: recognizer.probabilities([crop], rates), 300),
+            "batch_64_per_face": {k: round(v / 64, 3) for k, v in many.items()},
+        },
+        "detection": {name: _detection(name, Frame(picture)) for name in detect.detectors},
+        "picture": list(picture.shape),
+        "peak_memory_mib": peak_memory_mib(),
+    }
+
+
+def _detection(name: str, frame: Frame) -> dict[str, float] | str:
+    try:
+        detector = detect.build(name)
+    except WeightsMissing as err:
+        return str(err)
+    return timed(lambda: detector.detect(frame), 20)

