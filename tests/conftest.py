@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -47,7 +46,7 @@ def peer_models(shared: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture(scope="session")
-def owners_layout(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def owners_layout(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The data sets as their owners lay them out; kept between runs where MIEN_TEST_DATA says."""
     kept = os.environ.get("MIEN_TEST_DATA")
     out = Path(kept) if kept else tmp_path_factory.mktemp("owners")
@@ -56,7 +55,7 @@ def owners_layout(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
     if missing or not (out / "fer2013new.csv").exists():
         tool = shared / "tools" / "unpack.py"
         subprocess.run([sys.executable, str(tool), str(out), *sets], check=True, timeout=600)
-    yield out
+    return out
 
 
 def _imported(name: str, path: Path) -> Table:
@@ -96,7 +95,7 @@ def astronaut() -> ImageArray:
     """A smiling woman, 512 x 512, public domain (NASA), bundled with scikit-image."""
     from skimage import data
 
-    return np.asarray(data.astronaut(), np.uint8)
+    return np.asarray(data.astronaut(), np.uint8)  # type: ignore[no-untyped-call]
 
 
 @pytest.fixture(scope="session")

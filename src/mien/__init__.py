@@ -40,7 +40,7 @@ _HOME = {
     "label_set": "labels",
     "load_model": "recognize",
 }
-__all__ = [  # noqa: RUF022  (in the order of _HOME, for the type checker's sake spelt out)
+__all__ = [
     "Analyzer",
     "BaseRates",
     "Emotions",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 
 from . import geometry
@@ -23,13 +22,11 @@ def cut(frame: Frame, box: FloatArray) -> ImageArray:
     side = max(1, round(float(box[2] - box[0])))
     x0, y0 = round(float(box[0])), round(float(box[1]))
     x1, y1 = x0 + side, y0 + side
-    left, top = max(0, -x0), max(0, -y0)
-    right, bottom = max(0, x1 - frame.width), max(0, y1 - frame.height)
-    inside = frame.rgb[max(y0, 0) : min(y1, frame.height), max(x0, 0) : min(x1, frame.width)]
-    if not (left or top or right or bottom):
-        return inside
-    padded = cv2.copyMakeBorder(inside, top, bottom, left, right, cv2.BORDER_REPLICATE)
-    return np.asarray(padded, np.uint8)
+    if x0 >= 0 and y0 >= 0 and x1 <= frame.width and y1 <= frame.height:
+        return frame.rgb[y0:y1, x0:x1]
+    rows = np.arange(y0, y1).clip(0, frame.height - 1)
+    columns = np.arange(x0, x1).clip(0, frame.width - 1)
+    return frame.rgb.take(rows, axis=0).take(columns, axis=1)
 
 
 def share_inside(frame: Frame, box: FloatArray) -> float:

@@ -70,7 +70,8 @@ def reweight(probs: FloatArray, weights: FloatArray) -> FloatArray:
     >>> reweight(p, np.array([0.5 / 0.75, 0.5 / 0.25], np.float32)).round(3)
     array([[0.333, 0.667]], dtype=float32)
     """
-    changed = probs * weights
+    # A net sure of itself says exactly 0 elsewhere; were all weight there, nothing would be left.
+    changed = np.maximum(probs, 1e-30) * weights
     return np.asarray(changed / changed.sum(axis=1, keepdims=True), np.float32)
 
 
@@ -86,10 +87,14 @@ def read_rates(path: Path, labels: LabelSet) -> FloatArray:
     if not isinstance(values, dict):
         raise ConfigError(f"{path} holds one rate per label, got {values!r}")
     rates = np.zeros(len(labels), np.float32)
+    spelt: dict[int, str] = {}
     for label, rate in values.items():
-        if isinstance(rate, bool) or not isinstance(rate, int | float) or rate < 0:
+        if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 <= rate < 1e30:
             raise ConfigError(f"{path}: the rate of {label} is a number from 0, got {rate!r}")
-        rates[labels.index(label)] = rate
+        i = labels.index(label)
+        if i in spelt:
+            raise ConfigError(f"{path} gives two rates to one label, as {spelt[i]} and as {label}")
+        spelt[i], rates[i] = label, rate
     if rates.sum() <= 0:
         raise ConfigError(f"{path}: the rates add up to nothing")
     return np.asarray(rates / rates.sum(), np.float32)

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import logging
+import os
+import unicodedata
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from multiprocessing import get_context
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from . import draw, image, records
-from .errors import MienError, OutputError
+from . import image, records
+from .errors import ConfigError, MienError, OutputError
 from .face import Frame, ImageArray
 from .pipeline import Analyzer, Settings
 from .records import Record
 
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ProcessPoolExecutor
+
 log = logging.getLogger(__name__)
 
 _AHEAD = 4  # pictures in flight per process: enough to keep it busy, little enough for the memory
+_SIGNED = ("Software", "mien")  # in every PNG mien writes, so that it knows its own again
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,24 +35,61 @@ class Job:
     annotated: Path | None = None
 
 
-def plan(paths: Iterable[Path], annotate: Path | None) -> list[Job]:
-    """A job per path; annotated copies are named after their picture, never twice the same."""
+def plan(paths: Sequence[Path], annotate: Path | None) -> list[Job]:
+    """A job per path; annotated copies are named after their picture, never twice the same.
+
+    A copy replaces an older copy, but nobody's own picture: raises ConfigError where it would be
+    one of ``paths``, OutputError where it would be another file or the folder cannot be made.
+    """
     if annotate is None:
         return [Job(path) for path in paths]
-    try:
-        annotate.mkdir(parents=True, exist_ok=True)
-    except OSError as err:
-        raise OutputError(f"cannot write into {annotate}: {err.strerror}") from err
+    pictures = {_same_file(os.path.realpath(path)) for path in paths}
+    folder = os.path.realpath(annotate)
     used: set[str] = set()
     jobs = []
     for path in paths:
         name, number = path.stem, 1
-        while name in used:
+        while _same_file(name) in used:
             number += 1
             name = f"{path.stem}-{number}"
-        used.add(name)
+        used.add(_same_file(name))
+        if _same_file(os.path.join(folder, name + ".png")) in pictures:
+            raise ConfigError(
+                f"{annotate / name}.png is one of the pictures to analyse, and an annotated copy "
+                "would replace it; name another folder for these"
+            )
         jobs.append(Job(path, annotate / f"{name}.png"))
+    _make_folder(annotate)
+    for job in jobs:
+        if job.annotated and job.annotated.exists() and not _is_ours(job.annotated):
+            raise OutputError(
+                f"{job.annotated} is there already, and no annotated copy of mien's; "
+                "name another folder for these"
+            )
     return jobs
+
+
+def _same_file(name: str) -> str:
+    """What two names share that mean one file on a Mac or on Windows."""
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as err:
+        why = "a file has that name" if isinstance(err, FileExistsError) else err.strerror
+        raise OutputError(f"cannot write into {folder}: {why}") from err
+    if not os.access(folder, os.W_OK):
+        raise OutputError(f"cannot write into {folder}: no permission")
+
+
+def _is_ours(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return b"tEXt" + "\0".join(_SIGNED).encode() in file.read(128)
+    except OSError:
+        return False
 
 
 def run_job(analyzer: Analyzer, job: Job) -> Record:
@@ -56,6 +98,8 @@ def run_job(analyzer: Analyzer, job: Job) -> Record:
         frame = Frame(image.read_file(job.path), source=str(job.path))
         faces = analyzer.analyze_frame(frame)
         if job.annotated:
+            from . import draw
+
             save(draw.annotate(frame, faces), job.annotated)
         return records.of_frame(frame, faces)
     except OutputError:
@@ -63,30 +107,47 @@ def run_job(analyzer: Analyzer, job: Job) -> Record:
     except MienError as err:
         return records.of_error(str(job.path), str(err))
     except Exception as err:  # a bug here must not cost the other pictures
-        log.exception("unexpected error on %s", job.path)
-        return records.of_error(str(job.path), f"unexpected {type(err).__name__}: {err}")
+        log.debug("unexpected error on %s", job.path, exc_info=True)
+        return records.of_error(str(job.path), f"unexpected {_whereabouts(err)}; please report it")
+
+
+def _whereabouts(err: Exception) -> str:
+    """An error nobody foresaw, and the line it came from."""
+    trace = err.__traceback__
+    while trace and trace.tb_next:
+        trace = trace.tb_next
+    place = f" ({Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno})" if trace else ""
+    return f"{type(err).__name__}: {err}{place}"
 
 
 def save(picture: ImageArray, path: Path) -> None:
     """An RGB picture as PNG; raises OutputError."""
     from PIL import Image
+    from PIL.PngImagePlugin import PngInfo
 
+    signature = PngInfo()
+    signature.add_text(*_SIGNED)
     try:
-        Image.fromarray(picture).save(path, compress_level=3)
+        Image.fromarray(picture).save(path, "PNG", compress_level=3, pnginfo=signature)
     except OSError as err:
         raise OutputError(f"cannot write {path}: {err.strerror or err}") from err
 
 
-def analyze_files(jobs: Sequence[Job], analyzer: Analyzer, processes: int = 1) -> Iterator[Record]:
+def analyze_files(
+    jobs: Sequence[Job], analyzer: Analyzer, processes: int = 1
+) -> Generator[Record, None, None]:
     """Records in the order of the jobs, as they are ready.
 
     Several processes each build their own analyzer from ``analyzer.settings`` and use one thread.
     A picture that kills its process (a fault in a native decoder) becomes an error record.
+    Closing the iterator ends the processes.
     """
     if processes == 1 or len(jobs) <= 1:
         for job in jobs:
             yield run_job(analyzer, job)
         return
+    from concurrent.futures.process import BrokenProcessPool
+
     settings = replace(analyzer.settings, threads=1)
     waiting = deque(jobs)
     while waiting:
@@ -103,7 +164,7 @@ def _in_pool(waiting: deque[Job], settings: Settings, processes: int) -> Iterato
     try:
         while waiting:
             while len(flying) < min(len(waiting), processes * _AHEAD):
-                flying.append(pool.submit(_work, waiting[len(flying)]))
+                flying.append(_submit(pool, waiting[len(flying)]))
             record = flying.popleft().result()
             waiting.popleft()
             yield record
@@ -113,17 +174,46 @@ def _in_pool(waiting: deque[Job], settings: Settings, processes: int) -> Iterato
 
 def _alone(job: Job, settings: Settings) -> Record:
     """One job in a process of its own, after a pool broke with it at the head of the queue."""
+    from concurrent.futures.process import BrokenProcessPool
+
     with _pool(settings, 1) as pool:
         try:
-            return pool.submit(_work, job).result()
+            return _submit(pool, job).result()
         except BrokenProcessPool:
-            return records.of_error(str(job.path), "reading it killed the process: damaged file?")
+            reason = "reading it ended the process: a damaged file, or too little memory?"
+            return records.of_error(str(job.path), reason)
 
 
 def _pool(settings: Settings, processes: int) -> ProcessPoolExecutor:
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
+
     # Spawned, not forked: OpenCV and ONNX Runtime hold threads that do not survive a fork.
     context = get_context("spawn")
     return ProcessPoolExecutor(processes, context, initializer=_start, initargs=(settings,))
+
+
+def _submit(pool: ProcessPoolExecutor, job: Job) -> Future[Record]:
+    with _ctrl_c_held():
+        return pool.submit(_work, job)
+
+
+@contextmanager
+def _ctrl_c_held() -> Iterator[None]:
+    """A process started in here never sees Ctrl-C, not even while Python still starts in it.
+
+    A terminal sends it to all of them, but it is this one's to handle; this one gets it after.
+    """
+    import signal
+
+    if not hasattr(signal, "pthread_sigmask"):  # Windows: _start must do
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 _worker: Analyzer | None = None
@@ -132,9 +222,20 @@ _worker: Analyzer | None = None
 def _start(settings: Settings) -> None:
     global _worker
     import signal
+    import threading
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     _worker = Analyzer(settings)
+
+
+def _end_with_parent() -> None:
+    """Nobody tells a worker that its parent was killed, so it would wait for work for ever."""
+    import multiprocessing
+
+    if parent := multiprocessing.parent_process():
+        parent.join()
+        os._exit(1)
 
 
 def _work(job: Job) -> Record:

@@ -62,6 +62,9 @@ def _training(facts: dict[str, Any] | None) -> Iterator[str]:
 def _figures(figures: dict[str, Any]) -> Iterator[str]:
     data = figures["data"]
     yield from ("", f"## Measured on {data['name']}, {data['split']}", "")
+    if figures["detector"]:
+        how = f"{figures['detector']['name']}, which found none in {figures['missed']} pictures"
+        yield from (f"Faces cut by {how}.", "")
     if figures["left_out"]:
         left = ", ".join(f"{n} {label}" for label, n in figures["left_out"].items())
         yield from (f"Left out: {left}.", "")

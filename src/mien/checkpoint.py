@@ -6,6 +6,7 @@ any moment finds either the old state or the new one, never half of one.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Mapping
@@ -50,7 +51,8 @@ def write_whole(content: bytes, path: Path) -> None:
             os.fsync(f.fileno())
         part.replace(path)
     except OSError as err:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            part.unlink()
         raise OutputError(f"cannot write {path}: {err.strerror}; the old one is kept") from err
 
 

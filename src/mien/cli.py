@@ -6,20 +6,25 @@ Heavy imports stay inside the verbs, so that ``mien --help`` and ``mien analyze`
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import stat
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from . import __version__
 from .errors import ConfigError, InputError, MienError
 
 if TYPE_CHECKING:
-    from .batch import Job
+    from collections.abc import Iterator
+
+    from .console import Screen
     from .pipeline import Analyzer
-    from .records import Output
+    from .records import Output, Record
 
 app = typer.Typer(
     name="mien",
@@ -34,8 +39,30 @@ models_app = typer.Typer(help="Models: what there is, fetch, describe.", no_args
 app.add_typer(data_app, name="data")
 app.add_typer(models_app, name="models")
 
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"mien {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _every_verb(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", metavar="", callback=_version, is_eager=True, help="Show the version."
+        ),
+    ] = False,
+) -> None:
+    pass
+
+
 Model = Annotated[
-    str, typer.Option("--model", "-m", help="A model of `mien models list`, or an .onnx file.")
+    str,
+    typer.Option(
+        "--model", "-m", metavar="NAME|FILE", help="One of `mien models list`, or an .onnx file."
+    ),
 ]
 Rates = Annotated[
     str,
@@ -48,7 +75,11 @@ Rates = Annotated[
 Strength = Annotated[
     float,
     typer.Option(
-        "--strength", min=0, max=1, help="How far to turn to those rates: 0 none, 1 wholly."
+        "--strength",
+        metavar="N",
+        min=0,
+        max=1,
+        help="How far to turn to those rates: 0 none, 1 wholly.",
     ),
 ]
 TableFile = Annotated[Path, typer.Argument(help="A mien table (.parquet).")]
@@ -56,97 +87,123 @@ OptionalOut = Annotated[
     Path | None, typer.Option("--out", "-o", help="Write the whole result as JSON to this file.")
 ]
 DEFAULT_MODEL, DEFAULT_RATES, DEFAULT_STRENGTH = "resnet10-ferplus", "equal", 0.5
+_REASONS = 10  # errors told one by one; the records hold all of them
 
 
 @app.command()
 def analyze(
     inputs: Annotated[
-        list[str], typer.Argument(metavar="INPUT...", help="Pictures, folders, or glob patterns.")
+        list[str], typer.Argument(metavar="INPUT", help="Pictures, folders, or glob patterns.")
     ],
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="Write here; the suffix gives the format."),
+        typer.Option(
+            "--out", "-o", metavar="FILE", help="Write to this file; its suffix gives the format."
+        ),
     ] = None,
     form: Annotated[
-        str | None, typer.Option("--format", "-f", help="jsonl, csv or parquet.")
+        str | None,
+        typer.Option("--format", "-f", metavar="NAME", help="jsonl, csv or parquet."),
     ] = None,
     annotate: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Write each picture with boxes and bars into DIR."),
     ] = None,
     crops: Annotated[
-        bool, typer.Option("--crops", help="Each picture is one face crop: no detector.")
+        bool,
+        typer.Option("--crops", metavar="", help="Each picture is one face crop: no detector."),
     ] = False,
     detector: Annotated[
-        str, typer.Option("--detector", "-d", help="auto, haar or yunet.")
+        str, typer.Option("--detector", "-d", metavar="NAME", help="auto, haar or yunet.")
     ] = "auto",
     model: Model = DEFAULT_MODEL,
     base_rates: Rates = DEFAULT_RATES,
     strength: Strength = DEFAULT_STRENGTH,
     processes: Annotated[
-        int, typer.Option("--processes", "-p", min=1, help="How many pictures at once.")
+        int,
+        typer.Option("--processes", "-p", metavar="N", min=1, help="How many pictures at once."),
     ] = 1,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace --out if it is there.")
+        bool, typer.Option("--overwrite", metavar="", help="Replace --out if it is there.")
     ] = False,
 ) -> None:
     """Read the expression of every face in pictures.
 
-    A table on a terminal; JSON lines into a pipe; or a file with --out.
+    A table on a terminal; JSON lines into a pipe; or a file with --out, and its meta file.
     """
+    from contextlib import closing
+
     from . import batch, image
     from .baserates import BaseRates
     from .pipeline import Analyzer, Settings
-    from .records import Output
 
-    settings = Settings(model, detector, BaseRates(base_rates, strength), crops)
+    if out == Path("-"):
+        out, form = None, form or "jsonl"
     paths = list(image.find(inputs))
-    analyzer = Analyzer(settings)
+    analyzer = Analyzer(Settings(model, detector, BaseRates(base_rates, strength), crops))
     jobs = batch.plan(paths, annotate)
-    with Output(out, form, analyzer, sys.stdout, overwrite) as output:
-        to_terminal = out is None and form is None and sys.stdout.isatty()
-        _run(analyzer, jobs, processes, output, to_terminal)
-    _summarise(output, annotate)
-    if output.counts["error"]:
+    output = _output(out, form, analyzer, overwrite)
+    errors: list[str] = []
+    try:
+        with output, closing(batch.analyze_files(jobs, analyzer, processes)) as results:
+            for record in _with_bar(results, len(jobs), output):
+                output.write(record)
+                errors += _reasons(record)
+    except (KeyboardInterrupt, SystemExit):
+        _summarise(output, errors, len(jobs))
+        raise
+    _summarise(output, errors, len(jobs))
+    if annotate:
+        _say(f"annotated pictures: {annotate}")
+    if errors:
         raise typer.Exit(1)
 
 
-def _run(
-    analyzer: Analyzer, jobs: list[Job], processes: int, output: Output, to_terminal: bool
-) -> None:
-    from . import batch
+def _output(
+    out: Path | None, form: str | None, analyzer: Analyzer, overwrite: bool
+) -> Output | Screen:
+    """A table where a person looks and asked for nothing else."""
+    if out is None and form is None and sys.stdout.isatty():
+        from .console import Screen
 
-    results = batch.analyze_files(jobs, analyzer, processes)
-    if len(jobs) > 1 and sys.stderr.isatty():
-        from . import console
+        return Screen()
+    from .records import Output
 
-        results = console.progress(results, len(jobs))
-    if not to_terminal:
-        for record in results:
-            output.write(record)
-        return
+    return Output(out, form, analyzer, sys.stdout.buffer, overwrite)
+
+
+def _with_bar(results: Iterator[Record], planned: int, output: Output | Screen) -> Iterator[Record]:
+    """The same records; a bar on a terminal, unless other things are written there meanwhile."""
+    streams = output.is_stream and (sys.stdout.isatty() or stat.S_ISFIFO(os.fstat(1).st_mode))
+    if planned < 2 or streams or not sys.stderr.isatty():
+        return results
     from . import console
 
-    table = console.analysis_table()
-    try:
-        for record in results:
-            output.counts[record["status"]] += 1
-            console.add_record(table, record)
-    finally:  # after Ctrl-C, too, what was done is shown
-        console.print_table(table)
+    return console.progress(results, planned)
 
 
-def _summarise(output: Output, annotate: Path | None) -> None:
-    """Where the results are, and what did not go well; silent for one good picture in a pipe."""
+def _reasons(record: Record) -> list[str]:
+    """Why a picture could not be analysed, if it could not; it says which."""
+    if record["status"] != "error":
+        return []
+    source, reason = record["source"], record["reason"]
+    return [reason if source in reason else f"{source}: {reason}"]
+
+
+def _summarise(output: Output | Screen, errors: list[str], planned: int) -> None:
+    """What did not go well, and where the results are; silent for one good picture in a pipe."""
+    for reason in errors[:_REASONS]:
+        _say(f"mien: {reason}")
+    if len(errors) > _REASONS:
+        _say(f"mien: and {len(errors) - _REASONS} more errors")
     counts = output.counts
-    if counts.total() > 1 or output.path:
-        parts = [f"{counts[s]} {s}" for s in ("ok", "no_face", "low_quality", "error") if counts[s]]
-        where = f" -> {output.path}" if output.path else ""
-        _say(f"{counts.total()} pictures: {', '.join(parts)}{where}")
-    elif counts["error"]:
-        _say("the picture could not be analysed")
-    if annotate:
-        _say(f"annotated pictures: {annotate}")
+    if planned == 1 and not output.path:
+        return
+    parts = [f"{counts[s]} {s}" for s in ("ok", "no_face", "low_quality", "error") if counts[s]]
+    pictures = f"{planned} picture" if planned == 1 else f"{planned} pictures"
+    done = "" if counts.total() == planned else f"stopped after {counts.total()} of "
+    where = f" -> {output.path}" if output.path else ""
+    _say(f"{done}{pictures}{': ' if parts else ''}{', '.join(parts)}{where}")
 
 
 @data_app.command("import")
@@ -237,10 +294,18 @@ def evaluate(
         typer.Option("--base-rates", metavar="training|equal|FILE", help="May be repeated."),
     ] = None,
     strength: Strength = DEFAULT_STRENGTH,
+    detector: Annotated[
+        str | None,
+        typer.Option("--detector", "-d", help="Cut the face out first, with auto, haar or yunet."),
+    ] = None,
+    pad: Annotated[
+        float,
+        typer.Option(min=0, max=2, help="With --detector: widen pictures by this share first."),
+    ] = 0.0,
     out: OptionalOut = None,
 ) -> None:
-    """Score a model on a table of face crops, with intervals and baselines."""
-    from . import console, table
+    """Score a model on a table of face crops (or pictures), with intervals and baselines."""
+    from . import console, detect, table
     from .baserates import BaseRates
     from .evaluate import evaluate as run
     from .recognize import load_model
@@ -248,7 +313,8 @@ def evaluate(
     recognizer = load_model(model)
     names = base_rates or (["training", "equal"] if recognizer.info.base_rates else ["training"])
     rates = [BaseRates(name, strength) for name in names]
-    result = run(recognizer, table.read(path), split, rates)
+    finder = detect.build(detector) if detector else None
+    result = run(recognizer, table.read(path), split, rates, finder, pad)
     _write_json(result, out)
     console.evaluation(result)
 
@@ -280,11 +346,7 @@ def models_list() -> None:
     """Every model mien knows, and where its file lies on this machine."""
     from . import console, weights
 
-    rows = []
-    for spec in weights.CATALOGUE.values():
-        place = weights.locate(spec)
-        rows.append((spec.name, spec.kind, str(place or "not here"), spec.licence, spec.about))
-    console.key_values(rows, ("name", "kind", "file", "licence", "about"))
+    console.models(weights.CATALOGUE.values())
 
 
 @models_app.command("pull")
@@ -300,24 +362,29 @@ def models_card(
     model: Annotated[str, typer.Argument(help="A model, or an .onnx file.")] = DEFAULT_MODEL,
 ) -> None:
     """What a model is, was trained on, and scores: its card, as Markdown."""
+    from . import console
     from .cards import card
     from .recognize import load_model
 
-    typer.echo(card(load_model(model).info), nl=False)
+    console.markdown(card(load_model(model).info))
 
 
 @app.command()
 def bench(
     model: Model = DEFAULT_MODEL,
     picture: Annotated[
-        Path | None, typer.Option(help="Detect on this picture instead of noise.")
+        Path | None, typer.Option(metavar="FILE", help="Detect on this picture instead of noise.")
     ] = None,
+    repeat: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Timings of one face; the others take fewer.")
+    ] = 300,
 ) -> None:
     """Speed and memory on this machine, as JSON."""
     from . import image
     from .bench import bench as run
 
-    typer.echo(json.dumps(run(model, image.read_file(picture) if picture else None), indent=2))
+    pixels = image.read_file(picture) if picture else None
+    typer.echo(json.dumps(run(model, pixels, repeat), indent=2))
 
 
 def _needs(library: str, purpose: str) -> None:
@@ -341,17 +408,56 @@ def _write_json(result: dict[str, Any], out: Path | None) -> None:
 
 
 def _say(message: object) -> None:
-    typer.echo(message, err=True)
+    """A line on stderr; what could steer the terminal (in a file's name, say) is spelt out."""
+    text = "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in str(message))
+    print(text, file=sys.stderr)
 
 
 def main() -> None:
-    """The entry point: mien's own errors become one line on stderr and an exit status."""
+    """The entry point: errors become one line on stderr and an exit status."""
+    _end_in_order()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal without umlauts is no reason to fail
     try:
         app()
+        status: int | str | None = 0
+    except SystemExit as end:  # how Typer ends, in any case
+        status = end.code
+    except KeyboardInterrupt:
+        status = 130
     except (ConfigError, InputError) as err:
-        sys.exit(_report(err, 2))
+        status = _report(err, 2)
     except MienError as err:
-        sys.exit(_report(err, 1))
+        status = _report(err, 1)
+    except OSError as err:
+        where = f"{err.filename}: " if err.filename else ""
+        status = _report(f"{where}{err.strerror or err}", 1)
+    sys.exit(_flushed(status))
+
+
+def _end_in_order() -> None:
+    """Let a polite kill, or a terminal that goes away, close the files and end the workers."""
+    import signal
+
+    def leave(number: int, frame: object) -> None:
+        sys.exit(128 + number)
+
+    for name in ("SIGTERM", "SIGHUP"):  # Windows has no SIGHUP; nohup ignores it
+        number = getattr(signal, name, None)
+        if number and signal.getsignal(number) == signal.SIG_DFL:
+            signal.signal(number, leave)
+
+
+def _flushed(status: int | str | None) -> int | str | None:
+    """The exit status, once stdout is flushed: Python's own try at it would print a traceback."""
+    try:
+        if sys.__stdout__:
+            sys.__stdout__.flush()
+    except OSError as err:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        if not isinstance(err, BrokenPipeError) and not status:
+            return _report(f"cannot write to standard output: {err.strerror}", 1)
+    return status
 
 
 def _report(message: object, status: int) -> int:

@@ -48,7 +48,7 @@ def from_dict(cls: type[T], values: Mapping[str, Any], where: str = "") -> T:
     kinds = typing.get_type_hints(cls)
     for key in values:
         if key not in kinds:
-            raise UnknownName("setting", where + key, [where + k for k in kinds])
+            raise UnknownName("setting", key, kinds, where)
     given = {k: _convert(v, kinds[k], where + k) for k, v in values.items()}
     missing = [
         f.name

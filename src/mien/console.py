@@ -4,71 +4,122 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
+from rich.markdown import Markdown
+from rich.padding import Padding
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
     TextColumn,
     TimeRemainingColumn,
-    track,
 )
 from rich.table import Table
 from rich.text import Text
 
+from . import weights
 from .cards import SUBSETS
+from .errors import ModelError
 from .records import Record
+from .weights import WeightSpec
 
 _BAR = 10  # cells of a full probability bar
 
 
-def analysis_table() -> Table:
-    """An empty table for ``add_record``."""
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    table.add_column("picture", overflow="ellipsis", no_wrap=True, min_width=12, ratio=1)
-    table.add_column("expression", no_wrap=True)
-    table.add_column("probability", no_wrap=True)
-    table.add_column("else", overflow="ellipsis", no_wrap=True, style="dim")
-    table.add_column("trust", justify="right", no_wrap=True)
-    return table
+def _console() -> Console:
+    """Stdout: as wide as the terminal; where there is none, no line is ever folded."""
+    console = Console()
+    if not console.is_terminal:
+        console.width = 10_000
+    return console
 
 
-def add_record(table: Table, record: Record) -> None:
-    """A row per face; what went wrong, where there is none."""
-    name = Path(record["source"]).name
-    if not record["faces"]:
-        what = "no face" if record["status"] == "no_face" else record["status"]
-        style = "red" if record["status"] == "error" else "dim"
-        table.add_row(Text(name), Text(what, style))
-    for number, face in enumerate(record["faces"]):
+def _text(text: str, style: str = "") -> Text:
+    """A cell as it is: a file's name must not steer the terminal, nor become an emoji."""
+    return Text("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text), style)
+
+
+class Screen:
+    """Takes records as ``records.Output`` does; a table of them is shown at the end.
+
+    The end may be Ctrl-C: what was done is shown.
+    """
+
+    path = None
+    is_stream = False
+
+    def __init__(self) -> None:
+        self.counts = Counter[str]()
+        self._console = _console()
+        self._bar = "#." if self._console.options.ascii_only else "█░"
+        self._table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+        self._table.add_column("picture", overflow="fold")
+        self._table.add_column("expression", no_wrap=True)
+        self._table.add_column("probability", no_wrap=True)
+        self._table.add_column("next", no_wrap=True, style="dim")
+        self._table.add_column("confidence", justify="right", no_wrap=True)
+        self._unsure = False
+
+    def __enter__(self) -> Screen:
+        return self
+
+    def write(self, record: Record) -> None:
+        """A row per face; what went wrong, where there is none."""
+        self.counts[record["status"]] += 1
+        name = _text(Path(record["source"]).name)
+        if not record["faces"]:
+            what = "no face" if record["status"] == "no_face" else record["status"]
+            style = "red" if record["status"] == "error" else "dim"
+            self._table.add_row(name, Text(what, style))
+        for number, face in enumerate(record["faces"]):
+            self._table.add_row(name if number == 0 else "", *self._cells(face))
+
+    def _cells(self, face: Record) -> Iterator[Text]:
         (label, top), (other, second) = sorted(face["emotions"].items(), key=lambda kv: -kv[1])[:2]
-        full = round(top * _BAR)
-        table.add_row(
-            Text(name if number == 0 else ""),
-            Text(label + " ?", "yellow") if face["uncertain"] else Text(label, "bold"),
-            Text("█" * full, "green") + Text("░" * (_BAR - full), "dim") + Text(f" {top:4.0%}"),
-            Text(f"{other} {second:.0%}"),
-            f"{face['confidence']:.2f}",
-        )
+        unsure, full = face["uncertain"], round(top * _BAR)
+        self._unsure |= unsure
+        yield Text(f"{label} ?", "yellow") if unsure else Text(label, "bold")
+        bar = Text(self._bar[0] * full, "green") + Text(self._bar[1] * (_BAR - full), "dim")
+        yield bar + f" {_percent(top):>4}"
+        yield Text(f"{other} {_percent(second)}" if second >= 0.01 else "")
+        yield Text(f"{face['confidence']:.2f}")
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._table.rows:
+            self._console.print(self._table)
+        if self._unsure:
+            self._console.print(
+                "? uncertain: too close to call, or too poor a picture", style="dim"
+            )
 
 
-def print_table(table: Table) -> None:
-    Console().print(table)
+def _percent(probability: float) -> str:
+    """A probability for people; nothing is ever quite sure, or quite impossible.
+
+    >>> [_percent(p) for p in (0.00001, 0.014, 0.5, 0.994, 0.99999)]
+    ['<1%', '1%', '50%', '99%', '>99%']
+    """
+    if probability < 0.01:
+        return "<1%"
+    return ">99%" if probability > 0.995 else f"{probability:.0%}"
 
 
 def progress(records: Iterable[Record], total: int) -> Iterator[Record]:
-    """The same records, with a bar on stderr where that is a terminal and there are many."""
-    console = Console(stderr=True)
-    if total < 2 or not console.is_terminal:
-        yield from records
-        return
-    yield from track(records, "analysing", total=total, console=console, transient=True)
+    """The same records, with a bar on stderr that vanishes in the end."""
+    columns = BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with Progress("analysing", *columns, console=Console(stderr=True), transient=True) as bar:
+        yield from bar.track(records, total)
 
 
 def key_values(rows: Sequence[tuple[str, ...]], header: Sequence[str] = ()) -> None:
@@ -77,8 +128,38 @@ def key_values(rows: Sequence[tuple[str, ...]], header: Sequence[str] = ()) -> N
     for name in header or [""] * len(rows[0]):
         table.add_column(name, overflow="fold")
     for row in rows:
-        table.add_row(*map(escape, row))
-    Console().print(table)
+        table.add_row(*map(_text, row))
+    _console().print(table)
+
+
+def models(catalogue: Iterable[WeightSpec]) -> None:
+    """What ``mien models list`` shows: a line per model, and under it where and whose it is."""
+    console = _console()
+    for spec in catalogue:
+        console.print(Text(f"{spec.name:<18}", "bold") + Text(spec.kind, "dim"))
+        for line in (spec.about, f"licence: {spec.licence}", f"file: {_whereabouts(spec)}"):
+            console.print(Padding(_text(line), (0, 0, 0, 4), expand=False))
+
+
+def _whereabouts(spec: WeightSpec) -> str:
+    path = weights.locate(spec)
+    if path is None:
+        how = f"mien models pull {spec.name}" if spec.url else f"put {spec.file} on MIEN_MODELS"
+        return f"not here; {how}"
+    try:
+        weights.read(spec)
+    except ModelError:
+        return f"damaged: {path}"
+    return str(path)
+
+
+def markdown(text: str) -> None:
+    """Markdown, set for a reader on a terminal; as it is into a pipe."""
+    console = _console()
+    if console.is_terminal:
+        console.print(Markdown(text))
+    else:
+        print(text, end="")
 
 
 class TrainingBar:
@@ -129,29 +210,14 @@ def evaluation(result: dict[str, Any]) -> None:
     print(f"{result['model']['name']} on {data['name']} {data['split']}", file=sys.stderr)
     for label, count in result["left_out"].items():
         print(f"left out: {count} {label}", file=sys.stderr)
-    header = (
-        "base rates",
-        "n",
-        "accuracy",
-        "95 %",
-        "balanced",
-        "95 %",
-        "macro-F1",
-        "ECE",
-        "majority",
-    )
-    rows = []
-    for entry in result["results"]:
-        name = entry["base_rates"]["target"]
-        rows.append(_evaluation_row(name, entry))
-        for key, kind in SUBSETS.items():
-            if kept := entry.get(key):
-                rows.append(_evaluation_row(f"  {kind}", kept))
-    key_values(rows, header)
-    names = [entry["base_rates"]["target"] for entry in result["results"]]
+    if result["detector"]:
+        print(f"no face found by {result['detector']['name']}: {result['missed']}", file=sys.stderr)
+    results = result["results"]
+    key_values(list(_evaluation_rows(results)), ("", *(_rates_name(r) for r in results)))
+    names = [_rates_name(r) for r in results]
     classes = [
-        (label, *(f"{e['per_class'][label]['recall']:.3f}" for e in result["results"]))
-        for label in result["results"][0]["per_class"]
+        (label, *(f"{e['per_class'][label]['recall']:.3f}" for e in results))
+        for label in results[0]["per_class"]
     ]
     key_values(classes, ("recall", *names))
 
@@ -202,10 +268,33 @@ def _flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
     return rows
 
 
-def _evaluation_row(name: str, r: dict[str, Any]) -> tuple[str, ...]:
-    intervals = [
-        "-".join(f"{v:.3f}" for v in r[f"{k}_ci95"]) for k in ("accuracy", "balanced_accuracy")
-    ]
-    head = (name, str(r["n"]), f"{r['accuracy']:.4f}", intervals[0])
-    tail = (f"{r[k]:.4f}" for k in ("macro_f1", "ece", "majority_baseline"))
-    return (*head, f"{r['balanced_accuracy']:.4f}", intervals[1], *tail)
+def _rates_name(result: dict[str, Any]) -> str:
+    rates = result["base_rates"]
+    return str(rates["target"]) + (
+        "" if rates["target"] == "training" else f" {rates['strength']:g}"
+    )
+
+
+def _evaluation_rows(results: list[dict[str, Any]]) -> Iterator[tuple[str, ...]]:
+    """A row per figure, a column per base-rate setting."""
+
+    def with_interval(r: dict[str, Any], key: str) -> str:
+        low, high = r[f"{key}_ci95"]
+        return f"{r[key]:.4f} ({low:.3f}-{high:.3f})"
+
+    yield ("faces", *(str(r["n"]) for r in results))
+    yield ("accuracy (95 %)", *(with_interval(r, "accuracy") for r in results))
+    for key, kind in SUBSETS.items():
+        if key in results[0]:
+            name = f"  {kind}, n {results[0][key]['n']}"
+            yield (name, *(with_interval(r[key], "accuracy") for r in results))
+    yield ("always the most frequent", *(f"{r['majority_baseline']:.4f}" for r in results))
+    yield ("balanced accuracy (95 %)", *(with_interval(r, "balanced_accuracy") for r in results))
+    plain = {
+        "balanced_accuracy_without_contempt": "  without contempt",
+        "macro_f1": "macro-F1",
+        "ece": "calibration error (ECE)",
+    }
+    for key, name in plain.items():
+        if key in results[0]:
+            yield (name, *(f"{r[key]:.4f}" for r in results))

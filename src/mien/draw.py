@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .face import Face, FloatArray, Frame, ImageArray
+from .face import Emotions, Face, FloatArray, Frame, ImageArray
 
 if TYPE_CHECKING:
     from PIL import ImageDraw, ImageFont
@@ -27,119 +28,172 @@ COLORS = {
 }
 _OTHER = (255, 255, 255)
 _PANEL = (20, 22, 26, 200)
+_EDGE = (20, 22, 26, 150)
 _WHITE = (255, 255, 255, 255)
-_FEW = 3
 _TRACK = (74, 78, 86, 220)
+_FEW = 3
+_LEAST_UNIT = 11  # pixels; smaller letters cannot be read
 
 
 def annotate(frame: Frame, faces: list[Face]) -> ImageArray:
     """The picture with a box and a name on every face, and bars for what else it may show.
 
-    All labels beside the faces where every face has room for that, else the three likeliest
-    under each. An uncertain face has a thin box and a question mark.
+    All labels beside the faces where every face has room for that, else the three likeliest near
+    each that has room: bars never cover a face, a name or one another. An uncertain face has a
+    thin box and a question mark.
     """
     from PIL import Image, ImageDraw, ImageFont
 
     picture = Image.fromarray(frame.rgb).convert("RGBA")
     layer = Image.new("RGBA", picture.size)
-    unit = max(11, round(min(picture.size) / 36))
+    unit = _unit(faces, picture.size)
     font = ImageFont.load_default(unit)
     pen = ImageDraw.Draw(layer)
-    panels = _beside(faces, picture.size, unit) or _under(faces, picture.size, unit)
+    page = _Page(picture.size, [face.box for face in faces])
+    names = [_name(page, face, unit, font) for face in faces]
     for face in faces:
         _box(pen, face, unit)
-    for panel in panels:
+    for panel in _beside(page, faces, unit) or _near(page, faces, unit):
         _bars(pen, panel, unit, font)
-    for face in faces:  # names last, so that no box or panel covers one
-        _name(pen, face, picture.size, unit, font)
+    for name in names:  # last, so that no box covers one
+        name.draw(pen, unit, font)
     return np.asarray(Image.alpha_composite(picture, layer).convert("RGB"))
 
 
-def _color(face: Face) -> tuple[int, int, int]:
+def _unit(faces: Sequence[Face], size: tuple[int, int]) -> int:
+    """The height of letters in pixels: for the picture, and for faces if they are small in it."""
+    of_picture = min(size) / 36
+    widths = [float(face.box[2] - face.box[0]) for face in faces]
+    of_faces = float(np.median(widths)) / 5 if widths else of_picture
+    return max(_LEAST_UNIT, round(min(of_picture, of_faces)))
+
+
+def _emotions(face: Face) -> Emotions:
     assert face.emotions is not None, "annotate() takes recognised faces"
-    return COLORS.get(face.emotions.top[0], _OTHER)
+    return face.emotions
+
+
+def _color(label: str) -> tuple[int, int, int]:
+    return COLORS.get(label, _OTHER)
+
+
+@dataclass(slots=True)
+class _Page:
+    """A picture, width and height in pixels, and the boxes on it that nothing may cover."""
+
+    size: tuple[int, int]
+    taken: list[FloatArray]
+
+    def take(self, places: Iterable[tuple[float, float]], width: float, height: float) -> bool:
+        """Whether one of these upper left corners has room; the first such is taken from now on."""
+        for x, y in places:
+            box = np.array([x, y, x + width, y + height], np.float32)
+            if self._has_room(box):
+                self.taken.append(box)
+                return True
+        return False
+
+    def _has_room(self, box: FloatArray) -> bool:
+        others = np.reshape(self.taken, (-1, 4))
+        clear = ((box[:2] >= others[:, 2:]) | (others[:, :2] >= box[2:])).any(axis=1)
+        return bool(clear.all() and (box[:2] >= 0).all() and (box[2:] <= self.size).all())
 
 
 def _box(pen: ImageDraw.ImageDraw, face: Face, unit: int) -> None:
-    x0, y0, x1, y1 = (float(v) for v in face.box)
-    width = max(2, unit // 5) if not face.uncertain else max(1, unit // 10)
-    pen.rounded_rectangle((x0, y0, x1 - 1, y1 - 1), unit // 2, outline=_color(face), width=width)
-
-
-def _name(
-    pen: ImageDraw.ImageDraw,
-    face: Face,
-    size: tuple[int, int],
-    unit: int,
-    font: _Font,
-) -> None:
-    assert face.emotions is not None
-    label, probability = face.emotions.top
-    text = f"{label}{'?' if face.uncertain else ''} {probability:.0%}"
-    pad = unit // 3
-    width, height = pen.textlength(text, font) + 2 * pad, unit + 2 * pad
-    x = min(max(0.0, float(face.box[0])), max(0.0, size[0] - width))
-    y = float(face.box[1]) - height - 2
-    if y < 0:  # no room above: inside the box's upper edge
-        y = max(0.0, float(face.box[1])) + 2
-    pen.rounded_rectangle((x, y, x + width, y + height), pad, fill=_PANEL)
-    pen.text((x + pad, y + pad), text, fill=(*_color(face), 255), font=font, anchor="lt")
+    """The face's box, a dark line around it so that it shows on any ground."""
+    x0, y0 = (float(v) for v in face.box[:2])
+    x1, y1 = (max(a, float(b) - 1) for a, b in zip((x0, y0), face.box[2:], strict=True))
+    width = max(1, unit // 10) if face.uncertain else max(2, unit // 5)
+    edge = (x0 - 1, y0 - 1, x1 + 1, y1 + 1)
+    pen.rounded_rectangle(edge, unit // 2 + 1, outline=_EDGE, width=width + 2)
+    color = _color(_emotions(face).top[0])
+    pen.rounded_rectangle((x0, y0, x1, y1), unit // 2, outline=color, width=width)
 
 
 @dataclass(frozen=True, slots=True)
-class _Panel:
-    """Bars at a place: upper left corner and width in pixels, (label, probability) rows."""
+class _Name:
+    """The likeliest label at a place: upper left corner and width in pixels."""
 
     x: float
     y: float
     width: float
+    text: str
+    color: tuple[int, int, int]
+
+    def draw(self, pen: ImageDraw.ImageDraw, unit: int, font: _Font) -> None:
+        pad = unit // 3
+        box = (self.x, self.y, self.x + self.width, self.y + unit + 2 * pad)
+        pen.rounded_rectangle(box, pad, fill=_PANEL)
+        middle = (self.x + pad, self.y + pad + unit / 2)
+        pen.text(middle, self.text, fill=(*self.color, 255), font=font, anchor="lm")
+
+
+def _name(page: _Page, face: Face, unit: int, font: _Font) -> _Name:
+    """The name over the face or under it, clear of others; else in the box's upper edge."""
+    label, probability = _emotions(face).top
+    percent = f"{probability:.0%}" if probability < 0.995 else ">99%"  # it is never sure
+    text = f"{label}{'?' if face.uncertain else ''} {percent}"
+    pad, gap = unit // 3, unit // 4
+    width, height = font.getlength(text) + 2 * pad, unit + 2 * pad
+    x0, y0, x1, y1 = (float(v) for v in face.box)
+    left = min(max(0.0, x0), max(0.0, page.size[0] - width))
+    places = [(x, y) for y in (y0 - height - gap, y1 + gap) for x in (left, x1 - width)]
+    if page.take(places, width, height):
+        left, top = (float(v) for v in page.taken[-1][:2])
+    else:
+        top = min(max(0.0, y0) + gap, max(0.0, page.size[1] - height))
+        page.taken.append(np.array([left, top, left + width, top + height], np.float32))
+    return _Name(left, top, width, text, _color(label))
+
+
+@dataclass(frozen=True, slots=True)
+class _Panel:
+    """Bars at a place: its box, (label, probability) rows."""
+
+    box: FloatArray
     rows: list[tuple[str, float]]
 
-    def box(self, unit: int) -> FloatArray:
-        height = (len(self.rows) + 0.6) * 1.3 * unit
-        return np.array([self.x, self.y, self.x + self.width, self.y + height], np.float32)
+
+def _height(rows: int, unit: int) -> float:
+    return (rows + 0.6) * 1.3 * unit
 
 
-def _beside(faces: list[Face], size: tuple[int, int], unit: int) -> list[_Panel]:
-    """A panel with every label beside each face, clear of all; [] where one lacks room."""
-    taken = [face.box for face in faces]
-    panels: list[_Panel] = []
+def _beside(page: _Page, faces: Sequence[Face], unit: int) -> list[_Panel]:
+    """A panel with every label right or left of each face; [] where one lacks room."""
+    before, panels = list(page.taken), []
     for face in faces:
-        assert face.emotions is not None
-        rows, width, gap = list(face.emotions.as_dict().items()), 11.0 * unit, unit / 2
-        for x in (float(face.box[2]) + gap, float(face.box[0]) - gap - width):
-            panel = _Panel(x, float(face.box[1]), width, rows)
-            if _fits(panel.box(unit), taken, size):
-                break
-        else:
+        rows = list(_emotions(face).as_dict().items())
+        width, height = 11.0 * unit, _height(len(rows), unit)
+        if not page.take(_sides(face, width, height, unit / 2), width, height):
+            page.taken = before
             return []
-        taken.append(panel.box(unit))
-        panels.append(panel)
+        panels.append(_Panel(page.taken[-1], rows))
     return panels
 
 
-def _fits(panel: FloatArray, taken: list[FloatArray], size: tuple[int, int]) -> bool:
-    inside = bool((panel[:2] >= 0).all() and (panel[2:] <= np.array(size)).all())
-    return inside and all(
-        bool((panel[:2] >= box[2:]).any() or (box[:2] >= panel[2:]).any()) for box in taken
-    )
-
-
-def _under(faces: list[Face], size: tuple[int, int], unit: int) -> list[_Panel]:
-    """The three likeliest under each face, moved up where the picture ends."""
+def _near(page: _Page, faces: Sequence[Face], unit: int) -> list[_Panel]:
+    """The three likeliest of each face under, beside or over it; nothing where there is no room."""
     panels = []
     for face in faces:
-        assert face.emotions is not None
-        rows = sorted(face.emotions.as_dict().items(), key=lambda row: -row[1])[:_FEW]
-        width = max(9.0 * unit, float(face.box[2] - face.box[0]))
-        x = min(float(face.box[0]), size[0] - width)
-        y = min(float(face.box[3]) + unit / 4, size[1] - (len(rows) + 0.6) * 1.3 * unit)
-        panels.append(_Panel(max(0.0, x), max(0.0, y), width, rows))
+        rows = sorted(_emotions(face).as_dict().items(), key=lambda row: -row[1])[:_FEW]
+        width, height, gap = 9.0 * unit, _height(len(rows), unit), unit / 4
+        x0, x1, y1 = float(face.box[0]), float(face.box[2]), float(face.box[3])
+        under = [(x, y1 + gap) for x in (x0, (x0 + x1 - width) / 2, x1 - width)]
+        if page.take((*under, *_sides(face, width, height, gap)), width, height):
+            panels.append(_Panel(page.taken[-1], rows))
     return panels
+
+
+def _sides(face: Face, width: float, height: float, gap: float) -> Iterator[tuple[float, float]]:
+    """Right and left of a face, its upper edge or its lower one in line with the face's."""
+    x0, y0, x1, y1 = (float(v) for v in face.box)
+    for y in (y0, y1 - height):
+        yield x1 + gap, y
+        yield x0 - gap - width, y
 
 
 def _bars(pen: ImageDraw.ImageDraw, panel: _Panel, unit: int, font: _Font) -> None:
-    x0, y0, x1, y1 = (float(v) for v in panel.box(unit))
+    x0, y0, x1, y1 = (float(v) for v in panel.box)
     pen.rounded_rectangle((x0, y0, x1, y1), unit // 3, fill=_PANEL)
     left, right = x0 + 5.6 * unit, x1 - 0.5 * unit
     for i, (label, probability) in enumerate(panel.rows):
@@ -148,4 +202,4 @@ def _bars(pen: ImageDraw.ImageDraw, panel: _Panel, unit: int, font: _Font) -> No
         top, bottom = middle - 0.3 * unit, middle + 0.3 * unit
         pen.rectangle((left, top, right, bottom), fill=_TRACK)
         end = left + max(1.0, (right - left) * probability)
-        pen.rectangle((left, top, end, bottom), fill=(*COLORS.get(label, _OTHER), 255))
+        pen.rectangle((left, top, end, bottom), fill=(*_color(label), 255))

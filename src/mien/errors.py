@@ -58,12 +58,14 @@ class UnknownName(ConfigError):
     known : the names there are
     """
 
-    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
-        self.name = name
-        self.known = tuple(known)
-        near = difflib.get_close_matches(name.lower(), self.known, n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]}?" if near else "there are: " + ", ".join(self.known)
-        super().__init__(f"no {kind} called '{name}'; {hint}")
+    def __init__(self, kind: str, name: str, known: Iterable[str], where: str = "") -> None:
+        # ``where`` ("train.") is shown but not compared: it would make any two names look alike.
+        names = tuple(known)
+        near = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.5)
+        self.name = where + name
+        self.known = tuple(where + n for n in names)
+        hint = f"did you mean {where}{near[0]}?" if near else "there are: " + ", ".join(self.known)
+        super().__init__(f"no {kind} called '{self.name}'; {hint}")
 
 
 class ModelError(MienError):

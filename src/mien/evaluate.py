@@ -6,16 +6,18 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
-from . import metrics, provenance
+from . import align, metrics, provenance
 from .audit import audit
 from .baserates import BaseRates
+from .detect import FaceDetector
 from .errors import DataError
-from .face import FloatArray
+from .face import FloatArray, Frame, ImageArray
 from .labels import CANONICAL, LabelSet, subset
-from .recognize import OnnxRecognizer
+from .recognize import Recognizer
 from .table import Table
 
 _TRAINING = "Training"
@@ -35,45 +37,82 @@ def restrict(probs: FloatArray, model: LabelSet, labels: LabelSet) -> FloatArray
     return np.asarray(chosen / np.maximum(chosen.sum(1, keepdims=True), 1e-12), np.float32)
 
 
-def predict(recognizer: OnnxRecognizer, table: Table, rates: BaseRates) -> FloatArray:
-    """Probabilities (N, K) of a table's pictures, each taken as one face crop."""
-    return recognizer.probabilities(list(table.pictures()), rates)
+def cut_faces(
+    table: Table, detector: FaceDetector, pad: float = 0.0
+) -> tuple[Table, list[ImageArray]]:
+    """The surest face of every picture as the recogniser would get it, and the rows that have one.
+
+    ``pad`` widens each picture by that share of its side first, repeating its border: data sets
+    of tight crops leave a detector no room to look around.
+    """
+    crops: list[ImageArray | None] = []
+    for picture in table.pictures():
+        margin = round(pad * max(picture.shape[:2]))
+        wide = cv2.copyMakeBorder(picture, margin, margin, margin, margin, cv2.BORDER_REPLICATE)
+        frame = Frame(np.asarray(wide, np.uint8))
+        faces = detector.detect(frame)
+        box = align.crop_box(faces[0], detector.framing) if faces else None
+        crops.append(None if box is None else align.cut(frame, box))
+    found = table.keep(crop is not None for crop in crops)
+    return found, [crop for crop in crops if crop is not None]
 
 
 def evaluate(
-    recognizer: OnnxRecognizer,
+    recognizer: Recognizer,
     table: Table,
     split: str | None,
     rates: Sequence[BaseRates],
+    detector: FaceDetector | None = None,
+    pad: float = 0.0,
 ) -> dict[str, Any]:
     """Figures of a model on a split (None: every row), once per base-rate setting, JSON-ready.
 
-    Rows whose label the model cannot answer are left out and counted. Where the table also has a
-    Training split, the figures come again without the rows whose pixels occur there, and once
-    more without its near duplicates (``mien.audit``): a network may remember what it has seen.
+    Each picture is taken as one face crop, or with a detector its surest face is cut out first
+    and pictures without one are counted in ``missed``. Rows whose label the model cannot answer
+    are left out and counted. Where the table also has a Training split, the figures come again
+    without the rows whose pixels occur there, and once more without its near duplicates
+    (``mien.audit``): a network may remember what it has seen.
     """
     part = table.of_split(split) if split else table
     labels = shared_labels(recognizer.info.label_set, part)
-    answerable = part.keep(row.label in labels.labels for row in part.rows)
+    asked = part.keep(row.label in labels.labels for row in part.rows)
+    if detector:
+        answered, crops = cut_faces(asked, detector, pad)
+    else:
+        answered, crops = asked, list(asked.pictures())
     left_out = [row.label for row in part.rows if row.label not in labels.labels]
-    result: dict[str, Any] = {
+    subsets = _apart_from_training(table, answered, split)
+    return {
         **provenance.environment(),
-        "model": {"name": recognizer.info.name, "sha256": recognizer.info.sha256},
+        "model": {
+            "name": recognizer.info.name,
+            "sha256": recognizer.info.sha256,
+            # the file's own sha256 changes when its figures are written into it; this does not
+            "weights_sha256": recognizer.info.card.get("weights_sha256"),
+        },
         "data": {"name": table.name, "split": split or "all", "rows": len(part)},
         "labels": list(labels.labels),
         "left_out": {label: left_out.count(label) for label in dict.fromkeys(left_out)},
-        "results": [],
+        "detector": {"name": detector.name, "pad": pad} if detector else None,
+        "missed": len(asked) - len(answered),
+        "results": [
+            _result(recognizer, crops, answered, labels, setting, subsets) for setting in rates
+        ],
     }
-    subsets = _apart_from_training(table, answerable, split)
-    for setting in rates:
-        probs = restrict(
-            predict(recognizer, answerable, setting), recognizer.info.label_set, labels
-        )
-        entry = {"base_rates": dataclasses.asdict(setting)} | _score(probs, answerable, labels)
-        for name, kept in subsets.items():
-            entry[name] = _score(probs[kept], answerable.keep(kept), labels)
-        result["results"].append(entry)
-    return result
+
+
+def _result(
+    recognizer: Recognizer,
+    crops: list[ImageArray],
+    table: Table,
+    labels: LabelSet,
+    rates: BaseRates,
+    subsets: dict[str, npt.NDArray[np.bool_]],
+) -> dict[str, Any]:
+    probs = recognizer.probabilities(crops, rates)
+    probs = restrict(probs, recognizer.info.label_set, labels)
+    parts = {k: _score(probs[kept], table.keep(kept), labels) for k, kept in subsets.items()}
+    return {"base_rates": dataclasses.asdict(rates), **_score(probs, table, labels), **parts}
 
 
 def _score(probs: FloatArray, table: Table, labels: LabelSet) -> dict[str, Any]:

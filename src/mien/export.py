@@ -25,6 +25,7 @@ from .table import Table, file_sha256
 from .table import read as read_table
 
 PARITY = 1e-4
+WEIGHTS = "weights.safetensors"
 _PARITY_FACES = 256
 _OPSET = 18
 
@@ -41,7 +42,7 @@ def export(run: Path, data: Path, out: Path, figures: Sequence[Path] = ()) -> di
         raise DataError(f"{data} is not the table {run} was trained on ({facts['data']['file']})")
     names = labels.label_set(recipe.data.label_set)
     net = networks.build(recipe.model.name, len(names), recipe.model.preprocess.channels)
-    net.load_state_dict(load_file(run / "weights.safetensors"))
+    net.load_state_dict(load_file(run / WEIGHTS))
     net.eval()
 
     meta: dict[str, Any] = {
@@ -53,7 +54,7 @@ def export(run: Path, data: Path, out: Path, figures: Sequence[Path] = ()) -> di
         "temperature": 1.0,
         "base_rates": facts["base_rates"],
         "uncertain_below": 0.5,
-        "card": _card(run, recipe, facts, figures),
+        "card": _card(run, recipe, facts) | {"figures": _figures(run, figures)},
     }
     graph = to_onnx(net, recipe.model.size, recipe.model.preprocess.channels)
     select = read_table(data).of_split(recipe.data.select)
@@ -76,14 +77,21 @@ def _read_run(run: Path) -> tuple[recipes.Recipe, dict[str, Any]]:
         environment = json.loads((run / "environment.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as err:
         raise ModelError(f"{run} is not the folder of a finished run: {err}") from err
-    if not (run / "weights.safetensors").is_file():
+    if not (run / WEIGHTS).is_file():
         raise ModelError(f"{run} has no weights yet; finish it with: mien train")
     return recipes.from_values(saved["recipe"]), environment | {"data": saved["data"]}
 
 
-def _card(
-    run: Path, recipe: recipes.Recipe, facts: dict[str, Any], figures: Sequence[Path]
-) -> dict[str, Any]:
+def _figures(run: Path, paths: Sequence[Path]) -> list[dict[str, Any]]:
+    """What ``mien evaluate`` wrote; raises DataError where that was about other weights."""
+    found = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+    for path, result in zip(paths, found, strict=True):
+        if result["model"]["weights_sha256"] != file_sha256(run / WEIGHTS):
+            raise DataError(f"{path} was measured on other weights than those of {run}")
+    return found
+
+
+def _card(run: Path, recipe: recipes.Recipe, facts: dict[str, Any]) -> dict[str, Any]:
     log = (run / "log.jsonl").read_text(encoding="utf-8").splitlines()
     epochs = [json.loads(line) for line in log]
     best = max(epochs, key=lambda e: e["select"]["accuracy"])
@@ -106,7 +114,7 @@ def _card(
         "paper": recipe.paper.cite if recipe.paper else None,
         "deviations": [{"what": d.what, "why": d.why} for d in recipe.deviation],
         "licence": _LICENCE,
-        "figures": [json.loads(path.read_text(encoding="utf-8")) for path in figures],
+        "weights_sha256": file_sha256(run / WEIGHTS),
     }
 
 

@@ -20,24 +20,29 @@ def iou(box: FloatArray, boxes: FloatArray) -> FloatArray:
     size = np.minimum(box[2:], boxes[:, 2:]) - np.maximum(box[:2], boxes[:, :2])
     both = size.clip(min=0).prod(axis=1)
     either = (box[2:] - box[:2]).prod() + (boxes[:, 2:] - boxes[:, :2]).prod(axis=1) - both
-    return np.asarray(both / either, np.float32)
+    return np.asarray(both / np.maximum(either, 1e-9), np.float32)  # a box may have no area
 
 
 def suppress(boxes: FloatArray, scores: FloatArray, overlap: float) -> npt.NDArray[np.intp]:
     """Non-maximum suppression: indices of the boxes to keep, best score first.
 
-    A box goes when a better one overlaps it by more than ``overlap`` (intersection over union)
-    or swallows its middle: two detections inside one another are one face.
+    A box goes when a better one overlaps it by more than ``overlap`` (intersection over union),
+    or when either holds the other's middle: two detections inside one another are one face.
     """
     order = np.argsort(-scores, kind="stable")
+    middles = (boxes[:, :2] + boxes[:, 2:]) / 2
     kept: list[int] = []
     for i in order:
-        middle = (boxes[i, :2] + boxes[i, 2:]) / 2
-        others = boxes[kept]
-        inside = ((others[:, :2] <= middle) & (middle < others[:, 2:])).all(axis=1)
-        if not (inside.any() or (iou(boxes[i], others) > overlap).any()):
+        box, others = boxes[i], boxes[kept]
+        nested = _holds(others, middles[i]) | _holds(box[None], middles[kept])
+        if not (nested.any() or (iou(box, others) > overlap).any()):
             kept.append(int(i))
     return np.array(kept, dtype=np.intp)
+
+
+def _holds(boxes: FloatArray, points: FloatArray) -> npt.NDArray[np.bool_]:
+    inside = (boxes[:, :2] <= points) & (points < boxes[:, 2:])
+    return np.asarray(inside.all(axis=1), np.bool_)
 
 
 def clip(box: FloatArray, width: int, height: int) -> FloatArray:

@@ -96,11 +96,14 @@ def read(source: str | os.PathLike[str] | bytes | npt.NDArray[Any]) -> ImageArra
 
 def read_file(path: Path) -> ImageArray:
     """The picture in a file; raises ImageError with the reason."""
-    return read_bytes(_content(path), str(path))
+    return read_bytes(file_bytes(path), str(path))
 
 
-def _content(path: Path) -> bytes:
-    """All of a file that begins like a picture; of another (a 20 GB film) only its first bytes."""
+def file_bytes(path: Path) -> bytes:
+    """All of a file that begins like a picture, still encoded; raises ImageError for any other.
+
+    Of one that does not (a film of 20 GB) only the first bytes are read.
+    """
     try:
         mode = path.stat().st_mode
         # open() would wait for ever for a pipe's writer, read() for the end of /dev/zero.

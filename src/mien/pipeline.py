@@ -62,6 +62,8 @@ class Analyzer:
 
             cv2.setNumThreads(self.settings.threads)
         self.recognizer = recognizer or load_model(self.settings.model, self.settings.threads)
+        # Base rates the model cannot use are an error here, once, not one for every picture.
+        self.recognizer.probabilities([], self.settings.base_rates)
         self.detector = detector
         if detector is None and not self.settings.crops:
             self.detector = detect.build(self.settings.detector)
@@ -102,7 +104,7 @@ class Analyzer:
 
     def _finish(self, frame: Frame, face: Face, crop: ImageArray, emotions: Emotions) -> Face:
         assert face.crop_box is not None
-        size = float(face.crop_box[2] - face.crop_box[0])
+        size = float((face.crop_box[2:] - face.crop_box[:2]).max())
         measured = quality.measure(crop, size, align.share_inside(frame, face.crop_box))
         confidence = quality.confidence(face.score, measured)
         unsure = emotions.top[1] < self.recognizer.info.uncertain_below

@@ -50,6 +50,9 @@ class Model:
     size: int = 48
     color: str = "gray"
 
+    def __post_init__(self) -> None:
+        Preprocess(self.size, self.color)  # raises ConfigError where they do not fit
+
     @property
     def preprocess(self) -> Preprocess:
         return Preprocess(self.size, self.color)

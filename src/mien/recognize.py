@@ -19,7 +19,7 @@ import onnxruntime as ort
 
 from . import weights
 from .baserates import BaseRates, reweight
-from .errors import ModelError
+from .errors import InputError, ModelError
 from .face import FloatArray, ImageArray
 from .labels import LabelSet, label_set, subset
 from .preprocess import Preprocess, batch
@@ -84,9 +84,22 @@ class OnnxRecognizer:
             )
         except Exception as err:  # onnxruntime's own types share no public base class
             raise ModelError(f"{name} is not an ONNX model that can be loaded: {err}") from err
-        self._input = self._session.get_inputs()[0].name
         metadata = self._session.get_modelmeta().custom_metadata_map
         self.info = info or read_info(metadata.get(METADATA_KEY), name, sha256)
+        self._input = self._checked_input(name)
+
+    def _checked_input(self, name: str) -> str:
+        """The name of the graph's input; raises ModelError for a graph that does not fit info."""
+        spec, labels = self.info.preprocess, self.info.label_set
+        said = (spec.channels, spec.size, spec.size), (len(labels),)
+        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+        takes = [_fits(side.shape, said[0]) for side in inputs]
+        if takes != [True] or not outputs or not _fits(outputs[0].shape, said[1]):
+            raise ModelError(
+                f"{name} says that it turns (N, *{said[0]}) into (N, {len(labels)}), but its graph "
+                f"takes {[i.shape for i in inputs]} and gives {[o.shape for o in outputs]}"
+            )
+        return str(inputs[0].name)
 
     def logits(self, crops: Sequence[ImageArray]) -> FloatArray:
         """(N, K) float32, before temperature and base rates."""
@@ -106,6 +119,14 @@ class OnnxRecognizer:
         return reweight(probs, rates.weights(self.info.label_set, training))
 
 
+def _fits(shape: Sequence[int | str | None], wanted: tuple[int, ...]) -> bool:
+    """Whether a graph's shape is any N of ``wanted``; a name or None stands for any number."""
+    return len(shape) == 1 + len(wanted) and all(
+        not isinstance(side, int) or side == want
+        for side, want in zip(shape, ("N", *wanted), strict=True)
+    )
+
+
 def softmax(logits: FloatArray) -> FloatArray:
     """Rows of (N, K) as probabilities; the maximum is taken off first, so nothing overflows."""
     exp = np.exp(logits - logits.max(axis=1, keepdims=True)) if len(logits) else logits
@@ -113,26 +134,37 @@ def softmax(logits: FloatArray) -> FloatArray:
 
 
 def read_info(text: str | None, name: str, sha256: str) -> ModelInfo:
-    """A model file's metadata; raises ModelError where it is absent or of another schema."""
+    """A model file's metadata; raises ModelError where it is absent, damaged or of another schema."""
     if text is None:
         raise ModelError(
             f"{name} does not say its labels and preprocessing (no '{METADATA_KEY}' metadata); "
             "export it with: mien export"
         )
-    meta = json.loads(text)
-    if meta.get("schema") != METADATA_SCHEMA:
+    try:
+        meta = json.loads(text)
+        schema = meta["schema"]
+        if schema == METADATA_SCHEMA:
+            return _info(meta, sha256)
+    except (KeyError, TypeError, ValueError, InputError) as err:
         raise ModelError(
-            f"{name} has metadata of schema {meta.get('schema')!r}; this mien reads "
-            f"{METADATA_SCHEMA}"
-        )
+            f"{name} has damaged metadata ({type(err).__name__}: {err}); export it anew with: "
+            "mien export"
+        ) from err
+    raise ModelError(f"{name} has metadata of schema {schema!r}; this mien reads {METADATA_SCHEMA}")
+
+
+def _info(meta: dict[str, Any], sha256: str) -> ModelInfo:
+    labels, rates = subset(meta["labels"], meta["label_set"]), meta["base_rates"]
+    if len(rates) != len(labels) or not meta["temperature"] > 0:
+        raise ValueError(f"{len(rates)} base rates, temperature {meta['temperature']}")
     return ModelInfo(
         name=meta["name"],
-        label_set=subset(meta["labels"], meta["label_set"]),
+        label_set=labels,
         preprocess=Preprocess(**meta["preprocess"]),
         sha256=sha256,
-        temperature=meta["temperature"],
-        base_rates=tuple(meta["base_rates"]),
-        uncertain_below=meta["uncertain_below"],
+        temperature=float(meta["temperature"]),
+        base_rates=tuple(float(rate) for rate in rates),
+        uncertain_below=float(meta["uncertain_below"]),
         card=meta["card"],
     )
 

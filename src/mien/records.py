@@ -1,22 +1,25 @@
 """Results as records: JSON lines, CSV or Parquet, written as they come.
 
-One record per picture, schema ``mien/1``; one row per face in the flat formats, NaN where a
-picture has none. Beside every file lies ``<file>.meta.json``: model, labels, units, thresholds.
+One record per picture, schema ``mien/1``; one row per face in the flat formats, and one row
+without measures where a picture has none. Beside every file lies ``<file>.meta.json``: model,
+labels, units, thresholds, counts, and whether the run came to its end.
 """
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import json
 import math
+import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Protocol
 
-from . import provenance, quality
+from . import quality
+from .baserates import read_rates
 from .errors import ConfigError, MissingExtra, OutputError
 from .face import Face, Frame, Quality
 from .pipeline import Analyzer
@@ -36,7 +39,7 @@ def of_frame(frame: Frame, faces: list[Face]) -> Record:
         status = "low_quality"
     return {
         "schema": SCHEMA,
-        "source": frame.source,
+        "source": _unicode(frame.source),
         "frame": frame.index,
         "time_s": frame.time_s,
         "status": status,
@@ -48,11 +51,11 @@ def of_error(source: str, reason: str) -> Record:
     """The record of a picture that could not be analysed."""
     return {
         "schema": SCHEMA,
-        "source": source,
+        "source": _unicode(source),
         "frame": 0,
         "time_s": 0.0,
         "status": "error",
-        "reason": reason,
+        "reason": _unicode(reason),
         "faces": [],
     }
 
@@ -61,36 +64,52 @@ def _of_face(face: Face) -> Record:
     assert face.emotions is not None
     assert face.quality is not None
     assert face.confidence is not None
-    landmarks = face.landmarks
+    points = face.landmarks
     return {
         "track": None,
-        "box": [round(float(v), 2) for v in face.box],
-        "score": round(face.score, _DIGITS),
-        "landmarks": None if landmarks is None else landmarks.round(2).tolist(),
-        "emotions": {k: round(v, _DIGITS) for k, v in face.emotions.as_dict().items()},
+        "box": [_rounded(v, 2) for v in face.box],
+        "score": _rounded(face.score),
+        "landmarks": None if points is None else [[_rounded(v, 2) for v in p] for p in points],
+        "emotions": {k: _rounded(v) for k, v in face.emotions.as_dict().items()},
         "top": face.emotions.top[0],
-        "confidence": round(face.confidence, _DIGITS),
+        "confidence": _rounded(face.confidence),
         "uncertain": face.uncertain,
         "intensity": None,
-        "quality": {k: round(v, _DIGITS) for k, v in dataclasses.asdict(face.quality).items()},
+        "quality": {k: _rounded(v) for k, v in dataclasses.asdict(face.quality).items()},
     }
 
 
-def flat_columns(labels: tuple[str, ...]) -> list[str]:
-    """The columns of the flat formats, in order."""
+def _rounded(value: float, digits: int = _DIGITS) -> float | None:
+    """A float JSON can hold: it knows no NaN and no infinity."""
+    return round(float(value), digits) if math.isfinite(value) else None
+
+
+def _unicode(text: str) -> str:
+    """A text any reader of UTF-8 takes; bytes of a file name that are not UTF-8 as ``\\udce9``."""
+    return text.encode(errors="backslashreplace").decode()
+
+
+_TEXTS = ("source", "status", "reason", "top")
+_WHOLE = ("frame", "face", "track")
+_FLAGS = ("uncertain",)
+
+
+def flat_columns(labels: Iterable[str]) -> list[str]:
+    """The columns of the flat formats, in order; all but a few hold floats."""
     measures = [f"quality_{f.name}" for f in dataclasses.fields(Quality)]
     head = ["source", "frame", "time_s", "status", "reason", "face", "track"]
     box = ["x0", "y0", "x1", "y1", "score"]
     return [*head, *box, "top", "confidence", "uncertain", *labels, *measures]
 
 
-def flat_rows(record: Record, labels: tuple[str, ...]) -> Iterator[Record]:
-    """One row per face of a record; one row of NaN for a picture without any."""
+def flat_rows(record: Record) -> Iterator[Record]:
+    """One row per face of a record, one without measures for a picture without any face.
+
+    A column that a row lacks has no value there.
+    """
     head = {k: record[k] for k in ("source", "frame", "time_s", "status")}
-    head["reason"] = record.get("reason", "")
     if not record["faces"]:
-        empty = dict.fromkeys(flat_columns(labels), math.nan)
-        yield empty | head | {"top": "", "uncertain": None, "face": None, "track": None}
+        yield head | {"reason": record.get("reason")}
     for number, face in enumerate(record["faces"]):
         box = dict(zip(("x0", "y0", "x1", "y1"), face["box"], strict=True))
         plain = {k: face[k] for k in ("track", "score", "top", "confidence", "uncertain")}
@@ -99,8 +118,12 @@ def flat_rows(record: Record, labels: tuple[str, ...]) -> Iterator[Record]:
 
 
 class Writer(Protocol):
-    """Takes records one by one; what it has taken is on the disk."""
+    """Writes records of one model's ``labels`` to a stream of bytes.
 
+    Built before the file is opened, so that what it lacks is known before anything is replaced.
+    """
+
+    def start(self, stream: IO[bytes]) -> None: ...
     def write(self, record: Record) -> None: ...
     def close(self) -> None: ...
 
@@ -110,13 +133,17 @@ writers: Registry[Writer] = Registry("format")
 
 @writers.register("jsonl")
 class JsonLines:
-    """One JSON object a line."""
+    """One JSON object a line; a line is on the disk when ``write`` returns."""
 
-    def __init__(self, stream: IO[str], path: Path | None, labels: tuple[str, ...]) -> None:
+    def __init__(self, labels: tuple[str, ...]) -> None:
+        self._stream: IO[bytes]
+
+    def start(self, stream: IO[bytes]) -> None:
         self._stream = stream
 
     def write(self, record: Record) -> None:
-        self._stream.write(json.dumps(record, ensure_ascii=False) + "\n")
+        line = json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n"
+        self._stream.write(line.encode())
         self._stream.flush()
 
     def close(self) -> None:
@@ -125,17 +152,37 @@ class JsonLines:
 
 @writers.register("csv")
 class Csv:
-    """UTF-8, comma, decimal point, a header, one row per face."""
+    """UTF-8, comma, decimal point, a header, one row per face; NaN where there is no number.
 
-    def __init__(self, stream: IO[str], path: Path | None, labels: tuple[str, ...]) -> None:
-        self._stream, self._labels = stream, labels
-        self._csv = csv.DictWriter(stream, flat_columns(labels), lineterminator="\n")
+    The rows of a picture are on the disk when ``write`` returns.
+    """
+
+    def __init__(self, labels: tuple[str, ...]) -> None:
+        import csv
+        import io
+
+        self._columns = flat_columns(labels)
+        self._text = io.StringIO(newline="")
+        self._csv = csv.DictWriter(self._text, self._columns, lineterminator="\n")
+        self._stream: IO[bytes]
+        no_number = {*_TEXTS, *_WHOLE, *_FLAGS}
+        self._empty = {c: "" if c in no_number else "NaN" for c in self._columns}
+
+    def start(self, stream: IO[bytes]) -> None:
+        self._stream = stream
         self._csv.writeheader()
+        self._pass_on()
 
     def write(self, record: Record) -> None:
-        for row in flat_rows(record, self._labels):
-            self._csv.writerow({k: "NaN" if v != v else v for k, v in row.items()})
+        for row in flat_rows(record):
+            self._csv.writerow(self._empty | {k: v for k, v in row.items() if v is not None})
+        self._pass_on()
+
+    def _pass_on(self) -> None:
+        self._stream.write(self._text.getvalue().encode())
         self._stream.flush()
+        self._text.seek(0)
+        self._text.truncate()
 
     def close(self) -> None:
         pass
@@ -143,30 +190,29 @@ class Csv:
 
 @writers.register("parquet")
 class Parquet:
-    """The columns of the CSV, typed; rows reach the disk in groups and at the end."""
+    """The columns of the CSV, typed, null where there is no value; readable once it is closed."""
 
-    _ROWS = 1000
+    _ROWS = 1000  # a row group: what is kept in memory
 
-    def __init__(self, stream: IO[str], path: Path | None, labels: tuple[str, ...]) -> None:
+    def __init__(self, labels: tuple[str, ...]) -> None:
         try:
             import pyarrow as pa
             import pyarrow.parquet as pq
         except ImportError:
             raise MissingExtra("pyarrow", "train", "--format parquet") from None
-        if path is None:
-            raise ConfigError("--format parquet needs a file to write: --out FILE.parquet")
-        texts = {"source", "status", "reason", "top"}
-        whole = {"frame", "face", "track"}
-        kinds = {c: pa.string() for c in texts} | {c: pa.int64() for c in whole}
-        kinds |= {"uncertain": pa.bool_()}
+        kinds = dict.fromkeys(_TEXTS, pa.string()) | dict.fromkeys(_WHOLE, pa.int64())
+        kinds |= dict.fromkeys(_FLAGS, pa.bool_())
         self._schema = pa.schema([(c, kinds.get(c, pa.float64())) for c in flat_columns(labels)])
-        self._labels, self._rows, self._pa = labels, [], pa
-        self._writer = pq.ParquetWriter(path, self._schema)
+        self._pa, self._pq, self._writer = pa, pq, None
+        self._rows: list[Record] = []
 
-    _rows: list[Record]
+    _writer: Any
+
+    def start(self, stream: IO[bytes]) -> None:
+        self._writer = self._pq.ParquetWriter(stream, self._schema)
 
     def write(self, record: Record) -> None:
-        self._rows.extend(flat_rows(record, self._labels))
+        self._rows.extend(flat_rows(record))
         if len(self._rows) >= self._ROWS:
             self._flush()
 
@@ -180,8 +226,26 @@ class Parquet:
         self._writer.close()
 
 
+def _open(path: Path, overwrite: bool) -> IO[bytes]:
+    """The file to write; raises OutputError."""
+    if path.is_dir():
+        raise OutputError(f"{path} is a folder; name a file in it")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replaces_nothing = path.exists() and not path.is_file()  # a named pipe, /dev/null
+        return path.open("wb" if overwrite or replaces_nothing else "xb")
+    except FileExistsError:
+        if not path.parent.is_dir():
+            raise OutputError(f"cannot write {path}: {path.parent} is a file, no folder") from None
+        raise OutputError(
+            f"{path} is there already; name another --out, or pass --overwrite"
+        ) from None
+    except OSError as err:
+        raise OutputError(f"cannot write {path}: {err.strerror}") from err
+
+
 class Output:
-    """A writer, its file and the meta file beside it.
+    """Where records go: a file with its meta file beside it, or a stream.
 
     path : None for ``stream``. form : a name of ``writers``; None takes it from the suffix.
     Raises OutputError where the file cannot be written, or is there and ``overwrite`` is not set.
@@ -192,53 +256,50 @@ class Output:
         path: Path | None,
         form: str | None,
         analyzer: Analyzer,
-        stream: IO[str],
+        stream: IO[bytes],
         overwrite: bool = False,
     ) -> None:
-        form = form or (path.suffix.removeprefix(".") if path else "") or "jsonl"
+        form = form or (path.suffix[1:].lower() if path else "") or "jsonl"
+        if form == "parquet" and path is None:
+            raise ConfigError("--format parquet needs a file to write: --out FILE.parquet")
         if form not in writers:
             writers.build(form)  # raises UnknownName
+        self._writer = writers.build(form, analyzer.recognizer.info.label_set.labels)
+        self._analyzer = analyzer
         self.path, self.counts = path, Counter[str]()
-        self._meta = meta(analyzer)
-        self._file = self._open(path, overwrite) if path else None
-        labels = analyzer.recognizer.info.label_set.labels
-        try:
-            self._writer = writers.build(form, self._file or stream, path, labels)
-        except MissingExtra:
-            self._discard()
-            raise
-
-    def _open(self, path: Path, overwrite: bool) -> IO[str]:
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            return path.open("w" if overwrite else "x", encoding="utf-8", newline="")
-        except FileExistsError:
-            raise OutputError(
-                f"{path} is there already; name another --out, or pass --overwrite"
-            ) from None
-        except OSError as err:
-            raise OutputError(f"cannot write {path}: {err.strerror}") from err
-
-    def _discard(self) -> None:
-        if self._file and self.path:
-            self._file.close()
-            self.path.unlink()
-
-    def write(self, record: Record) -> None:
-        try:
-            self._writer.write(record)
-        except OSError as err:
-            if self.path is None:
-                raise
-            raise OutputError(
-                f"cannot write {self.path}: {err.strerror}; {sum(self.counts.values())} records "
-                "are in it"
-            ) from err
-        self.counts[record["status"]] += 1
+        self._stream = _open(path, overwrite) if path else stream
+        self.is_stream = path is None
+        self._is_file = path is not None and path.is_file()
+        self._whole_bytes = 0
+        self._failed: OSError | None = None
 
     def __enter__(self) -> Output:
-        self._write_meta()
+        self._meta = meta(self._analyzer) if self._is_file else {}
+        try:
+            self._write_meta()
+            self._writer.start(self._stream)
+        except OSError as err:
+            self._failed = err
+            self._close()
+            raise self._failure() from err
+        self._note_whole()
         return self
+
+    def write(self, record: Record) -> None:
+        """Take one record; raises OutputError, and then leaves no half of it in the file."""
+        try:
+            self._writer.write(record)
+        except BrokenPipeError:
+            raise  # whoever reads has seen enough
+        except OSError as err:
+            self._failed = err
+            raise self._failure() from err
+        self.counts[record["status"]] += 1
+        self._note_whole()
+
+    def _note_whole(self) -> None:
+        if self._is_file:
+            self._whole_bytes = self._stream.tell()
 
     def __exit__(
         self,
@@ -246,23 +307,46 @@ class Output:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._writer.close()
-        if self._file:
-            self._file.close()
-        self._meta["complete"] = kind is None
-        self._write_meta()
+        self._close()
+        self._meta["complete"] = kind is None and self._failed is None
+        try:
+            self._write_meta()
+        except OSError as err:
+            self._failed = self._failed or err
+        if kind is None and self._failed:
+            raise self._failure() from self._failed
+
+    def _close(self) -> None:
+        """Close the file; where it could not be written, without the record that did not fit."""
+        try:
+            if not self._failed:
+                self._writer.close()
+            if self.path:
+                self._stream.close()
+        except OSError as err:
+            self._failed = self._failed or err
+        if self._failed and self._is_file and self.path:
+            with suppress(OSError):
+                os.truncate(self.path, self._whole_bytes)
+
+    def _failure(self) -> OutputError:
+        assert self._failed
+        where = self.path or "to standard output"
+        kept = f"; {self.counts.total()} records are in it" if self.path else ""
+        return OutputError(f"cannot write {where}: {self._failed.strerror or self._failed}{kept}")
 
     def _write_meta(self) -> None:
-        if self.path is None:
-            return
-        meta_path = self.path.with_name(self.path.name + ".meta.json")
-        content = self._meta | {"records": dict(self.counts)}
-        meta_path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        if self.path and self._is_file:
+            content = self._meta | {"records": dict(self.counts)}
+            text = json.dumps(content, indent=2) + "\n"
+            self.path.with_name(self.path.name + ".meta.json").write_text(text, encoding="utf-8")
 
 
 def meta(analyzer: Analyzer) -> Record:
     """What a reader of the records needs to know: model, labels, units, thresholds, versions."""
-    info, settings = analyzer.recognizer.info, analyzer.settings
+    from . import provenance
+
+    info = analyzer.recognizer.info
     return {
         "schema": SCHEMA,
         "date": provenance.now(),
@@ -275,8 +359,7 @@ def meta(analyzer: Analyzer) -> Record:
             "temperature": info.temperature,
         },
         "detector": analyzer.detector.name if analyzer.detector else None,
-        "base_rates": dataclasses.asdict(settings.base_rates)
-        | {"training": dict(zip(info.label_set.labels, info.base_rates or (), strict=False))},
+        "base_rates": _base_rates(analyzer),
         "thresholds": {
             "uncertain_below_probability": info.uncertain_below,
             "uncertain_below_confidence": quality.LOW,
@@ -291,3 +374,15 @@ def meta(analyzer: Analyzer) -> Record:
         "notice": "an expression is not a determination of what a person feels",
         "complete": False,
     }
+
+
+def _base_rates(analyzer: Analyzer) -> Record:
+    """Target, strength, the training's rates, and those of a file, which may change later."""
+    info, wanted = analyzer.recognizer.info, analyzer.settings.base_rates
+    found = dataclasses.asdict(wanted)
+    if info.base_rates:
+        found["training"] = dict(zip(info.label_set.labels, info.base_rates, strict=True))
+    if wanted.target not in ("training", "equal") and wanted.strength:
+        rates = read_rates(Path(wanted.target), info.label_set)
+        found["file"] = dict(zip(info.label_set.labels, map(float, rates), strict=True))
+    return found

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import preprocess
-from .errors import DataError, MissingExtra
+from .errors import DataError, MissingExtra, OutputError
 from .face import ImageArray
 from .image import read_bytes
 from .labels import LabelSet
@@ -105,8 +105,13 @@ class Table:
             raise DataError(
                 f"{self.name} has no votes; train on its labels (data.target = 'label')"
             )
+        missing = [label for label in labels.labels if label not in self.vote_labels]
+        if missing:
+            raise DataError(f"{self.name} has no votes for {', '.join(missing)}")
         places = [self.vote_labels.index(label) for label in labels.labels]
-        votes = np.array([row.votes for row in self.rows], np.float32)[:, places]
+        none = (0.0,) * len(self.vote_labels)
+        rows = [row.votes or none for row in self.rows]
+        votes = np.array(rows, np.float32).reshape(-1, len(none))[:, places]
         strong = np.where(votes >= min_votes, votes, 0.0)
         votes = np.where(strong.sum(1, keepdims=True) > 0, strong, votes)
         return np.asarray(votes / np.maximum(votes.sum(1, keepdims=True), 1e-9), np.float32)
@@ -155,14 +160,17 @@ def write(table: Table, path: Path) -> None:
         ],
         metadata={"mien": json.dumps(meta)},
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
-    with pq.ParquetWriter(part, schema, compression="zstd") as writer:
-        for start in range(0, len(table), _ROWS_PER_GROUP):
-            rows = table.rows[start : start + _ROWS_PER_GROUP]
-            columns = [[getattr(row, name) for row in rows] for name in schema.names]
-            writer.write_table(pa.table(columns, schema=schema))
-    part.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with pq.ParquetWriter(part, schema, compression="zstd") as writer:
+            for start in range(0, len(table), _ROWS_PER_GROUP):
+                rows = table.rows[start : start + _ROWS_PER_GROUP]
+                columns = [[getattr(row, name) for row in rows] for name in schema.names]
+                writer.write_table(pa.table(columns, schema=schema))
+        part.replace(path)
+    except OSError as err:
+        raise OutputError(f"cannot write {path}: {err}") from err
 
 
 def read(path: Path) -> Table:
@@ -174,12 +182,27 @@ def read(path: Path) -> Table:
         arrow = pq.read_table(path)
     except (pa.ArrowException, OSError) as err:
         raise DataError(f"{path} is not a Parquet file: {err}") from err
-    meta = json.loads((arrow.schema.metadata or {}).get(b"mien", b"{}"))
+    meta = _meta((arrow.schema.metadata or {}).get(b"mien", b""))
     if meta.get("schema") != SCHEMA:
         raise DataError(f"{path} is not a mien table; make one with: mien data import")
-    columns = [arrow.column(name).to_pylist() for name in arrow.schema.names]
-    rows = [
-        Row(**dict(zip(arrow.schema.names, values, strict=True)))
-        for values in zip(*columns, strict=True)
-    ]
+    names = [f.name for f in fields(Row)]
+    missing = [name for name in names if name not in arrow.schema.names]
+    if missing:
+        raise DataError(f"{path} lacks the columns {missing} of a mien table")
+    columns = [arrow.column(name).to_pylist() for name in names]
+    rows = [_row(dict(zip(names, v, strict=True))) for v in zip(*columns, strict=True)]
     return Table(meta["name"], rows, tuple(meta["vote_labels"]), meta["notes"])
+
+
+def _meta(text: bytes) -> dict[str, Any]:
+    """What ``write`` left in the file's metadata; empty for another's."""
+    try:
+        meta = json.loads(text)
+    except ValueError:
+        return {}
+    return meta if isinstance(meta, dict) else {}
+
+
+def _row(values: dict[str, Any]) -> Row:
+    votes = values.pop("votes")
+    return Row(**values, votes=None if votes is None else tuple(votes))

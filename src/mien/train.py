@@ -181,6 +181,7 @@ class Run:
 
     def __init__(self, recipe: Recipe, sets: Sets, out: Path, fabric: Fabric) -> None:
         self.recipe, self.sets, self.out, self.fabric = recipe, sets, out, fabric
+        self.log = out / "log.jsonl"
         fabric.seed_everything(recipe.train.seed, verbose=False)
         labels, spec = label_set(recipe.data.label_set), recipe.model.preprocess
         net = networks.build(recipe.model.name, len(labels), spec.channels)
@@ -260,7 +261,7 @@ class Run:
 
     def _save(self, record: dict[str, Any]) -> None:
         """The log line first: ``resume`` cuts off what the checkpoint does not know of."""
-        with (self.out / "log.jsonl").open("a", encoding="utf-8") as f:
+        with self.log.open("a", encoding="utf-8") as f:
             f.write(json.dumps(record) + "\n")
         state = {"epoch": self.epoch, "best_score": self.best_score}
         parts = {
@@ -274,19 +275,18 @@ class Run:
         checkpoint.write_whole(save(best), self.out / "weights.safetensors")
 
     def resume(self) -> None:
-        """Take up the folder's checkpoint, if it has one."""
+        """Take up the folder's checkpoint, if it has one, and cut the log back to it."""
         path = self.out / "checkpoint.safetensors"
-        if not path.exists():
-            return
-        saved = checkpoint.read(path)
-        self.net.module.load_state_dict(saved.parts["net"])
-        self.average.load_state_dict(saved.parts["ema"])
-        self.best = saved.parts["best"]
-        checkpoint.restore_optimizer(self.optimizer, saved.parts["optimizer"])
-        self.epoch, self.best_score = saved.state["epoch"], saved.state["best_score"]
-        lines = (self.out / "log.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
-        (self.out / "log.jsonl").write_text("".join(lines[: self.epoch]), encoding="utf-8")
-        log.info("going on at epoch %d of %d", self.epoch, self.recipe.train.epochs)
+        if path.exists():
+            saved = checkpoint.read(path)
+            self.net.module.load_state_dict(saved.parts["net"])
+            self.average.load_state_dict(saved.parts["ema"])
+            self.best = saved.parts["best"]
+            checkpoint.restore_optimizer(self.optimizer, saved.parts["optimizer"])
+            self.epoch, self.best_score = saved.state["epoch"], saved.state["best_score"]
+            log.info("going on at epoch %d of %d", self.epoch, self.recipe.train.epochs)
+        lines = self.log.read_text(encoding="utf-8").splitlines(True) if self.log.exists() else []
+        self.log.write_text("".join(lines[: self.epoch]), encoding="utf-8")
 
 
 def train(

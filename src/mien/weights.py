@@ -6,7 +6,9 @@ Looked for in this order: inside the package, the folders of ``MIEN_MODELS`` (a 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import http.client
 import os
 import sys
 import urllib.error
@@ -124,7 +126,8 @@ def places(row: WeightSpec) -> Iterator[Path]:
 
 def locate(row: WeightSpec) -> Path | None:
     """The first place where the file lies, unchecked; None where it is nowhere."""
-    return next((path for path in places(row) if path.is_file()), None)
+    # not Path.is_file: a folder nobody may enter holds nothing, it is no reason to stop
+    return next((path for path in places(row) if os.path.isfile(path)), None)
 
 
 def read(row: WeightSpec) -> tuple[Path, bytes]:
@@ -139,18 +142,21 @@ def read(row: WeightSpec) -> tuple[Path, bytes]:
             f"{row.name} needs {row.file}, found neither on MIEN_MODELS nor in "
             f"{home() / 'models'}; {how}, or put the file into a folder of MIEN_MODELS"
         )
-    content = path.read_bytes()
-    check(content, row, str(path))
+    try:
+        content = path.read_bytes()
+    except OSError as err:
+        raise ModelError(f"cannot read {path}: {err.strerror}") from err
+    check(content, row, str(path), "delete it and get it anew")
     return path, content
 
 
-def check(content: bytes, row: WeightSpec, where: str) -> None:
+def check(content: bytes, row: WeightSpec, where: str, advice: str) -> None:
     """Raise ModelError unless the bytes are the catalogue's."""
     came = hashlib.sha256(content).hexdigest()
     if came != row.sha256:
         raise ModelError(
             f"{where} is damaged or another version: its sha256 is {came[:12]}..., "
-            f"the catalogue's {row.sha256[:12]}...; delete it and get it anew"
+            f"the catalogue's {row.sha256[:12]}...; {advice}"
         )
 
 
@@ -162,17 +168,22 @@ def pull(name: str) -> Path:
     try:
         with urllib.request.urlopen(row.url, timeout=_TIMEOUT_S) as answer:
             content: bytes = answer.read()
-    except (urllib.error.URLError, OSError) as err:
+    except (OSError, http.client.HTTPException) as err:  # URLError and time-outs are OSErrors
+        if isinstance(err, urllib.error.HTTPError):
+            err.close()  # it is the server's answer, too, and holds the connection
         raise ModelError(
             f"cannot fetch {row.url}: {err}; offline, put {row.file} on MIEN_MODELS"
         ) from err
-    check(content, row, row.url)
+    check(content, row, f"what {row.url} sent", "nothing was kept; try again later")
     path = home() / "models" / row.file
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")  # two may pull at once
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(path.name + ".part")
         part.write_bytes(content)
         part.replace(path)
     except OSError as err:
         raise OutputError(f"cannot write {path}: {err.strerror}") from err
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
     return path

@@ -7,9 +7,7 @@ it has no pictures and joins by row number, so only a layout that kept the row c
 
 from __future__ import annotations
 
-import csv
 import re
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -17,10 +15,10 @@ import cv2
 import numpy as np
 
 from ..errors import DataError
-from ..image import SUFFIXES, read_bytes
-from ..labels import CANONICAL, NOT_EMOTIONS, canonical, label_set
+from ..image import SUFFIXES, file_bytes, read_bytes
+from ..labels import CANONICAL, NOT_EMOTIONS, label_set
 from ..table import Row, Table
-from . import Importer, importers
+from . import Importer, csv_rows, importers, label_of, visible_folders
 
 SPLITS = ("Training", "PublicTest", "PrivateTest")
 VOTE_LABELS = (*CANONICAL, *NOT_EMOTIONS)
@@ -32,34 +30,30 @@ TERMS = "FER2013: research use; its photographs carry no licence. FER+ labels: M
 
 def _from_csv(path: Path) -> Iterator[Row]:
     fer2013 = label_set("fer2013")
-    csv.field_size_limit(sys.maxsize)
-    with path.open(newline="", encoding="utf-8") as f:
-        reader = csv.DictReader(f)
-        fields = reader.fieldnames or []
-        if not {"emotion", "pixels", "Usage"} <= set(fields):
-            raise DataError(f"{path} lacks the columns emotion, pixels, Usage; it has {fields}")
-        for number, record in enumerate(reader):
-            where = f"{path}, row {number}"
-            try:
-                label = fer2013.labels[int(record["emotion"])]
-                pixels = np.array(record["pixels"].split(), dtype=np.uint8)
-                pixels = pixels.reshape(_SIZE, _SIZE)
-            except (ValueError, IndexError, OverflowError) as err:
-                raise DataError(f"{where}: not an emotion 0..6 with 48 x 48 pixels: {err}") from err
-            if record["Usage"] not in SPLITS:
-                raise DataError(f"{where}: Usage is one of {SPLITS}, got '{record['Usage']}'")
-            png = cv2.imencode(".png", pixels)[1].tobytes()
-            row_id = f"fer2013/{number:05d}"
-            yield Row(row_id, record["Usage"], label, png, _SIZE, _SIZE, source=path.name)
+    numbers = {str(i): label for i, label in enumerate(fer2013.labels)}
+    for number, record in enumerate(csv_rows(path, ("emotion", "pixels", "Usage"))):
+        where = f"{path}, row {number}"
+        if record["emotion"] not in numbers:
+            raise DataError(f"{where}: emotion is a number 0..6, got '{record['emotion']}'")
+        if record["Usage"] not in SPLITS:
+            raise DataError(f"{where}: Usage is one of {SPLITS}, got '{record['Usage']}'")
+        try:
+            gray = bytes(map(int, record["pixels"].split()))
+            pixels = np.frombuffer(gray, np.uint8).reshape(_SIZE, _SIZE)
+        except ValueError as err:
+            raise DataError(f"{where}: pixels are 48 x 48 numbers 0..255: {err}") from err
+        png = cv2.imencode(".png", pixels)[1].tobytes()
+        row_id, label = f"fer2013/{number:05d}", numbers[record["emotion"]]
+        yield Row(row_id, record["Usage"], label, png, _SIZE, _SIZE, source=path.name)
 
 
 def _from_folders(root: Path) -> Iterator[Row]:
     """The Kaggle folders; the row number is kept where the file names carry it."""
     for side in ("train", "test"):
-        for folder in sorted(p for p in (root / side).iterdir() if p.is_dir()):
-            label = canonical(folder.name)
+        for folder in visible_folders(root / side):
+            label = label_of(folder)
             for path in sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES):
-                content = path.read_bytes()
+                content = file_bytes(path)
                 height, width = read_bytes(content, str(path)).shape[:2]
                 numbered = _NUMBERED.match(path.stem)
                 split = numbered[1] if numbered else side
@@ -94,16 +88,14 @@ def read_fer2013(path: Path) -> Table:
 
 def read_votes(path: Path) -> list[tuple[str, str, tuple[float, ...]]]:
     """FER+'s ``fer2013new.csv``: (Usage, image name, ten votes) per row, in FER2013's order."""
-    with path.open(newline="", encoding="utf-8") as f:
-        reader = csv.DictReader(f)
-        fields = reader.fieldnames or []
-        missing = [c for c in ("Usage", "Image name", *_VOTE_COLUMNS) if c not in fields]
-        if missing:
-            raise DataError(f"{path} lacks the columns {missing}; it has {fields}")
-        return [
-            (r["Usage"], r["Image name"].strip(), tuple(float(r[c]) for c in _VOTE_COLUMNS))
-            for r in reader
-        ]
+    rows = []
+    for number, record in enumerate(csv_rows(path, ("Usage", "Image name", *_VOTE_COLUMNS))):
+        try:
+            votes = tuple(float(record[c]) for c in _VOTE_COLUMNS)
+        except ValueError as err:
+            raise DataError(f"{path}, row {number}: votes are numbers: {err}") from err
+        rows.append((record["Usage"], record["Image name"].strip(), votes))
+    return rows
 
 
 def majority(votes: Sequence[float]) -> str:
@@ -126,10 +118,15 @@ def read_ferplus(path: Path) -> Table:
         raise DataError(f"{len(pictures)} pictures but {len(votes)} rows of votes in {votes_csv}")
     rows, left_out = [], 0
     for number, (row, (usage, name, counts)) in enumerate(zip(pictures.rows, votes, strict=True)):
-        if row.id != f"fer2013/{number:05d}" or row.split != usage:
+        if row.id != f"fer2013/{number:05d}":
             raise DataError(
                 f"the file names in {votes_csv.parent} do not carry FER2013's row numbers "
                 f"({row.source}), so votes cannot be joined; use fer2013.csv"
+            )
+        if row.split != usage:
+            raise DataError(
+                f"row {number} is of {row.split} in {row.source} but of {usage} in {votes_csv}: "
+                "these two files do not belong together"
             )
         if not name:
             left_out += 1

@@ -6,15 +6,14 @@ says who is on a picture, so that a person can be kept on one side of a split.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import DataError, ImageError, UnknownName
-from ..image import SUFFIXES, read_bytes
+from ..image import SUFFIXES, file_bytes, read_bytes
 from ..labels import canonical
 from ..table import Row, Table
-from . import Importer, importers
+from . import Importer, csv_rows, importers, label_of, visible_folders
 
 _ONE_SPLIT = "all"
 _SUBJECT_TABLES = ("people.csv", "subjects.csv")
@@ -30,26 +29,21 @@ def _is_label(name: str) -> bool:
 
 def _label_folders(root: Path) -> Iterator[tuple[str, str, Path]]:
     """(split, label, folder) of every folder named after a label, one or two levels down."""
-    for first in sorted(p for p in root.iterdir() if p.is_dir()):
-        if _is_label(first.name):
-            yield _ONE_SPLIT, canonical(first.name), first
+    for first in visible_folders(root):
+        inner = visible_folders(first)
+        if _is_label(first.name) or not inner:
+            yield _ONE_SPLIT, label_of(first), first
             continue
-        inner = sorted(p for p in first.iterdir() if p.is_dir())
-        if not inner:
-            raise DataError(f"folder '{first.name}' is neither a label nor a split with labels")
         for second in inner:
-            yield first.name, canonical(second.name), second
+            yield first.name, label_of(second), second
 
 
 def _subjects(root: Path) -> dict[str, str]:
     for name in _SUBJECT_TABLES:
         path = root / name
         if path.is_file():
-            with path.open(newline="", encoding="utf-8") as f:
-                reader = csv.DictReader(f)
-                if not {"file", "subject"} <= set(reader.fieldnames or []):
-                    raise DataError(f"{path} needs the columns file and subject")
-                return {r["file"]: r["subject"] for r in reader if r["subject"]}
+            rows = csv_rows(path, ("file", "subject"))
+            return {r["file"]: r["subject"] for r in rows if r["subject"]}
     return {}
 
 
@@ -58,20 +52,21 @@ def read_folder(path: Path) -> Table:
     if not path.is_dir():
         raise DataError(f"no such folder: {path}")
     subjects = _subjects(path)
+    name_of_set = path.resolve().name  # "." has no name of its own
     rows: list[Row] = []
     unreadable: dict[str, str] = {}
     for split, label, folder in _label_folders(path):
         for file in sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES):
             name = file.relative_to(path).as_posix()
             try:
-                content = file.read_bytes()
+                content = file_bytes(file)
                 height, width = read_bytes(content, name).shape[:2]
-            except (ImageError, OSError) as err:
+            except ImageError as err:
                 unreadable[name] = str(err)
                 continue
             rows.append(
                 Row(
-                    f"{path.name}/{name}",
+                    f"{name_of_set}/{name}",
                     split,
                     label,
                     content,
@@ -81,9 +76,16 @@ def read_folder(path: Path) -> Table:
                     source=name,
                 )
             )
+    if unreadable and not rows:
+        raise DataError(f"no picture in {path} can be read: {next(iter(unreadable.values()))}")
     if not rows:
         raise DataError(f"no pictures in {path}; expected <label>/*.jpg or <split>/<label>/*.jpg")
-    return Table(path.name, rows, notes={"unreadable": unreadable})
+    if subjects and not any(row.subject for row in rows):
+        raise DataError(
+            f"the table of people in {path} names files like '{next(iter(subjects))}', but the "
+            f"pictures are called like '{rows[0].source}'"
+        )
+    return Table(name_of_set, rows, notes={"unreadable": unreadable})
 
 
 @importers.register("folder")

@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 
 from ..errors import DataError
-from ..image import read_bytes
+from ..image import file_bytes, read_bytes
 from ..labels import canonical
 from ..table import Row, Table
 from . import Importer, importers
@@ -28,7 +28,7 @@ def read_jaffe(path: Path) -> Table:
         named = _NAME.match(file.stem)
         if not named or file.suffix.lower() not in (".tiff", ".tif", ".png", ".jpg"):
             continue
-        content = file.read_bytes()
+        content = file_bytes(file)
         height, width = read_bytes(content, str(file)).shape[:2]
         subject, label = named[1], canonical(named[2])
         row_id = f"jaffe/{file.stem}"

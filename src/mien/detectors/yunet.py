@@ -8,11 +8,11 @@ import numpy as np
 from .. import weights
 from ..detect import best_first, detectors, shrink
 from ..errors import ModelError
-from ..face import Face, Frame
+from ..face import Face, Frame, ImageArray
 
 _LONGEST = 640  # what it was trained at
 _LEAST_SCORE, _OVERLAP, _MOST = 0.6, 0.3, 5000
-_LEAST_SIDE = 16  # a smaller picture than its coarsest stride breaks the network
+_LEAST_SIDE = 64  # up to 32 pixels, one cell of its coarsest stride, OpenCV reads stray memory
 
 
 @detectors.register("yunet")
@@ -34,10 +34,8 @@ class YuNet:
     def detect(self, frame: Frame) -> list[Face]:
         """Faces, best score first, each with its five landmarks."""
         small, factor = shrink(frame.rgb, _LONGEST)
-        height, width = small.shape[:2]
-        if min(height, width) < _LEAST_SIDE:
-            return []
-        self._net.setInputSize((width, height))
+        small = _at_least(small, _LEAST_SIDE)
+        self._net.setInputSize((small.shape[1], small.shape[0]))
         found = self._net.detect(cv2.cvtColor(small, cv2.COLOR_RGB2BGR))[1]
         if found is None:
             return []
@@ -47,3 +45,9 @@ class YuNet:
         boxes[:, 2:] += boxes[:, :2]
         points = (found[:, 4:14] * factor).reshape(-1, 5, 2)
         return best_first(frame, boxes, found[:, 14].clip(0, 1), list(points))
+
+
+def _at_least(picture: ImageArray, side: int) -> ImageArray:
+    """The picture, black added on the right and below where it is smaller than ``side``."""
+    height, width = picture.shape[:2]
+    return np.pad(picture, ((0, max(0, side - height)), (0, max(0, side - width)), (0, 0)))

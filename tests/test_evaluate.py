@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mien.baserates import BaseRates
+from mien.cards import card
+from mien.errors import DataError
+from mien.evaluate import evaluate, restrict, shared_labels
+from mien.labels import LabelSet, label_set, subset
+from mien.recognize import load_model
+from mien.table import Row, Table
+
+TRAINING = BaseRates("training")
+
+
+def table_of(labels: list[str], split: str = "all") -> Table:
+    rows = [Row(f"r{i}", split, label, b"", 48, 48) for i, label in enumerate(labels)]
+    return Table("made", rows)
+
+
+def test_shared_labels_are_those_of_both_in_canonical_order() -> None:
+    model = label_set("fer2013")
+    shared = shared_labels(model, table_of(["contempt", "sadness", "neutral", "unknown"]))
+    assert shared.labels == ("neutral", "sadness")
+    with pytest.raises(DataError, match="no label"):
+        shared_labels(model, table_of(["contempt", "unknown"]))
+
+
+def test_restriction_keeps_the_ratios_and_the_order() -> None:
+    model = LabelSet("m", ("anger", "fear", "neutral"), ("a", "f", "n"))
+    probs = np.array([[0.1, 0.5, 0.4], [0.2, 0.0, 0.6]], np.float32)
+    out = restrict(probs, model, subset(["neutral", "anger"]))
+    np.testing.assert_allclose(out, [[0.8, 0.2], [0.75, 0.25]], rtol=1e-6)
+
+
+def test_the_default_model_on_jaffe(jaffe_table: Table) -> None:
+    """Pictures from a studio it never saw, hair and all: far better than chance, by subject."""
+    result = evaluate(load_model(), jaffe_table, None, [TRAINING, BaseRates()])
+    assert result["labels"] == [
+        "neutral",
+        "happiness",
+        "surprise",
+        "sadness",
+        "anger",
+        "disgust",
+        "fear",
+    ]
+    for entry in result["results"]:
+        assert entry["n"] == 213
+        assert entry["accuracy"] > 2 * entry["majority_baseline"]
+        low, high = entry["accuracy_ci95"]
+        assert low < entry["accuracy"] < high
+
+
+def test_rows_of_test_that_were_trained_on_are_set_apart(ferplus_table: Table) -> None:
+    few = ferplus_table.keep(
+        row.split == "Training" or i % 12 == 0 for i, row in enumerate(ferplus_table.rows)
+    )
+    result = evaluate(load_model(), few, "PrivateTest", [TRAINING])
+    entry = result["results"][0]
+    exact = entry["without_pixels_in_training"]["n"]
+    near = entry["without_near_duplicates_in_training"]["n"]
+    assert near < exact < entry["n"]
+    assert sum(result["left_out"].values()) + entry["n"] == result["data"]["rows"]
+
+
+def test_peers_are_scored_by_the_same_command(peer_models: object, lfw_table: Table) -> None:
+    few = lfw_table.keep(i % 20 == 0 for i in range(len(lfw_table)))
+    for name in ("face-api", "mini-xception"):
+        result = evaluate(load_model(name), few, None, [TRAINING])
+        assert result["results"][0]["accuracy"] > result["results"][0]["majority_baseline"]
+
+
+def test_the_card_shows_what_the_file_says(peer_models: object) -> None:
+    text = card(load_model().info)
+    assert "## Training" in text
+    assert "An expression is not a determination of what a person feels." in text
+    assert load_model().info.sha256 in text
+    assert "MIT" in card(load_model("face-api").info)

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Generator
+
+from mien import recipes
+from mien.augment import augment
+from mien.errors import ConfigError, UnknownName
+from mien.labels import label_set
+from mien.models import networks
+from mien.train import build_optimizer, cross_entropy, learning_rate
+
+RECIPES = sorted((Path(__file__).parents[1] / "recipes").glob("*.toml"))
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda p: p.stem)
+def test_every_recipe_parses_builds_and_learns(path: Path) -> None:
+    recipe = recipes.read(path)
+    labels, spec = label_set(recipe.data.label_set), recipe.model.preprocess
+    net = networks.build(recipe.model.name, len(labels), spec.channels)
+    optimizer = build_optimizer(net, recipe)
+    generator = Generator().manual_seed(recipe.train.seed)
+    x = torch.randint(0, 256, (8, spec.channels, spec.size, spec.size), generator=generator)
+    y = torch.eye(len(labels))[torch.arange(8) % len(labels)]
+    before = [p.detach().clone() for p in net.parameters()]
+    for _ in range(2):
+        loss = cross_entropy(net(augment(x.float(), recipe.augment, generator)), y)
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        assert torch.isfinite(loss)
+    moved = [not torch.equal(a, b) for a, b in zip(before, net.parameters(), strict=True)]
+    assert all(moved)
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda p: p.stem)
+def test_learning_rate_rises_and_falls(path: Path) -> None:
+    recipe = recipes.read(path)
+    t, steps = recipe.train, 100
+    peak = t.warmup_epochs * steps
+    assert learning_rate(recipe, 0, steps) == pytest.approx(t.lr / peak if peak else t.lr)
+    assert learning_rate(recipe, peak, steps) == pytest.approx(t.lr)
+    middle = (peak + t.epochs * steps) // 2
+    assert learning_rate(recipe, middle, steps) == pytest.approx(t.lr / 2, rel=0.02)
+    assert learning_rate(recipe, t.epochs * steps, steps) == pytest.approx(0, abs=1e-9)
+
+
+def test_overrides_win_over_the_file() -> None:
+    recipe = recipes.read(RECIPES[0], ["train.epochs=3", "train.optimizer=adamw"])
+    assert (recipe.train.epochs, recipe.train.optimizer) == (3, "adamw")
+
+
+@pytest.mark.parametrize(
+    ("override", "error", "message"),
+    [
+        ("train.bach=3", UnknownName, "did you mean train.batch"),
+        ("train.epochs=0", ConfigError, "at least 1"),
+        ("train.epochs=soon", ConfigError, "a whole number"),
+        ("train.optimizer=adam", ConfigError, "sgd or adamw"),
+        ("data.label_set=ferpluss", UnknownName, "did you mean ferplus"),
+        ("data.target=guess", ConfigError, "votes or label"),
+        ("model.color=blue", ConfigError, "gray, rgb"),
+        ("epochs=3", ConfigError, "section.key=value"),
+    ],
+)
+def test_a_wrong_setting_says_what_is_right(
+    override: str, error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        recipes.read(RECIPES[0], [override])
+
+
+def test_a_paper_without_deviations_is_refused(tmp_path: Path) -> None:
+    text = RECIPES[0].read_text().split("[[deviation]]")[0]
+    (tmp_path / "proud.toml").write_text(text)
+    with pytest.raises(ConfigError, match="deviation"):
+        recipes.read(tmp_path / "proud.toml")
