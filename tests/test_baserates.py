@@ -27,7 +27,7 @@ def written(path: Path, content: str | bytes) -> Path:
     return path
 
 
-# -- Bayes -----------------------------------------------------------------------------------------
+# -- Bayes --------------------------------------------------------------------------------------
 
 
 def test_an_answer_that_says_only_the_rates_becomes_even() -> None:
@@ -106,7 +106,7 @@ def test_a_strength_out_of_range(strength: float) -> None:
         BaseRates("equal", strength)
 
 
-# -- files -----------------------------------------------------------------------------------------
+# -- files --------------------------------------------------------------------------------------
 
 
 def test_json_with_aliases_in_any_order_and_scale(tmp_path: Path) -> None:
@@ -157,7 +157,7 @@ def test_a_rate_that_is_none_in_toml(tmp_path: Path, rate: str) -> None:
 
 def test_a_wrong_label_suggests_the_nearest(tmp_path: Path) -> None:
     path = written(tmp_path / "rates.json", '{"hapiness": 1}')
-    with pytest.raises(UnknownName, match="did you mean happiness?"):
+    with pytest.raises(UnknownName, match=r"did you mean happiness\?"):
         read_rates(path, THREE)
 
 

@@ -75,7 +75,7 @@ def held(faces: list[Face], frame: Frame) -> None:
         assert face.emotions is None
 
 
-# -- the contract ------------------------------------------------------------------------------
+# -- the contract -------------------------------------------------------------------------------
 
 EMPTY = {
     "black": gray(0, 640, 480),
@@ -132,7 +132,7 @@ def test_the_box_shifts_with_the_picture(
     wider = Frame(np.pad(portrait.rgb, padding, constant_values=level))
     box, moved = only(detector.detect(portrait)), only(detector.detect(wider))
     side = float((box[2:] - box[:2]).max())
-    np.testing.assert_allclose(moved, box + [70, 50, 70, 50], atol=0.06 * side)
+    np.testing.assert_allclose(moved, box + np.array([70, 50, 70, 50]), atol=0.06 * side)
 
 
 def test_the_mirrored_face_has_the_mirrored_box(detector: FaceDetector, portrait: Frame) -> None:
@@ -205,7 +205,7 @@ def test_what_a_detector_says_of_itself(detector: FaceDetector) -> None:
     assert 0.8 < detector.framing < 1.5
 
 
-# -- YuNet's own ---------------------------------------------------------------------------------
+# -- YuNet's own --------------------------------------------------------------------------------
 
 
 def test_landmarks_are_the_subject_s_right_eye_first(peer_models: Path, portrait: Frame) -> None:
@@ -258,7 +258,7 @@ def test_a_damaged_file_is_named_and_never_replaced_in_silence(
     assert str(tmp_path / YUNET) in str(caught.value)
 
 
-# -- choosing one ----------------------------------------------------------------------------------
+# -- choosing one -------------------------------------------------------------------------------
 
 
 def test_auto_is_yunet_where_its_file_is(peer_models: Path) -> None:
@@ -277,11 +277,11 @@ def test_yunet_without_its_file_says_how_to_get_it() -> None:
 
 @pytest.mark.parametrize(("wrong", "right"), [("haarr", "haar"), ("YuNet", "yunet")])
 def test_an_unknown_name_suggests_the_nearest(wrong: str, right: str) -> None:
-    with pytest.raises(UnknownName, match=f"no detector called '{wrong}'; did you mean {right}?"):
+    with pytest.raises(UnknownName, match=rf"no detector called '{wrong}'; did you mean {right}\?"):
         detect.build(wrong)
 
 
-# -- the parts they share ---------------------------------------------------------------------------
+# -- the parts they share -----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -321,6 +321,11 @@ def test_best_first_sorts_clips_and_keeps_each_one_s_landmarks() -> None:
 
 
 def test_best_first_drops_what_lies_outside() -> None:
-    outside = [[-30, 10, 0, 30], [100, 10, 130, 30], [10, -30, 30, 0.5], [10, 80, 30, 99]]
+    outside: list[list[float]] = [
+        [-30, 10, 0, 30],
+        [100, 10, 130, 30],
+        [10, -30, 30, 0.5],
+        [10, 80, 30, 99],
+    ]
     assert found(outside, [0.9, 0.9, 0.9, 0.9]) == []
     assert found([], []) == []

@@ -14,7 +14,7 @@ def boxes(*rows: tuple[float, float, float, float]) -> FloatArray:
 
 
 def box(x0: float, y0: float, x1: float, y1: float) -> FloatArray:
-    return boxes((x0, y0, x1, y1))[0]
+    return np.array([x0, y0, x1, y1], np.float32)
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_iou_of_none_and_of_boxes_without_area() -> None:
 
 
 def kept(found: FloatArray, scores: list[float], overlap: float = 0.3) -> list[int]:
-    return suppress(found, np.array(scores, np.float32), overlap).tolist()
+    return [int(i) for i in suppress(found, np.array(scores, np.float32), overlap)]
 
 
 def test_suppress_nothing() -> None:

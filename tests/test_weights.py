@@ -44,7 +44,7 @@ def put(folder: Path, content: bytes = CONTENT) -> Path:
     return folder / ROW.file
 
 
-# -- the catalogue ---------------------------------------------------------------------------------
+# -- the catalogue ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("row", CATALOGUE.values(), ids=CATALOGUE)
@@ -76,11 +76,11 @@ def test_nothing_else_is_shipped() -> None:
 
 
 def test_an_unknown_name_suggests_the_nearest() -> None:
-    with pytest.raises(UnknownName, match="no model called 'yunte'; did you mean yunet?"):
+    with pytest.raises(UnknownName, match=r"no model called 'yunte'; did you mean yunet\?"):
         weights.spec("yunte")
 
 
-# -- where they lie --------------------------------------------------------------------------------
+# -- where they lie -----------------------------------------------------------------------------
 
 
 def test_search_order(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -135,7 +135,7 @@ def test_a_folder_nobody_may_enter_is_passed_over(
     def guarded(place: str | Path, **kwargs: bool) -> os.stat_result:
         if "locked" in str(place):
             raise PermissionError(13, "Permission denied", str(place))
-        return stat(place, **kwargs)  # type: ignore[arg-type]
+        return stat(place, **kwargs)
 
     monkeypatch.setenv("MIEN_MODELS", "/locked")
     monkeypatch.setattr(os, "stat", guarded)
@@ -165,7 +165,7 @@ def test_home_is_the_system_s_own_place(
     assert weights.home() == Path(expected.format(tmp_path))
 
 
-# -- reading them ----------------------------------------------------------------------------------
+# -- reading them -------------------------------------------------------------------------------
 
 
 def test_a_missing_file_says_what_to_do(home: Path) -> None:
@@ -201,7 +201,7 @@ def test_a_file_that_cannot_be_read_is_named(home: Path, monkeypatch: pytest.Mon
     assert str(path) in str(caught.value)
 
 
-# -- fetching them ---------------------------------------------------------------------------------
+# -- fetching them ------------------------------------------------------------------------------
 
 Answer = Callable[[http.server.BaseHTTPRequestHandler], None]
 
@@ -215,7 +215,7 @@ def serve(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Ans
         nonlocal server
 
         class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self) -> None:  # noqa: N802  (http.server's name)
+            def do_GET(self) -> None:
                 answer(self)
 
             def log_message(self, format: str, *args: object) -> None:

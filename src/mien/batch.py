@@ -190,26 +190,27 @@ def _pool(settings: Settings, processes: int) -> ProcessPoolExecutor:
 
     # Spawned, not forked: OpenCV and ONNX Runtime hold threads that do not survive a fork.
     context = get_context("spawn")
-    return ProcessPoolExecutor(processes, context, initializer=_start, initargs=(settings,))
+    with _terminal_held():  # multiprocessing starts a helper of its own here
+        return ProcessPoolExecutor(processes, context, initializer=_start, initargs=(settings,))
 
 
 def _submit(pool: ProcessPoolExecutor, job: Job) -> Future[Record]:
-    with _ctrl_c_held():
+    with _terminal_held():
         return pool.submit(_work, job)
 
 
 @contextmanager
-def _ctrl_c_held() -> Iterator[None]:
-    """A process started in here never sees Ctrl-C, not even while Python still starts in it.
+def _terminal_held() -> Iterator[None]:
+    """A process started in here is deaf to Ctrl-C and to a closing terminal, from its birth.
 
-    A terminal sends it to all of them, but it is this one's to handle; this one gets it after.
+    A terminal tells all of them, but this one is to end the others; it is told when this is over.
     """
     import signal
 
     if not hasattr(signal, "pthread_sigmask"):  # Windows: _start must do
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
     try:
         yield
     finally:

@@ -30,7 +30,7 @@ def suppress(boxes: FloatArray, scores: FloatArray, overlap: float) -> npt.NDArr
     or when either holds the other's middle: two detections inside one another are one face.
     """
     order = np.argsort(-scores, kind="stable")
-    middles = (boxes[:, :2] + boxes[:, 2:]) / 2
+    middles = np.asarray((boxes[:, :2] + boxes[:, 2:]) / 2, np.float32)
     kept: list[int] = []
     for i in order:
         box, others = boxes[i], boxes[kept]

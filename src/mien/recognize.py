@@ -134,7 +134,7 @@ def softmax(logits: FloatArray) -> FloatArray:
 
 
 def read_info(text: str | None, name: str, sha256: str) -> ModelInfo:
-    """A model file's metadata; raises ModelError where it is absent, damaged or of another schema."""
+    """A model file's metadata; raises ModelError where it is absent, damaged or foreign."""
     if text is None:
         raise ModelError(
             f"{name} does not say its labels and preprocessing (no '{METADATA_KEY}' metadata); "

@@ -203,10 +203,9 @@ class Parquet:
         kinds = dict.fromkeys(_TEXTS, pa.string()) | dict.fromkeys(_WHOLE, pa.int64())
         kinds |= dict.fromkeys(_FLAGS, pa.bool_())
         self._schema = pa.schema([(c, kinds.get(c, pa.float64())) for c in flat_columns(labels)])
-        self._pa, self._pq, self._writer = pa, pq, None
+        self._pa, self._pq = pa, pq
+        self._writer: Any = None
         self._rows: list[Record] = []
-
-    _writer: Any
 
     def start(self, stream: IO[bytes]) -> None:
         self._writer = self._pq.ParquetWriter(stream, self._schema)
@@ -223,17 +222,18 @@ class Parquet:
     def close(self) -> None:
         if self._rows:
             self._flush()
-        self._writer.close()
+        if self._writer:
+            self._writer.close()
 
 
 def _open(path: Path, overwrite: bool) -> IO[bytes]:
     """The file to write; raises OutputError."""
-    if path.is_dir():
+    if os.path.isdir(path):
         raise OutputError(f"{path} is a folder; name a file in it")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        replaces_nothing = path.exists() and not path.is_file()  # a named pipe, /dev/null
-        return path.open("wb" if overwrite or replaces_nothing else "xb")
+        is_device = os.path.exists(path) and not os.path.isfile(path)  # a named pipe, /dev/null
+        return path.open("wb" if overwrite or is_device else "xb")
     except FileExistsError:
         if not path.parent.is_dir():
             raise OutputError(f"cannot write {path}: {path.parent} is a file, no folder") from None
@@ -318,13 +318,11 @@ class Output:
 
     def _close(self) -> None:
         """Close the file; where it could not be written, without the record that did not fit."""
-        try:
-            if not self._failed:
-                self._writer.close()
-            if self.path:
-                self._stream.close()
-        except OSError as err:
-            self._failed = self._failed or err
+        for close in (self._writer.close, self._stream.close if self.path else self._stream.flush):
+            try:
+                close()
+            except OSError as err:
+                self._failed = self._failed or err
         if self._failed and self._is_file and self.path:
             with suppress(OSError):
                 os.truncate(self.path, self._whole_bytes)
