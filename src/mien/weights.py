@@ -8,11 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import http.client
 import os
 import sys
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -162,6 +159,10 @@ def check(content: bytes, row: WeightSpec, where: str, advice: str) -> None:
 
 def pull(name: str) -> Path:
     """Fetch a row's file, check it, and keep it under ``home()/models``; raises ModelError."""
+    import http.client  # here, because these take time that only pulling needs
+    import urllib.error
+    import urllib.request
+
     row = spec(name)
     if row.url is None:
         raise ConfigError(f"{name} has no public address; put {row.file} on MIEN_MODELS")
