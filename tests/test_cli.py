@@ -29,7 +29,7 @@ import pytest
 from PIL import Image
 
 import mien
-from mien import baserates, cli, weights
+from mien import cli, weights
 from mien.face import ImageArray
 from mien.pipeline import Settings
 
@@ -619,8 +619,6 @@ def test_defaults_are_the_library_s() -> None:
     assert options["model"].default == settings.model
     assert options["detector"].default == settings.detector
     assert options["crops"].default == settings.crops
-    rates = baserates.BaseRates(cli.DEFAULT_RATES, cli.DEFAULT_STRENGTH)
-    assert rates == baserates.BaseRates() == settings.base_rates
-    assert cli.DEFAULT_STRENGTH == baserates.DEFAULT_STRENGTH
+    assert options["base_rates"].default is options["strength"].default is settings.base_rates
     for verb in (cli.bench, cli.models_card):
         assert inspect.signature(verb).parameters["model"].default == settings.model

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,11 @@ class BaseRates:
         if self.target == "equal":
             return np.full(len(labels), 1 / len(labels), np.float32)
         return read_rates(Path(self.target), labels)
+
+
+def default_for(training: Sequence[float] | None) -> BaseRates:
+    """What a model is read with unless asked otherwise: untouched where its rates are unknown."""
+    return BaseRates("training") if training is None else BaseRates()
 
 
 def reweight(probs: FloatArray, weights: FloatArray) -> FloatArray:

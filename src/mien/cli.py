@@ -22,6 +22,7 @@ from .errors import ConfigError, InputError, MienError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from .baserates import BaseRates
     from .console import Screen
     from .pipeline import Analyzer
     from .records import Output, Record
@@ -65,28 +66,29 @@ Model = Annotated[
     ),
 ]
 Rates = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--base-rates",
         metavar="training|equal|FILE",
-        help="How common each expression is taken to be; FILE is JSON or TOML, a rate per label.",
+        help="How common each expression is taken to be; FILE is JSON or TOML, a rate per label. "
+        "Without it: half way to equal, where the model knows its training rates.",
     ),
 ]
 Strength = Annotated[
-    float,
+    float | None,
     typer.Option(
         "--strength",
         metavar="N",
         min=0,
         max=1,
-        help="How far to turn to those rates: 0 none, 1 wholly.",
+        help="How far to turn to those rates: 0 none, 1 wholly; 0.5 unless said.",
     ),
 ]
 TableFile = Annotated[Path, typer.Argument(help="A mien table (.parquet).")]
 OptionalOut = Annotated[
     Path | None, typer.Option("--out", "-o", help="Write the whole result as JSON to this file.")
 ]
-DEFAULT_MODEL, DEFAULT_RATES, DEFAULT_STRENGTH = "resnet10-ferplus", "equal", 0.5
+DEFAULT_MODEL = "resnet10-ferplus"
 _REASONS = 10  # errors told one by one; the records hold all of them
 
 
@@ -117,8 +119,8 @@ def analyze(
         str, typer.Option("--detector", "-d", metavar="NAME", help="auto, haar or yunet.")
     ] = "auto",
     model: Model = DEFAULT_MODEL,
-    base_rates: Rates = DEFAULT_RATES,
-    strength: Strength = DEFAULT_STRENGTH,
+    base_rates: Rates = None,
+    strength: Strength = None,
     processes: Annotated[
         int,
         typer.Option("--processes", "-p", metavar="N", min=1, help="How many pictures at once."),
@@ -134,13 +136,12 @@ def analyze(
     from contextlib import closing
 
     from . import batch, image
-    from .baserates import BaseRates
     from .pipeline import Analyzer, Settings
 
     if out == Path("-"):
         out, form = None, form or "jsonl"
     paths = list(image.find(inputs))
-    analyzer = Analyzer(Settings(model, detector, BaseRates(base_rates, strength), crops))
+    analyzer = Analyzer(Settings(model, detector, _rates(base_rates, strength), crops))
     jobs = batch.plan(paths, annotate)
     output = _output(out, form, analyzer, overwrite)
     errors: list[str] = []
@@ -157,6 +158,15 @@ def analyze(
         _say(f"annotated pictures: {annotate}")
     if errors:
         raise typer.Exit(1)
+
+
+def _rates(target: str | None, strength: float | None) -> BaseRates | None:
+    """What was asked for; None where nothing was."""
+    if target is None and strength is None:
+        return None
+    from .baserates import DEFAULT_STRENGTH, BaseRates
+
+    return BaseRates(target or "equal", DEFAULT_STRENGTH if strength is None else strength)
 
 
 def _output(
@@ -293,7 +303,7 @@ def evaluate(
         list[str] | None,
         typer.Option("--base-rates", metavar="training|equal|FILE", help="May be repeated."),
     ] = None,
-    strength: Strength = DEFAULT_STRENGTH,
+    strength: Strength = None,
     detector: Annotated[
         str | None,
         typer.Option("--detector", "-d", help="Cut the face out first, with auto, haar or yunet."),
@@ -306,13 +316,14 @@ def evaluate(
 ) -> None:
     """Score a model on a table of face crops (or pictures), with intervals and baselines."""
     from . import console, detect, table
-    from .baserates import BaseRates
+    from .baserates import DEFAULT_STRENGTH, BaseRates
     from .evaluate import evaluate as run
     from .recognize import load_model
 
     recognizer = load_model(model)
-    names = base_rates or (["training", "equal"] if recognizer.info.base_rates else ["training"])
-    rates = [BaseRates(name, strength) for name in names]
+    known = recognizer.info.base_rates is not None
+    names = base_rates or (["training", "equal"] if known else ["training"])
+    rates = [BaseRates(name, DEFAULT_STRENGTH if strength is None else strength) for name in names]
     finder = detect.build(detector) if detector else None
     result = run(recognizer, table.read(path), split, rates, finder, pad)
     _write_json(result, out)

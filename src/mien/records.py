@@ -376,7 +376,7 @@ def meta(analyzer: Analyzer) -> Record:
 
 def _base_rates(analyzer: Analyzer) -> Record:
     """Target, strength, the training's rates, and those of a file, which may change later."""
-    info, wanted = analyzer.recognizer.info, analyzer.settings.base_rates
+    info, wanted = analyzer.recognizer.info, analyzer.base_rates
     found = dataclasses.asdict(wanted)
     if info.base_rates:
         found["training"] = dict(zip(info.label_set.labels, info.base_rates, strict=True))
