@@ -55,6 +55,10 @@ def _training(facts: dict[str, Any] | None) -> Iterator[str]:
     yield f"- {facts['network']}, seed {facts['seed']}, {facts['epochs']} epochs in"
     yield f"  {facts['minutes']} minutes on {facts['machine']['cores']} cores;"
     yield f"  commit {facts['commit']}"
+    if facts["init_sha256"]:
+        yield f"- started from the weights `{facts['init_sha256']}`"
+    if facts["teacher_sha256"]:
+        yield f"- taught in part by the model `{facts['teacher_sha256']}`"
     yield f"- chosen by accuracy on {facts['splits']['select']}: epoch {facts['best_epoch']},"
     yield f"  {select['accuracy']:.4f}"
 

@@ -16,8 +16,8 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
-from torch import Tensor
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
 
 from .errors import ModelError, OutputError
 
@@ -68,6 +68,14 @@ def read(path: Path) -> Checkpoint:
     except (OSError, KeyError, ValueError, SafetensorError) as err:
         raise ModelError(f"{path} is not a checkpoint of mien's: {err}") from err
     return Checkpoint(parts, state)
+
+
+def load_weights(net: nn.Module, path: Path) -> None:
+    """Fill a network from a weights file; raises ModelError where they do not fit each other."""
+    try:
+        net.load_state_dict(load_file(path))
+    except (OSError, SafetensorError, RuntimeError) as err:
+        raise ModelError(f"{path} does not hold this network's weights: {err}") from err
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

@@ -279,6 +279,14 @@ def train(
         typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override a setting."),
     ] = None,
     accelerator: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    init: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Start from an earlier run's weights.safetensors."),
+    ] = None,
+    teacher: Annotated[
+        str | None,
+        typer.Option(metavar="MODEL", help="A model whose answers are part of the targets."),
+    ] = None,
 ) -> None:
     """Train a recipe; the same command in the same folder goes on where it stopped."""
     # Read by OpenMP when torch loads: waiting threads sleep instead of spinning, which is
@@ -290,7 +298,8 @@ def train(
     from .train import train as run
 
     with TrainingBar() as bar:
-        weights = run(recipes.read(recipe, overrides or ()), data, out, bar, accelerator)
+        what = recipes.read(recipe, overrides or ())
+        weights = run(what, data, out, bar, accelerator, init, teacher)
     typer.echo(weights)
 
 

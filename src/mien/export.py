@@ -11,12 +11,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 from torch import nn
 
 from . import calibrate, labels, recipes
 from .baserates import BaseRates
-from .checkpoint import write_whole
+from .checkpoint import load_weights, write_whole
 from .errors import DataError, ModelError
 from .models import networks
 from .preprocess import batch
@@ -42,7 +41,7 @@ def export(run: Path, data: Path, out: Path, figures: Sequence[Path] = ()) -> di
         raise DataError(f"{data} is not the table {run} was trained on ({facts['data']['file']})")
     names = labels.label_set(recipe.data.label_set)
     net = networks.build(recipe.model.name, len(names), recipe.model.preprocess.channels)
-    net.load_state_dict(load_file(run / WEIGHTS))
+    load_weights(net, run / WEIGHTS)
     net.eval()
 
     meta: dict[str, Any] = {
@@ -79,7 +78,8 @@ def _read_run(run: Path) -> tuple[recipes.Recipe, dict[str, Any]]:
         raise ModelError(f"{run} is not the folder of a finished run: {err}") from err
     if not (run / WEIGHTS).is_file():
         raise ModelError(f"{run} has no weights yet; finish it with: mien train")
-    return recipes.from_values(saved["recipe"]), environment | {"data": saved["data"]}
+    stages = {key: saved[key] for key in ("data", "init_sha256", "teacher_sha256")}
+    return recipes.from_values(saved["recipe"]), environment | stages
 
 
 def _figures(run: Path, paths: Sequence[Path]) -> list[dict[str, Any]]:
@@ -98,6 +98,8 @@ def _card(run: Path, recipe: recipes.Recipe, facts: dict[str, Any]) -> dict[str,
     return {
         "training": {
             "data": facts["data"],
+            "init_sha256": facts["init_sha256"],
+            "teacher_sha256": facts["teacher_sha256"],
             "splits": {"train": recipe.data.train, "select": recipe.data.select},
             "counts": facts["counts"],
             "commit": facts["commit"],

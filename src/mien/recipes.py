@@ -26,6 +26,8 @@ class Data:
     target : "votes" (the taggers' shares) or "label" (one label a picture).
     min_votes : a label with fewer votes counts as none.
     drop_overlap : leave out training rows whose exact pixels occur in select or test.
+    teacher_weight : how much of the target is a teacher's answer instead (Hinton et al. 2015,
+        arXiv:1503.02531); ten votes are few, and a trained net's view of the face steadies them.
     """
 
     label_set: str
@@ -35,8 +37,11 @@ class Data:
     target: str = "label"
     min_votes: int = 1
     drop_overlap: bool = True
+    teacher_weight: float = 0.0
 
     def __post_init__(self) -> None:
+        if not 0 <= self.teacher_weight <= 1:
+            raise ConfigError(f"data.teacher_weight lies in [0, 1], got {self.teacher_weight}")
         labels.label_set(self.label_set)
         if self.target not in ("votes", "label"):
             raise ConfigError(f"data.target is votes or label, got '{self.target}'")

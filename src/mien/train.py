@@ -29,9 +29,11 @@ from torch import Generator, Tensor, nn
 from . import checkpoint, provenance
 from .augment import augment
 from .errors import ConfigError, DataError, TrainingError
-from .labels import label_set
+from .face import FloatArray
+from .labels import LabelSet, label_set
 from .models import networks
 from .recipes import Recipe
+from .recognize import OnnxRecognizer, load_model, softmax
 from .table import Table, file_sha256, pixel_hash
 from .table import read as read_table
 
@@ -66,12 +68,15 @@ class Progress(Protocol):
     def epoch(self, record: dict[str, Any]) -> None: ...
 
 
-def prepare(recipe: Recipe, table: Table) -> Sets:
+def prepare(recipe: Recipe, table: Table, teacher: OnnxRecognizer | None = None) -> Sets:
     """The train and select samples of a recipe, with what was left out counted.
 
     Select rows are labelled by majority whatever the training target is: the best epoch is the
     one that names most faces right.
     """
+    weight = recipe.data.teacher_weight
+    if (weight > 0) != (teacher is not None):
+        raise ConfigError(f"data.teacher_weight is {weight:g}; --teacher goes with more than 0")
     labels = label_set(recipe.data.label_set)
     train = table.of_split(recipe.data.train)
     select = table.of_split(recipe.data.select)
@@ -93,15 +98,32 @@ def prepare(recipe: Recipe, table: Table) -> Sets:
     y = eye[train.targets(labels)]
     if recipe.data.target == "votes":
         y = train.vote_shares(labels, recipe.data.min_votes)
+    # Base rates are the data's own; a teacher's answers would blur them.
+    base_rates = tuple(float(v) for v in y.mean(0))
+    if teacher:
+        y = (1 - weight) * y + weight * taught(teacher, train, labels)
     spec = recipe.model.preprocess
     return Sets(
         Samples(torch.from_numpy(train.planes(spec)), torch.from_numpy(y)),
         Samples(
             torch.from_numpy(select.planes(spec)), torch.from_numpy(eye[select.targets(labels)])
         ),
-        tuple(float(v) for v in y.mean(0)),
+        base_rates,
         counts,
     )
+
+
+def taught(teacher: OnnxRecognizer, table: Table, labels: LabelSet) -> FloatArray:
+    """What a teacher says of each picture and its mirror image, the mean of both, (N, K)."""
+    if teacher.info.label_set.labels != labels.labels:
+        raise ConfigError(
+            f"the teacher answers {teacher.info.label_set.labels}, the recipe {labels.labels}"
+        )
+    pictures = list(table.pictures())
+    mirrored = [np.ascontiguousarray(picture[:, ::-1]) for picture in pictures]
+    # Without its temperature: that was fitted to majority labels, these targets are shares.
+    answers = softmax(teacher.logits(pictures)) + softmax(teacher.logits(mirrored))
+    return np.asarray(answers / 2, np.float32)
 
 
 def without_pixels_of(table: Table, other: Table) -> Table:
@@ -179,12 +201,16 @@ def auto_precision(fabric_device: torch.device) -> str:
 class Run:
     """One training run and its folder."""
 
-    def __init__(self, recipe: Recipe, sets: Sets, out: Path, fabric: Fabric) -> None:
+    def __init__(
+        self, recipe: Recipe, sets: Sets, out: Path, fabric: Fabric, init: Path | None = None
+    ) -> None:
         self.recipe, self.sets, self.out, self.fabric = recipe, sets, out, fabric
         self.log = out / "log.jsonl"
         fabric.seed_everything(recipe.train.seed, verbose=False)
         labels, spec = label_set(recipe.data.label_set), recipe.model.preprocess
         net = networks.build(recipe.model.name, len(labels), spec.channels)
+        if init:
+            checkpoint.load_weights(net, init)
         self.average = networks.build(recipe.model.name, len(labels), spec.channels)
         self.average.load_state_dict(net.state_dict())
         self.best = net.state_dict()
@@ -295,15 +321,21 @@ def train(
     out: Path,
     progress: Progress,
     accelerator: str = "auto",
+    init: Path | None = None,
+    teacher: str | None = None,
 ) -> Path:
     """Train a recipe on a table, in a new folder or on from where that folder stands.
+
+    init : the ``weights.safetensors`` of an earlier run of the same network to start from.
+    teacher : a model whose answers are part of the targets; see ``Data.teacher_weight``.
 
     Returns the weights of the best epoch on the select split, ``out/weights.safetensors``.
     Raises ConfigError where ``out`` holds a run of another recipe or other data, DataError where
     the table lacks what the recipe names, TrainingError where the loss is no longer a number.
     """
-    _claim(out, recipe, data)
-    sets = prepare(recipe, read_table(data))
+    guide = load_model(teacher) if teacher else None
+    _claim(out, recipe, data, init, guide)
+    sets = prepare(recipe, read_table(data), guide)
     device = Fabric(accelerator=accelerator, devices=1).device
     precision: Any = recipe.train.precision
     if precision == "auto":
@@ -315,17 +347,21 @@ def train(
         | {"precision": precision, "device": str(device), "threads": torch.get_num_threads()}
         | {"counts": sets.counts, "base_rates": sets.base_rates},
     )
-    run = Run(recipe, sets, out, fabric)
+    run = Run(recipe, sets, out, fabric, init)
     run.resume()
     run.train(progress)
     return out / "weights.safetensors"
 
 
-def _claim(out: Path, recipe: Recipe, data: Path) -> None:
+def _claim(
+    out: Path, recipe: Recipe, data: Path, init: Path | None, teacher: OnnxRecognizer | None
+) -> None:
     """Write what this run is into its folder, or check that it is the same run."""
     wanted = {
         "recipe": json.loads(json.dumps(dataclasses.asdict(recipe))),
         "data": {"file": data.name, "sha256": file_sha256(data) if data.is_file() else None},
+        "init_sha256": file_sha256(init) if init and init.is_file() else None,
+        "teacher_sha256": teacher.info.sha256 if teacher else None,
     }
     path = out / "recipe.json"
     if path.exists():
