@@ -363,7 +363,12 @@ def test_what_cannot_work_fails_before_the_first_picture(
     with pytest.raises(ConfigError, match="no file"):
         Analyzer(Settings(base_rates=BaseRates(str(tmp_path / "gone.json"))), recognizer=model)
     with pytest.raises(ConfigError, match="--base-rates training"):
-        Analyzer(Settings(model="face-api", detector="haar"))
+        Analyzer(Settings("face-api", "haar", BaseRates("equal", 0.5)))
+
+
+def test_a_model_of_unknown_base_rates_is_read_untouched(peer_models: Path) -> None:
+    assert Analyzer(Settings("face-api", "haar")).base_rates == BaseRates("training")
+    assert Analyzer(Settings(detector="haar")).base_rates == BaseRates("equal", 0.5)
 
 
 # -- the fakes themselves -----------------------------------------------------------------------

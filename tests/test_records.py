@@ -302,7 +302,7 @@ def test_meta_says_what_a_reader_needs(
         "temperature": 1.0,
     }
     assert meta["detector"] == "fake"
-    assert meta["base_rates"] == {"target": "equal", "strength": 0.5}
+    assert meta["base_rates"]["target"] == "training"  # the fake does not know its own rates
     assert {*meta["thresholds"]} == {"uncertain_below_probability", "uncertain_below_confidence"}
     assert {*meta["units"]} == {"box", "landmarks", "emotions", "confidence", "time_s"}
     assert {"python", "numpy", "mien"} <= {*meta["versions"]}

@@ -14,11 +14,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from mien import recipes, table
-from mien.errors import ConfigError, DataError, TrainingError
+from mien.errors import ConfigError, DataError, ModelError, TrainingError
 from mien.labels import label_set
 from mien.recipes import Recipe
+from mien.recognize import load_model
 from mien.table import Table, pixel_hash
 from mien.train import predict, prepare, train, update_average
 
@@ -150,3 +152,43 @@ def test_predictions_do_not_depend_on_the_batch() -> None:
     np.testing.assert_allclose(
         predict(net, x, device, 7).numpy(), predict(net, x, device, 100).numpy(), rtol=1e-5
     )
+
+
+def test_training_goes_on_from_earlier_weights(
+    finished: Path, small_ferplus: Path, tmp_path: Path
+) -> None:
+    """With a rate of almost nothing, one more epoch must leave the weights where they were."""
+    still = recipe("train.epochs=1", "train.lr=1e-12", "train.warmup_epochs=0")
+    weights = finished / "weights.safetensors"
+    out = train(still, small_ferplus, tmp_path / "run", Silent(), "cpu", init=weights)
+    before, after = load_file(weights), load_file(out)
+    for name in before:
+        if "running" not in name and before[name].dtype.is_floating_point:
+            torch.testing.assert_close(after[name], before[name], atol=1e-6, rtol=0)
+
+
+def test_weights_of_another_network_are_refused(small_ferplus: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.safetensors"
+    save_file({"classifier.weight": torch.zeros(7, 3)}, other)
+    with pytest.raises(ModelError, match="does not hold this network's weights"):
+        train(recipe(), small_ferplus, tmp_path / "run", Silent(), "cpu", init=other)
+
+
+def test_a_teacher_moves_the_targets_and_not_the_base_rates(small_ferplus: Path) -> None:
+    data, teacher = table.read(small_ferplus), load_model()
+    alone = prepare(recipe(), data)
+    mixed = prepare(recipe("data.teacher_weight=0.25"), data, teacher)
+    assert mixed.base_rates == alone.base_rates
+    torch.testing.assert_close(mixed.train.y.sum(1), torch.ones(len(mixed.train)))
+    answers = (mixed.train.y - 0.75 * alone.train.y) / 0.25
+    assert answers.min() > -1e-4
+    # it knows its own training faces: its answer is nearly always the label with most votes
+    assert (answers.argmax(1) == alone.train.y.argmax(1)).float().mean() > 0.8
+
+
+def test_a_teacher_and_its_weight_go_together(small_ferplus: Path) -> None:
+    data = table.read(small_ferplus)
+    with pytest.raises(ConfigError, match="--teacher goes with"):
+        prepare(recipe("data.teacher_weight=0.25"), data)
+    with pytest.raises(ConfigError, match="--teacher goes with"):
+        prepare(recipe(), data, load_model())

@@ -49,7 +49,7 @@ CATALOGUE = {
             name=DEFAULT_MODEL,
             kind="recognizer",
             file="resnet10-ferplus.onnx",
-            sha256="88f5a8f03726923430ae865290135181fac02fda0e9a552c0ea23d2e4d4d07ed",
+            sha256="614ea84644969296658c5c5ccb50fca6df9f283cd5e97465635a02911fe2857b",
             licence="Apache-2.0; trained on FER2013 (research use) with FER+ labels (MIT)",
             about="the default: eight expressions from a 48 x 48 gray face",
         ),
