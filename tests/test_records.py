@@ -300,6 +300,8 @@ def test_meta_says_what_a_reader_needs(
         "label_set": "mien8",
         "labels": list(LABELS),
         "temperature": 1.0,
+        "offsets": None,
+        "look_again_below": 0.0,
     }
     assert meta["detector"] == "fake"
     assert meta["base_rates"]["target"] == "training"  # the fake does not know its own rates

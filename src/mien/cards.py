@@ -31,6 +31,11 @@ def _lines(info: ModelInfo) -> Iterator[str]:
     if info.base_rates:
         rates = zip(info.label_set.labels, info.base_rates, strict=True)
         yield f"- temperature: {info.temperature:.3f}"
+        if info.offsets:
+            moved = zip(info.label_set.labels, info.offsets, strict=True)
+            yield "- offsets of calibration: " + ", ".join(f"{k} {v:+.2f}" for k, v in moved)
+        if info.look_again_below:
+            yield f"- looks again, mirrored, below a top probability of {info.look_again_below:g}"
         yield f"- uncertain below a top probability of {info.uncertain_below:.3f}"
         yield "- training base rates: " + ", ".join(f"{k} {v:.3f}" for k, v in rates)
     yield from _training(info.card.get("training"))
@@ -59,8 +64,9 @@ def _training(facts: dict[str, Any] | None) -> Iterator[str]:
         yield f"- started from the weights `{facts['init_sha256']}`"
     if facts["teacher_sha256"]:
         yield f"- taught in part by the model `{facts['teacher_sha256']}`"
-    yield f"- chosen by accuracy on {facts['splits']['select']}: epoch {facts['best_epoch']},"
-    yield f"  {select['accuracy']:.4f}"
+    how = {"best": "the most accurate epoch", "last": "the last epoch"}[facts["weights"]]
+    yield f"- weights of {how}, {facts['epoch']}: {select['accuracy']:.4f} on"
+    yield f"  {facts['splits']['select']} before calibration, one look a face"
 
 
 def _figures(figures: dict[str, Any]) -> Iterator[str]:

@@ -348,12 +348,18 @@ def export(
         list[Path] | None,
         typer.Option("--figures", help="What `mien evaluate --out` wrote; goes into the card."),
     ] = None,
+    weights: Annotated[
+        str,
+        typer.Option(
+            metavar="best|last", help="Of the epoch best on the select split, or of the last."
+        ),
+    ] = "best",
 ) -> None:
-    """Calibrate a run's best weights and write them as one self-describing ONNX file."""
+    """Calibrate a run's weights and write them as one self-describing ONNX file."""
     _needs("torch", "exporting a model")
     from .export import export as write
 
-    meta = write(run, data, out, figures or ())
+    meta = write(run, data, out, figures or (), weights)
     _say(
         f"temperature {meta['temperature']:.3f}, uncertain below {meta['uncertain_below']:.3f}, "
         f"torch and ONNX Runtime within {meta['card']['parity']['largest_difference']:.1e}"

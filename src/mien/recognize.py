@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 import onnxruntime as ort
 
 from . import weights
@@ -33,7 +34,11 @@ _CHUNK = 64  # faces at once: enough to fill the cores, little enough to keep me
 class ModelInfo:
     """What a model file says of itself.
 
-    temperature : its logits are divided by this before the softmax (Guo et al. 2017).
+    temperature, offsets : the probabilities are ``softmax(logits / temperature + offsets)``, one
+        offset per label (Guo et al. 2017); None for no offsets.
+    look_again_below : a face whose top probability is smaller is read a second time, mirrored,
+        and the logits averaged. An expression has no handedness, but a network has; looking twice
+        only where it matters costs a fifth more instead of double.
     base_rates : how often each label occurred in training, (K,) summing to 1; None if unknown.
     uncertain_below : an answer with a smaller top probability is uncertain.
     card : figures, training data, licence: what the model card shows.
@@ -44,6 +49,8 @@ class ModelInfo:
     preprocess: Preprocess
     sha256: str
     temperature: float = 1.0
+    offsets: tuple[float, ...] | None = None
+    look_again_below: float = 0.0
     base_rates: tuple[float, ...] | None = None
     uncertain_below: float = 0.5
     card: dict[str, Any] = field(default_factory=dict)
@@ -102,21 +109,48 @@ class OnnxRecognizer:
         return str(inputs[0].name)
 
     def logits(self, crops: Sequence[ImageArray]) -> FloatArray:
-        """(N, K) float32, before temperature and base rates."""
-        if not crops:
-            return np.empty((0, len(self.info.label_set)), np.float32)
-        return np.concatenate(list(self._in_chunks(crops)))
-
-    def _in_chunks(self, crops: Sequence[ImageArray]) -> Iterator[FloatArray]:
-        for i in range(0, len(crops), _CHUNK):
-            x = batch(crops[i : i + _CHUNK], self.info.preprocess)
-            yield self._session.run(None, {self._input: x})[0]
+        """(N, K) float32 of one look at each face, before calibration and base rates."""
+        return self._stacked(self._run(x) for x in self._chunks(crops))
 
     def probabilities(self, crops: Sequence[ImageArray], rates: BaseRates) -> FloatArray:
-        probs = softmax(self.logits(crops) / self.info.temperature)
+        probs = self._stacked(self._look(x) for x in self._chunks(crops))
         known = self.info.base_rates
         training = None if known is None else np.array(known, np.float32)
         return reweight(probs, rates.weights(self.info.label_set, training))
+
+    def _chunks(self, crops: Sequence[ImageArray]) -> Iterator[FloatArray]:
+        for i in range(0, len(crops), _CHUNK):
+            yield batch(crops[i : i + _CHUNK], self.info.preprocess)
+
+    def _stacked(self, parts: Iterator[FloatArray]) -> FloatArray:
+        none = np.empty((0, len(self.info.label_set)), np.float32)
+        return np.concatenate([none, *parts])
+
+    def _run(self, x: FloatArray) -> FloatArray:
+        logits: FloatArray = self._session.run(None, {self._input: x})[0]
+        return logits
+
+    def _look(self, x: FloatArray) -> FloatArray:
+        """Calibrated probabilities of prepared faces; the unsure ones are looked at twice."""
+        info = self.info
+        logits = self._run(x)
+        probs = softmax(calibrated(logits, info.temperature, info.offsets))
+        unsure = probs.max(axis=1) < info.look_again_below
+        if unsure.any():
+            mirrored = np.ascontiguousarray(x[unsure, :, :, ::-1])
+            both = (logits[unsure] + self._run(mirrored)) / 2
+            probs[unsure] = softmax(calibrated(both, info.temperature, info.offsets))
+        return probs
+
+
+def calibrated(
+    logits: FloatArray,
+    temperature: float,
+    offsets: Sequence[float] | npt.NDArray[np.floating[Any]] | None,
+) -> FloatArray:
+    """Logits (N, K) whose softmax is calibrated."""
+    moved = logits / np.float32(temperature)
+    return moved if offsets is None else moved + np.asarray(offsets, np.float32)
 
 
 def _fits(shape: Sequence[int | str | None], wanted: tuple[int, ...]) -> bool:
@@ -157,12 +191,17 @@ def _info(meta: dict[str, Any], sha256: str) -> ModelInfo:
     labels, rates = subset(meta["labels"], meta["label_set"]), meta["base_rates"]
     if len(rates) != len(labels) or not meta["temperature"] > 0:
         raise ValueError(f"{len(rates)} base rates, temperature {meta['temperature']}")
+    offsets = meta.get("offsets")
+    if offsets is not None and len(offsets) != len(labels):
+        raise ValueError(f"{len(offsets)} offsets for {len(labels)} labels")
     return ModelInfo(
         name=meta["name"],
         label_set=labels,
         preprocess=Preprocess(**meta["preprocess"]),
         sha256=sha256,
         temperature=float(meta["temperature"]),
+        offsets=None if offsets is None else tuple(float(v) for v in offsets),
+        look_again_below=float(meta.get("look_again_below", 0)),
         base_rates=tuple(float(rate) for rate in rates),
         uncertain_below=float(meta["uncertain_below"]),
         card=meta["card"],

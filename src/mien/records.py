@@ -355,6 +355,8 @@ def meta(analyzer: Analyzer) -> Record:
             "label_set": info.label_set.name,
             "labels": list(info.label_set.labels),
             "temperature": info.temperature,
+            "offsets": info.offsets,
+            "look_again_below": info.look_again_below,
         },
         "detector": analyzer.detector.name if analyzer.detector else None,
         "base_rates": _base_rates(analyzer),
