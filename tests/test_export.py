@@ -11,13 +11,14 @@ import torch
 from safetensors.torch import load_file
 
 from mien import recipes, table
+from mien.calibrate import OFFSET_PENALTY
 from mien.cli import main
-from mien.errors import DataError, ModelError
+from mien.errors import ConfigError, DataError, ModelError
 from mien.export import export
 from mien.labels import label_set
 from mien.models import networks
 from mien.preprocess import batch
-from mien.recognize import METADATA_KEY, load_model, softmax
+from mien.recognize import METADATA_KEY, calibrated, load_model, softmax
 from mien.table import Table
 from mien.train import train
 
@@ -79,21 +80,50 @@ def test_no_path_of_this_machine_is_in_the_file(exported: Path) -> None:
         assert word.encode() not in content
 
 
-def test_temperature_and_threshold_fit_the_select_split(
-    exported: Path, small_ferplus: Path
-) -> None:
+def test_calibration_fits_the_select_split(exported: Path, small_ferplus: Path) -> None:
+    """No other temperature and no other offset would make its labels likelier."""
     recognizer = load_model(exported)
+    info = recognizer.info
+    assert info.offsets is not None
     select = table.read(small_ferplus).of_split("PublicTest")
-    select = select.keep(select.targets(recognizer.info.label_set) >= 0)
-    targets = select.targets(recognizer.info.label_set)
-    logits = recognizer.logits(list(select.pictures()))
+    select = select.keep(select.targets(info.label_set) >= 0)
+    targets, pictures = select.targets(info.label_set), list(select.pictures())
+    once = recognizer.logits(pictures)
+    again = recognizer.logits([np.ascontiguousarray(p[:, ::-1]) for p in pictures])
+    both = (once + again) / 2  # so short a run is sure of nothing: it looks twice at every face
 
-    def nll(t: float) -> float:
-        probs = softmax(logits / np.float32(t))
-        return float(-np.log(probs[np.arange(len(targets)), targets]).mean())
+    def loss(temperature: float, offsets: list[float]) -> float:
+        probs = softmax(calibrated(both, temperature, offsets))
+        nll = -np.log(probs[np.arange(len(targets)), targets]).mean()
+        return float(nll + OFFSET_PENALTY * np.square(offsets).sum())
 
-    best = recognizer.info.temperature
-    assert nll(best) <= min(nll(best * 1.1), nll(best / 1.1))
+    best, offsets = info.temperature, list(info.offsets)
+    least = loss(best, offsets)
+    assert least <= min(loss(best * 1.1, offsets), loss(best / 1.1, offsets))
+    for k in range(len(offsets)):
+        moved = [v + (0.1 if i == k else 0) for i, v in enumerate(offsets)]
+        assert least < loss(best, moved) + 1e-4
+
+
+def test_the_last_weights_are_not_the_best_ones(
+    run: Path, small_ferplus: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match="best or its last"):
+        export(run, small_ferplus, tmp_path / "m.onnx", which="first")
+    last = export(run, small_ferplus, tmp_path / "last.onnx", which="last")
+    assert last["card"]["training"]["weights"] == "last"
+    # after a single epoch they are the same, and their hash says so
+    best = export(run, small_ferplus, tmp_path / "best.onnx")
+    assert last["card"]["weights_sha256"] == best["card"]["weights_sha256"]
+
+
+def test_figures_of_other_weights_are_refused(
+    run: Path, small_ferplus: Path, tmp_path: Path
+) -> None:
+    figures = tmp_path / "figures.json"
+    figures.write_text(json.dumps({"model": {"weights_sha256": "0" * 64}}))
+    with pytest.raises(DataError, match="other weights"):
+        export(run, small_ferplus, tmp_path / "m.onnx", [figures])
 
 
 def test_other_data_than_it_was_trained_on_is_refused(

@@ -5,12 +5,12 @@ import pytest
 from sklearn import metrics as sk
 
 from mien import metrics
-from mien.calibrate import temperature, uncertain_below
+from mien.calibrate import fit, uncertain_below
 from mien.errors import ShapeError
 from mien.face import FloatArray
 from mien.labels import label_set
 from mien.metrics import IntArray
-from mien.recognize import softmax
+from mien.recognize import calibrated, softmax
 
 MIEN8, FER = label_set("mien8"), label_set("fer2013")
 
@@ -95,25 +95,36 @@ def test_wrong_shapes(shape: tuple[int, int]) -> None:
         metrics.score(np.full(shape, 1 / 7, np.float32), targets, FER)
 
 
+def drawn(logits: FloatArray, seed: int) -> IntArray:
+    """Labels drawn from the probabilities of the logits themselves."""
+    chance = np.random.default_rng(seed).uniform(size=(len(logits), 1))
+    return np.asarray((softmax(logits).cumsum(1) < chance).sum(1).clip(max=logits.shape[1] - 1))
+
+
 @pytest.mark.parametrize("factor", [0.5, 1.0, 3.0])
-def test_temperature_undoes_a_scaling(factor: float) -> None:
-    """Labels drawn from the probabilities themselves: the best temperature is the scaling."""
-    rng = np.random.default_rng(11)
-    logits = rng.normal(size=(20_000, 7)).astype(np.float32) * 2
-    targets = (softmax(logits).cumsum(1) < rng.uniform(size=(20_000, 1))).sum(1).clip(max=6)
-    assert temperature(logits * np.float32(factor), targets) == pytest.approx(factor, rel=0.05)
+def test_calibration_undoes_a_scaling(factor: float) -> None:
+    logits = np.random.default_rng(11).normal(size=(20_000, 7)).astype(np.float32) * 2
+    temperature, offsets = fit(logits * np.float32(factor), drawn(logits, 1))
+    assert temperature == pytest.approx(factor, rel=0.05)
+    assert np.abs(offsets).max() < 0.1
+
+
+def test_calibration_undoes_a_shift() -> None:
+    """A net that says the first label too often and the second too rarely."""
+    logits = np.random.default_rng(12).normal(size=(20_000, 5)).astype(np.float32) * 2
+    shift = np.array([0.8, -0.8, 0, 0, 0], np.float32)
+    temperature, offsets = fit(logits + shift, drawn(logits, 2))
+    assert temperature == pytest.approx(1, rel=0.05)
+    np.testing.assert_allclose(offsets, -shift, atol=0.12)
 
 
 def test_calibration_lowers_the_error() -> None:
-    rng = np.random.default_rng(12)
-    logits = rng.normal(size=(5000, 7)).astype(np.float32)
-    targets = (softmax(logits).cumsum(1) < rng.uniform(size=(5000, 1))).sum(1).clip(max=6)
-    boastful = logits * 4
-    t = temperature(boastful, targets)
+    logits = np.random.default_rng(13).normal(size=(5000, 7)).astype(np.float32)
+    targets, boastful = drawn(logits, 3), logits * 4
     before = metrics.expected_calibration_error(softmax(boastful), targets)
-    after = metrics.expected_calibration_error(softmax(boastful / np.float32(t)), targets)
+    after = softmax(calibrated(boastful, *fit(boastful, targets)))
     assert before > 0.2
-    assert after < 0.03
+    assert metrics.expected_calibration_error(after, targets) < 0.03
 
 
 def test_uncertain_below_by_hand() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mien import labels, weights
+from mien import labels, table, weights
 from mien.baserates import BaseRates
 from mien.errors import ConfigError, ModelError, UnknownName, WeightsMissing
 from mien.face import FloatArray, ImageArray
@@ -21,6 +21,7 @@ from mien.recognize import (
     METADATA_KEY,
     METADATA_SCHEMA,
     OnnxRecognizer,
+    calibrated,
     load_model,
     softmax,
 )
@@ -420,3 +421,25 @@ def test_a_graph_whose_sides_have_names_fits(tmp_path: Path) -> None:
     made = load_model(saved(tmp_path, tiny(meta(), shape=("n", "c", "h", "w"))))
     probs: FloatArray = made.probabilities(white(3), TRAINING)
     assert probs.shape == (3, 3)
+
+
+def test_unsure_faces_are_looked_at_twice(small_ferplus: Path) -> None:
+    """The mirror image changes an unsure answer to the mean of both, and no sure one."""
+    faces = list(table.read(small_ferplus).of_split("PublicTest").pictures())
+    once, always = load_model(), load_model()
+    once.info = replace(once.info, look_again_below=0.0)
+    always.info = replace(always.info, look_again_below=1.01)
+    mirrored = [np.ascontiguousarray(face[:, ::-1]) for face in faces]
+    mean = (once.logits(faces) + once.logits(mirrored)) / 2
+    info = once.info
+    expected = softmax(calibrated(mean, info.temperature, info.offsets))
+    both = always.probabilities(faces, TRAINING)
+    np.testing.assert_allclose(both, expected, atol=1e-5)
+    np.testing.assert_allclose(always.probabilities(mirrored, TRAINING), both, atol=1e-5)
+    single, default = once.probabilities(faces, TRAINING), load_model()
+    unsure = single.max(axis=1) < default.info.look_again_below
+    np.testing.assert_allclose(
+        default.probabilities(faces, TRAINING),
+        np.where(unsure[:, None], both, single),
+        atol=1e-5,
+    )

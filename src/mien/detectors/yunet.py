@@ -20,7 +20,7 @@ class YuNet:
     """Faces with eyes, nose and mouth corners; its file comes with ``mien models pull yunet``."""
 
     name = "yunet"
-    framing = 1.04
+    framing = 1.01
 
     def __init__(self) -> None:
         path, _ = weights.read(weights.spec("yunet"))
