@@ -90,7 +90,9 @@ def test_calibration_fits_the_select_split(exported: Path, small_ferplus: Path) 
     targets, pictures = select.targets(info.label_set), list(select.pictures())
     once = recognizer.logits(pictures)
     again = recognizer.logits([np.ascontiguousarray(p[:, ::-1]) for p in pictures])
-    both = (once + again) / 2  # so short a run is sure of nothing: it looks twice at every face
+    both = np.asarray(
+        (once + again) / 2, np.float32
+    )  # so short a run is sure of nothing: it looks twice at every face
 
     def loss(temperature: float, offsets: list[float]) -> float:
         probs = softmax(calibrated(both, temperature, offsets))

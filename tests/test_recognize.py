@@ -430,7 +430,7 @@ def test_unsure_faces_are_looked_at_twice(small_ferplus: Path) -> None:
     once.info = replace(once.info, look_again_below=0.0)
     always.info = replace(always.info, look_again_below=1.01)
     mirrored = [np.ascontiguousarray(face[:, ::-1]) for face in faces]
-    mean = (once.logits(faces) + once.logits(mirrored)) / 2
+    mean = np.asarray((once.logits(faces) + once.logits(mirrored)) / 2, np.float32)
     info = once.info
     expected = softmax(calibrated(mean, info.temperature, info.offsets))
     both = always.probabilities(faces, TRAINING)
