@@ -82,6 +82,7 @@ def _reading() -> list[str]:
         "FER+ has eight labels by majority vote, without unknown and not-a-face; the peers lack contempt, so its "
         f"{peers['left_out']['contempt']} faces are not asked of them.",
         "No picture of JAFFE or LFW was seen in training (for the peers nobody knows).",
+        _weakness(),
         f"Balanced over the seven without contempt: {training['balanced_accuracy_without_contempt']:.3f} at training rates, "
         f"{default['balanced_accuracy_without_contempt']:.3f} at the default ones. "
         f"Calibration error (ECE): {training['ece']:.3f}.",
@@ -90,6 +91,18 @@ def _reading() -> list[str]:
         f"(n {apart['n']:,}) {apart['accuracy']:.3f}.",
         f"Everything else, class by class: [the model card]({CARD.relative_to(ROOT).as_posix()}).",
     ]
+
+
+def _weakness() -> str:
+    """What a user should know before trusting it on posed faces."""
+    jaffe = result(f"accuracy-{DEFAULT_MODEL}-jaffe")["results"][-1]
+    peer = result("accuracy-face-api-jaffe")["results"][0]
+    recalls = sorted((v["recall"], label) for label, v in jaffe["per_class"].items())
+    worst = ", ".join(f"{label} {recall:.2f}" for recall, label in recalls[:3])
+    return (
+        f"**On JAFFE's posed faces mien does badly** ({jaffe['accuracy']:.2f}; face-api.js {peer['accuracy']:.2f}): "
+        f"the recalls of {worst} are the lowest, and its probabilities are far too sure there (ECE {jaffe['ece']:.2f})."
+    )
 
 
 def _speed() -> list[str]:

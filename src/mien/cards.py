@@ -91,6 +91,7 @@ def _figures(figures: dict[str, Any]) -> Iterator[str]:
             if kept := result.get(key):
                 yield _row(f"{name}; {kind}", kept)
     yield from _classes(figures["results"])
+    yield from _confusion(figures["results"][-1])
 
 
 def _row(name: str, r: dict[str, Any]) -> str:
@@ -114,3 +115,12 @@ def _classes(results: list[dict[str, Any]]) -> Iterator[str]:
             for r in results
         ]
         yield f"| {label} | {first['support']:.0f} | " + " | ".join(cells) + " |"
+
+
+def _confusion(result: dict[str, Any]) -> Iterator[str]:
+    """How often each expression was taken for which, at the last base rates."""
+    labels = result["confusion"]["labels"]
+    yield from ("", f"| {result['base_rates']['target']}: labelled as | {' | '.join(labels)} |")
+    yield "|" + " --- |" * (len(labels) + 1)
+    for label, row in zip(labels, result["confusion"]["rows_actual"], strict=True):
+        yield f"| {label} | " + " | ".join(map(str, row)) + " |"
