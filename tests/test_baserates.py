@@ -73,7 +73,7 @@ def test_certainty_stays_certain() -> None:
 def test_probabilities_stay_probabilities_even_where_the_rates_exclude_the_answer(
     tmp_path: Path,
 ) -> None:
-    path = written(tmp_path / "rates.json", '{"sad": 1}')
+    path = written(tmp_path / "rates.json", '{"sad": 1, "happy": 0, "neutral": 0}')
     changed = turned(BaseRates(str(path), 1))
     np.testing.assert_allclose(changed, [[0, 0, 1]] * 3, atol=1e-6)
     assert changed.dtype == np.float32
@@ -119,11 +119,11 @@ def test_toml(tmp_path: Path) -> None:
     np.testing.assert_allclose(read_rates(path, THREE), [0.75, 0.25, 0], rtol=1e-6)
 
 
-def test_a_label_left_out_has_rate_0(tmp_path: Path) -> None:
+def test_a_label_left_out_is_asked_for(tmp_path: Path) -> None:
+    """Taken as 0 it would never be answered again, and nobody would know."""
     path = written(tmp_path / "rates.json", '{"happy": 1, "neutral": 3}')
-    rates = read_rates(path, label_set("mien8"))
-    assert rates.tolist() == [0.75, 0.25, 0, 0, 0, 0, 0, 0]
-    assert rates.dtype == np.float32
+    with pytest.raises(ConfigError, match=r"no rate for surprise, sadness, .*give 0"):
+        read_rates(path, label_set("mien8"))
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,7 @@ def test_one_label_under_two_names(tmp_path: Path) -> None:
         read_rates(path, THREE)
 
 
-@pytest.mark.parametrize("content", ["{}", '{"happy": 0, "sad": 0.0}'])
+@pytest.mark.parametrize("content", ['{"happy": 0, "sad": 0.0, "neutral": 0}'])
 def test_rates_that_add_up_to_nothing(tmp_path: Path, content: str) -> None:
     with pytest.raises(ConfigError, match="add up to nothing"):
         read_rates(written(tmp_path / "rates.json", content), THREE)

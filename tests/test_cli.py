@@ -235,7 +235,8 @@ def test_annotated_copies(call: Call, smile: Path, landscape: Path, tmp_path: Pa
 
 def test_base_rates_reach_the_answer(call: Call, smile: Path, tmp_path: Path) -> None:
     rates = tmp_path / "rates.toml"
-    rates.write_text("anger = 1.0")
+    others = ["neutral", "happiness", "surprise", "sadness", "disgust", "fear", "contempt"]
+    rates.write_text("anger = 1.0\n" + "".join(f"{label} = 0\n" for label in others))
     [record] = call("analyze", smile, "--base-rates", rates, "--strength", "1").records
     assert record["faces"][0]["top"] == "anger"  # nothing else occurs at these rates
 

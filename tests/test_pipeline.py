@@ -366,6 +366,11 @@ def test_what_cannot_work_fails_before_the_first_picture(
         Analyzer(Settings("face-api", "haar", BaseRates("equal", 0.5)))
 
 
+def test_base_rates_by_name_say_how_to_write_them() -> None:
+    with pytest.raises(ConfigError, match=r"write mien\.BaseRates\('training'\)"):
+        Settings(base_rates="training")  # type: ignore[arg-type]
+
+
 def test_a_model_of_unknown_base_rates_is_read_untouched(peer_models: Path) -> None:
     assert Analyzer(Settings("face-api", "haar")).base_rates == BaseRates("training")
     assert Analyzer(Settings(detector="haar")).base_rates == BaseRates("equal", 0.5)

@@ -314,7 +314,7 @@ def test_meta_says_what_a_reader_needs(
 
 def test_meta_keeps_the_rates_of_a_file(tmp_path: Path) -> None:
     file = tmp_path / "rates.json"
-    file.write_text('{"neutral": 3, "happy": 1}')
+    file.write_text(json.dumps(dict.fromkeys(LABELS, 0) | {"neutral": 3, "happiness": 1}))
     analyzer = fake((0, 0, 9, 9), base_rates=BaseRates(str(file), 1.0))
     rates = meta_of(written(tmp_path / "o.jsonl", analyzer))["base_rates"]
     assert (rates["target"], rates["strength"]) == (str(file), 1.0)

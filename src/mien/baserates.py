@@ -82,7 +82,10 @@ def reweight(probs: FloatArray, weights: FloatArray) -> FloatArray:
 
 
 def read_rates(path: Path, labels: LabelSet) -> FloatArray:
-    """Rates (K,) summing to 1 from a file like ``{"neutral": 0.5, "happy": 0.3, ...}``."""
+    """Rates (K,) summing to 1 from a file like ``{"neutral": 0.5, "happy": 0.3, ...}``.
+
+    Counts do as well. Every label needs one: a forgotten label would never be answered again.
+    """
     try:
         text = path.read_text(encoding="utf-8")
         values: dict[str, Any] = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
@@ -101,6 +104,12 @@ def read_rates(path: Path, labels: LabelSet) -> FloatArray:
         if i in spelt:
             raise ConfigError(f"{path} gives two rates to one label, as {spelt[i]} and as {label}")
         spelt[i], rates[i] = label, rate
+    missing = [label for i, label in enumerate(labels.labels) if i not in spelt]
+    if missing:
+        raise ConfigError(
+            f"{path} has no rate for {', '.join(missing)}; "
+            "give 0 to an expression that cannot occur"
+        )
     if rates.sum() <= 0:
         raise ConfigError(f"{path}: the rates add up to nothing")
     return np.asarray(rates / rates.sum(), np.float32)

@@ -118,9 +118,10 @@ def _classes(results: list[dict[str, Any]]) -> Iterator[str]:
 
 
 def _confusion(result: dict[str, Any]) -> Iterator[str]:
-    """How often each expression was taken for which, at the last base rates."""
-    labels = result["confusion"]["labels"]
-    yield from ("", f"| {result['base_rates']['target']}: labelled as | {' | '.join(labels)} |")
+    """How often each expression was taken for which."""
+    labels, rates = result["confusion"]["labels"], result["base_rates"]["target"]
+    yield from ("", f"Rows as labelled, columns as answered at {rates} base rates:", "")
+    yield "| | " + " | ".join(label[:4] for label in labels) + " |"
     yield "|" + " --- |" * (len(labels) + 1)
     for label, row in zip(labels, result["confusion"]["rows_actual"], strict=True):
         yield f"| {label} | " + " | ".join(map(str, row)) + " |"

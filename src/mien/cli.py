@@ -154,7 +154,7 @@ def analyze(
         _summarise(output, errors, len(jobs))
         raise
     _summarise(output, errors, len(jobs))
-    if annotate:
+    if annotate and output.counts.total() > len(errors):
         _say(f"annotated pictures: {annotate}")
     if errors:
         raise typer.Exit(1)

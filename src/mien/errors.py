@@ -89,5 +89,6 @@ class MissingExtra(MienError):
 
     def __init__(self, library: str, extra: str, purpose: str) -> None:
         super().__init__(
-            f"{purpose} needs {library}, which is not installed: pip install 'mien[{extra}]'"
+            f"{purpose} needs {library}, which is not installed: pip install 'mien[{extra}]' "
+            f"(in a checkout of mien: pip install '.[{extra}]')"
         )

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from . import align, detect, image, quality
 from .baserates import BaseRates, default_for
+from .errors import ConfigError
 from .face import Emotions, Face, Frame, ImageArray
 from .recognize import Recognizer, load_model
 from .weights import DEFAULT_MODEL
@@ -37,6 +38,13 @@ class Settings:
     base_rates: BaseRates | None = None
     crops: bool = False
     threads: int = 0
+
+    def __post_init__(self) -> None:
+        if self.base_rates is not None and not isinstance(self.base_rates, BaseRates):
+            raise ConfigError(
+                f"base_rates is a mien.BaseRates, got {self.base_rates!r}; "
+                f"write mien.BaseRates({self.base_rates!r})"
+            )
 
 
 class Analyzer:
