@@ -15,9 +15,8 @@ _CASCADE = "haarcascade_frontalface_default.xml"
 _LONGEST = 800  # the picture is searched at this size, so that time does not grow with megapixels
 _SMALLEST = 24  # the cascade's own window
 _SMALLEST_SHARE = 0.05  # of the longer side; a face smaller than that says little
-# On 400 LFW pictures with a margin, 300 of HELEN and AFW, and pictures without faces: a step of
-# 1.15 with 2 neighbours finds .980 and .793 with 4 false alarms, OpenCV's own 1.1 with 3 finds
-# .975 and .837 with 7, and takes 1.4 times as long.
+# OpenCV's own 1.1 and 3 find as many faces of LFW and one in a hundred more of HELEN and AFW, with
+# as many false alarms, in 1.4 times the time (benchmarks/haar_settings.py).
 _STEP, _NEIGHBOURS = 1.15, 2
 _EVEN_WEIGHT = 3.0  # the cascade's last-stage sum at which hits and false alarms are as frequent
 _LEAST_SCORE = 0.35
