@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from . import __version__
-from .errors import ConfigError, InputError, MienError
+from .errors import ConfigError, DataError, InputError, MienError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -228,9 +228,14 @@ def data_import(
     from . import table
     from .datasets import importers
 
-    result = importers.build(name).read(path)
+    importer = importers.build(name)
+    try:
+        result = importer.read(path)
+    except DataError as err:
+        raise DataError(f"{err} ({name} is laid out as {importer.layout})") from err
     table.write(result, out)
     _say(f"{out}: {len(result)} pictures in {', '.join(result.splits)}")
+    _say(f"terms of use: {importer.terms}")
     for file, reason in result.notes.get("unreadable", {}).items():
         _say(f"left out {file}: {reason}")
 

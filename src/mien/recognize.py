@@ -38,7 +38,7 @@ class ModelInfo:
         offset per label (Guo et al. 2017); None for no offsets.
     look_again_below : a face whose top probability is smaller is read a second time, mirrored,
         and the logits averaged. An expression has no handedness, but a network has; looking twice
-        only where it matters costs a fifth more instead of double.
+        only where it matters costs about a quarter more instead of double.
     base_rates : how often each label occurred in training, (K,) summing to 1; None if unknown.
     uncertain_below : an answer with a smaller top probability is uncertain.
     card : figures, training data, licence: what the model card shows.
