@@ -1,0 +1,64 @@
+"""Sixty-eight points on a face in iBUG's order, and what follows from them.
+
+The order is that of 300-W (Sagonas et al. 2013): 0..16 the jaw from the subject's right ear over the
+chin (8) to the left, 17..26 the brows, 27..30 the bridge of the nose down to its tip, 31..35 its
+base, 36..41 the right eye, 42..47 the left eye, 48..59 the lips' outer line, 60..67 their inner
+line. Left and right are the subject's. The papers count from 1; here everything counts from 0.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .errors import ShapeError
+from .face import FloatArray
+
+POINTS = 68
+RIGHT_EAR, CHIN, LEFT_EAR = 0, 8, 16
+NOSE_TIP = 30
+RIGHT_EYE, LEFT_EYE = slice(36, 42), slice(42, 48)
+RIGHT_EYE_CORNER, LEFT_EYE_CORNER = 36, 45  # the outer ones
+MOUTH = slice(48, 68)
+RIGHT_MOUTH_CORNER, LEFT_MOUTH_CORNER = 48, 54
+
+
+def check(points: FloatArray) -> None:
+    """Raise ShapeError unless ``points`` is (68, 2)."""
+    if points.shape != (POINTS, 2):
+        raise ShapeError(f"landmarks are (68, 2) x y in pixels, got an array of {points.shape}")
+
+
+def eye_centres(points: FloatArray) -> FloatArray:
+    """The middles of right and left eye, (2, 2), each the mean of its six points."""
+    return np.stack([points[RIGHT_EYE].mean(axis=0), points[LEFT_EYE].mean(axis=0)])
+
+
+def five(points: FloatArray) -> FloatArray:
+    """Right eye, left eye, nose tip, right and left corner of the mouth, (5, 2)."""
+    corners = points[[NOSE_TIP, RIGHT_MOUTH_CORNER, LEFT_MOUTH_CORNER]]
+    return np.concatenate([eye_centres(points), corners])
+
+
+def interocular(points: FloatArray) -> float:
+    """The distance between the outer corners of the eyes, what 300-W divides errors by."""
+    between = points[LEFT_EYE_CORNER] - points[RIGHT_EYE_CORNER]
+    return float(np.hypot(between[0], between[1]))
+
+
+def roll(points: FloatArray) -> float:
+    """How far the line of the eyes is turned, in radians; positive is clockwise as one looks at it.
+
+    Examples
+    --------
+    >>> face = np.zeros((68, 2), np.float32)
+    >>> face[LEFT_EYE] = [10, 10]
+    >>> round(float(np.degrees(roll(face))))
+    45
+    """
+    right, left = eye_centres(points)
+    return float(np.arctan2(left[1] - right[1], left[0] - right[0]))
+
+
+def bounds(points: FloatArray) -> FloatArray:
+    """The upright box around points (N, 2), x0 y0 x1 y1, (4,)."""
+    return np.concatenate([points.min(axis=0), points.max(axis=0)]).astype(np.float32)
