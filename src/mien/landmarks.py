@@ -1,6 +1,6 @@
 """Sixty-eight points on a face in iBUG's order, and what follows from them.
 
-The order is that of 300-W (Sagonas et al. 2013): 0..16 the jaw from the subject's right ear over the
+The order is that of 300-W (Sagonas et al. 2013): 0..16 the jaw from the right ear over the
 chin (8) to the left, 17..26 the brows, 27..30 the bridge of the nose down to its tip, 31..35 its
 base, 36..41 the right eye, 42..47 the left eye, 48..59 the lips' outer line, 60..67 their inner
 line. Left and right are the subject's. The papers count from 1; here everything counts from 0.
