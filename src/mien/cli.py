@@ -240,6 +240,29 @@ def data_import(
         _say(f"left out {file}: {reason}")
 
 
+@data_app.command("teach")
+def data_teach(
+    path: TableFile,
+    points: Annotated[
+        Path,
+        typer.Option("--points", help="A table with landmarks placed by hand (`import 300w`)."),
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The table to write (.parquet).")],
+    split: Annotated[str | None, typer.Option(help="Only this split.")] = None,
+) -> None:
+    """Let MediaPipe's face mesh place landmarks on face crops that have none."""
+    from . import table, teach
+
+    faces = table.read(path)
+    by_hand = table.read(points).of_split("train")
+    mesh = teach.FaceMesh()
+    result = teach.teach(
+        faces if split is None else faces.of_split(split), mesh, teach.fitted(mesh, by_hand)
+    )
+    table.write(result, out)
+    _say(f"{out}: {len(result)} faces, none seen in {result.notes['without_face']} pictures")
+
+
 @data_app.command("stats")
 def data_stats(path: TableFile, out: OptionalOut = None) -> None:
     """Mean and deviation per channel, sizes, and counts per split and label."""

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
 from .face import FloatArray
+
+Matrix = npt.NDArray[np.float64]
 
 
 def iou(box: FloatArray, boxes: FloatArray) -> FloatArray:
@@ -55,3 +59,31 @@ def square(box: FloatArray, scale: float) -> FloatArray:
     middle = (box[:2] + box[2:]) / 2
     half = scale * float((box[2:] - box[:2]).max()) / 2
     return np.concatenate([middle - half, middle + half]).astype(np.float32)
+
+
+def turned_square(centre: npt.NDArray[Any], side: float, roll_rad: float, size: int) -> Matrix:
+    """The (2, 3) matrix that takes a turned square of a frame to ``size`` x ``size`` pixels.
+
+    A point has whole coordinates in the middle of a pixel, as in OpenCV; ``centre`` goes to the
+    middle of the crop. ``roll_rad`` is how far the square is turned, clockwise as one looks at it.
+
+    Examples
+    --------
+    >>> turned_square(np.array([10, 20]), 8, 0.0, 4)
+    array([[ 0.5,  0. , -3.5],
+           [-0. ,  0.5, -8.5]])
+    """
+    cos, sin = np.cos(roll_rad) * size / side, np.sin(roll_rad) * size / side
+    turn = np.array([[cos, sin], [-sin, cos]])
+    return np.column_stack([turn, (size - 1) / 2 - turn @ np.asarray(centre, np.float64)])
+
+
+def transform(matrix: Matrix, points: FloatArray) -> FloatArray:
+    """Points (..., 2) under a (2, 3) matrix."""
+    return np.asarray(points @ matrix[:, :2].T + matrix[:, 2], np.float32)
+
+
+def inverse(matrix: Matrix) -> Matrix:
+    """The (2, 3) matrix that takes back what ``matrix`` does."""
+    turn = np.linalg.inv(matrix[:, :2])
+    return np.column_stack([turn, -turn @ matrix[:, 2]])

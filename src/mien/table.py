@@ -1,9 +1,10 @@
 """The mien table: a labelled picture set in one Parquet file, whatever shape its owner gave it.
 
-One row per picture: ``id split label votes subject source width height image``. ``label`` is
-mien's own name (or ``unknown`` / ``not_a_face`` where taggers said so), ``votes`` counts per
+One row per picture: ``id split label votes subject source width height image landmarks``. ``label``
+is mien's own name (or ``unknown`` / ``not_a_face`` where taggers said so), ``votes`` counts per
 ``vote_labels`` where several people tagged it, ``image`` the encoded file as it came (a PNG where
-it came as numbers). The pictures travel inside, so a table is one file to move, hash and cite.
+it came as numbers), ``landmarks`` the sixty-eight points of the face where somebody placed them.
+The pictures travel inside, so a table is one file to move, hash and cite.
 """
 
 from __future__ import annotations
@@ -26,11 +27,16 @@ from .labels import LabelSet
 
 SCHEMA = "mien-table/1"
 _ROWS_PER_GROUP = 2048
+_ADDED = ("landmarks",)  # columns that older tables lack
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One labelled picture; ``image`` is an encoded file (PNG, JPEG, ...)."""
+    """One labelled picture; ``image`` is an encoded file (PNG, JPEG, ...).
+
+    landmarks : x0 y0 x1 y1 ... of the sixty-eight points in pixels of the picture, in iBUG's order
+        (see ``mien.landmarks``); None without.
+    """
 
     id: str
     split: str
@@ -41,6 +47,7 @@ class Row:
     votes: tuple[float, ...] | None = None
     subject: str | None = None
     source: str | None = None
+    landmarks: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +164,7 @@ def write(table: Table, path: Path) -> None:
             ("width", pa.int32()),
             ("height", pa.int32()),
             ("image", pa.binary()),
+            ("landmarks", pa.list_(pa.float32())),
         ],
         metadata={"mien": json.dumps(meta)},
     )
@@ -185,7 +193,7 @@ def read(path: Path) -> Table:
     meta = _meta((arrow.schema.metadata or {}).get(b"mien", b""))
     if meta.get("schema") != SCHEMA:
         raise DataError(f"{path} is not a mien table; make one with: mien data import")
-    names = [f.name for f in fields(Row)]
+    names = [f.name for f in fields(Row) if f.name not in _ADDED or f.name in arrow.schema.names]
     missing = [name for name in names if name not in arrow.schema.names]
     if missing:
         raise DataError(f"{path} lacks the columns {missing} of a mien table")
@@ -204,5 +212,7 @@ def _meta(text: bytes) -> dict[str, Any]:
 
 
 def _row(values: dict[str, Any]) -> Row:
-    votes = values.pop("votes")
-    return Row(**values, votes=None if votes is None else tuple(votes))
+    for name in ("votes", "landmarks"):
+        listed = values.pop(name, None)
+        values[name] = None if listed is None else tuple(listed)
+    return Row(**values)

@@ -25,7 +25,7 @@ _TIMEOUT_S = 30
 class WeightSpec:
     """One weight file.
 
-    kind : "recognizer" or "detector".
+    kind : "recognizer", "detector", "landmarker", or "teacher", which only training asks.
     url : where ``mien models pull`` fetches it; None where there is no public address.
     label_set, size, color : what a recogniser without mien's own metadata answers and takes.
     """
@@ -63,6 +63,18 @@ CATALOGUE = {
             url=(
                 "https://github.com/opencv/opencv_zoo/raw/main/models/face_detection_yunet/"
                 "face_detection_yunet_2023mar.onnx"
+            ),
+        ),
+        WeightSpec(
+            name="face-landmarker",
+            kind="teacher",
+            file="face_landmarker.task",
+            sha256="64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff",
+            licence="Apache-2.0",
+            about="MediaPipe's face mesh of 478 points: teaches landmarks; needs mien[train]",
+            url=(
+                "https://storage.googleapis.com/mediapipe-models/face_landmarker/face_landmarker/"
+                "float16/1/face_landmarker.task"
             ),
         ),
         WeightSpec(

@@ -61,6 +61,6 @@ def label_of(folder: Path) -> str:
         raise DataError(f"folder {folder} is not named after a label: {err}") from err
 
 
-from . import ferplus, folder, jaffe  # noqa: E402  (they register themselves)
+from . import ferplus, folder, jaffe, w300  # noqa: E402  (they register themselves)
 
-__all__ = ["Importer", "ferplus", "folder", "importers", "jaffe"]
+__all__ = ["Importer", "ferplus", "folder", "importers", "jaffe", "w300"]
