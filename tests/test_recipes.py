@@ -7,27 +7,40 @@ import torch
 from torch import Generator
 
 from mien import recipes
-from mien.augment import augment
 from mien.errors import ConfigError, UnknownName
 from mien.labels import label_set
-from mien.models import networks
-from mien.train import build_optimizer, cross_entropy, learning_rate
+from mien.landmarks import POINTS
+from mien.patches import SIDE
+from mien.recipes import ExpressionRecipe, Recipe
+from mien.tasks import tasks
+from mien.train import build_optimizer, learning_rate
 
 RECIPES = sorted((Path(__file__).parents[1] / "recipes").glob("*.toml"))
+
+
+def targets(recipe: Recipe, n: int) -> torch.Tensor:
+    """Made-up targets of the shape the recipe's task takes."""
+    if isinstance(recipe, ExpressionRecipe):
+        k = len(label_set(recipe.data.label_set))
+        return torch.eye(k)[torch.arange(n) % k]
+    points = torch.rand(n, 2 * POINTS) * 2 - 1
+    return torch.cat([points, torch.ones(n, 1), (torch.arange(n) % 2)[:, None]], dim=1)
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda p: p.stem)
 def test_every_recipe_parses_builds_and_learns(path: Path) -> None:
     recipe = recipes.read(path)
-    labels, spec = label_set(recipe.data.label_set), recipe.model.preprocess
-    net = networks.build(recipe.model.name, len(labels), spec.channels)
+    task, spec = tasks.build(recipe.task, recipe), recipe.model.preprocess
+    net = task.network()
     optimizer = build_optimizer(net, recipe)
     generator = Generator().manual_seed(recipe.train.seed)
-    x = torch.randint(0, 256, (8, spec.channels, spec.size, spec.size), generator=generator)
-    y = torch.eye(len(labels))[torch.arange(8) % len(labels)]
+    side = SIDE if recipe.task == "landmarks" else spec.size
+    x = torch.randint(0, 256, (8, spec.channels, side, side), generator=generator)
     before = [p.detach().clone() for p in net.parameters()]
     for _ in range(2):
-        loss = cross_entropy(net(augment(x.float(), recipe.augment, generator)), y)
+        seen, y = task.change(x.float(), targets(recipe, 8), generator)
+        assert seen.shape[1:] == (spec.channels, spec.size, spec.size)
+        loss = task.loss(net(seen), y)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()

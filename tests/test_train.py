@@ -18,18 +18,22 @@ from safetensors.torch import load_file, save_file
 
 from mien import recipes, table
 from mien.errors import ConfigError, DataError, ModelError, TrainingError
+from mien.expression_task import prepare
 from mien.labels import label_set
-from mien.recipes import Recipe
+from mien.recipes import ExpressionRecipe
 from mien.recognize import load_model
 from mien.table import Table, pixel_hash
-from mien.train import predict, prepare, train, update_average
+from mien.tasks import predict
+from mien.train import train, update_average
 
 RECIPE = Path(__file__).parents[1] / "recipes" / "resnet10-ferplus.toml"
 QUICK = ["train.epochs=3", "train.batch=64", "train.warmup_epochs=1", "train.precision=32-true"]
 
 
-def recipe(*overrides: str) -> Recipe:
-    return recipes.read(RECIPE, [*QUICK, *overrides])
+def recipe(*overrides: str) -> ExpressionRecipe:
+    read = recipes.read(RECIPE, [*QUICK, *overrides])
+    assert isinstance(read, ExpressionRecipe)
+    return read
 
 
 class Silent:
@@ -104,7 +108,7 @@ def test_a_loss_that_is_no_number_stops_the_run(small_ferplus: Path, tmp_path: P
 def test_what_is_left_out_is_counted(ferplus_table: Table) -> None:
     few = ferplus_table.keep(i % 5 == 0 for i in range(len(ferplus_table)))
     sets = prepare(recipe(), few)
-    labels, counts = label_set("ferplus"), sets.counts
+    labels, counts = label_set("ferplus"), sets.facts["counts"]
     training = few.of_split("Training")
     emotions = training.keep(training.targets(labels) >= 0)
     held_out = {pixel_hash(p) for p in few.of_split("PublicTest", "PrivateTest").pictures()}
@@ -149,9 +153,8 @@ def test_predictions_do_not_depend_on_the_batch() -> None:
     net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 3))
     x = torch.randint(0, 255, (100, 1, 4, 4), dtype=torch.uint8)
     device = torch.device("cpu")
-    np.testing.assert_allclose(
-        predict(net, x, device, 7).numpy(), predict(net, x, device, 100).numpy(), rtol=1e-5
-    )
+    few, many = (torch.cat(predict(net, x, device, batch)) for batch in (7, 100))
+    np.testing.assert_allclose(few.numpy(), many.numpy(), rtol=1e-5)
 
 
 def test_training_goes_on_from_earlier_weights(
@@ -178,7 +181,7 @@ def test_a_teacher_moves_the_targets_and_not_the_base_rates(small_ferplus: Path)
     data, teacher = table.read(small_ferplus), load_model()
     alone = prepare(recipe(), data)
     mixed = prepare(recipe("data.teacher_weight=0.25"), data, teacher)
-    assert mixed.base_rates == alone.base_rates
+    assert mixed.facts["base_rates"] == alone.facts["base_rates"]
     torch.testing.assert_close(mixed.train.y.sum(1), torch.ones(len(mixed.train)))
     answers = (mixed.train.y - 0.75 * alone.train.y) / 0.25
     assert answers.min() > -1e-4

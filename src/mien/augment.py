@@ -16,7 +16,7 @@ from torch import Generator, Tensor
 from .recipes import Augment
 
 
-class _Draw:
+class Draw:
     """Uniform numbers for a batch, from one seeded generator on the CPU."""
 
     def __init__(self, n: int, generator: Generator, device: torch.device) -> None:
@@ -35,15 +35,19 @@ class _Draw:
 
 def augment(x: Tensor, settings: Augment, generator: Generator) -> Tensor:
     """A changed copy of a batch (N, C, S, S), gray levels 0..255."""
-    draw = _Draw(len(x), generator, x.device)
-    x = _warp(x, settings, draw)
+    draw = Draw(len(x), generator, x.device)
+    return change_pixels(_warp(x, settings, draw), settings, draw)
+
+
+def change_pixels(x: Tensor, settings: Augment, draw: Draw) -> Tensor:
+    """Light, lens, sensor and what stands in front, each pixel where it is; gray levels 0..255."""
     x = _light(x, settings, draw)
     x = _blur(x, settings, draw)
     x = _noise(x, settings, draw)
     return _erase(x, settings, draw).clamp(0, 255)
 
 
-def _warp(x: Tensor, s: Augment, draw: _Draw) -> Tensor:
+def _warp(x: Tensor, s: Augment, draw: Draw) -> Tensor:
     angle = draw.within(math.radians(s.rotate_deg))
     scale, aspect = draw.within(s.scale).exp(), draw.within(s.aspect).exp()
     mirror = torch.where(draw.chance(0.5 if s.flip else 0.0), -1.0, 1.0)
@@ -57,25 +61,25 @@ def _warp(x: Tensor, s: Augment, draw: _Draw) -> Tensor:
     return F.grid_sample(x, grid, padding_mode="border", align_corners=False)
 
 
-def _light(x: Tensor, s: Augment, draw: _Draw) -> Tensor:
+def _light(x: Tensor, s: Augment, draw: Draw) -> Tensor:
     mean = x.mean((1, 2, 3), keepdim=True)
     gain = draw.within(s.contrast).exp()[:, None, None, None]
     return (x - mean) * gain + mean + draw.within(s.brightness)[:, None, None, None]
 
 
-def _blur(x: Tensor, s: Augment, draw: _Draw) -> Tensor:
+def _blur(x: Tensor, s: Augment, draw: Draw) -> Tensor:
     chosen = draw.chance(s.blur)[:, None, None, None]
     blurred = F.avg_pool2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
     return torch.where(chosen, blurred, x)
 
 
-def _noise(x: Tensor, s: Augment, draw: _Draw) -> Tensor:
+def _noise(x: Tensor, s: Augment, draw: Draw) -> Tensor:
     level = draw.chance(0.2).float() * draw.uniform(0, s.noise)
     noise = torch.randn(x.shape, generator=draw.generator).to(x.device)
     return x + level[:, None, None, None] * noise
 
 
-def _erase(x: Tensor, s: Augment, draw: _Draw) -> Tensor:
+def _erase(x: Tensor, s: Augment, draw: Draw) -> Tensor:
     side = x.shape[-1]
     chosen = draw.chance(s.erase)
     height, width = draw.uniform(side / 8, side * 3 / 8), draw.uniform(side / 8, side * 3 / 8)

@@ -263,6 +263,35 @@ def data_teach(
     _say(f"{out}: {len(result)} faces, none seen in {result.notes['without_face']} pictures")
 
 
+@data_app.command("decoys")
+def data_decoys(
+    folder: Annotated[Path, typer.Argument(help="Pictures without people.")],
+    faces: Annotated[
+        Path, typer.Option("--faces", help="A table with landmarks: windows beside its faces too.")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The table to write (.parquet).")],
+) -> None:
+    """Collect what the cascades take for faces and is none: non-faces to train on."""
+    from . import decoys, table
+
+    result = decoys.mine(folder, table.read(faces).of_split("train"))
+    table.write(result, out)
+    _say(f"{out}: {len(result)} decoys")
+
+
+@data_app.command("join")
+def data_join(
+    paths: Annotated[list[Path], typer.Argument(metavar="TABLE...", help="mien tables.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The table to write (.parquet).")],
+) -> None:
+    """Put several tables into one, one below the other."""
+    from . import table
+
+    result = table.join([table.read(path) for path in paths], out.stem)
+    table.write(result, out)
+    _say(f"{out}: {len(result)} pictures in {', '.join(result.splits)}")
+
+
 @data_app.command("stats")
 def data_stats(path: TableFile, out: OptionalOut = None) -> None:
     """Mean and deviation per channel, sizes, and counts per split and label."""
@@ -388,10 +417,11 @@ def export(
     from .export import export as write
 
     meta = write(run, data, out, figures or (), weights)
-    _say(
-        f"temperature {meta['temperature']:.3f}, uncertain below {meta['uncertain_below']:.3f}, "
-        f"torch and ONNX Runtime within {meta['card']['parity']['largest_difference']:.1e}"
-    )
+    if "temperature" in meta:
+        _say(
+            f"temperature {meta['temperature']:.3f}, uncertain below {meta['uncertain_below']:.3f}"
+        )
+    _say(f"torch and ONNX Runtime within {meta['card']['parity']['largest_difference']:.1e}")
     typer.echo(out)
 
 

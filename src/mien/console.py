@@ -197,10 +197,10 @@ class TrainingBar:
         if not self.console.is_terminal:
             print(json.dumps(record), file=sys.stderr, flush=True)
             return
-        s = record["select"]
+        figures = "  ".join(f"{k} {v:.4f}" for k, v in record["select"].items())
         self.console.print(
-            f"epoch {record['epoch']:3d}  loss {record['loss']:.4f}  accuracy {s['accuracy']:.4f}  "
-            f"balanced {s['balanced_accuracy']:.4f}  {record['images_per_s']:.0f} pictures/s"
+            f"epoch {record['epoch']:3d}  loss {record['loss']:.4f}  {figures}  "
+            f"{record['images_per_s']:.0f} pictures/s"
         )
 
 

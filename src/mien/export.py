@@ -20,9 +20,10 @@ from .baserates import BaseRates
 from .checkpoint import write_whole
 from .errors import ConfigError, DataError, ModelError
 from .face import ImageArray
+from .landmarker import SIDE
 from .metrics import IntArray
-from .models import networks
-from .preprocess import batch
+from .models import landmark_networks, networks
+from .preprocess import Preprocess, batch
 from .recognize import (
     METADATA_KEY,
     METADATA_SCHEMA,
@@ -32,7 +33,9 @@ from .recognize import (
 )
 from .table import Table, file_sha256
 from .table import read as read_table
+from .tasks import tasks
 
+AnyRecipe = recipes.ExpressionRecipe | recipes.LandmarkRecipe
 PARITY = 1e-4
 # On PublicTest looking twice below 0.7 (a fifth of the faces) gains what looking twice always does.
 LOOK_AGAIN_BELOW = 0.7
@@ -55,6 +58,8 @@ def export(
     recipe, facts = _read_run(run)
     if file_sha256(data) != facts["data"]["sha256"]:
         raise DataError(f"{data} is not the table {run} was trained on ({facts['data']['file']})")
+    if isinstance(recipe, recipes.LandmarkRecipe):
+        return _export_landmarks(run, recipe, facts, read_table(data), out, which)
     names = labels.label_set(recipe.data.label_set)
     net = networks.build(recipe.model.name, len(names), recipe.model.preprocess.channels)
     weights = _weights(run, which)
@@ -71,9 +76,9 @@ def export(
         "look_again_below": LOOK_AGAIN_BELOW,
         "base_rates": facts["base_rates"],
         "uncertain_below": 0.5,
-        "card": _card(run, recipe, facts, which),
+        "card": _card(run, recipe, facts, which)
+        | {"weights_sha256": hashlib.sha256(save(weights)).hexdigest()},
     }
-    meta["card"]["weights_sha256"] = hashlib.sha256(save(weights)).hexdigest()
     meta["card"]["figures"] = _figures(meta["card"]["weights_sha256"], figures)
     graph = to_onnx(net, recipe.model.size, recipe.model.preprocess.channels)
     select = read_table(data).of_split(recipe.data.select)
@@ -89,7 +94,60 @@ def export(
     return meta
 
 
-def _read_run(run: Path) -> tuple[recipes.Recipe, dict[str, Any]]:
+def _export_landmarks(
+    run: Path,
+    recipe: recipes.LandmarkRecipe,
+    facts: dict[str, Any],
+    table: Table,
+    out: Path,
+    which: str,
+) -> dict[str, Any]:
+    """Write a landmark run's weights as ONNX: points in [0, 1] of the crop, face-or-not logits."""
+    net = landmark_networks.build(recipe.model.name)
+    net.load_state_dict(_weights(run, which))
+    net.eval()
+    graph = to_onnx(net, recipe.model.size, recipe.model.preprocess.channels, ["points", "logits"])
+    card = _card(run, recipe, facts, which)
+    meta = {
+        "schema": METADATA_SCHEMA,
+        "name": out.stem,
+        "points": "ibug68",
+        "preprocess": {"size": recipe.model.size, "color": recipe.model.color},
+        "card": card | {"parity": landmark_parity(net, graph, table)},
+    }
+    write_whole(with_metadata(graph, meta), out)
+    return meta
+
+
+def landmark_parity(net: nn.Module, graph: bytes, table: Table) -> dict[str, float]:
+    """The largest difference between torch's and ONNX Runtime's outputs on real faces."""
+    import onnxruntime as ort
+
+    faces = table.keep(row.landmarks is not None for row in table.rows)
+    few = faces.keep(i < _PARITY_FACES for i in range(len(faces)))
+    x = few.planes(Preprocess(SIDE, "gray")).astype(np.float32)
+    session = ort.InferenceSession(graph, providers=["CPUExecutionProvider"])
+    with torch.no_grad():
+        pairs = zip(net(torch.from_numpy(x)), session.run(None, {"face": x}), strict=True)
+        difference = max(float(np.abs(a.numpy() - b).max()) for a, b in pairs)
+    return _checked({"faces": len(few), "largest_difference": difference})
+
+
+def _checked(parity: dict[str, float]) -> dict[str, float]:
+    if parity["largest_difference"] > PARITY:
+        raise ModelError(
+            f"torch and ONNX Runtime differ by {parity['largest_difference']:.2g} on real faces"
+        )
+    return parity
+
+
+def _splits(recipe: AnyRecipe) -> dict[str, Any]:
+    if isinstance(recipe, recipes.LandmarkRecipe):
+        return {"train": list(recipe.data.splits), "select": "a tenth of each"}
+    return {"train": recipe.data.train, "select": recipe.data.select}
+
+
+def _read_run(run: Path) -> tuple[AnyRecipe, dict[str, Any]]:
     try:
         saved = json.loads((run / "recipe.json").read_text(encoding="utf-8"))
         environment = json.loads((run / "environment.json").read_text(encoding="utf-8"))
@@ -117,16 +175,19 @@ def _figures(weights_sha256: str, paths: Sequence[Path]) -> list[dict[str, Any]]
     return found
 
 
-def _card(run: Path, recipe: recipes.Recipe, facts: dict[str, Any], which: str) -> dict[str, Any]:
+def _card(
+    run: Path, recipe: recipes.ExpressionRecipe, facts: dict[str, Any], which: str
+) -> dict[str, Any]:
     log = (run / "log.jsonl").read_text(encoding="utf-8").splitlines()
     epochs = [json.loads(line) for line in log]
-    best = max(epochs, key=lambda e: e["select"]["accuracy"]) if which == "best" else epochs[-1]
+    rank = tasks.build(recipe.task, recipe).rank
+    best = max(epochs, key=lambda e: rank(e["select"])) if which == "best" else epochs[-1]
     return {
         "training": {
             "data": facts["data"],
             "init_sha256": facts["init_sha256"],
             "teacher_sha256": facts["teacher_sha256"],
-            "splits": {"train": recipe.data.train, "select": recipe.data.select},
+            "splits": _splits(recipe),
             "counts": facts["counts"],
             "commit": facts["commit"],
             "date": facts["date"],
@@ -152,7 +213,9 @@ _LICENCE = (
 )
 
 
-def to_onnx(net: nn.Module, size: int, channels: int) -> bytes:
+def to_onnx(
+    net: nn.Module, size: int, channels: int, outputs: Sequence[str] = ("logits",)
+) -> bytes:
     """The network's graph, batch of any size; normalisation is inside."""
     example = torch.zeros(2, channels, size, size)
     # The exporter warns of its own internals, and of torchvision, which mien does not use.
@@ -163,7 +226,7 @@ def to_onnx(net: nn.Module, size: int, channels: int) -> bytes:
             net,
             (example,),
             input_names=["face"],
-            output_names=["logits"],
+            output_names=list(outputs),
             dynamic_shapes=({0: torch.export.Dim("batch")},),
             opset_version=_OPSET,
             dynamo=True,
@@ -214,6 +277,4 @@ def parity(net: nn.Module, recognizer: OnnxRecognizer, table: Table) -> dict[str
     x = torch.from_numpy(batch(crops, recognizer.info.preprocess))
     with torch.no_grad():
         difference = float(np.abs(net(x).numpy() - recognizer.logits(crops)).max())
-    if difference > PARITY:
-        raise ModelError(f"torch and ONNX Runtime differ by {difference:.2g} on real faces")
-    return {"faces": len(crops), "largest_difference": difference}
+    return _checked({"faces": len(crops), "largest_difference": difference})

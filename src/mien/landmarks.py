@@ -21,6 +21,21 @@ RIGHT_EYE_CORNER, LEFT_EYE_CORNER = 36, 45  # the outer ones
 MOUTH = slice(48, 68)
 RIGHT_MOUTH_CORNER, LEFT_MOUTH_CORNER = 48, 54
 
+MIRROR = np.array(
+    [
+        *range(16, -1, -1),  # jaw
+        *range(26, 16, -1),  # brows
+        *range(27, 31),  # bridge of the nose
+        *range(35, 30, -1),  # its base
+        *(45, 44, 43, 42, 47, 46, 39, 38, 37, 36, 41, 40),  # eyes
+        *range(54, 47, -1),  # upper lip, outer line
+        *range(59, 54, -1),  # lower lip, outer line
+        *range(64, 59, -1),  # upper lip, inner line
+        *range(67, 64, -1),  # lower lip, inner line
+    ]
+)
+"""Which point of a face each point is in its mirror image."""
+
 
 def check(points: FloatArray) -> None:
     """Raise ShapeError unless ``points`` is (68, 2)."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from . import config, labels
-from .errors import ConfigError
+from .errors import ConfigError, UnknownName
 from .preprocess import Preprocess
 
 
@@ -20,7 +21,7 @@ class Paper:
 
 
 @dataclass(frozen=True, slots=True)
-class Data:
+class ExpressionData:
     """Which rows of a table train, select and test.
 
     target : "votes" (the taggers' shares) or "label" (one label a picture).
@@ -45,6 +46,33 @@ class Data:
         labels.label_set(self.label_set)
         if self.target not in ("votes", "label"):
             raise ConfigError(f"data.target is votes or label, got '{self.target}'")
+
+
+@dataclass(frozen=True, slots=True)
+class LandmarkData:
+    """What the landmark network sees in an epoch.
+
+    splits : of the table; with landmarks, or of decoys.
+    shares : how much of an epoch comes from each split, summing to 1.
+    weights : what an error on a point of each split weighs: 1 where people placed it, less where a
+        teacher did; 0 for decoys, which have none.
+    draws : pictures an epoch.
+    second_look : share of faces shown as a second look sees them, nearly in place and level.
+    """
+
+    splits: tuple[str, ...]
+    shares: tuple[float, ...]
+    weights: tuple[float, ...]
+    draws: int
+    second_look: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not len(self.splits) == len(self.shares) == len(self.weights):
+            raise ConfigError("data.splits, data.shares and data.weights go together, one for one")
+        if abs(sum(self.shares) - 1) > 1e-6 or min(self.shares) <= 0:
+            raise ConfigError(f"data.shares are positive and sum to 1, got {self.shares}")
+        if min(self.weights) < 0 or 1.0 not in self.weights:
+            raise ConfigError("data.weights are at least 0, and 1 for points placed by hand")
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,24 +159,48 @@ class Deviation:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """Everything that decides a run, but for the data's bytes and the machine."""
+    """What every run needs said, but for its data."""
 
-    data: Data
     model: Model
     train: Train
     augment: Augment
+    task: str = "expression"
     paper: Paper | None = None
     deviation: tuple[Deviation, ...] = field(default=())
 
 
-def read(path: Path, overrides: Sequence[str] = ()) -> Recipe:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExpressionRecipe(Recipe):
+    """Everything that decides a run that names expressions."""
+
+    data: ExpressionData
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LandmarkRecipe(Recipe):
+    """Everything that decides a run that places landmarks."""
+
+    data: LandmarkData
+
+
+_KINDS: dict[str, type[ExpressionRecipe] | type[LandmarkRecipe]] = {
+    "expression": ExpressionRecipe,
+    "landmarks": LandmarkRecipe,
+}
+
+
+def read(path: Path, overrides: Sequence[str] = ()) -> ExpressionRecipe | LandmarkRecipe:
     """The recipe in a TOML file with ``--set`` overrides applied; raises ConfigError."""
     return from_values(config.apply_overrides(config.read_toml(path), overrides))
 
 
-def from_values(values: dict[str, object]) -> Recipe:
+def from_values(values: dict[str, Any]) -> ExpressionRecipe | LandmarkRecipe:
     """A recipe from nested dictionaries, checked key by key."""
-    recipe = config.from_dict(Recipe, values)
+    task = values.get("task", "expression")
+    if task not in _KINDS:
+        raise UnknownName("task", str(task), _KINDS)
+    kind: Any = _KINDS[task]
+    recipe: ExpressionRecipe | LandmarkRecipe = config.from_dict(kind, values)
     if recipe.paper and not recipe.deviation:
         raise ConfigError("a recipe with a [paper] says in [[deviation]] where it differs from it")
     return recipe

@@ -15,50 +15,23 @@ import logging
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
 import torch
-import torch.nn.functional as F
 from lightning.fabric import Fabric
 from safetensors.torch import save
 from torch import Generator, Tensor, nn
 
-from . import checkpoint, provenance
-from .augment import augment
-from .errors import ConfigError, DataError, TrainingError
-from .face import FloatArray
-from .labels import LabelSet, label_set
-from .models import networks
-from .recipes import Recipe
-from .recognize import OnnxRecognizer, load_model, softmax
-from .table import Table, file_sha256, pixel_hash
+from . import checkpoint, expression_task, landmark_task, provenance
+from .errors import ConfigError, TrainingError
+from .recipes import ExpressionRecipe, LandmarkRecipe, Recipe
+from .recognize import OnnxRecognizer, load_model
+from .table import Table, file_sha256
 from .table import read as read_table
+from .tasks import Sets, tasks
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Samples:
-    """Pictures x (N, C, S, S) uint8 and target distributions y (N, K) float32."""
-
-    x: Tensor
-    y: Tensor
-
-    def __len__(self) -> int:
-        return len(self.x)
-
-
-@dataclass(frozen=True, slots=True)
-class Sets:
-    """What a run trains on, what it selects its best epoch on, and how they came about."""
-
-    train: Samples
-    select: Samples
-    base_rates: tuple[float, ...]
-    counts: dict[str, int]
 
 
 class Progress(Protocol):
@@ -66,70 +39,6 @@ class Progress(Protocol):
 
     def step(self, epoch: int, step: int, steps: int, loss: float) -> None: ...
     def epoch(self, record: dict[str, Any]) -> None: ...
-
-
-def prepare(recipe: Recipe, table: Table, teacher: OnnxRecognizer | None = None) -> Sets:
-    """The train and select samples of a recipe, with what was left out counted.
-
-    Select rows are labelled by majority whatever the training target is: the best epoch is the
-    one that names most faces right.
-    """
-    weight = recipe.data.teacher_weight
-    if (weight > 0) != (teacher is not None):
-        raise ConfigError(f"data.teacher_weight is {weight:g}; --teacher goes with more than 0")
-    labels = label_set(recipe.data.label_set)
-    train = table.of_split(recipe.data.train)
-    select = table.of_split(recipe.data.select)
-    counts = {"train_rows": len(train), "select_rows": len(select)}
-
-    train = train.keep(train.targets(labels) >= 0)
-    select = select.keep(select.targets(labels) >= 0)
-    counts["train_without_emotion"] = counts["train_rows"] - len(train)
-    counts["select_without_emotion"] = counts["select_rows"] - len(select)
-    if recipe.data.drop_overlap:
-        before = len(train)
-        train = without_pixels_of(train, table.of_split(recipe.data.select, recipe.data.test))
-        counts["train_pixels_in_other_splits"] = before - len(train)
-    if not len(train) or not len(select):
-        raise DataError(f"nothing left to train or select on in {table.name}: {counts}")
-    counts |= {"train_used": len(train), "select_used": len(select)}
-
-    eye = np.eye(len(labels), dtype=np.float32)
-    y = eye[train.targets(labels)]
-    if recipe.data.target == "votes":
-        y = train.vote_shares(labels, recipe.data.min_votes)
-    # Base rates are the data's own; a teacher's answers would blur them.
-    base_rates = tuple(float(v) for v in y.mean(0))
-    if teacher:
-        y = (1 - weight) * y + weight * taught(teacher, train, labels)
-    spec = recipe.model.preprocess
-    return Sets(
-        Samples(torch.from_numpy(train.planes(spec)), torch.from_numpy(y)),
-        Samples(
-            torch.from_numpy(select.planes(spec)), torch.from_numpy(eye[select.targets(labels)])
-        ),
-        base_rates,
-        counts,
-    )
-
-
-def taught(teacher: OnnxRecognizer, table: Table, labels: LabelSet) -> FloatArray:
-    """What a teacher says of each picture and its mirror image, the mean of both, (N, K)."""
-    if teacher.info.label_set.labels != labels.labels:
-        raise ConfigError(
-            f"the teacher answers {teacher.info.label_set.labels}, the recipe {labels.labels}"
-        )
-    pictures = list(table.pictures())
-    mirrored = [np.ascontiguousarray(picture[:, ::-1]) for picture in pictures]
-    # Without its temperature: that was fitted to majority labels, these targets are shares.
-    answers = softmax(teacher.logits(pictures)) + softmax(teacher.logits(mirrored))
-    return np.asarray(answers / 2, np.float32)
-
-
-def without_pixels_of(table: Table, other: Table) -> Table:
-    """The rows whose exact pixels do not occur in ``other``."""
-    there = {pixel_hash(p) for p in other.pictures()}
-    return table.keep(pixel_hash(p) not in there for p in table.pictures())
 
 
 def learning_rate(recipe: Recipe, step: int, steps_per_epoch: int) -> float:
@@ -153,11 +62,6 @@ def build_optimizer(net: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     return torch.optim.SGD(groups, lr=t.lr, momentum=t.momentum, nesterov=t.momentum > 0)
 
 
-def cross_entropy(logits: Tensor, shares: Tensor) -> Tensor:
-    """Mean cross-entropy against target distributions; logits and shares (N, K)."""
-    return -(shares * F.log_softmax(logits.float(), dim=1)).sum(dim=1).mean()
-
-
 @torch.no_grad()
 def update_average(average: nn.Module, net: nn.Module, decay: float, step: int) -> None:
     """Move the averaged weights a little towards the net's; faster in the first steps."""
@@ -168,27 +72,6 @@ def update_average(average: nn.Module, net: nn.Module, decay: float, step: int) 
             value.lerp_(current[name], 1 - decay)
         else:
             value.copy_(current[name])
-
-
-@torch.no_grad()
-def predict(net: nn.Module, x: Tensor, device: torch.device, batch: int = 512) -> Tensor:
-    """Logits (N, K) float32 on the CPU, the net in evaluation mode."""
-    net.eval()
-    parts = [
-        net(x[i : i + batch].to(device).float()).float().cpu() for i in range(0, len(x), batch)
-    ]
-    return torch.cat(parts)
-
-
-def score(logits: Tensor, y: Tensor) -> dict[str, float]:
-    """Accuracy, balanced accuracy and mean negative log-likelihood against one-hot targets."""
-    right = logits.argmax(1) == y.argmax(1)
-    per_class = [right[y[:, k] == 1].float().mean() for k in range(y.shape[1]) if y[:, k].any()]
-    return {
-        "accuracy": right.float().mean().item(),
-        "balanced_accuracy": torch.stack(per_class).mean().item(),
-        "nll": cross_entropy(logits, y).item(),
-    }
 
 
 def auto_precision(fabric_device: torch.device) -> str:
@@ -207,22 +90,22 @@ class Run:
         self.recipe, self.sets, self.out, self.fabric = recipe, sets, out, fabric
         self.log = out / "log.jsonl"
         fabric.seed_everything(recipe.train.seed, verbose=False)
-        labels, spec = label_set(recipe.data.label_set), recipe.model.preprocess
-        net = networks.build(recipe.model.name, len(labels), spec.channels)
+        self.task = tasks.build(recipe.task, recipe)
+        net = self.task.network()
         if init:
             checkpoint.load_weights(net, init)
-        self.average = networks.build(recipe.model.name, len(labels), spec.channels)
+        self.average = self.task.network()
         self.average.load_state_dict(net.state_dict())
         self.best = net.state_dict()
         # Channels last: oneDNN and cuDNN both convolve small pictures faster in that order.
         net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.net, self.optimizer = fabric.setup(net, build_optimizer(net, recipe))
         self.average.to(fabric.device)
-        self.epoch, self.best_score = 0, -1.0
-        self.steps = len(sets.train) // recipe.train.batch
+        self.epoch, self.best_score = 0, -math.inf
+        self.steps = sets.draws // recipe.train.batch
         if self.steps == 0:
             raise ConfigError(
-                f"train.batch = {recipe.train.batch} is more than the {len(sets.train)} pictures"
+                f"train.batch = {recipe.train.batch} is more than the {sets.draws} pictures"
             )
 
     def train(self, progress: Progress) -> None:
@@ -230,10 +113,9 @@ class Run:
         while self.epoch < self.recipe.train.epochs:
             started = time.perf_counter()
             loss = self._one_epoch(progress)
-            logits = predict(self.average, self.sets.select.x, self.fabric.device)
-            result = score(logits, self.sets.select.y)
-            if result["accuracy"] > self.best_score:
-                self.best_score = result["accuracy"]
+            result = self.task.score(self.average, self.sets.select, self.fabric.device)
+            if self.task.rank(result) > self.best_score:
+                self.best_score = self.task.rank(result)
                 self.best = {k: v.cpu().clone() for k, v in self.average.state_dict().items()}
             seconds = time.perf_counter() - started
             record = {
@@ -255,7 +137,7 @@ class Run:
             done = self.epoch * self.steps + step
             for group in self.optimizer.param_groups:
                 group["lr"] = learning_rate(self.recipe, done, self.steps)
-            loss = cross_entropy(self.net(x), y)
+            loss = self.task.loss(self.net(x), y)
             self.optimizer.zero_grad()
             self.fabric.backward(loss)
             self.optimizer.step()
@@ -274,16 +156,18 @@ class Run:
         seed = self.recipe.train.seed * 100_003 + self.epoch
         torch.manual_seed(seed)  # dropout
         generator = Generator().manual_seed(seed)
-        order = torch.randperm(len(self.sets.train), generator=generator)
-        size, device = self.recipe.train.batch, self.fabric.device
+        samples, device = self.sets.train, self.fabric.device
+        if samples.chances is None:
+            order = torch.randperm(len(samples), generator=generator)
+        else:
+            draws = self.sets.draws
+            order = torch.multinomial(samples.chances, draws, replacement=True, generator=generator)
+        size = self.recipe.train.batch
         for i in range(self.steps):
             chosen = order[i * size : (i + 1) * size]
-            x = self.sets.train.x[chosen].to(device).float()
-            x = augment(x, self.recipe.augment, generator)
-            yield (
-                x.contiguous(memory_format=torch.channels_last),
-                self.sets.train.y[chosen].to(device),
-            )
+            x, y = samples.x[chosen].to(device).float(), samples.y[chosen].to(device)
+            x, y = self.task.change(x, y, generator)
+            yield x.contiguous(memory_format=torch.channels_last), y
 
     def _save(self, record: dict[str, Any]) -> None:
         """The log line first: ``resume`` cuts off what the checkpoint does not know of."""
@@ -313,6 +197,16 @@ class Run:
             log.info("going on at epoch %d of %d", self.epoch, self.recipe.train.epochs)
         lines = self.log.read_text(encoding="utf-8").splitlines(True) if self.log.exists() else []
         self.log.write_text("".join(lines[: self.epoch]), encoding="utf-8")
+
+
+def prepare(recipe: Recipe, table: Table, teacher: OnnxRecognizer | None) -> Sets:
+    """The samples a recipe's task trains on and selects by."""
+    if isinstance(recipe, ExpressionRecipe):
+        return expression_task.prepare(recipe, table, teacher)
+    assert isinstance(recipe, LandmarkRecipe)
+    if teacher:
+        raise ConfigError("--teacher goes with expressions; landmarks are taught by: data teach")
+    return landmark_task.prepare(recipe, table)
 
 
 def train(
@@ -345,7 +239,7 @@ def train(
         out / "environment.json",
         provenance.environment()
         | {"precision": precision, "device": str(device), "threads": torch.get_num_threads()}
-        | {"counts": sets.counts, "base_rates": sets.base_rates},
+        | sets.facts,
     )
     run = Run(recipe, sets, out, fabric, init)
     run.resume()

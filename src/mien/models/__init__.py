@@ -7,7 +7,8 @@ from torch import nn
 from ..registry import Registry
 
 networks: Registry[nn.Module] = Registry("network")
+landmark_networks: Registry[nn.Module] = Registry("landmark network")
 
-from . import resnet  # noqa: E402  (it registers itself)
+from . import landmarknet, resnet  # noqa: E402  (they register themselves)
 
-__all__ = ["networks", "resnet"]
+__all__ = ["landmark_networks", "landmarknet", "networks", "resnet"]

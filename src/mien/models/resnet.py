@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from . import networks
 
 
-def _conv3x3(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
+def conv3x3(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
+    """A 3 x 3 convolution that keeps the picture's size (over ``stride``), and normalisation."""
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False), nn.BatchNorm2d(outputs)
     )
@@ -26,8 +27,8 @@ class BasicBlock(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()
-        self.conv1 = _conv3x3(inputs, outputs, stride)
-        self.conv2 = _conv3x3(outputs, outputs)
+        self.conv1 = conv3x3(inputs, outputs, stride)
+        self.conv2 = conv3x3(outputs, outputs)
         self.shortcut: nn.Module = nn.Identity()
         if stride != 1 or inputs != outputs:
             self.shortcut = nn.Sequential(
@@ -72,7 +73,7 @@ class ResNet(nn.Module):
         # Part of the network, so that no caller can normalise otherwise than training did.
         self.register_buffer("mean", torch.tensor(128.0))
         self.register_buffer("std", torch.tensor(64.0))
-        self.stem = _conv3x3(channels, stem)
+        self.stem = conv3x3(channels, stem)
         blocks: list[nn.Module] = []
         inputs = stem
         for width, depth in zip(widths, depths, strict=True):

@@ -1,0 +1,123 @@
+"""Training a network to name expressions, against labels or the shares of taggers' votes."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor, nn
+
+from .augment import augment
+from .errors import ConfigError, DataError
+from .face import FloatArray
+from .labels import LabelSet, label_set
+from .models import networks
+from .recipes import ExpressionRecipe
+from .recognize import OnnxRecognizer, softmax
+from .table import Table, pixel_hash
+from .tasks import Samples, Sets, predict, tasks
+
+
+@tasks.register("expression")
+class ExpressionTask:
+    """Pictures -> logits over a label set, by cross-entropy."""
+
+    def __init__(self, recipe: ExpressionRecipe) -> None:
+        self._recipe = recipe
+        self._labels = label_set(recipe.data.label_set)
+
+    def network(self) -> nn.Module:
+        model = self._recipe.model
+        return networks.build(model.name, len(self._labels), model.preprocess.channels)
+
+    def change(self, x: Tensor, y: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
+        return augment(x, self._recipe.augment, generator), y
+
+    def loss(self, outputs: Tensor, y: Tensor) -> Tensor:
+        return cross_entropy(outputs, y)
+
+    def score(self, net: nn.Module, select: Samples, device: torch.device) -> dict[str, float]:
+        return score(torch.cat(predict(net, select.x, device)), select.y)
+
+    def rank(self, figures: dict[str, float]) -> float:
+        return figures["accuracy"]
+
+
+def prepare(recipe: ExpressionRecipe, table: Table, teacher: OnnxRecognizer | None = None) -> Sets:
+    """The train and select samples of a recipe, with what was left out counted.
+
+    Select rows are labelled by majority whatever the training target is: the best epoch is the
+    one that names most faces right.
+    """
+    weight = recipe.data.teacher_weight
+    if (weight > 0) != (teacher is not None):
+        raise ConfigError(f"data.teacher_weight is {weight:g}; --teacher goes with more than 0")
+    labels = label_set(recipe.data.label_set)
+    train = table.of_split(recipe.data.train)
+    select = table.of_split(recipe.data.select)
+    counts = {"train_rows": len(train), "select_rows": len(select)}
+
+    train = train.keep(train.targets(labels) >= 0)
+    select = select.keep(select.targets(labels) >= 0)
+    counts["train_without_emotion"] = counts["train_rows"] - len(train)
+    counts["select_without_emotion"] = counts["select_rows"] - len(select)
+    if recipe.data.drop_overlap:
+        before = len(train)
+        train = without_pixels_of(train, table.of_split(recipe.data.select, recipe.data.test))
+        counts["train_pixels_in_other_splits"] = before - len(train)
+    if not len(train) or not len(select):
+        raise DataError(f"nothing left to train or select on in {table.name}: {counts}")
+    counts |= {"train_used": len(train), "select_used": len(select)}
+
+    eye = np.eye(len(labels), dtype=np.float32)
+    y = eye[train.targets(labels)]
+    if recipe.data.target == "votes":
+        y = train.vote_shares(labels, recipe.data.min_votes)
+    # Base rates are the data's own; a teacher's answers would blur them.
+    base_rates = tuple(float(v) for v in y.mean(0))
+    if teacher:
+        y = (1 - weight) * y + weight * taught(teacher, train, labels)
+    spec = recipe.model.preprocess
+    return Sets(
+        Samples(torch.from_numpy(train.planes(spec)), torch.from_numpy(y)),
+        Samples(
+            torch.from_numpy(select.planes(spec)), torch.from_numpy(eye[select.targets(labels)])
+        ),
+        len(train),
+        {"counts": counts, "base_rates": base_rates},
+    )
+
+
+def taught(teacher: OnnxRecognizer, table: Table, labels: LabelSet) -> FloatArray:
+    """What a teacher says of each picture and its mirror image, the mean of both, (N, K)."""
+    if teacher.info.label_set.labels != labels.labels:
+        raise ConfigError(
+            f"the teacher answers {teacher.info.label_set.labels}, the recipe {labels.labels}"
+        )
+    pictures = list(table.pictures())
+    mirrored = [np.ascontiguousarray(picture[:, ::-1]) for picture in pictures]
+    # Without its temperature: that was fitted to majority labels, these targets are shares.
+    answers = softmax(teacher.logits(pictures)) + softmax(teacher.logits(mirrored))
+    return np.asarray(answers / 2, np.float32)
+
+
+def without_pixels_of(table: Table, other: Table) -> Table:
+    """The rows whose exact pixels do not occur in ``other``."""
+    there = {pixel_hash(p) for p in other.pictures()}
+    return table.keep(pixel_hash(p) not in there for p in table.pictures())
+
+
+def cross_entropy(logits: Tensor, shares: Tensor) -> Tensor:
+    """Mean cross-entropy against target distributions; logits and shares (N, K)."""
+    return -(shares * F.log_softmax(logits.float(), dim=1)).sum(dim=1).mean()
+
+
+def score(logits: Tensor, y: Tensor) -> dict[str, float]:
+    """Accuracy, balanced accuracy and mean negative log-likelihood against one-hot targets."""
+    right = logits.argmax(1) == y.argmax(1)
+    per_class = [right[y[:, k] == 1].float().mean() for k in range(y.shape[1]) if y[:, k].any()]
+    return {
+        "accuracy": right.float().mean().item(),
+        "balanced_accuracy": torch.stack(per_class).mean().item(),
+        "nll": cross_entropy(logits, y).item(),
+    }

@@ -1,0 +1,62 @@
+"""Where a face might be: every window OpenCV's cascades let through, grouped.
+
+A cascade usually answers only where several neighbouring windows agree, which loses turned and
+dark faces. Here a single window is enough; ``landmarks.Landmarker`` then says which of them hold
+a face. Few windows pass on a picture without people, so that costs little.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from . import geometry
+from .errors import ModelError
+from .face import FloatArray, ImageArray
+
+_CASCADES = ("haarcascade_frontalface_alt2.xml", "haarcascade_frontalface_default.xml")
+_SMALLEST = 24  # pixels: both cascades' own windows are smaller
+_SMALLEST_SHARE = 0.05  # of the longer side; a face smaller than that says little
+_ALIKE = 0.25  # windows whose borders differ by less than this share of their size are one group
+
+FRAMING, DROP = 0.9, 0.145
+"""The box of a face's landmarks against a cascade's window: times its side, and lower by this share
+of it (medians over the 300-W training faces, benchmarks/landmarks.py)."""
+
+
+class Cascades:
+    """OpenCV's two best frontal cascades; always there."""
+
+    def __init__(self) -> None:
+        folder = Path(cv2.__file__).parent / "data"
+        self._cascades = [cv2.CascadeClassifier(str(folder / name)) for name in _CASCADES]
+        if any(cascade.empty() for cascade in self._cascades):
+            raise ModelError(f"OpenCV lacks {folder}; pip install 'opencv-python-headless<5'")
+
+    def windows(self, gray: ImageArray, step: float) -> FloatArray:
+        """Every window let through, x0 y0 x1 y1, (N, 4); ``step`` from one size to the next."""
+        least = max(_SMALLEST, round(_SMALLEST_SHARE * max(gray.shape)))
+        if min(gray.shape) < least:
+            return np.empty((0, 4), np.float32)
+        found = [c.detectMultiScale(gray, step, 0, minSize=(least, least)) for c in self._cascades]
+        boxes = np.concatenate([np.reshape(f, (-1, 4)) for f in found]).astype(np.float32)
+        boxes[:, 2:] += boxes[:, :2]
+        return boxes
+
+
+def group(boxes: FloatArray) -> FloatArray:
+    """Boxes (N, 4) with those that lie alike averaged into one, (M, 4)."""
+    corners = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1).round()
+    # OpenCV drops groups of one; with every box twice there are none.
+    twice = np.concatenate([corners, corners]).astype(int).tolist()
+    kept = np.asarray(cv2.groupRectangles(twice, 1, _ALIKE)[0], np.float32).reshape(-1, 4)
+    kept[:, 2:] += kept[:, :2]
+    return kept
+
+
+def expected(box: FloatArray) -> FloatArray:
+    """The square in which a window's landmarks are to be expected, (4,)."""
+    side = float(box[2] - box[0])
+    return geometry.square(box, FRAMING) + np.array([0, DROP * side] * 2, np.float32)
