@@ -5,28 +5,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import onnxruntime as ort
 
-from . import align, geometry, weights
+from . import align, geometry, preprocess, weights
 from .errors import ModelError
-from .face import FloatArray, ImageArray
+from .face import Crop, FloatArray, Frame
 from .landmarks import POINTS, bounds, roll
 
+NAME = "landmarks68"
 SIDE = 64  # pixels of the network's input
 FRAMING = 1.35
 """The network's square is this many times the longer side of the box around the landmarks."""
 
+_INPUT = preprocess.Preprocess(SIDE, "gray")
 _CHUNK = 64  # crops at once
-_NAME = "landmarks68"
 
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """What the network says of N squares.
+    """What the network says of N faces.
 
-    points : (N, 68, 2) float32, x y in pixels of the picture, iBUG's order.
+    points : (N, 68, 2) float32, x y in pixels of the frame, iBUG's order.
     scores : (N,) float32 in [0, 1], whether there is a face.
     """
 
@@ -35,7 +35,7 @@ class Placed:
 
 
 class Landmarker:
-    """The shipped landmark network.
+    """The shipped landmark network; raises WeightsMissing or ModelError.
 
     It looks twice. First at a square around the box it is given, which only has to be about right;
     then, where that may be a face, at one around the points it saw, turned level. The second look
@@ -43,7 +43,7 @@ class Landmarker:
     """
 
     def __init__(self, threads: int = 1) -> None:
-        path, content = weights.read(weights.spec(_NAME))
+        path, content = weights.read(weights.spec(NAME))
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 4  # its errors come as exceptions; the log repeats them
@@ -54,39 +54,47 @@ class Landmarker:
         except Exception as err:  # onnxruntime's own types share no public base class
             raise ModelError(f"{path} is not an ONNX model that can be loaded: {err}") from err
 
-    def look(self, gray: ImageArray, squares: FloatArray, rolls: Sequence[float]) -> Placed:
-        """One look at each square (N, 4), turned by its roll, of a gray picture (H, W) uint8."""
-        matrices = [
-            geometry.turned_square((s[:2] + s[2:]) / 2, float(s[2] - s[0]), r, SIDE)
-            for s, r in zip(squares, rolls, strict=True)
-        ]
-        points = np.empty((len(matrices), POINTS, 2), np.float32)
-        scores = np.empty(len(matrices), np.float32)
-        for start in range(0, len(matrices), _CHUNK):
+    def look(self, frame: Frame, squares: FloatArray, rolls: Sequence[float]) -> Placed:
+        """One look at each square (N, 4) of a frame, turned by its roll in radians."""
+        crops = [_turned(square, turn) for square, turn in zip(squares, rolls, strict=True)]
+        points = np.empty((len(crops), POINTS, 2), np.float32)
+        logits = np.empty(len(crops), np.float32)
+        for start in range(0, len(crops), _CHUNK):
             part = slice(start, start + _CHUNK)
-            crops = np.stack([align.warp(gray, m, SIDE) for m in matrices[part]])
-            seen, logits = self._session.run(None, {"face": crops[:, None].astype(np.float32)})
-            # Whole coordinates are in the middle of a pixel, the network's 0 is at its edge.
-            places = zip(matrices[part], seen * SIDE - 0.5, strict=True)
-            points[part] = [geometry.transform(geometry.inverse(m), p) for m, p in places]
-            scores[part] = 1 / (1 + np.exp(-logits))
-        return Placed(points, scores)
+            x = preprocess.batch([align.cut(frame, crop) for crop in crops[part]], _INPUT)
+            points[part], logits[part] = self._session.run(None, {"face": x})
+        # Whole coordinates are in the middle of a pixel, the network's 0 is at its edge.
+        for i, crop in enumerate(crops):
+            back = geometry.inverse(crop.matrix)
+            points[i] = geometry.transform(back, points[i] * SIDE - 0.5)
+        return Placed(points, np.asarray(1 / (1 + np.exp(-logits)), np.float32))
 
-    def place(self, gray: ImageArray, boxes: FloatArray, least: float = 0.0) -> Placed:
-        """Two looks at the faces expected in boxes (N, 4).
+    def place(
+        self,
+        frame: Frame,
+        boxes: FloatArray,
+        rolls: Sequence[float] | None = None,
+        least: float = 0.0,
+    ) -> Placed:
+        """Two looks at the faces whose landmarks are expected in boxes (N, 4).
 
-        A box is the one around a face's landmarks. Where the first look's score is below ``least``
-        there is no second.
+        rolls : how far each is taken to be turned, in radians; level without. Where the first
+        look's score is below ``least`` there is no second.
         """
-        first = self.look(gray, squares(boxes), [0.0] * len(boxes))
+        first = self.look(frame, squares(boxes), rolls or [0.0] * len(boxes))
         again = np.flatnonzero(first.scores >= least)
         level = [leveled(first.points[i]) for i in again]
         around = np.array([square for square, _ in level], np.float32).reshape(-1, 4)
-        second = self.look(gray, around, [turned for _, turned in level])
+        second = self.look(frame, around, [turn for _, turn in level])
         points, scores = first.points.copy(), first.scores.copy()
         points[again] = second.points
         scores[again] = np.minimum(first.scores[again], second.scores)
         return Placed(points, scores)
+
+
+def _turned(square: FloatArray, turn: float) -> Crop:
+    centre, side = (square[:2] + square[2:]) / 2 - 0.5, float(square[2] - square[0])
+    return Crop(geometry.turned_square(centre, max(side, 1.0), turn, SIDE), SIDE)
 
 
 def squares(boxes: FloatArray) -> FloatArray:
@@ -96,14 +104,9 @@ def squares(boxes: FloatArray) -> FloatArray:
 
 def leveled(points: FloatArray) -> tuple[FloatArray, float]:
     """The square around landmarks (68, 2) once they are turned level, and by how much."""
-    turned = roll(points)
-    level = geometry.turned_square(np.zeros(2), 1.0, turned, 1)
+    turn = roll(points)
+    level = geometry.turned_square(np.zeros(2), 1.0, turn, 1)
     box = bounds(geometry.transform(level, points))
-    middle = geometry.transform(geometry.inverse(level), (box[:2] + box[2:]) / 2)
+    middle = geometry.transform(geometry.inverse(level), (box[:2] + box[2:]) / 2) + 0.5
     half = FRAMING * float((box[2:] - box[:2]).max()) / 2
-    return np.concatenate([middle - half, middle + half]).astype(np.float32), turned
-
-
-def gray_of(rgb: ImageArray) -> ImageArray:
-    """A picture (H, W, 3) as the network sees it, (H, W) uint8."""
-    return np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), np.uint8)
+    return np.concatenate([middle - half, middle + half]).astype(np.float32), turn

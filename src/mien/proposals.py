@@ -56,7 +56,11 @@ def group(boxes: FloatArray) -> FloatArray:
     return kept
 
 
-def expected(box: FloatArray) -> FloatArray:
-    """The square in which a window's landmarks are to be expected, (4,)."""
+def expected(box: FloatArray, turn: float = 0.0) -> FloatArray:
+    """The square in which a window's landmarks are to be expected, (4,).
+
+    turn : how far the window is turned, in radians, clockwise as one looks at it.
+    """
     side = float(box[2] - box[0])
-    return geometry.square(box, FRAMING) + np.array([0, DROP * side] * 2, np.float32)
+    down = np.array([-np.sin(turn), np.cos(turn)]) * DROP * side
+    return np.asarray(geometry.square(box, FRAMING) + np.tile(down, 2), np.float32)

@@ -1,0 +1,237 @@
+"""Faces found and false alarms: mien's own chain, Haar alone, YuNet, MediaPipe's detector.
+
+    python benchmarks/detection.py lfw.parquet 300w.parquet PHOTOS MEDIA
+
+PHOTOS holds dlib's group photographs, ``<name>_face0.jpg`` with a ``.pts`` file per face; MEDIA the
+pictures and clips listed in ``MEDIA`` below. LFW's crops get a margin (their border repeated). A
+face is found where a box overlaps it by ``OVERLAP`` (squares, intersection over union); every
+other box is a false alarm.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import zipfile
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Annotated, Any
+
+import cv2
+import numpy as np
+import typer
+from skimage import data as pictures
+
+from mien import detect, geometry, image, provenance, table, weights
+from mien.datasets.w300 import read_points
+from mien.errors import WeightsMissing
+from mien.face import FloatArray, Frame
+from mien.landmark_task import is_kept
+from mien.landmarks import bounds
+
+OVERLAP = 0.3
+PAD = 0.5
+WITHOUT_PEOPLE = (
+    *("coffee", "chelsea", "rocket", "hubble_deep_field", "brick", "grass", "coins"),
+    *("page", "clock", "immunohistochemistry", "text", "moon", "retina", "gravel"),
+)
+MEDIA = {
+    "single_face.jpg": 1,
+    "multi_face.jpg": 5,
+    "obama.jpg": 1,
+    "two_people.jpg": 2,
+    "single_face.mp4": 1,
+    "WolfgangLanger_Pexels.mp4": 1,
+    "no_face.mp4": 0,
+}
+"""File -> how many people are on each picture or frame of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A picture and the squares its faces lie in, (N, 4); None where only their number is known."""
+
+    rgb: np.ndarray[Any, np.dtype[np.uint8]]
+    faces: FloatArray | None
+    people: int
+
+
+Find = Callable[[Frame], FloatArray]  # a frame's boxes (N, 4)
+
+
+def of_points(points: FloatArray) -> FloatArray:
+    return geometry.square(bounds(points), 1.1)
+
+
+def lfw(faces: table.Table) -> Iterator[Scene]:
+    for picture in faces.pictures():
+        pad = round(PAD * len(picture))
+        wide = cv2.copyMakeBorder(picture, pad, pad, pad, pad, cv2.BORDER_REPLICATE)
+        height, width = picture.shape[:2]
+        whole = np.array([[pad, pad, pad + width, pad + height]], np.float32)
+        yield Scene(np.asarray(wide, np.uint8), whole, 1)
+
+
+def pointed(faces: table.Table) -> Iterator[Scene]:
+    for row, picture in zip(faces.rows, faces.pictures(), strict=True):
+        points = np.array(row.landmarks, np.float32).reshape(-1, 2)
+        yield Scene(picture, of_points(points)[None], 1)
+
+
+def photos(folder: Path) -> Iterator[Scene]:
+    for file in sorted(folder.glob("*_face0.jpg")):
+        every = sorted(folder.glob(file.name.replace("_face0.jpg", "_face*.pts")))
+        faces = np.array([of_points(read_points(pts)) for pts in every], np.float32)
+        yield Scene(image.read_file(file), faces, len(faces))
+
+
+def media(folder: Path, names: Iterable[str]) -> Iterator[Scene]:
+    for name in names:
+        if name.endswith(".jpg"):
+            yield Scene(image.read_file(folder / name), None, MEDIA[name])
+            continue
+        film = cv2.VideoCapture(str(folder / name))
+        while True:
+            there, bgr = film.read()
+            if not there:
+                break
+            rgb = np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
+            yield Scene(rgb, None, MEDIA[name])
+
+
+def without_people() -> Iterator[Scene]:
+    for name in WITHOUT_PEOPLE:
+        rgb = image.from_array(getattr(pictures, name)())
+        yield Scene(rgb, np.empty((0, 4), np.float32), 0)
+
+
+class BlazeFace:
+    """MediaPipe's short-range detector (Bazarevsky et al. 2019), out of the face landmarker file."""
+
+    _SIDE, _LEAST = 128, 0.5
+
+    def __init__(self) -> None:
+        from ai_edge_litert.interpreter import Interpreter
+
+        _, content = weights.read(weights.spec("face-landmarker"))
+        model = zipfile.ZipFile(BytesIO(content)).read("face_detector.tflite")
+        self._net = Interpreter(model_content=model)
+        self._net.allocate_tensors()
+        grids = [(16, 2), (8, 6)]  # cells a side, anchors a cell
+        self._anchors = np.array(
+            [
+                ((x + 0.5) / n, (y + 0.5) / n)
+                for n, each in grids
+                for y in range(n)
+                for x in range(n)
+                for _ in range(each)
+            ]
+        )
+
+    def __call__(self, frame: Frame) -> FloatArray:
+        side = max(frame.width, frame.height)
+        square = np.zeros((side, side, 3), np.uint8)
+        square[: frame.height, : frame.width] = frame.rgb
+        small = cv2.resize(square, (self._SIDE, self._SIDE), interpolation=cv2.INTER_AREA)
+        self._net.set_tensor(
+            self._net.get_input_details()[0]["index"], small[None].astype(np.float32) / 127.5 - 1
+        )
+        self._net.invoke()
+        outputs = self._net.get_output_details()
+        raw = self._net.get_tensor(outputs[0]["index"])[0]
+        scores = 1 / (1 + np.exp(-self._net.get_tensor(outputs[1]["index"])[0, :, 0].clip(-80, 80)))
+        middle = self._anchors + raw[:, :2] / self._SIDE
+        half = raw[:, 2:4] / self._SIDE / 2
+        boxes = (np.concatenate([middle - half, middle + half], axis=1) * side).astype(np.float32)
+        kept = scores >= self._LEAST
+        boxes, scores = boxes[kept], scores[kept].astype(np.float32)
+        return boxes[geometry.suppress(boxes, scores, 0.3)]
+
+
+def finders() -> dict[str, Find]:
+    """Those whose files are here."""
+
+    def of(name: str) -> Find:
+        detector = detect.build(name)
+        return lambda frame: np.array(
+            [face.box for face in detector.detect(frame)], np.float32
+        ).reshape(-1, 4)
+
+    found: dict[str, Find] = {"mien": of("mien"), "haar": of("haar")}
+    try:
+        found |= {"yunet": of("yunet"), "mediapipe": BlazeFace()}
+    except (WeightsMissing, ImportError) as err:
+        typer.echo(f"left out: {err}", err=True)
+    return found
+
+
+def matched(boxes: FloatArray, faces: FloatArray) -> int:
+    """How many faces have a box of their own."""
+    squares = np.array([geometry.square(box, 1.0) for box in boxes], np.float32).reshape(-1, 4)
+    pairs = np.array([geometry.iou(face, squares) for face in faces]).reshape(len(faces), -1)
+    found = 0
+    while pairs.size and pairs.max() >= OVERLAP:
+        row, column = np.unravel_index(pairs.argmax(), pairs.shape)
+        pairs = np.delete(np.delete(pairs, row, axis=0), column, axis=1)
+        found += 1
+    return found
+
+
+def measure(find: Find, scenes: Iterable[Scene]) -> dict[str, Any]:
+    people = found = alarms = n = 0
+    seconds = 0.0
+    for scene in scenes:
+        frame = Frame(scene.rgb)
+        started = time.perf_counter()
+        boxes = find(frame)
+        seconds += time.perf_counter() - started
+        hit = min(len(boxes), scene.people)
+        if scene.faces is not None:
+            hit = matched(boxes, scene.faces)
+        n, people, found = n + 1, people + scene.people, found + hit
+        alarms += len(boxes) - hit
+    return {
+        "pictures": n,
+        "people": people,
+        "found": found,
+        "recall": round(found / people, 4) if people else None,
+        "false_alarms": alarms,
+        "false_alarms_per_picture": round(alarms / n, 4),
+        "ms_per_picture": round(1000 * seconds / n, 2),
+    }
+
+
+def main(
+    lfw_table: Path,
+    pointed_table: Path,
+    photo_folder: Path,
+    media_folder: Path,
+    out: Annotated[Path, typer.Option()] = Path("benchmarks/results/detection.json"),
+) -> None:
+    faces, by_hand = table.read(lfw_table), table.read(pointed_table)
+    unseen = faces.keep(is_kept(row) for row in faces.rows)
+    sets: dict[str, Callable[[], Iterator[Scene]]] = {
+        "lfw": lambda: lfw(faces),
+        "lfw_unseen_people": lambda: lfw(unseen),
+        "helen_afw": lambda: pointed(by_hand),
+        "helen_test": lambda: pointed(by_hand.of_split("test")),
+        "dlib_photos": lambda: photos(photo_folder),
+        "media_pictures": lambda: media(media_folder, [n for n in MEDIA if n.endswith("jpg")]),
+        "media_clips": lambda: media(
+            media_folder, [n for n in MEDIA if n.endswith("mp4") and MEDIA[n]]
+        ),
+        "no_face_clip": lambda: media(media_folder, ["no_face.mp4"]),
+        "pictures_without_people": without_people,
+    }
+    result: dict[str, Any] = provenance.environment() | {"overlap": OVERLAP, "pad": PAD, "sets": {}}
+    ours = finders()
+    for name, scenes in sets.items():
+        result["sets"][name] = {kind: measure(find, scenes()) for kind, find in ours.items()}
+        typer.echo(f"{name}: {json.dumps(result['sets'][name])}", err=True)
+    out.write_text(json.dumps(result, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    typer.run(main)
