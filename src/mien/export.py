@@ -20,7 +20,7 @@ from .baserates import BaseRates
 from .checkpoint import write_whole
 from .errors import ConfigError, DataError, ModelError
 from .face import ImageArray
-from .landmarker import SIDE
+from .landmarks import NET_SIDE
 from .metrics import IntArray
 from .models import landmark_networks, networks
 from .preprocess import Preprocess, batch
@@ -125,7 +125,7 @@ def landmark_parity(net: nn.Module, graph: bytes, table: Table) -> dict[str, flo
 
     faces = table.keep(row.landmarks is not None for row in table.rows)
     few = faces.keep(i < _PARITY_FACES for i in range(len(faces)))
-    x = few.planes(Preprocess(SIDE, "gray")).astype(np.float32)
+    x = few.planes(Preprocess(NET_SIDE, "gray")).astype(np.float32)
     session = ort.InferenceSession(graph, providers=["CPUExecutionProvider"])
     with torch.no_grad():
         pairs = zip(net(torch.from_numpy(x)), session.run(None, {"face": x}), strict=True)

@@ -15,8 +15,14 @@ from . import patches
 from .augment import Draw, change_pixels
 from .errors import DataError
 from .face import FloatArray, ImageArray
-from .landmarker import FRAMING, SIDE
-from .landmarks import LEFT_EYE_CORNER, MIRROR, POINTS, RIGHT_EYE_CORNER
+from .landmarks import (
+    LEFT_EYE_CORNER,
+    MIRROR,
+    NET_FRAMING,
+    NET_SIDE,
+    POINTS,
+    RIGHT_EYE_CORNER,
+)
 from .models import landmark_networks
 from .recipes import LandmarkData, LandmarkRecipe
 from .table import Row, Table
@@ -25,7 +31,7 @@ from .tasks import Samples, Sets, predict, tasks
 # What the second look sees of a face: the first look's points have put it nearly right.
 _AGAIN_SHIFT, _AGAIN_SCALE, _AGAIN_ROTATE_DEG = 0.04, 0.08, 8.0
 _SCALE_OF_LOSS = 20.0  # an error of a twentieth of the crop weighs as much as a nat of the score
-_ZOOM = FRAMING / patches.WIDTH  # the network's square in units of the patch
+_ZOOM = NET_FRAMING / patches.WIDTH  # the network's square in units of the patch
 
 _Y_POINTS = 2 * POINTS  # of a target row, then its weight, then whether there is a face
 
@@ -100,7 +106,7 @@ def look(
     cos, sin = angle.cos() * scale, angle.sin() * scale
     # Columns: where the square's x and y axes lie in the patch.
     axes = torch.stack([torch.stack([cos * sign, -sin], 1), torch.stack([sin * sign, cos], 1)], 1)
-    size = [len(x), x.shape[1], SIDE, SIDE]
+    size = [len(x), x.shape[1], NET_SIDE, NET_SIDE]
     grid = F.affine_grid(torch.cat([axes, shift[:, :, None]], 2), size, align_corners=False)
     seen = F.grid_sample(x, grid, padding_mode="border", align_corners=False)
     placed = points.reshape(-1, POINTS, 2) - shift[:, None]

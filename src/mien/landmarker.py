@@ -11,14 +11,10 @@ import onnxruntime as ort
 from . import align, geometry, preprocess, weights
 from .errors import ModelError
 from .face import Crop, FloatArray, Frame
-from .landmarks import POINTS, bounds, roll
+from .landmarks import NET_FRAMING, NET_SIDE, POINTS, bounds, roll
 
 NAME = "landmarks68"
-SIDE = 64  # pixels of the network's input
-FRAMING = 1.35
-"""The network's square is this many times the longer side of the box around the landmarks."""
-
-_INPUT = preprocess.Preprocess(SIDE, "gray")
+_INPUT = preprocess.Preprocess(NET_SIDE, "gray")
 _CHUNK = 64  # crops at once
 
 
@@ -66,7 +62,7 @@ class Landmarker:
         # Whole coordinates are in the middle of a pixel, the network's 0 is at its edge.
         for i, crop in enumerate(crops):
             back = geometry.inverse(crop.matrix)
-            points[i] = geometry.transform(back, points[i] * SIDE - 0.5)
+            points[i] = geometry.transform(back, points[i] * NET_SIDE - 0.5)
         return Placed(points, np.asarray(1 / (1 + np.exp(-logits)), np.float32))
 
     def place(
@@ -94,12 +90,12 @@ class Landmarker:
 
 def _turned(square: FloatArray, turn: float) -> Crop:
     centre, side = (square[:2] + square[2:]) / 2 - 0.5, float(square[2] - square[0])
-    return Crop(geometry.turned_square(centre, max(side, 1.0), turn, SIDE), SIDE)
+    return Crop(geometry.turned_square(centre, max(side, 1.0), turn, NET_SIDE), NET_SIDE)
 
 
 def squares(boxes: FloatArray) -> FloatArray:
     """The squares (N, 4) the network looks at for boxes (N, 4) around landmarks."""
-    return np.array([geometry.square(box, FRAMING) for box in boxes], np.float32).reshape(-1, 4)
+    return np.array([geometry.square(box, NET_FRAMING) for box in boxes], np.float32).reshape(-1, 4)
 
 
 def leveled(points: FloatArray) -> tuple[FloatArray, float]:
@@ -108,5 +104,5 @@ def leveled(points: FloatArray) -> tuple[FloatArray, float]:
     level = geometry.turned_square(np.zeros(2), 1.0, turn, 1)
     box = bounds(geometry.transform(level, points))
     middle = geometry.transform(geometry.inverse(level), (box[:2] + box[2:]) / 2) + 0.5
-    half = FRAMING * float((box[2:] - box[:2]).max()) / 2
+    half = NET_FRAMING * float((box[2:] - box[:2]).max()) / 2
     return np.concatenate([middle - half, middle + half]).astype(np.float32), turn

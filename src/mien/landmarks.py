@@ -21,6 +21,11 @@ RIGHT_EYE_CORNER, LEFT_EYE_CORNER = 36, 45  # the outer ones
 MOUTH = slice(48, 68)
 RIGHT_MOUTH_CORNER, LEFT_MOUTH_CORNER = 48, 54
 
+NET_SIDE = 64
+"""Pixels of the square the landmark network looks at."""
+NET_FRAMING = 1.35
+"""That square's side, in longer sides of the box around the landmarks."""
+
 MIRROR = np.array(
     [
         *range(16, -1, -1),  # jaw

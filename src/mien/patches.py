@@ -1,7 +1,7 @@
 """What the landmark network trains on: a gray patch twice as wide as the face.
 
 A patch holds what augmentation may bring into view; the network's own input is a smaller square
-out of its middle (``landmarks.FRAMING``).
+out of its middle (``landmarks.NET_FRAMING``).
 """
 
 from __future__ import annotations
