@@ -71,7 +71,7 @@ def held(faces: list[Face], frame: Frame) -> None:
             assert face.landmarks.shape == (5, 2)
             assert face.landmarks.dtype == np.float32
             assert np.isfinite(face.landmarks).all()
-        assert face.crop_box is None
+        assert face.crop is None
         assert face.emotions is None
 
 

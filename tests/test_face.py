@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mien.errors import ShapeError
-from mien.face import Emotions, Face, Frame
+from mien.face import Crop, Emotions, Face, Frame
 from mien.labels import label_set
 
 FER2013 = label_set("fer2013")
@@ -92,3 +92,15 @@ def test_a_stage_returns_a_copy() -> None:
 def test_face_is_a_box_with_a_score(box: Any, score: float, message: str) -> None:
     with pytest.raises(ShapeError, match=message):
         Face(box.astype(np.float32), score)
+
+
+@pytest.mark.parametrize("shape", [(5, 2), (68, 3), (1, 68, 2), (136,)])
+def test_landmarks_are_sixty_eight_points(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ShapeError, match=r"\(68, 2\) x y, got an array of"):
+        Face(BOX, 0.9, np.zeros(shape, np.float32))
+
+
+@pytest.mark.parametrize(("shape", "size"), [((3, 3), 48), ((2, 3), 0)])
+def test_a_crop_is_a_matrix_and_a_size(shape: tuple[int, ...], size: int) -> None:
+    with pytest.raises(ShapeError, match="at least one pixel"):
+        Crop(np.zeros(shape), size)

@@ -1,12 +1,25 @@
-"""Boxes: numbers worked out by hand."""
+"""Boxes and transforms: numbers worked out by hand."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
+from mien.errors import ShapeError
 from mien.face import FloatArray
-from mien.geometry import clip, iou, square, suppress
+from mien.geometry import (
+    Matrix,
+    Points,
+    area_inside,
+    clip,
+    inverse,
+    iou,
+    similarity,
+    square,
+    suppress,
+    transform,
+    turned_square,
+)
 
 
 def boxes(*rows: tuple[float, float, float, float]) -> FloatArray:
@@ -137,3 +150,125 @@ def test_nothing_changes_the_box_it_is_given() -> None:
     square(ours, 1.3)
     iou(ours, ours[None])
     assert ours.tolist() == [-5, -6, 35, 26]
+
+
+# -- transforms ---------------------------------------------------------------------------------
+
+ANGLES = [-170.0, -90.0, -31.0, 0.0, 12.5, 90.0, 180.0]
+SHIFT = np.array([12.0, -90.0])
+FIVE = np.array([[40.0, 50.0], [80.0, 48.0], [61.0, 70.0], [45.0, 90.0], [78.0, 91.0]])
+
+
+def turned(points: Points, degrees: float, scale: float = 1.0) -> Matrix:
+    """Points clockwise (x right, y down) about the origin."""
+    c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    return np.asarray(scale * points @ np.array([[c, s], [-s, c]]), np.float64)
+
+
+def angle(matrix: Matrix) -> float:
+    """By how many degrees a matrix turns clockwise."""
+    return float(np.degrees(np.arctan2(matrix[1, 0], matrix[0, 0])))
+
+
+@pytest.mark.parametrize("degrees", ANGLES)
+def test_known_rotation_in_same_rotation_out(degrees: float) -> None:
+    matrix = similarity(FIVE, turned(FIVE, degrees, 1.7) + SHIFT)
+    assert np.cos(np.radians(angle(matrix) - degrees)) == pytest.approx(1)
+    assert np.sqrt(np.linalg.det(matrix[:, :2])) == pytest.approx(1.7)
+    np.testing.assert_allclose(matrix[:, 2], SHIFT, atol=1e-9)
+    np.testing.assert_allclose(
+        transform(matrix, FIVE), turned(FIVE, degrees, 1.7) + SHIFT, rtol=1e-5, atol=1e-4
+    )
+
+
+def test_mirrored_points_never_mirror() -> None:
+    matrix = similarity(FIVE, FIVE * [-1, 1])
+    assert np.linalg.det(matrix[:, :2]) > 0
+
+
+def test_the_best_of_points_that_do_not_fit() -> None:
+    draw = np.random.default_rng(0)
+    noisy = turned(FIVE, 20, 0.5) + draw.normal(0, 3, FIVE.shape)
+    matrix = similarity(FIVE, noisy)
+    best = ((transform(matrix, FIVE) - noisy) ** 2).sum()
+    for degrees, scale, shift in ((1, 1, 0), (-1, 1, 0), (0, 1.02, 0), (0, 0.98, 0), (0, 1, 0.5)):
+        other = turned(transform(matrix, FIVE), degrees, scale) + shift
+        assert ((other - noisy) ** 2).sum() > best
+
+
+def test_two_points_are_enough_and_points_on_a_line_too() -> None:
+    line = np.array([[0.0, 0.0], [1.0, 2.0], [3.0, 6.0]])
+    for points in (line[:2], line):
+        matrix = similarity(points, turned(points, 77, 3))
+        assert angle(matrix) == pytest.approx(77)
+
+
+@pytest.mark.parametrize(
+    ("src", "dst", "message"),
+    [
+        (FIVE, FIVE[:4], r"got \(5, 2\) and \(4, 2\)"),
+        (FIVE[:1], FIVE[:1], "N >= 2"),
+        (np.zeros((5, 3)), np.zeros((5, 3)), r"\(5, 3\)"),
+        (np.full((5, 2), 7.0), FIVE, "one place"),
+        (FIVE * np.nan, FIVE, "finite"),
+        (FIVE, FIVE * np.inf, "finite"),
+    ],
+)
+def test_what_has_no_transform(src: Points, dst: Points, message: str) -> None:
+    with pytest.raises(ShapeError, match=message):
+        similarity(src, dst)
+
+
+@pytest.mark.parametrize("degrees", ANGLES)
+def test_a_turned_square_brings_its_corners_to_the_crop_s(degrees: float) -> None:
+    corners = np.array([[-10.0, -10.0], [10.0, -10.0], [10.0, 10.0], [-10.0, 10.0]])
+    matrix = turned_square(np.array([33.0, 44.0]), 20, np.radians(degrees), 64)
+    there = transform(matrix, turned(corners, degrees) + np.array([33, 44]))
+    expected = [[-0.5, -0.5], [63.5, -0.5], [63.5, 63.5], [-0.5, 63.5]]
+    np.testing.assert_allclose(there, expected, atol=1e-4)
+
+
+def test_whole_coordinates_are_in_the_middle_of_a_pixel() -> None:
+    # Half the size: pixels 0 and 1 become pixel 0, so their middles average to its middle.
+    half = turned_square(np.array([9.5, 9.5]), 20, 0.0, 10)
+    assert transform(half, np.array([[0, 0], [1, 1]])).mean(axis=0).tolist() == [0, 0]
+    assert transform(half, np.array([[19.5, 19.5]])).tolist() == [[9.5, 9.5]]
+
+
+@pytest.mark.parametrize("degrees", ANGLES)
+def test_there_and_back(degrees: float) -> None:
+    matrix = turned_square(np.array([1000.0, 2000.0]), 333, np.radians(degrees), 48)
+    back = inverse(matrix)
+    np.testing.assert_allclose(inverse(back), matrix, atol=1e-9)
+    np.testing.assert_allclose(transform(back, transform(matrix, FIVE)), FIVE, atol=2e-3)
+
+
+@pytest.mark.parametrize(
+    "matrix", [np.zeros((2, 3)), np.array([[1.0, 1, 0], [1, 1, 0]]), np.full((2, 3), np.nan)]
+)
+def test_what_cannot_be_undone(matrix: Matrix) -> None:
+    with pytest.raises(ShapeError, match="no transform"):
+        inverse(matrix)
+
+
+def rectangle(x0: float, y0: float, x1: float, y1: float) -> Matrix:
+    return np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]])
+
+
+@pytest.mark.parametrize(
+    ("polygon", "expected"),
+    [
+        (rectangle(5, 5, 15, 15), 100),
+        (rectangle(-5, 5, 5, 15), 50),
+        (rectangle(35, 25, 45, 35), 25),  # of a picture 40 x 30
+        (rectangle(-100, -100, 200, 200), 1200),
+        (rectangle(-20, 5, -10, 15), 0),
+        (rectangle(40, 5, 50, 15), 0),
+        (rectangle(5, 5, 5, 15), 0),
+        (np.array([[0.0, -10], [10, 0], [0, 10], [-10, 0]]), 50),  # a diamond: its right lower part
+        (np.array([[20.0, 5], [30, 15], [20, 25], [10, 15]]), 200),
+    ],
+)
+@pytest.mark.parametrize("order", [1, -1], ids=["clockwise", "counter-clockwise"])
+def test_area_inside_by_hand(polygon: Matrix, expected: float, order: int) -> None:
+    assert area_inside(polygon[::order], box(0, 0, 40, 30)) == pytest.approx(expected)

@@ -21,7 +21,17 @@ SRC = Path(mien.__file__).resolve().parent
 
 INFERENCE = {
     *("errors", "registry", "labels", "face", "geometry", "image", "preprocess", "baserates"),
-    *("weights", "detect", "detectors", "align", "quality", "recognize", "pipeline"),
+    *(
+        "weights",
+        "detect",
+        "detectors",
+        "landmarks",
+        "pose",
+        "align",
+        "quality",
+        "recognize",
+        "pipeline",
+    ),
     *("records", "batch", "draw", "testing"),
 }
 LAB = {

@@ -56,7 +56,7 @@ def smiles(faces: list[Face]) -> None:
     assert face.emotions is not None
     assert face.emotions.top[0] == "happiness"
     assert face.emotions.top[1] > 0.9
-    assert face.crop_box is not None
+    assert face.crop is not None
     assert face.quality is not None
     assert face.confidence is not None
     assert face.confidence > 0.5
@@ -253,18 +253,18 @@ def test_one_call_gets_the_crops_that_align_cuts(portrait: Frame) -> None:
     crops = recorder.calls[-1]
     assert len(crops) == len(faces) == 3
     for face, box, crop in zip(faces, boxes, crops, strict=True):
-        assert face.crop_box is not None
+        assert face.crop is not None
         assert face.box.tolist() == list(box)
-        np.testing.assert_array_equal(face.crop_box, geometry.square(face.box, 1.0))
-        np.testing.assert_array_equal(crop, align.cut(portrait, face.crop_box))
+        assert face.crop.size == max(face.box[2:] - face.box[:2])
+        np.testing.assert_array_equal(crop, align.cut(portrait, face.crop))
 
 
 def test_the_detector_s_framing_sets_the_crop(portrait: Frame) -> None:
     detector = FakeDetector((100, 100, 140, 150))
     detector.framing = 1.2
     (face,) = Analyzer(recognizer=FakeRecognizer(), detector=detector).find(portrait)
-    assert face.crop_box is not None
-    np.testing.assert_allclose(face.crop_box, [90, 95, 150, 155])
+    assert face.crop is not None
+    np.testing.assert_allclose(align.outline(face.crop)[[0, 2]] + 0.5, [[90, 95], [150, 155]])
     assert face.emotions is None
 
 
@@ -285,7 +285,7 @@ def test_stages_can_be_run_one_by_one(analyzer: Analyzer, portrait: Frame) -> No
         ((200, 472, 280, 512), 0.75),
         ((0, 0, 1, 1), 1.0),
         ((511, 511, 512, 512), 1.0),
-        ((0, 0, 512, 1), 1 / 2 + 0.5 / 512),
+        ((0, 0, 512, 1), 1 / 2),
     ],
 )
 def test_faces_at_the_border(
@@ -347,7 +347,7 @@ def test_base_rates_reach_the_recognizer(model: OnnxRecognizer, portrait: Frame)
         )
         (face,) = analyzer.analyze_frame(portrait)
         assert face.emotions is not None
-        crop = align.cut(portrait, geometry.square(face.box, 1.0))
+        crop = align.cut(portrait, align.box(face.box, 1.0))
         np.testing.assert_array_equal(face.emotions.probs, model.probabilities([crop], rates)[0])
         tops.append(face.emotions.probs)
     assert not np.array_equal(tops[0], tops[2])

@@ -29,7 +29,10 @@ from mien.records import Output, Record
 from mien.testing import FakeDetector, FakeRecognizer
 
 LABELS = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")
-QUALITIES = ("size_px", "sharpness", "brightness", "contrast", "inside")
+QUALITIES = (
+    *("size_px", "sharpness", "brightness", "contrast", "inside"),
+    *("yaw_rad", "pitch_rad", "roll_rad", "tilt_rad"),
+)
 NOT_UTF8 = os.fsdecode(b"caf\xe9.png")
 
 # --- Made-up faces ----------------------------------------------------------------------------
@@ -130,11 +133,14 @@ def test_a_frame_of_a_video_keeps_its_place() -> None:
 
 def test_numbers_are_short_decimals_and_never_nan(analyzer: Analyzer) -> None:
     [face, _] = analyzer.analyze_frame(picture())
-    points = np.array([[177.3, 66.1], [1 / 3, 2], [3, 4], [5, 6], [7, 8]], np.float32)
+    points = np.zeros((68, 2), np.float32)
+    points[:3] = [[177.3, 66.1], [1 / 3, 2], [np.nan, 4]]
     assert face.quality
     odd = replace(face, landmarks=points, quality=replace(face.quality, sharpness=math.inf))
     [entry] = records.of_frame(picture(), [odd])["faces"]
     assert entry["landmarks"][:2] == [[177.3, 66.1], [0.33, 2.0]]  # not 177.3000030517578
+    assert entry["landmarks"][2] == [None, 4.0]
+    assert len(entry["landmarks"]) == 68
     assert entry["quality"]["sharpness"] is None
     assert json.loads(json.dumps(entry, allow_nan=False)) == entry
 
@@ -306,7 +312,10 @@ def test_meta_says_what_a_reader_needs(
     assert meta["detector"] == "fake"
     assert meta["base_rates"]["target"] == "training"  # the fake does not know its own rates
     assert {*meta["thresholds"]} == {"uncertain_below_probability", "uncertain_below_confidence"}
-    assert {*meta["units"]} == {"box", "landmarks", "emotions", "confidence", "time_s"}
+    assert {*meta["units"]} == {
+        *("box", "landmarks", "emotions", "confidence", "quality", "time_s"),
+    }
+    assert meta["align"] == "box"
     assert {"python", "numpy", "mien"} <= {*meta["versions"]}
     assert meta["date"].endswith("+00:00")
     assert "not a determination" in meta["notice"]

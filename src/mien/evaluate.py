@@ -38,12 +38,16 @@ def restrict(probs: FloatArray, model: LabelSet, labels: LabelSet) -> FloatArray
 
 
 def cut_faces(
-    table: Table, detector: FaceDetector, pad: float = 0.0
+    table: Table,
+    detector: FaceDetector,
+    pad: float = 0.0,
+    alignment: str = align.DEFAULT,
+    size: int = 48,
 ) -> tuple[Table, list[ImageArray]]:
     """The surest face of every picture as the recogniser would get it, and the rows that have one.
 
     ``pad`` widens each picture by that share of its side first, repeating its border: data sets
-    of tight crops leave a detector no room to look around.
+    of tight crops leave a detector no room to look around. ``size`` is of aligned crops.
     """
     crops: list[ImageArray | None] = []
     for picture in table.pictures():
@@ -51,8 +55,8 @@ def cut_faces(
         wide = cv2.copyMakeBorder(picture, margin, margin, margin, margin, cv2.BORDER_REPLICATE)
         frame = Frame(np.asarray(wide, np.uint8))
         faces = detector.detect(frame)
-        box = align.crop_box(faces[0], detector.framing) if faces else None
-        crops.append(None if box is None else align.cut(frame, box))
+        crop = align.place(faces[0], alignment, size, detector.framing) if faces else None
+        crops.append(align.cut(frame, crop) if crop else None)
     found = table.keep(crop is not None for crop in crops)
     return found, [crop for crop in crops if crop is not None]
 
@@ -64,20 +68,23 @@ def evaluate(
     rates: Sequence[BaseRates],
     detector: FaceDetector | None = None,
     pad: float = 0.0,
+    alignment: str | None = None,
 ) -> dict[str, Any]:
     """Figures of a model on a split (None: every row), once per base-rate setting, JSON-ready.
 
-    Each picture is taken as one face crop, or with a detector its surest face is cut out first
-    and pictures without one are counted in ``missed``. Rows whose label the model cannot answer
+    Each picture is taken as one face crop, or with a detector its surest face is cut out first,
+    by ``alignment`` or else as the model was trained, and pictures without one are counted in
+    ``missed``. Rows whose label the model cannot answer
     are left out and counted. Where the table also has a Training split, the figures come again
     without the rows whose pixels occur there, and once more without its near duplicates
     (``mien.audit``): a network may remember what it has seen.
     """
     part = table.of_split(split) if split else table
     labels = shared_labels(recognizer.info.label_set, part)
+    how = align.chosen(alignment)
     asked = part.keep(row.label in labels.labels for row in part.rows)
     if detector:
-        answered, crops = cut_faces(asked, detector, pad)
+        answered, crops = cut_faces(asked, detector, pad, how, recognizer.info.preprocess.size)
     else:
         answered, crops = asked, list(asked.pictures())
     left_out = [row.label for row in part.rows if row.label not in labels.labels]
@@ -93,7 +100,7 @@ def evaluate(
         "data": {"name": table.name, "split": split or "all", "rows": len(part)},
         "labels": list(labels.labels),
         "left_out": {label: left_out.count(label) for label in dict.fromkeys(left_out)},
-        "detector": {"name": detector.name, "pad": pad} if detector else None,
+        "detector": {"name": detector.name, "pad": pad, "align": how} if detector else None,
         "missed": len(asked) - len(answered),
         "results": [
             _result(recognizer, crops, answered, labels, setting, subsets) for setting in rates

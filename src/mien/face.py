@@ -84,15 +84,37 @@ class Emotions:
         return dict(zip(self.label_set.labels, map(float, self.probs), strict=True))
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Crop:
+    """Where the picture that a recogniser reads lies in its frame; see ``mien.align``.
+
+    matrix : (2, 3) float64, takes points of the frame to points of the crop.
+    size : the crop's side in pixels of its own.
+    """
+
+    matrix: npt.NDArray[np.float64]
+    size: int
+
+    def __post_init__(self) -> None:
+        if self.matrix.shape != (2, 3) or self.size < 1:
+            raise ShapeError(
+                f"a crop is a (2, 3) matrix and a size of at least one pixel, "
+                f"got {self.matrix.shape} and {self.size}"
+            )
+
+
 @dataclass(frozen=True, slots=True)
 class Quality:
     """What can be said of a face's picture before asking what it shows.
 
-    size_px : side of the square crop the recogniser sees, in pixels of the picture.
+    size_px : side of the crop the recogniser sees, in pixels of the picture.
     sharpness : standard deviation of the Laplacian of the crop at 48 x 48, in gray levels.
     brightness : mean gray level in [0, 1].
     contrast : standard deviation of the gray levels, in [0, 1].
     inside : share of the crop that lies inside the picture, in [0, 1].
+    yaw_rad, pitch_rad, roll_rad : how the head is turned (``mien.pose`` has the signs): to the
+        subject's left, upwards, clockwise. None without landmarks.
+    tilt_rad : how far it is turned in the crop: its roll less the crop's own. None without.
     """
 
     size_px: float
@@ -100,6 +122,10 @@ class Quality:
     brightness: float
     contrast: float
     inside: float
+    yaw_rad: float | None = None
+    pitch_rad: float | None = None
+    roll_rad: float | None = None
+    tilt_rad: float | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -108,9 +134,10 @@ class Face:
 
     box : (4,) float32, x0 y0 x1 y1 in pixels of the frame, x1 and y1 exclusive.
     score : how sure the detector is, in [0, 1].
-    landmarks : (5, 2) float32, x y in pixels: right eye, left eye, nose, right and left corner
-        of the mouth. None where the detector places none.
-    crop_box : (4,) float32, the square the recogniser sees; it may reach outside the picture.
+    landmarks : (68, 2) float32, x y in pixels, whole in the middle of a pixel, in iBUG's order
+        (see ``mien.landmarks``). None where nobody placed them.
+    crop : what the recogniser sees; it may reach outside the picture. None until placed, and
+        where the picture itself is the crop.
     emotions : None until recognised.
     quality : None until measured.
     confidence : how far to trust this face, in [0, 1]; see ``mien.quality``.
@@ -120,7 +147,7 @@ class Face:
     box: FloatArray
     score: float
     landmarks: FloatArray | None = None
-    crop_box: FloatArray | None = None
+    crop: Crop | None = None
     emotions: Emotions | None = None
     quality: Quality | None = None
     confidence: float | None = None
@@ -133,3 +160,5 @@ class Face:
             raise ShapeError(f"a box needs x1 > x0 and y1 > y0, got {self.box.tolist()} - w and h?")
         if not 0.0 <= self.score <= 1.0:
             raise ShapeError(f"a detector score lies in [0, 1], got {self.score}")
+        if self.landmarks is not None and self.landmarks.shape != (68, 2):
+            raise ShapeError(f"landmarks are (68, 2) x y, got an array of {self.landmarks.shape}")

@@ -1,4 +1,9 @@
-"""Boxes, in pure NumPy: x0 y0 x1 y1 in pixels, x1 and y1 exclusive."""
+"""Boxes, points and the transforms between pictures, in pure NumPy.
+
+Boxes are x0 y0 x1 y1 in pixels, x1 and y1 exclusive: they count the edges between pixels. Points,
+and the matrices that move them, have whole coordinates in the middle of a pixel, as in OpenCV and
+in 300-W's files: a picture reaches from -.5 to its width less .5.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +12,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .errors import ShapeError
 from .face import FloatArray
 
+Points = npt.NDArray[Any]
 Matrix = npt.NDArray[np.float64]
 
 
@@ -61,11 +68,11 @@ def square(box: FloatArray, scale: float) -> FloatArray:
     return np.concatenate([middle - half, middle + half]).astype(np.float32)
 
 
-def turned_square(centre: npt.NDArray[Any], side: float, roll_rad: float, size: int) -> Matrix:
+def turned_square(centre: Points, side: float, roll_rad: float, size: int) -> Matrix:
     """The (2, 3) matrix that takes a turned square of a frame to ``size`` x ``size`` pixels.
 
-    A point has whole coordinates in the middle of a pixel, as in OpenCV; ``centre`` goes to the
-    middle of the crop. ``roll_rad`` is how far the square is turned, clockwise as one looks at it.
+    ``centre`` goes to the middle of the crop. ``roll_rad`` is how far the square is turned,
+    clockwise as one looks at it.
 
     Examples
     --------
@@ -78,12 +85,75 @@ def turned_square(centre: npt.NDArray[Any], side: float, roll_rad: float, size: 
     return np.column_stack([turn, (size - 1) / 2 - turn @ np.asarray(centre, np.float64)])
 
 
-def transform(matrix: Matrix, points: FloatArray) -> FloatArray:
+def transform(matrix: Matrix, points: Points) -> FloatArray:
     """Points (..., 2) under a (2, 3) matrix."""
     return np.asarray(points @ matrix[:, :2].T + matrix[:, 2], np.float32)
 
 
 def inverse(matrix: Matrix) -> Matrix:
-    """The (2, 3) matrix that takes back what ``matrix`` does."""
-    turn = np.linalg.inv(matrix[:, :2])
-    return np.column_stack([turn, -turn @ matrix[:, 2]])
+    """The (2, 3) matrix that takes back what ``matrix`` does; raises ShapeError where none can."""
+    turn = matrix[:, :2]
+    if not np.isfinite(matrix).all() or abs(np.linalg.det(turn)) < 1e-12:
+        raise ShapeError(f"no transform takes back {matrix.tolist()}")
+    back = np.linalg.inv(turn)
+    return np.column_stack([back, -back @ matrix[:, 2]])
+
+
+def similarity(src: Points, dst: Points) -> Matrix:
+    """The rotation, one scale and shift that take ``src`` nearest to ``dst``, (2, 3).
+
+    Least squares over matching points (N, 2), N >= 2 (Umeyama 1991, eq. 40-43). A face is neither
+    sheared nor mirrored: the width of a mouth against the distance of the eyes stays what it was.
+    Raises ShapeError where ``src`` is one place, or anything is not finite.
+
+    Examples
+    --------
+    >>> eyes = np.array([[30.0, 40.0], [70.0, 40.0]])
+    >>> similarity(eyes, eyes * 2 + 5).round(6) + 0.0
+    array([[2., 0., 5.],
+           [0., 2., 5.]])
+    """
+    if src.shape != dst.shape or src.ndim != 2 or src.shape[1] != 2 or len(src) < 2:
+        raise ShapeError(f"need two equal (N >= 2, 2) arrays, got {src.shape} and {dst.shape}")
+    if not (np.isfinite(src).all() and np.isfinite(dst).all()):
+        raise ShapeError("points must be finite")
+    ours, theirs = np.asarray(src, np.float64), np.asarray(dst, np.float64)
+    our_mean, their_mean = ours.mean(axis=0), theirs.mean(axis=0)
+    ours, theirs = ours - our_mean, theirs - their_mean
+    spread = float((ours**2).sum())
+    if spread < 1e-9:
+        raise ShapeError("all points lie in one place: no transform follows from them")
+    u, s, vt = np.linalg.svd(theirs.T @ ours)
+    # Without this sign the best fit to noisy points may be a mirror image, which swaps the
+    # subject's left and right and with them every expression that is not symmetric.
+    sign = np.array([1.0, np.linalg.det(u @ vt)])
+    turn = (s * sign).sum() / spread * (u * sign) @ vt
+    return np.column_stack([turn, their_mean - turn @ our_mean])
+
+
+def area_inside(polygon: Points, box: Points) -> float:
+    """The area of the part of a convex polygon (N, 2) inside a box (4,), in square pixels.
+
+    Both count from the same place. One side of the box after the other cuts off what lies beyond
+    it (Sutherland and Hodgman 1974).
+    """
+    left = np.asarray(polygon, np.float64)
+    for side, sign in enumerate((1, 1, -1, -1)):
+        left = _cut_off(left, sign * (left[:, side % 2] - box[side]))
+        if len(left) < 3:
+            return 0.0
+    x, y = (left - left[0]).T  # from a corner: products of large coordinates lose digits
+    return float(abs((x * np.roll(y, -1) - y * np.roll(x, -1)).sum()) / 2)
+
+
+def _cut_off(polygon: Points, inwards: Points) -> Points:
+    """The part of a polygon where ``inwards``, how far inside each corner lies, is not negative."""
+    corners: list[Points] = []
+    for i, here in enumerate(inwards):
+        before = inwards[i - 1]
+        if (here >= 0) != (before >= 0):
+            share = before / (before - here)
+            corners.append(polygon[i - 1] + share * (polygon[i] - polygon[i - 1]))
+        if here >= 0:
+            corners.append(polygon[i])
+    return np.reshape(np.array(corners, np.float64), (-1, 2))

@@ -29,6 +29,8 @@ class Settings:
     base_rates : what the probabilities are turned to; None: half way to equal where the model
         knows its training rates, else nothing.
     crops : each picture is one face, cut already; no detector runs.
+    align : how a face is cut, a name of ``mien.align.ALIGNMENTS``; None: as the model was trained.
+        A face without landmarks is always cut by its box.
     threads : within one call of ONNX Runtime and OpenCV. 0 leaves it to OpenCV, and is one in
         ONNX Runtime: a face takes it 2 ms, starting its threads 40.
     """
@@ -37,6 +39,7 @@ class Settings:
     detector: str = "auto"
     base_rates: BaseRates | None = None
     crops: bool = False
+    align: str | None = None
     threads: int = 0
 
     def __post_init__(self) -> None:
@@ -75,6 +78,7 @@ class Analyzer:
         self.base_rates = self.settings.base_rates or default_for(self.recognizer.info.base_rates)
         # Base rates the model cannot use are an error here, once, not one for every picture.
         self.recognizer.probabilities([], self.base_rates)
+        self.alignment = align.chosen(self.settings.align)
         self.detector = detector
         if detector is None and not self.settings.crops:
             self.detector = detect.build(self.settings.detector)
@@ -92,13 +96,15 @@ class Analyzer:
         return self.recognize(frame, self.find(frame))
 
     def find(self, frame: Frame) -> list[Face]:
-        """The faces of a frame with the square each is read from; nothing recognised yet."""
+        """The faces of a frame with the crop each is read from; nothing recognised yet."""
         if self.detector is None:
             whole = np.array([0, 0, frame.width, frame.height], np.float32)
-            return [Face(whole, 1.0, crop_box=whole)]
-        framing = self.detector.framing
-        found = self.detector.detect(frame)
-        return [replace(face, crop_box=align.crop_box(face, framing)) for face in found]
+            return [Face(whole, 1.0)]
+        size, framing = self.recognizer.info.preprocess.size, self.detector.framing
+        return [
+            replace(face, crop=align.place(face, self.alignment, size, framing))
+            for face in self.detector.detect(frame)
+        ]
 
     def recognize(self, frame: Frame, faces: list[Face]) -> list[Face]:
         """The same faces with emotions, quality and confidence."""
@@ -110,13 +116,13 @@ class Analyzer:
         ]
 
     def _crop(self, frame: Frame, face: Face) -> ImageArray:
-        assert face.crop_box is not None, "find() places it"
-        return frame.rgb if self.detector is None else align.cut(frame, face.crop_box)
+        if face.crop:
+            return align.cut(frame, face.crop)
+        assert self.detector is None, "find() places it"
+        return frame.rgb
 
     def _finish(self, frame: Frame, face: Face, crop: ImageArray, emotions: Emotions) -> Face:
-        assert face.crop_box is not None
-        size = float((face.crop_box[2:] - face.crop_box[:2]).max())
-        measured = quality.measure(crop, size, align.share_inside(frame, face.crop_box))
+        measured = quality.measure(frame, face, crop)
         confidence = quality.confidence(face.score, measured)
         unsure = emotions.top[1] < self.recognizer.info.uncertain_below
         return replace(

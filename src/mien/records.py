@@ -79,9 +79,9 @@ def _of_face(face: Face) -> Record:
     }
 
 
-def _rounded(value: float, digits: int = _DIGITS) -> float | None:
+def _rounded(value: float | None, digits: int = _DIGITS) -> float | None:
     """A float JSON can hold: it knows no NaN and no infinity."""
-    return round(float(value), digits) if math.isfinite(value) else None
+    return None if value is None or not math.isfinite(value) else round(float(value), digits)
 
 
 def _unicode(text: str) -> str:
@@ -359,6 +359,7 @@ def meta(analyzer: Analyzer) -> Record:
             "look_again_below": info.look_again_below,
         },
         "detector": analyzer.detector.name if analyzer.detector else None,
+        "align": analyzer.alignment if analyzer.detector else None,
         "base_rates": _base_rates(analyzer),
         "thresholds": {
             "uncertain_below_probability": info.uncertain_below,
@@ -366,9 +367,17 @@ def meta(analyzer: Analyzer) -> Record:
         },
         "units": {
             "box": "x0 y0 x1 y1, pixels of the upright picture, origin top left, x1 y1 exclusive",
-            "landmarks": "right eye, left eye, nose, right and left mouth corner (the subject's)",
+            "landmarks": (
+                "68 points x y in iBUG's order, pixels, whole in the middle of a pixel, right and "
+                "left the subject's; in JSON lines only"
+            ),
             "emotions": "probabilities, sum 1, at the base rates above",
             "confidence": "0..1, how far to trust the face's picture; not a probability",
+            "quality": (
+                "size_px: pixels; brightness, contrast, inside: 0..1; yaw_rad > 0: to the "
+                "subject's left, pitch_rad > 0: up, roll_rad and tilt_rad (what the crop leaves of "
+                "it) > 0: clockwise; no angles without landmarks"
+            ),
             "time_s": "seconds",
         },
         "notice": "an expression is not a determination of what a person feels",

@@ -78,6 +78,18 @@ CATALOGUE = {
             ),
         ),
         WeightSpec(
+            name="mouth-haar",
+            kind="detector",
+            file="haarcascade_mcs_mouth.xml",
+            sha256="69a4849ceb8617cfef68553a7e19d4ae4b88c3171e6ec6c07732338494904139",
+            licence="BSD-3-Clause style; for commercial use ask its author, M. Castrillon-Santana",
+            about="cascade that finds mouths, as Biondi et al. 2019 did",
+            url=(
+                "https://github.com/anaustinbeing/haar-cascade-files/raw/"
+                "b4c5af2e1393a29006ed3ae656caf9d021a0026a/haarcascade_mcs_mouth.xml"
+            ),
+        ),
+        WeightSpec(
             name="face-api",
             kind="recognizer",
             file="face_expression.onnx",
