@@ -20,7 +20,7 @@ from .errors import DataError, ImageError
 from .face import ImageArray
 from .landmarks import POINTS, bounds
 from .patches import SIDE, patch_square, square_patch
-from .proposals import Cascades, expected
+from .proposals import INSET, Cascades
 from .table import Row, Table
 
 SPLIT = "decoys"
@@ -61,7 +61,7 @@ def _of_picture(
                 view = np.ascontiguousarray(turned[:, ::-1] if mirrored else turned)
                 windows = cascades.windows(np.asarray(view, np.uint8), _STEP)
                 for box in random.permutation(windows)[:_MOST]:
-                    yield square_patch(np.asarray(view, np.uint8), *patch_square(expected(box)))
+                    yield square_patch(np.asarray(view, np.uint8), *patch_square(INSET.of(box)))
 
 
 def from_faces(faces: Table) -> Table:
@@ -73,7 +73,7 @@ def from_faces(faces: Table) -> Table:
         gray = np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), np.uint8)
         face = bounds(np.array(row.landmarks, np.float32).reshape(POINTS, 2))
         windows = cascades.windows(gray, _STEP)
-        squares = np.array([expected(box) for box in windows], np.float32).reshape(-1, 4)
+        squares = np.array([INSET.of(box) for box in windows], np.float32).reshape(-1, 4)
         beside = squares[geometry.iou(geometry.square(face, 1.0), squares) < _BESIDE]
         for i, square in enumerate(beside):
             patch = square_patch(gray, *patch_square(square))

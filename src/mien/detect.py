@@ -11,6 +11,7 @@ import numpy as np
 from . import geometry
 from .errors import WeightsMissing
 from .face import Face, FloatArray, Frame, ImageArray
+from .landmarks import Inset
 from .registry import Registry
 
 _OVERLAP = 0.3
@@ -23,10 +24,13 @@ class FaceDetector(Protocol):
     framing : the recogniser's crop is a square this many times the box's longer side. Every
         detector draws its boxes its own way; this brings them to what the net was trained on
         (benchmarks/framing.py measures it on the training pictures' own frame).
+    inset : where in its boxes the landmark network is to look, for a detector that places no
+        landmarks itself.
     """
 
     name: str
     framing: float
+    inset: Inset
 
     def detect(self, frame: Frame) -> list[Face]:
         """Faces with box and score, best score first, boxes inside the frame; [] for none."""
@@ -37,7 +41,7 @@ detectors: Registry[FaceDetector] = Registry("detector")
 
 
 def build(name: str = "auto") -> FaceDetector:
-    """The detector called ``name``; ``auto`` is YuNet where its file is found, else Haar.
+    """The detector called ``name``; ``auto`` is YuNet where its file is found, else mien's own.
 
     Raises UnknownName, or WeightsMissing for a detector whose file is not there.
     """
@@ -46,7 +50,7 @@ def build(name: str = "auto") -> FaceDetector:
     try:
         return detectors.build("yunet")
     except WeightsMissing:
-        return detectors.build("haar")
+        return detectors.build("mien")
 
 
 def shrink(rgb: ImageArray, longest: int) -> tuple[ImageArray, float]:
@@ -75,6 +79,6 @@ def best_first(
     return faces
 
 
-from .detectors import haar, yunet  # noqa: E402  (they register themselves)
+from .detectors import haar, mien, yunet  # noqa: E402  (they register themselves)
 
-__all__ = ["FaceDetector", "best_first", "build", "detectors", "haar", "shrink", "yunet"]
+__all__ = ["FaceDetector", "best_first", "build", "detectors", "haar", "mien", "shrink", "yunet"]

@@ -176,7 +176,7 @@ def _figures(weights_sha256: str, paths: Sequence[Path]) -> list[dict[str, Any]]
 
 
 def _card(
-    run: Path, recipe: recipes.ExpressionRecipe, facts: dict[str, Any], which: str
+    run: Path, recipe: AnyRecipe, facts: dict[str, Any], which: str
 ) -> dict[str, Any]:
     log = (run / "log.jsonl").read_text(encoding="utf-8").splitlines()
     epochs = [json.loads(line) for line in log]

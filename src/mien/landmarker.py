@@ -11,7 +11,7 @@ import onnxruntime as ort
 from . import align, geometry, preprocess, weights
 from .errors import ModelError
 from .face import Crop, FloatArray, Frame
-from .landmarks import NET_FRAMING, NET_SIDE, POINTS, bounds, roll
+from .landmarks import NET_FRAMING, NET_SIDE, POINTS, leveled_box
 
 NAME = "landmarks68"
 _INPUT = preprocess.Preprocess(NET_SIDE, "gray")
@@ -79,9 +79,9 @@ class Landmarker:
         """
         first = self.look(frame, squares(boxes), rolls or [0.0] * len(boxes))
         again = np.flatnonzero(first.scores >= least)
-        level = [leveled(first.points[i]) for i in again]
-        around = np.array([square for square, _ in level], np.float32).reshape(-1, 4)
-        second = self.look(frame, around, [turn for _, turn in level])
+        level = [leveled_box(first.points[i]) for i in again]
+        around = np.array([box for box, _ in level], np.float32).reshape(-1, 4)
+        second = self.look(frame, squares(around), [turn for _, turn in level])
         points, scores = first.points.copy(), first.scores.copy()
         points[again] = second.points
         scores[again] = np.minimum(first.scores[again], second.scores)
@@ -96,13 +96,3 @@ def _turned(square: FloatArray, turn: float) -> Crop:
 def squares(boxes: FloatArray) -> FloatArray:
     """The squares (N, 4) the network looks at for boxes (N, 4) around landmarks."""
     return np.array([geometry.square(box, NET_FRAMING) for box in boxes], np.float32).reshape(-1, 4)
-
-
-def leveled(points: FloatArray) -> tuple[FloatArray, float]:
-    """The square around landmarks (68, 2) once they are turned level, and by how much."""
-    turn = roll(points)
-    level = geometry.turned_square(np.zeros(2), 1.0, turn, 1)
-    box = bounds(geometry.transform(level, points))
-    middle = geometry.transform(geometry.inverse(level), (box[:2] + box[2:]) / 2) + 0.5
-    half = NET_FRAMING * float((box[2:] - box[:2]).max()) / 2
-    return np.concatenate([middle - half, middle + half]).astype(np.float32), turn

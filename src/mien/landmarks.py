@@ -8,8 +8,11 @@ line. Left and right are the subject's. The papers count from 1; here everything
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
+from . import geometry
 from .errors import ShapeError
 from .face import FloatArray
 
@@ -26,6 +29,9 @@ NET_SIDE = 64
 NET_FRAMING = 1.35
 """That square's side, in longer sides of the box around the landmarks."""
 
+FOREHEAD = 0.3
+"""How far a face reaches above its brows, in heights of the box around its landmarks."""
+
 MIRROR = np.array(
     [
         *range(16, -1, -1),  # jaw
@@ -40,6 +46,28 @@ MIRROR = np.array(
     ]
 )
 """Which point of a face each point is in its mirror image."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inset:
+    """Where the box around a face's landmarks lies in what a detector calls its box.
+
+    side : its longer side, in longer sides of the detector's box.
+    drop : how much lower its middle lies, in the same.
+    Medians over the 300-W training faces (benchmarks/landmarks.py).
+    """
+
+    side: float
+    drop: float
+
+    def of(self, box: FloatArray, turn: float = 0.0) -> FloatArray:
+        """The square the landmarks are to be expected in, (4,), for a detector's box (4,).
+
+        turn : how far the face is turned, in radians, clockwise as one looks at it.
+        """
+        down = self.drop * float((box[2:] - box[:2]).max())
+        shift = np.array([-np.sin(turn), np.cos(turn)] * 2) * down
+        return np.asarray(geometry.square(box, self.side) + shift, np.float32)
 
 
 def check(points: FloatArray) -> None:
@@ -82,3 +110,27 @@ def roll(points: FloatArray) -> float:
 def bounds(points: FloatArray) -> FloatArray:
     """The upright box around points (N, 2), x0 y0 x1 y1, (4,)."""
     return np.concatenate([points.min(axis=0), points.max(axis=0)]).astype(np.float32)
+
+
+def leveled_box(points: FloatArray) -> tuple[FloatArray, float]:
+    """The box around landmarks turned level, upright about the same middle, and the turn undone.
+
+    The box is (4,), x0 y0 x1 y1; the turn in radians, clockwise as one looks at it.
+    """
+    return _leveled(points, forehead=0.0)
+
+
+def face_box(points: FloatArray) -> FloatArray:
+    """The box of a face (4,): around its landmarks, and ``FOREHEAD`` of their height above them."""
+    return _leveled(points, FOREHEAD)[0]
+
+
+def _leveled(points: FloatArray, forehead: float) -> tuple[FloatArray, float]:
+    turn = roll(points)
+    level = geometry.turned_square(np.zeros(2), 1.0, turn, 1)
+    box = bounds(geometry.transform(level, points))
+    box[1] -= forehead * (box[3] - box[1])
+    half = (box[2:] - box[:2]) / 2
+    middle = geometry.transform(geometry.inverse(level), box[:2] + half)
+    # Points count from the middle of a pixel, boxes from its edge.
+    return np.concatenate([middle - half, middle + half]) + np.float32(0.5), turn

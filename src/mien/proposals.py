@@ -12,18 +12,17 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from . import geometry
 from .errors import ModelError
 from .face import FloatArray, ImageArray
+from .landmarks import Inset
 
 _CASCADES = ("haarcascade_frontalface_alt2.xml", "haarcascade_frontalface_default.xml")
 _SMALLEST = 24  # pixels: both cascades' own windows are smaller
 _SMALLEST_SHARE = 0.05  # of the longer side; a face smaller than that says little
 _ALIKE = 0.25  # windows whose borders differ by less than this share of their size are one group
 
-FRAMING, DROP = 0.9, 0.145
-"""The box of a face's landmarks against a cascade's window: times its side, and lower by this share
-of it (medians over the 300-W training faces, benchmarks/landmarks.py)."""
+INSET = Inset(side=0.9, drop=0.145)
+"""Of the landmarks in a cascade's window."""
 
 
 class Cascades:
@@ -54,13 +53,3 @@ def group(boxes: FloatArray) -> FloatArray:
     kept = np.asarray(cv2.groupRectangles(twice, 1, _ALIKE)[0], np.float32).reshape(-1, 4)
     kept[:, 2:] += kept[:, :2]
     return kept
-
-
-def expected(box: FloatArray, turn: float = 0.0) -> FloatArray:
-    """The square in which a window's landmarks are to be expected, (4,).
-
-    turn : how far the window is turned, in radians, clockwise as one looks at it.
-    """
-    side = float(box[2] - box[0])
-    down = np.array([-np.sin(turn), np.cos(turn)]) * DROP * side
-    return np.asarray(geometry.square(box, FRAMING) + np.tile(down, 2), np.float32)

@@ -9,6 +9,7 @@ import numpy as np
 from .baserates import BaseRates
 from .face import Face, FloatArray, Frame, ImageArray
 from .labels import label_set
+from .landmarks import Inset
 from .preprocess import Preprocess
 from .recognize import ModelInfo
 
@@ -32,6 +33,7 @@ class FakeDetector:
 
     name = "fake"
     framing = 1.0
+    inset = Inset(side=0.9, drop=0.15)
 
     def __init__(self, *boxes: tuple[float, float, float, float], score: float = 0.9) -> None:
         self._boxes, self._score = boxes, score

@@ -54,6 +54,22 @@ CATALOGUE = {
             about="the default: eight expressions from a 48 x 48 gray face",
         ),
         WeightSpec(
+            name="landmarks68",
+            kind="landmarker",
+            file="landmarks68.onnx",
+            sha256="0",
+            licence="Apache-2.0; trained on 300-W, LFW, FER2013 and JAFFE (research use)",
+            about="places 68 landmarks and tells faces from decoys",
+        ),
+        WeightSpec(
+            name="face-api-landmarks",
+            kind="landmarker",
+            file="face_landmark_68.onnx",
+            sha256="b6bd1b6d9fc0b49d45f162de752c2274034be14e008b1737211ae03d329890c3",
+            licence="MIT",
+            about="face-api.js's 68 landmarks, converted to ONNX: a baseline",
+        ),
+        WeightSpec(
             name="yunet",
             kind="detector",
             file="face_detection_yunet_2023mar.onnx",

@@ -10,6 +10,7 @@ import numpy as np
 from ..detect import best_first, detectors, shrink
 from ..errors import ModelError
 from ..face import Face, Frame
+from ..proposals import INSET
 
 _CASCADE = "haarcascade_frontalface_default.xml"
 _LONGEST = 800  # the picture is searched at this size, so that time does not grow with megapixels
@@ -28,6 +29,7 @@ class Haar:
 
     name = "haar"
     framing = 1.02
+    inset = INSET
 
     def __init__(self) -> None:
         file = Path(cv2.__file__).parent / "data" / _CASCADE

@@ -12,8 +12,9 @@ from .. import geometry
 from ..detect import best_first, detectors, shrink
 from ..face import Face, FloatArray, Frame, ImageArray
 from ..landmarker import Landmarker, Placed
-from ..landmarks import bounds
-from ..proposals import Cascades, expected, group
+from ..later import Later
+from ..landmarks import face_box
+from ..proposals import INSET, Cascades, group
 
 _LONGEST = 640  # the picture is searched at this size, so that time does not grow with megapixels
 _STEP = 1.2  # from one size of window to the next; the network mends what lies between
@@ -26,11 +27,12 @@ class Mien:
     """Faces from about 5 % of the picture's longer side, turned and tilted ones too."""
 
     name = "mien"
-    framing = 1.0
+    framing = 0.92
+    inset = INSET
 
     def __init__(self) -> None:
+        self._landmarker = Later(Landmarker)
         self._cascades = Cascades()
-        self._landmarker = Landmarker()
 
     def detect(self, frame: Frame) -> list[Face]:
         """Faces, best score first, each with its landmarks."""
@@ -60,8 +62,8 @@ class Mien:
             yield np.concatenate([centre - half, centre + half])
 
     def _decide(self, frame: Frame, windows: FloatArray, turn: float) -> list[Face]:
-        boxes = np.array([expected(box, turn) for box in windows], np.float32).reshape(-1, 4)
-        placed = self._landmarker.place(frame, boxes, [turn] * len(boxes), _MAYBE)
+        boxes = np.array([INSET.of(box, turn) for box in windows], np.float32).reshape(-1, 4)
+        placed = self._landmarker.get().place(frame, boxes, [turn] * len(boxes), _MAYBE)
         return faces_of(frame, placed, _FACE)
 
 
@@ -69,12 +71,5 @@ def faces_of(frame: Frame, placed: Placed, least: float) -> list[Face]:
     """Faces with their landmarks, overlaps suppressed, from what the network said."""
     kept = placed.scores >= least
     points = placed.points[kept]
-    boxes = np.array([box_of(p) for p in points], np.float32).reshape(-1, 4)
+    boxes = np.array([face_box(p) for p in points], np.float32).reshape(-1, 4)
     return best_first(frame, boxes, placed.scores[kept], list(points))
-
-
-def box_of(points: FloatArray) -> FloatArray:
-    """The box of a face (4,) from its landmarks: theirs, and a quarter more for the forehead."""
-    box = bounds(points)
-    box[1] -= 0.25 * (box[3] - box[1])
-    return box
