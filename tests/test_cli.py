@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import typer
 from PIL import Image
 
 import mien
@@ -507,6 +508,24 @@ def test_every_model_is_listed(call: Call) -> None:
 
 def test_version(call: Call) -> None:
     assert call("--version") == Ended(0, f"mien {mien.__version__}\n", "")
+
+
+def test_a_verb_built_alone_is_the_one_among_all() -> None:
+    whole = typer.main.get_command(cli.app)
+    assert isinstance(whole, typer.core.TyperGroup)
+    for verb, command in whole.commands.items():
+        alone = typer.main.get_command(cli._app_for([verb, "--help"]))
+        assert isinstance(alone, typer.core.TyperGroup)
+        assert list(alone.commands) == [verb]
+        assert outline(alone.commands[verb]) == outline(command)
+    for words in ([], ["--help"], ["analyse"]):
+        assert cli._app_for(words) is cli.app
+
+
+def outline(command: Any) -> list[Any]:
+    """A verb's own help, its options, and the verbs under it."""
+    verbs = getattr(command, "commands", {}).values()
+    return [command.help, [p.opts for p in command.params], [outline(verb) for verb in verbs]]
 
 
 def test_without_a_verb_the_help_is_shown(call: Call) -> None:
