@@ -528,6 +528,19 @@ def outline(command: Any) -> list[Any]:
     return [command.help, [p.opts for p in command.params], [outline(verb) for verb in verbs]]
 
 
+@pytest.mark.parametrize(("theirs", "then"), [({}, "1"), ({"OPENBLAS_NUM_THREADS": "2"}, "2")])
+def test_no_threads_that_nothing_uses(smile: Path, theirs: dict[str, str], then: str) -> None:
+    code = (
+        "import os, sys; from mien import cli\n"
+        "try: cli.main()\n"
+        "finally: print(os.environ['OPENBLAS_NUM_THREADS'], file=sys.stderr)"
+    )
+    words = [sys.executable, "-c", code, "analyze", str(smile)]
+    env = {k: v for k, v in os.environ.items() if k != "OPENBLAS_NUM_THREADS"} | theirs
+    done = subprocess.run(words, capture_output=True, text=True, timeout=TIMEOUT_S, env=env)
+    assert done.stderr == f"{then}\n"
+
+
 def test_without_a_verb_the_help_is_shown(call: Call) -> None:
     assert "analyze" in call().out
 

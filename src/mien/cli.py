@@ -134,6 +134,9 @@ def analyze(
 
     A table on a terminal; JSON lines into a pipe; or a file with --out, and its meta file.
     """
+    # Read by OpenBLAS when NumPy and OpenCV load: else it starts threads that nothing here uses,
+    # and they spin for a while on the cores that the rest wants.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from contextlib import closing
 
     from . import batch, image
