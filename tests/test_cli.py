@@ -343,6 +343,25 @@ def test_misuse_is_2_and_nothing_is_done(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_model_that_cannot_be_used_is_told_before_anything_is_written(
+    call: Call, smile: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "damaged.onnx").write_bytes(b"no model")
+    words = [
+        "-m",
+        tmp_path / "damaged.onnx",
+        "-o",
+        tmp_path / "o.csv",
+        "--annotate",
+        tmp_path / "a",
+    ]
+    for processes in ("1", "2"):
+        done = call("analyze", smile, smile, *words, "-p", processes)
+        assert (done.status, done.out) == (1, "")
+        assert "damaged.onnx is not an ONNX model that can be loaded" in done.err
+        assert [path.name for path in tmp_path.iterdir()] == ["damaged.onnx"]
+
+
 def test_what_cannot_be_written(call: Call, smile: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("precious")
     for words in (["-o", tmp_path / "file" / "x.csv"], ["--annotate", tmp_path / "file"]):

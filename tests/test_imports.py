@@ -22,7 +22,7 @@ SRC = Path(mien.__file__).resolve().parent
 INFERENCE = {
     *("errors", "registry", "labels", "face", "geometry", "image", "preprocess", "baserates"),
     *("weights", "detect", "detectors", "align", "quality", "recognize", "pipeline"),
-    *("records", "batch", "draw", "testing"),
+    *("records", "batch", "draw", "testing", "later"),
 }
 LAB = {
     *("models", "augment", "train", "export", "evaluate", "metrics", "audit", "calibrate"),

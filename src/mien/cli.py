@@ -140,17 +140,21 @@ def analyze(
     from contextlib import closing
 
     from . import batch, image
+    from .later import Later
     from .pipeline import Analyzer, Settings
 
     if out == Path("-"):
         out, form = None, form or "jsonl"
     paths = list(image.find(inputs))
-    analyzer = Analyzer(Settings(model, detector, _rates(base_rates, strength), crops))
+    settings = Settings(model, detector, _rates(base_rates, strength), crops)
+    analyzer = Analyzer(settings, wait=False)
+    begun = [Later(lambda: batch.look(analyzer, paths[0]))] if processes == 1 else []
+    analyzer.wait()  # a model that cannot be used is told before anything is written
     jobs = batch.plan(paths, annotate)
     output = _output(out, form, analyzer, overwrite)
     errors: list[str] = []
     try:
-        with output, closing(batch.analyze_files(jobs, analyzer, processes)) as results:
+        with output, closing(batch.analyze_files(jobs, analyzer, processes, begun)) as results:
             for record in _with_bar(results, len(jobs), output):
                 output.write(record)
                 errors += _reasons(record)

@@ -14,6 +14,7 @@ from . import align, detect, image, quality
 from .baserates import BaseRates, default_for
 from .errors import ConfigError
 from .face import Emotions, Face, Frame, ImageArray
+from .later import Later
 from .recognize import Recognizer, load_model
 from .weights import DEFAULT_MODEL
 
@@ -50,7 +51,10 @@ class Settings:
 class Analyzer:
     """Reads the expressions in pictures; owns its detector and its model.
 
-    ``recognizer`` and ``detector`` may be handed in, which is how tests bring fakes.
+    ``recognizer`` and ``detector`` may be handed in, which is how tests bring fakes. The model
+    loads in the background while the detector is built; with ``wait=False`` it may go on loading,
+    ``find`` works meanwhile, and what is wrong with it or with the base rates is raised where
+    ``recognizer`` is first needed, not here.
 
     Examples
     --------
@@ -65,19 +69,39 @@ class Analyzer:
         *,
         recognizer: Recognizer | None = None,
         detector: detect.FaceDetector | None = None,
+        wait: bool = True,
     ) -> None:
         self.settings = settings or Settings()
+        self._model = Later(lambda: self._load(recognizer))
         if self.settings.threads:
             import cv2
 
             cv2.setNumThreads(self.settings.threads)
-        self.recognizer = recognizer or load_model(self.settings.model, self.settings.threads or 1)
-        self.base_rates = self.settings.base_rates or default_for(self.recognizer.info.base_rates)
-        # Base rates the model cannot use are an error here, once, not one for every picture.
-        self.recognizer.probabilities([], self.base_rates)
         self.detector = detector
         if detector is None and not self.settings.crops:
             self.detector = detect.build(self.settings.detector)
+        if wait:
+            self.wait()
+
+    def wait(self) -> None:
+        """Come back when the model can be used; raises what is wrong with it."""
+        self._model.get()
+
+    def _load(self, recognizer: Recognizer | None) -> tuple[Recognizer, BaseRates]:
+        recognizer = recognizer or load_model(self.settings.model, self.settings.threads or 1)
+        rates = self.settings.base_rates or default_for(recognizer.info.base_rates)
+        # Base rates the model cannot use are an error here, once, not one for every picture.
+        recognizer.probabilities([], rates)
+        return recognizer, rates
+
+    @property
+    def recognizer(self) -> Recognizer:
+        return self._model.get()[0]
+
+    @property
+    def base_rates(self) -> BaseRates:
+        """What its probabilities are turned to."""
+        return self._model.get()[1]
 
     def analyze(self, picture: Picture) -> list[Face]:
         """The faces of a file, its bytes, or an RGB array, best found first; [] for none.
