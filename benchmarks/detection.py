@@ -108,7 +108,7 @@ def without_people() -> Iterator[Scene]:
 
 
 class BlazeFace:
-    """MediaPipe's short-range detector (Bazarevsky et al. 2019), out of the face landmarker file."""
+    """MediaPipe's short-range detector (Bazarevsky et al. 2019), out of its face landmarker."""
 
     _SIDE, _LEAST = 128, 0.5
 
@@ -147,7 +147,7 @@ class BlazeFace:
         boxes = (np.concatenate([middle - half, middle + half], axis=1) * side).astype(np.float32)
         kept = scores >= self._LEAST
         boxes, scores = boxes[kept], scores[kept].astype(np.float32)
-        return boxes[geometry.suppress(boxes, scores, 0.3)]
+        return np.asarray(boxes[geometry.suppress(boxes, scores, 0.3)], np.float32)
 
 
 def finders() -> dict[str, Find]:

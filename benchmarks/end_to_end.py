@@ -31,6 +31,7 @@ class Reframed:
     def __init__(self, name: str) -> None:
         self._detector = detect.build(name)
         self.name, self.framing = name, self._detector.framing
+        self.inset = self._detector.inset
         self._known: dict[bytes, list[Face]] = {}
 
     def detect(self, frame: Frame) -> list[Face]:

@@ -3,9 +3,9 @@
     python benchmarks/landmarks.py 300w.parquet
 
 The error is the mean distance of the 68 points over the distance between the outer corners of the
-eyes; a face with more than a tenth is a failure. Every network gets the square its makers say around the
-box of the hand-placed points, and ours and face-api's also what a detector finds. Times are of one
-thread, one face at a time, sampling included.
+eyes; a face with more than a tenth is a failure. Every network gets the square its makers say
+around the box of the hand-placed points, and ours and face-api's also what a detector finds. Times
+are of one thread, one face at a time, sampling included.
 """
 
 from __future__ import annotations
@@ -59,8 +59,10 @@ def ours(looks: int) -> Place:
 
     def place(frame: Frame, box: FloatArray) -> FloatArray:
         if looks == 1:
-            return landmarker.look(frame, squares(box[None]), [0.0]).points[0]
-        return landmarker.place(frame, box[None]).points[0]
+            placed = landmarker.look(frame, squares(box[None]), [0.0])
+        else:
+            placed = landmarker.place(frame, box[None])
+        return np.asarray(placed.points[0], np.float32)
 
     return place
 

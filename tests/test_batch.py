@@ -10,6 +10,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +18,10 @@ import pytest
 from PIL import Image
 
 from mien import batch, image
-from mien.batch import Job
+from mien.batch import Job, Looked
 from mien.errors import ConfigError, ImageError, OutputError
 from mien.face import Face, Frame, ImageArray
+from mien.later import Later
 from mien.pipeline import Analyzer, Settings
 from mien.records import Record
 from mien.testing import FakeDetector, FakeRecognizer
@@ -66,6 +68,32 @@ def sources(records: Sequence[Record]) -> list[str]:
 
 
 # --- Order, and nothing lost --------------------------------------------------------------------
+
+
+def begun(analyzer: Analyzer, path: Path) -> Later[Looked]:
+    return Later(lambda: batch.look(analyzer, path))
+
+
+def test_pictures_already_looked_at_are_not_read_again_nor_kept(
+    pictures: list[Path], analyzer: Analyzer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = list(batch.analyze_files(jobs(pictures[3:7]), analyzer))
+    assert [record["status"] for record in expected] == ["no_face", "ok", "error", "ok"]
+    ahead = [begun(analyzer, path) for path in pictures[3:6]]
+    for looking in ahead:
+        with suppress(ImageError):
+            looking.get()
+    read: list[Path] = []
+    from_disk = image.read_file
+
+    def read_file(path: Path) -> ImageArray:
+        read.append(path)
+        return from_disk(path)
+
+    monkeypatch.setattr(image, "read_file", read_file)
+    assert list(batch.analyze_files(jobs(pictures[3:7]), analyzer, begun=ahead)) == expected
+    assert read == [pictures[6]]
+    assert ahead == []
 
 
 def test_two_processes_say_what_one_says_in_the_same_order(

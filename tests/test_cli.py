@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import typer
 from PIL import Image
 
 import mien
@@ -342,6 +343,25 @@ def test_misuse_is_2_and_nothing_is_done(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_model_that_cannot_be_used_is_told_before_anything_is_written(
+    call: Call, smile: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "damaged.onnx").write_bytes(b"no model")
+    words = [
+        "-m",
+        tmp_path / "damaged.onnx",
+        "-o",
+        tmp_path / "o.csv",
+        "--annotate",
+        tmp_path / "a",
+    ]
+    for processes in ("1", "2"):
+        done = call("analyze", smile, smile, *words, "-p", processes)
+        assert (done.status, done.out) == (1, "")
+        assert "damaged.onnx is not an ONNX model that can be loaded" in done.err
+        assert [path.name for path in tmp_path.iterdir()] == ["damaged.onnx"]
+
+
 def test_what_cannot_be_written(call: Call, smile: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("precious")
     for words in (["-o", tmp_path / "file" / "x.csv"], ["--annotate", tmp_path / "file"]):
@@ -507,6 +527,37 @@ def test_every_model_is_listed(call: Call) -> None:
 
 def test_version(call: Call) -> None:
     assert call("--version") == Ended(0, f"mien {mien.__version__}\n", "")
+
+
+def test_a_verb_built_alone_is_the_one_among_all() -> None:
+    whole = typer.main.get_command(cli.app)
+    assert isinstance(whole, typer.core.TyperGroup)
+    for verb, command in whole.commands.items():
+        alone = typer.main.get_command(cli._app_for([verb, "--help"]))
+        assert isinstance(alone, typer.core.TyperGroup)
+        assert list(alone.commands) == [verb]
+        assert outline(alone.commands[verb]) == outline(command)
+    for words in ([], ["--help"], ["analyse"]):
+        assert cli._app_for(words) is cli.app
+
+
+def outline(command: Any) -> list[Any]:
+    """A verb's own help, its options, and the verbs under it."""
+    verbs = getattr(command, "commands", {}).values()
+    return [command.help, [p.opts for p in command.params], [outline(verb) for verb in verbs]]
+
+
+@pytest.mark.parametrize(("theirs", "then"), [({}, "1"), ({"OPENBLAS_NUM_THREADS": "2"}, "2")])
+def test_no_threads_that_nothing_uses(smile: Path, theirs: dict[str, str], then: str) -> None:
+    code = (
+        "import os, sys; from mien import cli\n"
+        "try: cli.main()\n"
+        "finally: print(os.environ['OPENBLAS_NUM_THREADS'], file=sys.stderr)"
+    )
+    words = [sys.executable, "-c", code, "analyze", str(smile)]
+    env = {k: v for k, v in os.environ.items() if k != "OPENBLAS_NUM_THREADS"} | theirs
+    done = subprocess.run(words, capture_output=True, text=True, timeout=TIMEOUT_S, env=env)
+    assert done.stderr == f"{then}\n"
 
 
 def test_without_a_verb_the_help_is_shown(call: Call) -> None:

@@ -13,7 +13,7 @@ from PIL import Image
 
 from mien import align, geometry, quality
 from mien.baserates import BaseRates
-from mien.errors import ConfigError, ImageError, ShapeError, UnknownName
+from mien.errors import ConfigError, ImageError, ModelError, ShapeError, UnknownName
 from mien.face import Face, FloatArray, Frame, ImageArray
 from mien.pipeline import Analyzer, Settings
 from mien.recognize import OnnxRecognizer, load_model
@@ -364,6 +364,26 @@ def test_what_cannot_work_fails_before_the_first_picture(
         Analyzer(Settings(base_rates=BaseRates(str(tmp_path / "gone.json"))), recognizer=model)
     with pytest.raises(ConfigError, match="--base-rates training"):
         Analyzer(Settings("face-api", "haar", BaseRates("equal", 0.5)))
+
+
+def test_faces_are_found_while_the_model_loads(portrait: Frame, tmp_path: Path) -> None:
+    damaged = tmp_path / "damaged.onnx"
+    damaged.write_bytes(b"no model")
+    analyzer = Analyzer(Settings(str(damaged)), detector=FakeDetector(FACE), wait=False)
+    assert len(analyzer.find(portrait)) == 1
+    with pytest.raises(ModelError, match="not an ONNX model"):
+        analyzer.wait()
+    with pytest.raises(ModelError, match="not an ONNX model"):
+        _ = analyzer.recognizer
+    with pytest.raises(ModelError, match="not an ONNX model"):
+        analyzer.analyze_frame(portrait)
+
+
+def test_a_model_that_was_not_waited_for_is_the_same(analyzer: Analyzer, portrait: Frame) -> None:
+    eager = Analyzer(Settings(detector="haar"), wait=False)
+    equal(eager.analyze_frame(portrait), analyzer.analyze_frame(portrait))
+    assert eager.recognizer.info == analyzer.recognizer.info
+    assert eager.base_rates == analyzer.base_rates
 
 
 def test_base_rates_by_name_say_how_to_write_them() -> None:

@@ -10,7 +10,6 @@ raised to that power: the training set's rates are partly the world's and partly
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,6 +85,8 @@ def read_rates(path: Path, labels: LabelSet) -> FloatArray:
 
     Counts do as well. Every label needs one: a forgotten label would never be answered again.
     """
+    import tomllib  # here, because it takes time that few need
+
     try:
         text = path.read_text(encoding="utf-8")
         values: dict[str, Any] = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)

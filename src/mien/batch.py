@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 from . import image, records
 from .errors import ConfigError, MienError, OutputError
-from .face import Frame, ImageArray
+from .face import Face, Frame, ImageArray
+from .later import Later
 from .pipeline import Analyzer, Settings
 from .records import Record
 
@@ -25,6 +26,9 @@ log = logging.getLogger(__name__)
 
 _AHEAD = 4  # pictures in flight per process: enough to keep it busy, little enough for the memory
 _SIGNED = ("Software", "mien")  # in every PNG mien writes, so that it knows its own again
+
+
+Looked = tuple[Frame, list[Face]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +96,20 @@ def _is_ours(path: Path) -> bool:
         return False
 
 
-def run_job(analyzer: Analyzer, job: Job) -> Record:
-    """The record of one picture; whatever goes wrong with it is that record's reason."""
+def look(analyzer: Analyzer, path: Path) -> Looked:
+    """A picture and the faces found in it, nothing recognised yet: what needs no model."""
+    frame = Frame(image.read_file(path), source=str(path))
+    return frame, analyzer.find(frame)
+
+
+def run_job(analyzer: Analyzer, job: Job, begun: Later[Looked] | None = None) -> Record:
+    """The record of one picture; whatever goes wrong with it is that record's reason.
+
+    begun : the picture's ``look``, if it goes on already.
+    """
     try:
-        frame = Frame(image.read_file(job.path), source=str(job.path))
-        faces = analyzer.analyze_frame(frame)
+        frame, faces = begun.get() if begun else look(analyzer, job.path)
+        faces = analyzer.recognize(frame, faces)
         if job.annotated:
             from . import draw
 
@@ -134,17 +147,22 @@ def save(picture: ImageArray, path: Path) -> None:
 
 
 def analyze_files(
-    jobs: Sequence[Job], analyzer: Analyzer, processes: int = 1
+    jobs: Sequence[Job],
+    analyzer: Analyzer,
+    processes: int = 1,
+    begun: list[Later[Looked]] | None = None,
 ) -> Generator[Record, None, None]:
     """Records in the order of the jobs, as they are ready.
 
     Several processes each build their own analyzer from ``analyzer.settings`` and use one thread.
     A picture that kills its process (a fault in a native decoder) becomes an error record.
     Closing the iterator ends the processes.
+    begun : for one process, each ``look`` at the first pictures that goes on already; taken out
+        as it is used, so that no picture stays in memory.
     """
     if processes == 1 or len(jobs) <= 1:
         for job in jobs:
-            yield run_job(analyzer, job)
+            yield run_job(analyzer, job, begun.pop(0) if begun else None)
         return
     from concurrent.futures.process import BrokenProcessPool
 

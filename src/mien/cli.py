@@ -6,6 +6,7 @@ Heavy imports stay inside the verbs, so that ``mien --help`` and ``mien analyze`
 
 from __future__ import annotations
 
+import copy
 import io
 import json
 import os
@@ -111,13 +112,23 @@ def analyze(
         Path | None,
         typer.Option(metavar="DIR", help="Write each picture with boxes and bars into DIR."),
     ] = None,
+    draw: Annotated[
+        str | None,
+        typer.Option(metavar="landmarks", help="With --annotate: the 68 landmarks, too."),
+    ] = None,
     crops: Annotated[
         bool,
         typer.Option("--crops", metavar="", help="Each picture is one face crop: no detector."),
     ] = False,
     detector: Annotated[
-        str, typer.Option("--detector", "-d", metavar="NAME", help="auto, haar or yunet.")
+        str, typer.Option("--detector", "-d", metavar="NAME", help="auto, mien, yunet or haar.")
     ] = "auto",
+    alignment: Annotated[
+        str | None,
+        typer.Option(
+            "--align", metavar="NAME", help="How faces are cut: box, similarity, xu2019 or mouth."
+        ),
+    ] = None,
     model: Model = DEFAULT_MODEL,
     base_rates: Rates = None,
     strength: Strength = None,
@@ -133,20 +144,27 @@ def analyze(
 
     A table on a terminal; JSON lines into a pipe; or a file with --out, and its meta file.
     """
+    # Read by OpenBLAS when NumPy and OpenCV load: else it starts threads that nothing here uses,
+    # and they spin for a while on the cores that the rest wants.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from contextlib import closing
 
     from . import batch, image
+    from .later import Later
     from .pipeline import Analyzer, Settings
 
     if out == Path("-"):
         out, form = None, form or "jsonl"
     paths = list(image.find(inputs))
-    analyzer = Analyzer(Settings(model, detector, _rates(base_rates, strength), crops))
+    settings = Settings(model, detector, _rates(base_rates, strength), crops, alignment)
+    analyzer = Analyzer(settings, wait=False)
+    begun = [Later(lambda: batch.look(analyzer, paths[0]))] if processes == 1 else []
+    analyzer.wait()  # a model that cannot be used is told before anything is written
     jobs = batch.plan(paths, annotate)
     output = _output(out, form, analyzer, overwrite)
     errors: list[str] = []
     try:
-        with output, closing(batch.analyze_files(jobs, analyzer, processes)) as results:
+        with output, closing(batch.analyze_files(jobs, analyzer, processes, begun)) as results:
             for record in _with_bar(results, len(jobs), output):
                 output.write(record)
                 errors += _reasons(record)
@@ -372,7 +390,9 @@ def evaluate(
     strength: Strength = None,
     detector: Annotated[
         str | None,
-        typer.Option("--detector", "-d", help="Cut the face out first, with auto, haar or yunet."),
+        typer.Option(
+            "--detector", "-d", help="Cut the face out first, with auto, mien, yunet or haar."
+        ),
     ] = None,
     pad: Annotated[
         float,
@@ -519,7 +539,7 @@ def main() -> NoReturn:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal without umlauts is no reason to fail
     try:
-        app()
+        _app_for(sys.argv[1:])()
         status: int | str | None = 0
     except SystemExit as end:  # how Typer ends, in any case
         status = end.code
@@ -533,6 +553,25 @@ def main() -> NoReturn:
         where = f"{err.filename}: " if err.filename else ""
         status = _report(f"{where}{err.strerror or err}", 1)
     sys.exit(_flushed(status))
+
+
+def _app_for(words: list[str]) -> typer.Typer:
+    """The command line with only the verb that is named, all of them where none is.
+
+    Typer builds every option of every verb before it reads a word, 8 ms of each start.
+    """
+    verb = "".join(words[:1])
+    groups = [group for group in app.registered_groups if group.name == verb]
+    commands = [
+        command
+        for command in app.registered_commands
+        if verb == (command.name or (command.callback and command.callback.__name__))
+    ]
+    if not groups and not commands:  # help, a near miss
+        return app
+    one = copy.copy(app)
+    one.registered_groups, one.registered_commands = groups, commands
+    return one
 
 
 def _end_in_order() -> None:

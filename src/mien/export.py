@@ -175,9 +175,7 @@ def _figures(weights_sha256: str, paths: Sequence[Path]) -> list[dict[str, Any]]
     return found
 
 
-def _card(
-    run: Path, recipe: AnyRecipe, facts: dict[str, Any], which: str
-) -> dict[str, Any]:
+def _card(run: Path, recipe: AnyRecipe, facts: dict[str, Any], which: str) -> dict[str, Any]:
     log = (run / "log.jsonl").read_text(encoding="utf-8").splitlines()
     epochs = [json.loads(line) for line in log]
     rank = tasks.build(recipe.task, recipe).rank

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import onnxruntime as ort
 
 from . import align, geometry, preprocess, weights
 from .errors import ModelError
@@ -39,6 +38,8 @@ class Landmarker:
     """
 
     def __init__(self, threads: int = 1) -> None:
+        import onnxruntime as ort  # here, so that it loads in the background where the model does
+
         path, content = weights.read(weights.spec(NAME))
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads

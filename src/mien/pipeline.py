@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,10 @@ import numpy.typing as npt
 from . import align, detect, image, quality
 from .baserates import BaseRates, default_for
 from .errors import ConfigError
-from .face import Emotions, Face, Frame, ImageArray
+from .face import Emotions, Face, FloatArray, Frame, ImageArray
+from .landmarker import Landmarker
+from .landmarks import CROP, Inset
+from .later import Later
 from .recognize import Recognizer, load_model
 from .weights import DEFAULT_MODEL
 
@@ -53,7 +57,10 @@ class Settings:
 class Analyzer:
     """Reads the expressions in pictures; owns its detector and its model.
 
-    ``recognizer`` and ``detector`` may be handed in, which is how tests bring fakes.
+    ``recognizer`` and ``detector`` may be handed in, which is how tests bring fakes. The model
+    loads in the background while the detector is built; with ``wait=False`` it may go on loading,
+    ``find`` works meanwhile, and what is wrong with it or with the base rates is raised where
+    ``recognizer`` is first needed, not here.
 
     Examples
     --------
@@ -68,20 +75,40 @@ class Analyzer:
         *,
         recognizer: Recognizer | None = None,
         detector: detect.FaceDetector | None = None,
+        wait: bool = True,
     ) -> None:
         self.settings = settings or Settings()
+        self._model = Later(lambda: self._load(recognizer))
         if self.settings.threads:
             import cv2
 
             cv2.setNumThreads(self.settings.threads)
-        self.recognizer = recognizer or load_model(self.settings.model, self.settings.threads or 1)
-        self.base_rates = self.settings.base_rates or default_for(self.recognizer.info.base_rates)
-        # Base rates the model cannot use are an error here, once, not one for every picture.
-        self.recognizer.probabilities([], self.base_rates)
         self.alignment = align.chosen(self.settings.align)
         self.detector = detector
         if detector is None and not self.settings.crops:
             self.detector = detect.build(self.settings.detector)
+        if wait:
+            self.wait()
+
+    def wait(self) -> None:
+        """Come back when the model can be used; raises what is wrong with it."""
+        self._model.get()
+
+    def _load(self, recognizer: Recognizer | None) -> tuple[Recognizer, BaseRates]:
+        recognizer = recognizer or load_model(self.settings.model, self.settings.threads or 1)
+        rates = self.settings.base_rates or default_for(recognizer.info.base_rates)
+        # Base rates the model cannot use are an error here, once, not one for every picture.
+        recognizer.probabilities([], rates)
+        return recognizer, rates
+
+    @property
+    def recognizer(self) -> Recognizer:
+        return self._model.get()[0]
+
+    @property
+    def base_rates(self) -> BaseRates:
+        """What its probabilities are turned to."""
+        return self._model.get()[1]
 
     def analyze(self, picture: Picture) -> list[Face]:
         """The faces of a file, its bytes, or an RGB array, best found first; [] for none.
@@ -96,18 +123,30 @@ class Analyzer:
         return self.recognize(frame, self.find(frame))
 
     def find(self, frame: Frame) -> list[Face]:
-        """The faces of a frame with the crop each is read from; nothing recognised yet."""
-        if self.detector is None:
-            whole = np.array([0, 0, frame.width, frame.height], np.float32)
-            return [Face(whole, 1.0)]
-        size, framing = self.recognizer.info.preprocess.size, self.detector.framing
-        return [
-            replace(face, crop=align.place(face, self.alignment, size, framing))
-            for face in self.detector.detect(frame)
-        ]
+        """The faces of a frame with their landmarks; nothing recognised yet."""
+        if self.detector:
+            return self._with_landmarks(frame, self.detector.detect(frame), self.detector.inset)
+        whole = [Face(np.array([0, 0, frame.width, frame.height], np.float32), 1.0)]
+        if self.alignment == "box":
+            return whole
+        return self._with_landmarks(frame, whole, CROP)
+
+    def _with_landmarks(self, frame: Frame, faces: list[Face], inset: Inset) -> list[Face]:
+        """The same faces; those without landmarks get them where the network sees a face too."""
+        bare = [face for face in faces if face.landmarks is None]
+        if not bare:
+            return faces
+        placed = self._landmarker.place(frame, np.array([inset.of(face.box) for face in bare]))
+        known = iter(zip(placed.points, placed.scores, strict=True))
+        return [_placed(face, *next(known)) if face.landmarks is None else face for face in faces]
+
+    @cached_property
+    def _landmarker(self) -> Landmarker:
+        return Landmarker(self.settings.threads or 1)
 
     def recognize(self, frame: Frame, faces: list[Face]) -> list[Face]:
-        """The same faces with emotions, quality and confidence."""
+        """The same faces with crop, emotions, quality and confidence."""
+        faces = [self._framed(face) for face in faces]
         crops = [self._crop(frame, face) for face in faces]
         probs = self.recognizer.probabilities(crops, self.base_rates)
         return [
@@ -115,10 +154,18 @@ class Analyzer:
             for face, crop, p in zip(faces, crops, probs, strict=True)
         ]
 
+    def _framed(self, face: Face) -> Face:
+        """The face with the crop it is read from; a picture that is a crop already has none."""
+        if self.detector is None and face.landmarks is None:
+            return face
+        size = self.recognizer.info.preprocess.size
+        framing = self.detector.framing if self.detector else 1.0
+        return replace(face, crop=align.place(face, self.alignment, size, framing))
+
     def _crop(self, frame: Frame, face: Face) -> ImageArray:
         if face.crop:
             return align.cut(frame, face.crop)
-        assert self.detector is None, "find() places it"
+        assert self.detector is None, "recognize() frames it"
         return frame.rgb
 
     def _finish(self, frame: Frame, face: Face, crop: ImageArray, emotions: Emotions) -> Face:
@@ -132,3 +179,8 @@ class Analyzer:
             confidence=confidence,
             uncertain=unsure or confidence < quality.LOW,
         )
+
+
+def _placed(face: Face, points: FloatArray, score: float) -> Face:
+    """The face with these landmarks, unless the network doubts that there is a face."""
+    return replace(face, landmarks=points) if score >= 0.5 else face

@@ -7,7 +7,6 @@ of other makers get theirs from the catalogue.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +15,6 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime as ort
 
 from . import weights
 from .baserates import BaseRates, reweight
@@ -82,6 +80,8 @@ class OnnxRecognizer:
         info: ModelInfo | None = None,
         threads: int = 0,
     ) -> None:
+        import onnxruntime as ort  # here, so that it loads in the background where the model does
+
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 4  # its errors come as exceptions; the log repeats them
@@ -221,7 +221,7 @@ def load_model(
             content = path.read_bytes()
         except OSError as err:
             raise ModelError(f"cannot read model {path}: {err.strerror}") from err
-        return OnnxRecognizer(content, name, hashlib.sha256(content).hexdigest(), threads=threads)
+        return OnnxRecognizer(content, name, weights.sha256(content), threads=threads)
     row = weights.spec(name)
     if row.kind != "recognizer":
         raise ModelError(f"{row.name} is a {row.kind}, not a model that reads expressions")

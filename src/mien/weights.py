@@ -7,7 +7,6 @@ Looked for in this order: inside the package, the folders of ``MIEN_MODELS`` (a 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import sys
 from collections.abc import Iterator
@@ -187,9 +186,16 @@ def read(row: WeightSpec) -> tuple[Path, bytes]:
     return path, content
 
 
+def sha256(content: bytes) -> str:
+    """The digest in hexadecimal digits."""
+    import hashlib  # here, because it loads OpenSSL, and only where a file is read
+
+    return hashlib.sha256(content).hexdigest()
+
+
 def check(content: bytes, row: WeightSpec, where: str, advice: str) -> None:
     """Raise ModelError unless the bytes are the catalogue's."""
-    came = hashlib.sha256(content).hexdigest()
+    came = sha256(content)
     if came != row.sha256:
         raise ModelError(
             f"{where} is damaged or another version: its sha256 is {came[:12]}..., "

@@ -12,8 +12,8 @@ from .. import geometry
 from ..detect import best_first, detectors, shrink
 from ..face import Face, FloatArray, Frame, ImageArray
 from ..landmarker import Landmarker, Placed
-from ..later import Later
 from ..landmarks import face_box
+from ..later import Later
 from ..proposals import INSET, Cascades, group
 
 _LONGEST = 640  # the picture is searched at this size, so that time does not grow with megapixels
