@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -254,3 +255,76 @@ def test_a_real_face_stays_visible(portrait: Frame) -> None:
     x0, y0, x1, y1 = (float(v) for v in faces[0].box)
     assert not within((x0, y0, x1, y1), changed(picture, portrait)).any()
     assert is_color(picture, draw.COLORS["happiness"]).sum() > 500
+
+
+# -- landmarks ----------------------------------------------------------------------------------
+
+
+def pointed(width: float, x: float = 250, y: float = 150) -> Face:
+    """A face whose sixty-eight points lie on a grid ``width`` wide inside its box."""
+    column, row = np.arange(68) % 17, np.arange(68) // 17
+    points = np.stack([x + column * width / 16, y + row * width / 4], axis=1).astype(np.float32)
+    return replace(face((x - 5, y - 5, x + width + 5, y + width + 5)), landmarks=points)
+
+
+def test_landmarks_come_when_asked_for() -> None:
+    given, one = frame(), pointed(160)
+    np.testing.assert_array_equal(
+        annotate(given, [one]), annotate(given, [face((245, 145, 415, 315))])
+    )
+    assert one.landmarks is not None
+    picture = annotate(given, [one], landmarks=True)
+    for x, y in np.rint(one.landmarks).astype(int):
+        assert (picture[y, x] > 220).all()
+
+
+@pytest.mark.parametrize("level", [0, 128, 255])
+def test_landmarks_show_on_any_ground(level: int) -> None:
+    given = Frame(np.full((480, 640, 3), level, np.uint8))
+    one = pointed(160)
+    picture = annotate(given, [one], landmarks=True)
+    assert one.landmarks is not None
+    for x, y in np.rint(one.landmarks).astype(int):
+        near = picture[y - 3 : y + 4, x - 3 : x + 4].mean(axis=2)
+        assert np.ptp(near) > 90
+
+
+def test_a_point_is_drawn_between_pixels() -> None:
+    """The middle of the light in x, over one column of points, is where the points are."""
+    one = pointed(240, x=200.4)
+    assert one.landmarks is not None
+    before = frame()
+    picture = draw._with_landmarks(before.rgb, [one])
+    x = float(one.landmarks[17 + 8, 0])
+    y = round(float(one.landmarks[17 + 8, 1]))
+    columns = np.arange(round(x) - 3, round(x) + 4)
+    light = picture[y - 3 : y - 1, columns].astype(float).sum(axis=(0, 2))
+    light = np.abs(light - light[0])
+    assert (light * columns).sum() / light.sum() == pytest.approx(x, abs=0.25)
+
+
+def test_a_small_face_keeps_its_look_under_its_lines() -> None:
+    given, one = frame(), pointed(30)
+    picture = annotate(given, [one], landmarks=True)
+    inside = picture[151:180, 251:280]
+    assert (inside.min(axis=2) >= np.array(GROUND).min() - 2).all()  # no dark edges
+    assert changed(picture, given)[151:180, 251:280].any()
+
+
+@pytest.mark.parametrize(
+    "points",
+    [
+        np.full((68, 2), np.nan),
+        np.full((68, 2), np.inf),
+        np.full((68, 2), 1e30),
+        np.full((68, 2), -4000.0),
+        np.full((68, 2), 300.0),
+        np.where(np.arange(68)[:, None] % 9 == 0, np.nan, 250.0 + np.arange(136).reshape(68, 2)),
+    ],
+    ids=["nan", "inf", "huge", "outside", "one place", "some nan"],
+)
+def test_strange_landmarks_are_no_crash(points: npt.NDArray[np.float64]) -> None:
+    given = frame()
+    one = replace(face((245, 145, 415, 315)), landmarks=points.astype(np.float32))
+    assert annotate(given, [one, face((10, 10, 60, 60))], landmarks=True).shape == given.rgb.shape
+    assert (given.rgb == GROUND).all()

@@ -1,4 +1,4 @@
-"""Boxes and bars over a picture."""
+"""Boxes, bars and landmarks over a picture."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
+import numpy.typing as npt
 
 from .face import Emotions, Face, FloatArray, Frame, ImageArray
 
@@ -31,20 +33,28 @@ _PANEL = (20, 22, 26, 200)
 _EDGE = (20, 22, 26, 150)
 _WHITE = (255, 255, 255, 255)
 _TRACK = (74, 78, 86, 220)
+_INK, _LIGHT = (20, 22, 26), (255, 255, 255)
+_LINES = (  # first and last point of each line, and whether it closes
+    *((0, 16, False), (17, 21, False), (22, 26, False), (27, 30, False), (31, 35, False)),
+    *((36, 41, True), (42, 47, True), (48, 59, True), (60, 67, True)),
+)
+_SMALL, _LARGE = 60, 900  # pixels across a face
+_SUBPIXEL = 4  # bits of a coordinate behind the point
 _FEW = 3
 _LEAST_UNIT = 11  # pixels; smaller letters cannot be read
 
 
-def annotate(frame: Frame, faces: list[Face]) -> ImageArray:
+def annotate(frame: Frame, faces: list[Face], landmarks: bool = False) -> ImageArray:
     """The picture with a box and a name on every face, and bars for what else it may show.
 
     All labels beside the faces where every face has room for that, else the three likeliest near
     each that has room: bars never cover a face, a name or one another. An uncertain face has a
-    thin box and a question mark.
+    thin box and a question mark. With ``landmarks`` the points of faces that have them come, too.
     """
     from PIL import Image, ImageDraw, ImageFont
 
-    picture = Image.fromarray(frame.rgb).convert("RGBA")
+    rgb = _with_landmarks(frame.rgb, faces) if landmarks else frame.rgb
+    picture = Image.fromarray(rgb).convert("RGBA")
     layer = Image.new("RGBA", picture.size)
     unit = _unit(faces, picture.size)
     font = ImageFont.load_default(unit)
@@ -108,6 +118,53 @@ def _box(pen: ImageDraw.ImageDraw, face: Face, unit: int) -> None:
     pen.rounded_rectangle(edge, unit // 2 + 1, outline=_EDGE, width=width + 2)
     color = _color(_emotions(face).top[0])
     pen.rounded_rectangle((x0, y0, x1, y1), unit // 2, outline=color, width=width)
+
+
+def _with_landmarks(rgb: ImageArray, faces: Sequence[Face]) -> ImageArray:
+    """A copy with the points of every face, thin lines along brows, eyes, nose, lips and jaw.
+
+    Both have a dark edge, so that they show on any ground, and lines are half transparent. A small
+    face has lines alone: its points would run into one another.
+    """
+    all_points = [face.landmarks for face in faces if face.landmarks is not None]
+    placed = [points for points in all_points if np.isfinite(points).all()]
+    lined = rgb.copy()
+    for points in placed:
+        _lines(lined, points)
+    drawn = np.asarray(cv2.addWeighted(lined, 0.6, rgb, 0.4, 0), np.uint8)
+    for points in placed:
+        _dots(drawn, points)
+    return drawn
+
+
+def _lines(picture: ImageArray, points: FloatArray) -> None:
+    width = max(1, round(_across(points) / 300))
+    edged = _across(points) >= _SMALL
+    for color, thickness in ((_INK, width + 2), (_LIGHT, width)) if edged else ((_LIGHT, 1),):
+        for first, last, closed in _LINES:
+            line = _fixed(points[first : last + 1], picture.shape)
+            cv2.polylines(picture, [line], closed, color, thickness, cv2.LINE_AA, _SUBPIXEL)
+
+
+def _dots(picture: ImageArray, points: FloatArray) -> None:
+    if _across(points) < _SMALL:
+        return
+    size = _across(points) / 150
+    for color, radius in ((_INK, size + 1), (_LIGHT, size)):
+        fixed = round(radius * 2**_SUBPIXEL)
+        for x, y in _fixed(points, picture.shape).tolist():
+            cv2.circle(picture, (x, y), fixed, color, cv2.FILLED, cv2.LINE_AA, _SUBPIXEL)
+
+
+def _across(points: FloatArray) -> float:
+    """How wide a face is by its points, in pixels, up to what is worth drawing larger for."""
+    return min(float(np.ptp(points[:, 0])), _LARGE)
+
+
+def _fixed(points: FloatArray, shape: tuple[int, ...]) -> npt.NDArray[np.int32]:
+    """Points as OpenCV's fixed-point numbers; what lies far outside the picture stays outside."""
+    far = 2 * max(shape)
+    return np.asarray(np.rint(points.clip(-far, far) * 2**_SUBPIXEL), np.int32)
 
 
 @dataclass(frozen=True, slots=True)
