@@ -76,3 +76,8 @@ def _to_cpu(outputs: Outputs) -> Outputs:
     if isinstance(outputs, tuple):
         return tuple(part.float().cpu() for part in outputs)
     return outputs.float().cpu()
+
+
+from . import expression_task, landmark_task  # noqa: E402  (they register themselves)
+
+__all__ = ["Samples", "Sets", "Task", "expression_task", "landmark_task", "predict", "tasks"]

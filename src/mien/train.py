@@ -23,13 +23,13 @@ from lightning.fabric import Fabric
 from safetensors.torch import save
 from torch import Generator, Tensor, nn
 
-from . import checkpoint, expression_task, landmark_task, provenance
+from . import checkpoint, provenance
 from .errors import ConfigError, TrainingError
 from .recipes import ExpressionRecipe, LandmarkRecipe, Recipe
 from .recognize import OnnxRecognizer, load_model
 from .table import Table, file_sha256
 from .table import read as read_table
-from .tasks import Sets, tasks
+from .tasks import Sets, expression_task, landmark_task, tasks
 
 log = logging.getLogger(__name__)
 
