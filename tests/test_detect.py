@@ -18,7 +18,7 @@ YUNET = "face_detection_yunet_2023mar.onnx"
 ASTRONAUT = np.array([178, 63, 268, 176], np.float32)
 # How far an edge may move, in shares of the box's longer side, when the picture is resized. Haar's
 # window grows in steps of 10 %, so it can miss by one.
-TOLERANCE = {"haar": 0.12}
+TOLERANCE = {"haar": 0.12, "mien": 0.09}
 
 NEEDS = {"yunet": "peer_models"}
 """Detector -> the fixture that brings its file; the others come with mien's dependencies."""
@@ -68,7 +68,7 @@ def held(faces: list[Face], frame: Frame) -> None:
         assert (face.box[2:] <= [frame.width, frame.height]).all()
         assert (face.box[2:] - face.box[:2] >= 1).all()
         if face.landmarks is not None:
-            assert face.landmarks.shape == (5, 2)
+            assert face.landmarks.shape == (68, 2)
             assert face.landmarks.dtype == np.float32
             assert np.isfinite(face.landmarks).all()
         assert face.crop is None
@@ -208,28 +208,6 @@ def test_what_a_detector_says_of_itself(detector: FaceDetector) -> None:
 # -- YuNet's own --------------------------------------------------------------------------------
 
 
-def test_landmarks_are_the_subject_s_right_eye_first(peer_models: Path, portrait: Frame) -> None:
-    points = detect.build("yunet").detect(portrait)[0].landmarks
-    assert points is not None
-    right_eye, left_eye, nose, right_mouth, left_mouth = points
-    # Hand-read from the picture; her right is on our left.
-    np.testing.assert_allclose(right_eye, [202, 101], atol=5)
-    np.testing.assert_allclose(left_eye, [246, 103], atol=5)
-    np.testing.assert_allclose(right_mouth, [204, 146], atol=6)
-    np.testing.assert_allclose(left_mouth, [244, 148], atol=6)
-    assert right_eye[0] < nose[0] < left_eye[0]
-    assert right_eye[1] < nose[1] < right_mouth[1]
-
-
-def test_landmarks_scale_with_a_large_picture(peer_models: Path, portrait: Frame) -> None:
-    yunet = detect.build("yunet")
-    points = yunet.detect(portrait)[0].landmarks
-    larger = yunet.detect(Frame(resized(portrait.rgb, 3)))[0].landmarks
-    assert points is not None
-    assert larger is not None
-    np.testing.assert_allclose(larger / 3, points, atol=7)  # of a face of 113
-
-
 def test_a_face_in_a_picture_smaller_than_the_network_s_cell(
     peer_models: Path, portrait: Frame
 ) -> None:
@@ -266,8 +244,8 @@ def test_auto_is_yunet_where_its_file_is(peer_models: Path) -> None:
     assert detect.build().name == "yunet"
 
 
-def test_auto_is_haar_without_a_file() -> None:
-    assert detect.build("auto").name == "haar"
+def test_auto_is_mien_without_a_file() -> None:
+    assert detect.build("auto").name == "mien"
 
 
 def test_yunet_without_its_file_says_how_to_get_it() -> None:
@@ -305,7 +283,7 @@ def found(
     boxes: npt.ArrayLike, scores: npt.ArrayLike, width: int = 100, height: int = 80
 ) -> list[Face]:
     raw = np.array(boxes, np.float32).reshape(-1, 4)
-    points = [np.full((5, 2), i, np.float32) for i in range(len(raw))]
+    points = [np.full((68, 2), i, np.float32) for i in range(len(raw))]
     return detect.best_first(
         Frame(gray(0, width, height)), raw, np.array(scores, np.float32), points
     )

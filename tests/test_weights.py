@@ -53,7 +53,7 @@ def test_every_row_is_complete(row: WeightSpec) -> None:
     assert re.fullmatch("[0-9a-f]{64}", row.sha256)
     assert row.licence
     assert row.about
-    assert row.kind in ("recognizer", "detector")
+    assert row.kind in ("recognizer", "detector", "landmarker", "teacher")
     assert row.file == Path(row.file).name
     assert row.url is None or row.url.startswith("https://")
 
@@ -72,7 +72,8 @@ def test_the_default_model_is_shipped_and_small() -> None:
 
 def test_nothing_else_is_shipped() -> None:
     shipped = Path(weights.__file__).parent / "shipped"
-    assert [path.name for path in shipped.iterdir()] == [CATALOGUE[DEFAULT_MODEL].file]
+    ours = (DEFAULT_MODEL, "landmarks68")
+    assert {path.name for path in shipped.iterdir()} == {CATALOGUE[name].file for name in ours}
 
 
 def test_an_unknown_name_suggests_the_nearest() -> None:

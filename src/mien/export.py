@@ -33,7 +33,7 @@ from .recognize import (
 )
 from .table import Table, file_sha256
 from .table import read as read_table
-from .tasks import tasks
+from .train import task_of
 
 AnyRecipe = recipes.ExpressionRecipe | recipes.LandmarkRecipe
 PARITY = 1e-4
@@ -178,7 +178,7 @@ def _figures(weights_sha256: str, paths: Sequence[Path]) -> list[dict[str, Any]]
 def _card(run: Path, recipe: AnyRecipe, facts: dict[str, Any], which: str) -> dict[str, Any]:
     log = (run / "log.jsonl").read_text(encoding="utf-8").splitlines()
     epochs = [json.loads(line) for line in log]
-    rank = tasks.build(recipe.task, recipe).rank
+    rank = task_of(recipe).rank
     best = max(epochs, key=lambda e: rank(e["select"])) if which == "best" else epochs[-1]
     return {
         "training": {

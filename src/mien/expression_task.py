@@ -15,10 +15,9 @@ from .models import networks
 from .recipes import ExpressionRecipe
 from .recognize import OnnxRecognizer, softmax
 from .table import Table, pixel_hash
-from .tasks import Samples, Sets, predict, tasks
+from .tasks import Samples, Sets, predict
 
 
-@tasks.register("expression")
 class ExpressionTask:
     """Pictures -> logits over a label set, by cross-entropy."""
 

@@ -26,7 +26,7 @@ from .landmarks import (
 from .models import landmark_networks
 from .recipes import LandmarkData, LandmarkRecipe
 from .table import Row, Table
-from .tasks import Samples, Sets, predict, tasks
+from .tasks import Samples, Sets, predict
 
 # What the second look sees of a face: the first look's points have put it nearly right.
 _AGAIN_SHIFT, _AGAIN_SCALE, _AGAIN_ROTATE_DEG = 0.04, 0.08, 8.0
@@ -36,7 +36,6 @@ _ZOOM = NET_FRAMING / patches.WIDTH  # the network's square in units of the patc
 _Y_POINTS = 2 * POINTS  # of a target row, then its weight, then whether there is a face
 
 
-@tasks.register("landmarks")
 class LandmarkTask:
     """Patches -> 68 points by their mean distance, and a face-or-not logit by cross-entropy.
 

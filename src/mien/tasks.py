@@ -8,8 +8,6 @@ from typing import Any, Protocol
 import torch
 from torch import Generator, Tensor, nn
 
-from .registry import Registry
-
 Outputs = Any  # a Tensor, or a tuple of them: what the task's network returns
 
 
@@ -62,9 +60,6 @@ class Task(Protocol):
         ...
 
 
-tasks: Registry[Task] = Registry("task")
-
-
 @torch.no_grad()
 def predict(net: nn.Module, x: Tensor, device: torch.device, batch: int = 512) -> list[Outputs]:
     """The outputs for pictures, part by part on the CPU, the net in evaluation mode."""
@@ -76,8 +71,3 @@ def _to_cpu(outputs: Outputs) -> Outputs:
     if isinstance(outputs, tuple):
         return tuple(part.float().cpu() for part in outputs)
     return outputs.float().cpu()
-
-
-from . import expression_task, landmark_task  # noqa: E402  (they register themselves)
-
-__all__ = ["Samples", "Sets", "Task", "expression_task", "landmark_task", "predict", "tasks"]

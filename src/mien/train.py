@@ -23,13 +23,13 @@ from lightning.fabric import Fabric
 from safetensors.torch import save
 from torch import Generator, Tensor, nn
 
-from . import checkpoint, provenance
+from . import checkpoint, expression_task, landmark_task, provenance
 from .errors import ConfigError, TrainingError
 from .recipes import ExpressionRecipe, LandmarkRecipe, Recipe
 from .recognize import OnnxRecognizer, load_model
 from .table import Table, file_sha256
 from .table import read as read_table
-from .tasks import Sets, expression_task, landmark_task, tasks
+from .tasks import Sets, Task
 
 log = logging.getLogger(__name__)
 
@@ -90,7 +90,7 @@ class Run:
         self.recipe, self.sets, self.out, self.fabric = recipe, sets, out, fabric
         self.log = out / "log.jsonl"
         fabric.seed_everything(recipe.train.seed, verbose=False)
-        self.task = tasks.build(recipe.task, recipe)
+        self.task = task_of(recipe)
         net = self.task.network()
         if init:
             checkpoint.load_weights(net, init)
@@ -197,6 +197,14 @@ class Run:
             log.info("going on at epoch %d of %d", self.epoch, self.recipe.train.epochs)
         lines = self.log.read_text(encoding="utf-8").splitlines(True) if self.log.exists() else []
         self.log.write_text("".join(lines[: self.epoch]), encoding="utf-8")
+
+
+def task_of(recipe: Recipe) -> Task:
+    """What a recipe trains for."""
+    if isinstance(recipe, ExpressionRecipe):
+        return expression_task.ExpressionTask(recipe)
+    assert isinstance(recipe, LandmarkRecipe)
+    return landmark_task.LandmarkTask(recipe)
 
 
 def prepare(recipe: Recipe, table: Table, teacher: OnnxRecognizer | None) -> Sets:
