@@ -324,11 +324,13 @@ def test_by_default_landmarks_change_no_crop(portrait: Frame) -> None:
     assert face.confidence < 0.9 * (1.2 - 0.69) / 0.8  # the recogniser sees a tilted face
 
 
-def test_faces_without_landmarks_are_cut_by_their_box(portrait: Frame) -> None:
-    plain, aligned = Recorder(), Recorder()
-    Analyzer(recognizer=plain, detector=FakeDetector(FACE)).analyze_frame(portrait)
+def test_what_no_landmarks_are_found_on_is_cut_by_its_box() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (300, 300, 3)).astype(np.uint8)
+    plain, aligned, box = Recorder(), Recorder(), (50.0, 60.0, 150.0, 160.0)
+    Analyzer(recognizer=plain, detector=FakeDetector(box)).analyze(noise)
     settings = Settings(align="xu2019")
-    Analyzer(settings, recognizer=aligned, detector=FakeDetector(FACE)).analyze_frame(portrait)
+    (face,) = Analyzer(settings, recognizer=aligned, detector=FakeDetector(box)).analyze(noise)
+    assert face.landmarks is None
     np.testing.assert_array_equal(plain.calls[-1][0], aligned.calls[-1][0])
 
 
