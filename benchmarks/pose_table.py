@@ -19,14 +19,12 @@ import numpy.typing as npt
 import typer
 
 from mien import pose, provenance, table
-from mien.landmarks import POINTS
+from mien.landmarks import MIRROR, POINTS
 
 Array = npt.NDArray[np.float64]
 ROUNDS = 300
 # A first guess, in distances of the outer eye corners: the nose stands out, the eyes lie back.
 OUT = {**dict.fromkeys(range(27, 36), -0.3), **dict.fromkeys(range(36, 48), 0.1)}
-MIRROR = {36: 45, 39: 42, 31: 35, 32: 34}
-MIRROR |= {left: right for right, left in MIRROR.items()}
 
 
 def placed(path: Path) -> Array:
@@ -47,7 +45,7 @@ def views(shape: Array, points: Array) -> Array:
 
 def fit(points: Array) -> tuple[Array, float]:
     """The shape (13, 3), outer eye corners at (+-.5, 0, 0), and the mean distance left of it."""
-    flip = [pose.RIGID.index(MIRROR.get(i, i)) for i in pose.RIGID]
+    flip = [pose.RIGID.index(int(MIRROR[i])) for i in pose.RIGID]
     both = np.concatenate([points, points[:, flip] * [-1, 1]])
     shape = np.column_stack([both.mean(axis=0), [OUT[i] for i in pose.RIGID]])
     for _ in range(ROUNDS):

@@ -3,10 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from mien import detect
 from mien.baserates import BaseRates
 from mien.cards import card
-from mien.errors import DataError
-from mien.evaluate import evaluate, restrict, shared_labels
+from mien.errors import DataError, UnknownName
+from mien.evaluate import cut_faces, evaluate, restrict, shared_labels
 from mien.labels import LabelSet, label_set, subset
 from mien.recognize import load_model
 from mien.table import Row, Table
@@ -78,3 +79,18 @@ def test_the_card_shows_what_the_file_says(peer_models: object) -> None:
     assert "An expression is not a determination of what a person feels." in text
     assert load_model().info.sha256 in text
     assert "MIT" in card(load_model("face-api").info)
+
+
+def test_faces_are_cut_as_asked(jaffe_table: Table) -> None:
+    """The crop of every face found, at the size asked for; by its box where it has no landmarks."""
+    few = jaffe_table.keep(i < 20 for i in range(len(jaffe_table)))
+    haar = detect.build("haar")
+    found, plain = cut_faces(few, haar)
+    again, aligned = cut_faces(few, haar, 0.0, "xu2019", 64)
+    assert [row.id for row in again.rows] == [row.id for row in found.rows]
+    for ours, theirs in zip(aligned, plain, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    result = evaluate(load_model(), few, None, [TRAINING], haar, 0.0, "xu2019")
+    assert result["detector"] == {"name": "haar", "pad": 0.0, "align": "xu2019"}
+    with pytest.raises(UnknownName, match="xu2019"):
+        evaluate(load_model(), few, None, [TRAINING], haar, 0.0, "xu2018")

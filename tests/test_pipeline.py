@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import pickle
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -267,6 +268,71 @@ def test_the_detector_s_framing_sets_the_crop(portrait: Frame) -> None:
     np.testing.assert_allclose(align.outline(face.crop)[[0, 2]] + 0.5, [[90, 95], [150, 155]])
 
 
+class Pointed(FakeDetector):
+    """Faces with landmarks: of each box a level face, turned clockwise by ``roll`` in radians."""
+
+    def __init__(self, *boxes: tuple[float, float, float, float], roll: float = 0.0) -> None:
+        super().__init__(*boxes)
+        self._roll = roll
+
+    def detect(self, frame: Frame) -> list[Face]:
+        return [replace(face, landmarks=self._points(face.box)) for face in super().detect(frame)]
+
+    def _points(self, box: FloatArray) -> FloatArray:
+        side = float(box[2] - box[0])
+        points = np.full((68, 2), 0.5, np.float32)
+        points[:17] = np.stack(
+            [np.linspace(0.05, 0.95, 17), 1 - np.linspace(-0.7, 0.7, 17) ** 2], 1
+        )
+        points[36:42], points[42:48] = (0.3, 0.4), (0.7, 0.4)
+        points[[36, 39, 42, 45], 0] = 0.22, 0.38, 0.62, 0.78
+        points[27:31, 1], points[31:36, 1] = np.linspace(0.4, 0.58, 4), 0.63
+        points[31:36, 0] = np.linspace(0.42, 0.58, 5)
+        points[48:, 1] = 0.8
+        points[48:60, 0] = 0.5 - 0.15 * np.cos(np.arange(12) * np.pi / 6)
+        points[60:, 0] = 0.5 - 0.1 * np.cos(np.arange(8) * np.pi / 4)
+        middle = geometry.transform(
+            geometry.turned_square(np.zeros(2), 1, -self._roll, 1), (points - 0.5) * side
+        )
+        return np.asarray(middle + (box[:2] + box[2:]) / 2, np.float32)
+
+
+@pytest.mark.parametrize("name", ["similarity", "xu2019", "mouth"])
+def test_the_alignment_chosen_cuts_the_crop_at_the_model_s_size(portrait: Frame, name: str) -> None:
+    recorder, box = Recorder(), (150.0, 60.0, 290.0, 200.0)
+    detector = Pointed(box, roll=0.4)
+    analyzer = Analyzer(Settings(align=name), recognizer=recorder, detector=detector)
+    (face,) = analyzer.analyze_frame(portrait)
+    assert face.landmarks is not None
+    expected = getattr(align, name)(face.landmarks, 48)
+    np.testing.assert_array_equal(recorder.calls[-1][0], align.cut(portrait, expected))
+    assert face.quality is not None
+    assert face.quality.roll_rad == pytest.approx(0.4, abs=0.01)
+    assert face.quality.tilt_rad == pytest.approx(0, abs=0.01)
+
+
+def test_by_default_landmarks_change_no_crop(portrait: Frame) -> None:
+    plain, pointed = Recorder(), Recorder()
+    Analyzer(recognizer=plain, detector=FakeDetector(FACE)).analyze_frame(portrait)
+    analyzer = Analyzer(recognizer=pointed, detector=Pointed(FACE, roll=0.7))
+    (face,) = analyzer.analyze_frame(portrait)
+    np.testing.assert_array_equal(plain.calls[-1][0], pointed.calls[-1][0])
+    assert face.quality is not None
+    assert face.quality.tilt_rad == pytest.approx(0.7, abs=0.01)
+    assert face.confidence is not None
+    assert face.confidence < 0.9 * (1.2 - 0.69) / 0.8  # the recogniser sees a tilted face
+
+
+def test_what_no_landmarks_are_found_on_is_cut_by_its_box() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (300, 300, 3)).astype(np.uint8)
+    plain, aligned, box = Recorder(), Recorder(), (50.0, 60.0, 150.0, 160.0)
+    Analyzer(recognizer=plain, detector=FakeDetector(box)).analyze(noise)
+    settings = Settings(align="xu2019")
+    (face,) = Analyzer(settings, recognizer=aligned, detector=FakeDetector(box)).analyze(noise)
+    assert face.landmarks is None
+    np.testing.assert_array_equal(plain.calls[-1][0], aligned.calls[-1][0])
+
+
 def test_stages_can_be_run_one_by_one(analyzer: Analyzer, portrait: Frame) -> None:
     found = analyzer.find(portrait)
     equal(analyzer.recognize(portrait, found), analyzer.analyze_frame(portrait))
@@ -357,6 +423,8 @@ def test_what_cannot_work_fails_before_the_first_picture(
 ) -> None:
     with pytest.raises(UnknownName, match=r"did you mean haar\?"):
         Analyzer(Settings(detector="har"), recognizer=model)
+    with pytest.raises(UnknownName, match=r"did you mean similarity\?"):
+        Analyzer(Settings(align="similar"), recognizer=model)
     with pytest.raises(UnknownName, match=r"did you mean resnet10-ferplus\?"):
         Analyzer(Settings(model="resnet-ferplus"))
     with pytest.raises(ConfigError, match="no file"):

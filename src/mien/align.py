@@ -34,7 +34,10 @@ MOUTH_MARGIN = 0.2
 """What ``mouth`` leaves free beyond the lips on either side, as a share of their longer side."""
 
 _MOST_STRETCH = 4.0  # a face is never so much wider than high, or higher than wide
-_SAMPLES = 4  # along each axis of a crop's pixel: enough that a turned edge has no steps
+# A crop with fewer pixels than the frame has under it is warped at the most this many times as fine
+# and averaged, from a frame that was averaged before where that is not enough.
+_FINE = 4.0
+_SPACING = 1.25  # of what warping samples, at most, in pixels: each counts about once
 
 
 def box(around: FloatArray, framing: float) -> Crop:
@@ -172,19 +175,16 @@ def cut(frame: Frame, crop: Crop) -> ImageArray:
     pixels than the frame and interpolated where it has more.
     """
     shift = np.rint(crop.matrix[:, 2])
-    if np.allclose(crop.matrix, np.column_stack([np.eye(2), shift]), rtol=0, atol=1e-6):
+    if np.abs(crop.matrix - np.column_stack([np.eye(2), shift])).max() < 1e-6:
         return _copied(frame, -int(shift[0]), -int(shift[1]), crop.size)
     back = geometry.inverse(crop.matrix)
     shrinks = np.hypot(back[0, :2], back[1, :2])  # frame pixels for one of the crop, in x and y
-    near, to_near = _near(frame, outline(crop), max(1.0, shrinks.max() / _SAMPLES))
-    samples = np.clip(np.ceil(shrinks), 1, _SAMPLES).astype(int)
+    factor = max(1, int(shrinks.min() / _FINE + 1e-6))
+    near, to_near = _near(frame, outline(crop), factor)
+    samples = np.maximum(np.ceil(shrinks / factor / _SPACING), 1).astype(int)
     matrix = _rescaling(samples) @ _square(crop.matrix) @ np.linalg.inv(to_near)
-    fine = cv2.warpAffine(
-        near,
-        matrix[:2],
-        (int(samples[0]) * crop.size, int(samples[1]) * crop.size),
-        borderMode=cv2.BORDER_REPLICATE,
-    )
+    size = (int(samples[0]) * crop.size, int(samples[1]) * crop.size)
+    fine = cv2.warpAffine(near, matrix[:2], size, borderMode=cv2.BORDER_REPLICATE)
     small = cv2.resize(fine, (crop.size, crop.size), interpolation=cv2.INTER_AREA)
     return np.asarray(small, np.uint8)
 
@@ -198,21 +198,25 @@ def _copied(frame: Frame, x0: int, y0: int, size: int) -> ImageArray:
     return frame.rgb.take(rows, axis=0).take(columns, axis=1)
 
 
-def _near(frame: Frame, around: FloatArray, shrink: float) -> tuple[ImageArray, geometry.Matrix]:
-    """The part of a frame about a polygon, ``shrink`` times smaller, and (3, 3) from frame to it.
+def _near(frame: Frame, around: FloatArray, factor: int) -> tuple[ImageArray, geometry.Matrix]:
+    """The part of a frame about a polygon, ``factor`` times smaller, and (3, 3) from frame to it.
 
-    It keeps what is to be warped small: a face of 4,000 pixels takes no longer than one of 200, and
-    OpenCV warps no picture of 32,768.
+    It keeps what is to be warped small: a face of 4,000 pixels takes hardly longer than one of 200,
+    and OpenCV warps no picture of 32,768.
     """
     longest = np.array([frame.width, frame.height])
     low = np.clip(np.floor(around.min(axis=0)) - 1, 0, longest - 1).astype(int)
     high = np.clip(np.ceil(around.max(axis=0)) + 2, low + 1, longest).astype(int)
+    if factor == 1:
+        return frame.rgb[low[1] : high[1], low[0] : high[0]], _rescaling(np.ones(2), low)
+    # Whole cells, as OpenCV averages those several times faster; past the border it repeats.
+    cells = -(-(high - low) // factor)
+    high = np.minimum(low + cells * factor, longest)
     part = frame.rgb[low[1] : high[1], low[0] : high[0]]
-    if shrink > 1:
-        width, height = np.maximum(np.rint((high - low) / shrink), 1).astype(int).tolist()
-        part = np.asarray(cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
-    scale = np.array(part.shape[1::-1]) / (high - low)
-    return part, _rescaling(scale, low)
+    right, below = (low + cells * factor - high).tolist()
+    padded = cv2.copyMakeBorder(part, 0, below, 0, right, cv2.BORDER_REPLICATE)
+    small = cv2.resize(padded, cells.tolist(), interpolation=cv2.INTER_AREA)
+    return np.asarray(small, np.uint8), _rescaling(np.full(2, 1 / factor), low)
 
 
 def _rescaling(scale: geometry.Points, origin: geometry.Points | None = None) -> geometry.Matrix:

@@ -92,11 +92,12 @@ def transform(matrix: Matrix, points: Points) -> FloatArray:
 
 def inverse(matrix: Matrix) -> Matrix:
     """The (2, 3) matrix that takes back what ``matrix`` does; raises ShapeError where none can."""
-    turn = matrix[:, :2]
-    if not np.isfinite(matrix).all() or abs(np.linalg.det(turn)) < 1e-12:
+    (a, b, x), (c, d, y) = matrix.tolist()  # plain numbers: a crop takes this for every face
+    area = a * d - b * c
+    if not (np.isfinite(matrix).all() and abs(area) >= 1e-12):
         raise ShapeError(f"no transform takes back {matrix.tolist()}")
-    back = np.linalg.inv(turn)
-    return np.column_stack([back, -back @ matrix[:, 2]])
+    back = np.array([[d, -b, b * y - d * x], [-c, a, c * x - a * y]])
+    return np.asarray(back / area, np.float64)
 
 
 def similarity(src: Points, dst: Points) -> Matrix:
