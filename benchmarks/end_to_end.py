@@ -19,6 +19,7 @@ from mien.baserates import BaseRates
 from mien.errors import WeightsMissing
 from mien.evaluate import cut_faces, restrict, shared_labels
 from mien.face import Face, Frame
+from mien.finder import Finder
 from mien.recognize import OnnxRecognizer, load_model
 
 PAD = 0.5
@@ -53,8 +54,9 @@ def accuracy(
 
 def measure(name: str, faces: table.Table, recognizer: OnnxRecognizer) -> dict[str, Any]:
     detector = Reframed(name)
+    finder, size = Finder(detector), recognizer.info.preprocess.size
     result: dict[str, Any] = {}
-    found, crops = cut_faces(faces, detector, PAD)
+    found, crops = cut_faces(faces, finder, recognizer.info.align, size, PAD)
     own = list(found.pictures())
     result["missed"] = len(faces) - len(found)
     for rates in (BaseRates("training"), BaseRates()):
@@ -62,13 +64,22 @@ def measure(name: str, faces: table.Table, recognizer: OnnxRecognizer) -> dict[s
         given = accuracy(recognizer, own, found, rates)
         gap = (end["accuracy"] - given["accuracy"]) * 100
         result[rates.target] = {"end_to_end": end, "crops": given, "points_apart": round(gap, 2)}
+    aligned = {
+        how: accuracy(recognizer, cut_faces(found, finder, how, size, PAD)[1], found, BaseRates())
+        for how in ("box", "similarity", "xu2019")
+    }
     sweep = {}
     for framing in FRAMINGS:
         detector.framing = framing
-        crops = cut_faces(found, detector, PAD)[1]
+        crops = cut_faces(found, finder, "box", size, PAD)[1]
         score = accuracy(recognizer, crops, found, BaseRates())
         sweep[f"{framing:g}"] = {k: score[k] for k in ("accuracy", "balanced_accuracy")}
-    return {"framing_in_use": detect.build(name).framing, **result, "framing_swept": sweep}
+    return {
+        "framing_in_use": detect.build(name).framing,
+        **result,
+        "aligned": aligned,
+        "framing_swept": sweep,
+    }
 
 
 def main(

@@ -415,11 +415,11 @@ def test_good_points_are_used(name: str) -> None:
     assert ours.size == theirs.size == 48
 
 
-def test_the_alignment_chosen() -> None:
-    assert align.chosen(None) == "box"
-    assert align.chosen("mouth") == "mouth"
+def test_the_names_of_alignments() -> None:
+    assert align.known(None) is None
+    assert align.known("mouth") == "mouth"
     with pytest.raises(UnknownName, match="did you mean similarity"):
-        align.chosen("similar")
+        align.known("similar")
 
 
 def test_real_faces(shared: Path) -> None:

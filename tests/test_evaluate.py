@@ -8,6 +8,7 @@ from mien.baserates import BaseRates
 from mien.cards import card
 from mien.errors import DataError, UnknownName
 from mien.evaluate import cut_faces, evaluate, restrict, shared_labels
+from mien.finder import Finder
 from mien.labels import LabelSet, label_set, subset
 from mien.recognize import load_model
 from mien.table import Row, Table
@@ -82,15 +83,26 @@ def test_the_card_shows_what_the_file_says(peer_models: object) -> None:
 
 
 def test_faces_are_cut_as_asked(jaffe_table: Table) -> None:
-    """The crop of every face found, at the size asked for; by its box where it has no landmarks."""
+    """The crop of every face found, at the size asked for."""
     few = jaffe_table.keep(i < 20 for i in range(len(jaffe_table)))
-    haar = detect.build("haar")
-    found, plain = cut_faces(few, haar)
-    again, aligned = cut_faces(few, haar, 0.0, "xu2019", 64)
+    detector = detect.build("mien")
+    found, plain = cut_faces(few, Finder(detector), "box", 64)
+    again, aligned = cut_faces(few, Finder(detector), "xu2019", 64)
     assert [row.id for row in again.rows] == [row.id for row in found.rows]
-    for ours, theirs in zip(aligned, plain, strict=True):
-        np.testing.assert_array_equal(ours, theirs)
-    result = evaluate(load_model(), few, None, [TRAINING], haar, 0.0, "xu2019")
-    assert result["detector"] == {"name": "haar", "pad": 0.0, "align": "xu2019"}
+    assert {crop.shape for crop in aligned} == {(64, 64, 3)}
+    assert all(crop.shape[0] == crop.shape[1] > 90 for crop in plain)
+    result = evaluate(load_model(), few, None, [TRAINING], detector, 0.0, "xu2019")
+    assert result["detector"] == {"name": "mien", "pad": 0.0}
+    assert result["align"] == "xu2019"
     with pytest.raises(UnknownName, match="xu2019"):
-        evaluate(load_model(), few, None, [TRAINING], haar, 0.0, "xu2018")
+        evaluate(load_model(), few, None, [TRAINING], detector, 0.0, "xu2018")
+
+
+def test_crops_are_aligned_where_that_is_asked(jaffe_table: Table) -> None:
+    """Without a detector a picture is a face; asked for, its landmarks turn it level."""
+    few = jaffe_table.keep(i < 5 for i in range(len(jaffe_table)))
+    whole, plain = cut_faces(few, Finder(None), "box", 48)
+    _, aligned = cut_faces(few, Finder(None), "similarity", 48)
+    assert len(whole) == len(few)
+    assert {crop.shape for crop in plain} == {(256, 256, 3)}
+    assert {crop.shape for crop in aligned} == {(48, 48, 3)}

@@ -23,7 +23,7 @@ from .errors import ShapeError, UnknownName
 from .face import Crop, Face, FloatArray, Frame, ImageArray
 
 DEFAULT = "box"
-"""What a model is fed unless somebody chooses."""
+"""What a model is fed whose file does not say otherwise."""
 
 TEMPLATE = np.array(
     [[0.29, 0.37], [0.71, 0.37], [0.50, 0.58], [0.33, 0.78], [0.67, 0.78]], np.float64
@@ -114,11 +114,11 @@ _OF_POINTS: dict[str, Callable[[FloatArray, int], Crop]] = {
 ALIGNMENTS = ("box", *_OF_POINTS)
 
 
-def chosen(name: str | None) -> str:
-    """The alignment to use, ``DEFAULT`` for None; raises UnknownName."""
+def known(name: str | None) -> str | None:
+    """The same name; raises UnknownName for one that is no alignment's."""
     if name is not None and name not in ALIGNMENTS:
         raise UnknownName("alignment", name, ALIGNMENTS)
-    return name or DEFAULT
+    return name
 
 
 def place(face: Face, alignment: str, size: int, framing: float) -> Crop:

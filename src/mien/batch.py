@@ -33,13 +33,14 @@ Looked = tuple[Frame, list[Face]]
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A picture to analyse, and where its annotated copy goes, if anywhere."""
+    """A picture to analyse, and where its annotated copy goes, if anywhere, landmarks or not."""
 
     path: Path
     annotated: Path | None = None
+    landmarks: bool = False
 
 
-def plan(paths: Sequence[Path], annotate: Path | None) -> list[Job]:
+def plan(paths: Sequence[Path], annotate: Path | None, landmarks: bool = False) -> list[Job]:
     """A job per path; annotated copies are named after their picture, never twice the same.
 
     A copy replaces an older copy, but nobody's own picture: raises ConfigError where it would be
@@ -62,7 +63,7 @@ def plan(paths: Sequence[Path], annotate: Path | None) -> list[Job]:
                 f"{annotate / name}.png is one of the pictures to analyse, and an annotated copy "
                 "would replace it; name another folder for these"
             )
-        jobs.append(Job(path, annotate / f"{name}.png"))
+        jobs.append(Job(path, annotate / f"{name}.png", landmarks))
     _make_folder(annotate)
     for job in jobs:
         if job.annotated and job.annotated.exists() and not _is_ours(job.annotated):
@@ -113,7 +114,7 @@ def run_job(analyzer: Analyzer, job: Job, begun: Later[Looked] | None = None) ->
         if job.annotated:
             from . import draw
 
-            save(draw.annotate(frame, faces), job.annotated)
+            save(draw.annotate(frame, faces, job.landmarks), job.annotated)
         return records.of_frame(frame, faces)
     except OutputError:
         raise  # a full disk is not the picture's fault, and the next picture will not fare better

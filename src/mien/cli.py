@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from . import __version__
-from .errors import ConfigError, DataError, InputError, MienError
+from .errors import ConfigError, DataError, InputError, MienError, UnknownName
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -114,7 +114,7 @@ def analyze(
     ] = None,
     draw: Annotated[
         str | None,
-        typer.Option(metavar="landmarks", help="With --annotate: the 68 landmarks, too."),
+        typer.Option(metavar="landmarks", help="What else --annotate draws: the 68 landmarks."),
     ] = None,
     crops: Annotated[
         bool,
@@ -155,12 +155,16 @@ def analyze(
 
     if out == Path("-"):
         out, form = None, form or "jsonl"
+    if draw and draw != "landmarks":
+        raise UnknownName("drawing", draw, ["landmarks"])
+    if draw and annotate is None:
+        raise ConfigError("--draw says what --annotate DIR draws; name a folder with --annotate")
     paths = list(image.find(inputs))
     settings = Settings(model, detector, _rates(base_rates, strength), crops, alignment)
     analyzer = Analyzer(settings, wait=False)
     begun = [Later(lambda: batch.look(analyzer, paths[0]))] if processes == 1 else []
     analyzer.wait()  # a model that cannot be used is told before anything is written
-    jobs = batch.plan(paths, annotate)
+    jobs = batch.plan(paths, annotate, landmarks=draw is not None)
     output = _output(out, form, analyzer, overwrite)
     errors: list[str] = []
     try:
@@ -279,6 +283,22 @@ def data_teach(
     )
     table.write(result, out)
     _say(f"{out}: {len(result)} faces, none seen in {result.notes['without_face']} pictures")
+
+
+@data_app.command("align")
+def data_align(
+    path: TableFile,
+    alignment: Annotated[str, typer.Option("--align", help="box, similarity, xu2019 or mouth.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The table to write (.parquet).")],
+    size: Annotated[int, typer.Option(min=8, max=1024, help="Pixels of a side.")] = 48,
+) -> None:
+    """Cut the faces of a table of crops by their landmarks, for training on."""
+    from . import table
+    from .evaluate import aligned
+
+    result = aligned(table.read(path), alignment, size)
+    table.write(result, out)
+    _say(f"{out}: {len(result)} faces cut by {alignment}")
 
 
 @data_app.command("decoys")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import cv2
@@ -16,6 +17,7 @@ from .baserates import BaseRates
 from .detect import FaceDetector
 from .errors import DataError
 from .face import FloatArray, Frame, ImageArray
+from .finder import Finder, pixels
 from .labels import CANONICAL, LabelSet, subset
 from .recognize import Recognizer
 from .table import Table
@@ -38,11 +40,7 @@ def restrict(probs: FloatArray, model: LabelSet, labels: LabelSet) -> FloatArray
 
 
 def cut_faces(
-    table: Table,
-    detector: FaceDetector,
-    pad: float = 0.0,
-    alignment: str = align.DEFAULT,
-    size: int = 48,
+    table: Table, finder: Finder, alignment: str, size: int, pad: float = 0.0
 ) -> tuple[Table, list[ImageArray]]:
     """The surest face of every picture as the recogniser would get it, and the rows that have one.
 
@@ -54,11 +52,29 @@ def cut_faces(
         margin = round(pad * max(picture.shape[:2]))
         wide = cv2.copyMakeBorder(picture, margin, margin, margin, margin, cv2.BORDER_REPLICATE)
         frame = Frame(np.asarray(wide, np.uint8))
-        faces = detector.detect(frame)
-        crop = align.place(faces[0], alignment, size, detector.framing) if faces else None
-        crops.append(align.cut(frame, crop) if crop else None)
+        faces = finder.find(frame, alignment)[:1]
+        framed = [finder.framed(face, alignment, size) for face in faces]
+        crops.append(pixels(frame, framed[0]) if framed else None)
     found = table.keep(crop is not None for crop in crops)
     return found, [crop for crop in crops if crop is not None]
+
+
+def aligned(table: Table, alignment: str, size: int) -> Table:
+    """The table with every face cut by ``alignment``; where no face is seen, the whole picture.
+
+    Raises UnknownName for no alignment, DataError for a table that has been cut before.
+    """
+    align.known(alignment)
+    if "align" in table.notes:
+        raise DataError(f"{table.name} was cut by '{table.notes['align']}' already")
+    kept, crops = cut_faces(table, Finder(None), alignment, size)
+    rows = []
+    for row, crop in zip(kept.rows, crops, strict=True):
+        height, width = crop.shape[:2]
+        png = cv2.imencode(".png", cv2.cvtColor(crop, cv2.COLOR_RGB2BGR))[1].tobytes()
+        # Landmarks, where there were any, lay in the picture as it was.
+        rows.append(replace(row, image=png, width=width, height=height, landmarks=None))
+    return replace(table, rows=rows, notes={**table.notes, "align": alignment})
 
 
 def evaluate(
@@ -72,21 +88,20 @@ def evaluate(
 ) -> dict[str, Any]:
     """Figures of a model on a split (None: every row), once per base-rate setting, JSON-ready.
 
-    Each picture is taken as one face crop, or with a detector its surest face is cut out first,
-    by ``alignment`` or else as the model was trained, and pictures without one are counted in
-    ``missed``. Rows whose label the model cannot answer
-    are left out and counted. Where the table also has a Training split, the figures come again
-    without the rows whose pixels occur there, and once more without its near duplicates
-    (``mien.audit``): a network may remember what it has seen.
+    Each picture is taken as one face crop, or with a detector its surest face is cut out first and
+    pictures without one are counted in ``missed``; either is cut by ``alignment``, or else as the
+    model was trained. Rows whose label the model cannot answer are left out and counted. Where the
+    table also has a Training split, the figures come again without the rows whose pixels occur
+    there, and once more without its near duplicates (``mien.audit``): a network may remember what
+    it has seen.
     """
     part = table.of_split(split) if split else table
     labels = shared_labels(recognizer.info.label_set, part)
-    how = align.chosen(alignment)
+    how = align.known(alignment) or recognizer.info.align
     asked = part.keep(row.label in labels.labels for row in part.rows)
-    if detector:
-        answered, crops = cut_faces(asked, detector, pad, how, recognizer.info.preprocess.size)
-    else:
-        answered, crops = asked, list(asked.pictures())
+    size = recognizer.info.preprocess.size
+    still_to_do = "box" if part.notes.get("align") == how else how
+    answered, crops = cut_faces(asked, Finder(detector), still_to_do, size, pad)
     left_out = [row.label for row in part.rows if row.label not in labels.labels]
     subsets = _apart_from_training(table, answered, split)
     return {
@@ -100,7 +115,8 @@ def evaluate(
         "data": {"name": table.name, "split": split or "all", "rows": len(part)},
         "labels": list(labels.labels),
         "left_out": {label: left_out.count(label) for label in dict.fromkeys(left_out)},
-        "detector": {"name": detector.name, "pad": pad, "align": how} if detector else None,
+        "detector": {"name": detector.name, "pad": pad} if detector else None,
+        "align": how,
         "missed": len(asked) - len(answered),
         "results": [
             _result(recognizer, crops, answered, labels, setting, subsets) for setting in rates

@@ -72,6 +72,7 @@ def export(
         "label_set": names.name,
         "labels": list(names.labels),
         "preprocess": {"size": recipe.model.size, "color": recipe.model.color},
+        "align": recipe.model.align,
         "temperature": 1.0,
         "look_again_below": LOOK_AGAIN_BELOW,
         "base_rates": facts["base_rates"],

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
+from . import align
 from .augment import augment
 from .errors import ConfigError, DataError
 from .face import FloatArray
@@ -51,6 +52,12 @@ def prepare(recipe: ExpressionRecipe, table: Table, teacher: OnnxRecognizer | No
     weight = recipe.data.teacher_weight
     if (weight > 0) != (teacher is not None):
         raise ConfigError(f"data.teacher_weight is {weight:g}; --teacher goes with more than 0")
+    cut = table.notes.get("align", align.DEFAULT)
+    if cut != recipe.model.align:
+        raise ConfigError(
+            f"the faces of {table.name} are cut by '{cut}', the recipe's model.align is "
+            f"'{recipe.model.align}'; cut them anew with: mien data align"
+        )
     labels = label_set(recipe.data.label_set)
     train = table.of_split(recipe.data.train)
     select = table.of_split(recipe.data.select)

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from . import align, detect, image, quality
 from .baserates import BaseRates, default_for
 from .errors import ConfigError
-from .face import Emotions, Face, FloatArray, Frame, ImageArray
-from .landmarker import Landmarker
-from .landmarks import CROP, Inset
+from .face import Emotions, Face, Frame, ImageArray
+from .finder import Finder, pixels
 from .later import Later
 from .recognize import Recognizer, load_model
 from .weights import DEFAULT_MODEL
@@ -83,12 +80,22 @@ class Analyzer:
             import cv2
 
             cv2.setNumThreads(self.settings.threads)
-        self.alignment = align.chosen(self.settings.align)
-        self.detector = detector
+        self._align = align.known(self.settings.align)
         if detector is None and not self.settings.crops:
-            self.detector = detect.build(self.settings.detector)
+            detector = detect.build(self.settings.detector)
+        self._finder = Finder(detector, self.settings.threads or 1)
         if wait:
             self.wait()
+
+    @property
+    def detector(self) -> detect.FaceDetector | None:
+        """None where each picture is one face, cut already."""
+        return self._finder.detector
+
+    @property
+    def alignment(self) -> str:
+        """How faces are cut: as asked, or else as the model was trained."""
+        return self._align or self.recognizer.info.align
 
     def wait(self) -> None:
         """Come back when the model can be used; raises what is wrong with it."""
@@ -124,49 +131,19 @@ class Analyzer:
 
     def find(self, frame: Frame) -> list[Face]:
         """The faces of a frame with their landmarks; nothing recognised yet."""
-        if self.detector:
-            return self._with_landmarks(frame, self.detector.detect(frame), self.detector.inset)
-        whole = [Face(np.array([0, 0, frame.width, frame.height], np.float32), 1.0)]
-        if self.alignment == "box":
-            return whole
-        return self._with_landmarks(frame, whole, CROP)
-
-    def _with_landmarks(self, frame: Frame, faces: list[Face], inset: Inset) -> list[Face]:
-        """The same faces; those without landmarks get them where the network sees a face too."""
-        bare = [face for face in faces if face.landmarks is None]
-        if not bare:
-            return faces
-        placed = self._landmarker.place(frame, np.array([inset.of(face.box) for face in bare]))
-        known = iter(zip(placed.points, placed.scores, strict=True))
-        return [_placed(face, *next(known)) if face.landmarks is None else face for face in faces]
-
-    @cached_property
-    def _landmarker(self) -> Landmarker:
-        return Landmarker(self.settings.threads or 1)
+        # With a detector this needs no model, which may still be loading.
+        return self._finder.find(frame, None if self.detector else self.alignment)
 
     def recognize(self, frame: Frame, faces: list[Face]) -> list[Face]:
         """The same faces with crop, emotions, quality and confidence."""
-        faces = [self._framed(face) for face in faces]
-        crops = [self._crop(frame, face) for face in faces]
+        size = self.recognizer.info.preprocess.size
+        faces = [self._finder.framed(face, self.alignment, size) for face in faces]
+        crops = [pixels(frame, face) for face in faces]
         probs = self.recognizer.probabilities(crops, self.base_rates)
         return [
             self._finish(frame, face, crop, Emotions(self.recognizer.info.label_set, p))
             for face, crop, p in zip(faces, crops, probs, strict=True)
         ]
-
-    def _framed(self, face: Face) -> Face:
-        """The face with the crop it is read from; a picture that is a crop already has none."""
-        if self.detector is None and face.landmarks is None:
-            return face
-        size = self.recognizer.info.preprocess.size
-        framing = self.detector.framing if self.detector else 1.0
-        return replace(face, crop=align.place(face, self.alignment, size, framing))
-
-    def _crop(self, frame: Frame, face: Face) -> ImageArray:
-        if face.crop:
-            return align.cut(frame, face.crop)
-        assert self.detector is None, "recognize() frames it"
-        return frame.rgb
 
     def _finish(self, frame: Frame, face: Face, crop: ImageArray, emotions: Emotions) -> Face:
         measured = quality.measure(frame, face, crop)
@@ -179,8 +156,3 @@ class Analyzer:
             confidence=confidence,
             uncertain=unsure or confidence < quality.LOW,
         )
-
-
-def _placed(face: Face, points: FloatArray, score: float) -> Face:
-    """The face with these landmarks, unless the network doubts that there is a face."""
-    return replace(face, landmarks=points) if score >= 0.5 else face

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from . import config, labels
+from . import align, config, labels
 from .errors import ConfigError, UnknownName
 from .preprocess import Preprocess
 
@@ -77,13 +77,18 @@ class LandmarkData:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A network of the registry and the picture it takes."""
+    """A network of the registry and the picture it takes.
+
+    align : how the faces of its table are cut (``mien data align``), and users' faces will be.
+    """
 
     name: str
     size: int = 48
     color: str = "gray"
+    align: str = align.DEFAULT
 
     def __post_init__(self) -> None:
+        align.known(self.align)
         Preprocess(self.size, self.color)  # raises ConfigError where they do not fit
 
     @property

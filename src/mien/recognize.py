@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import weights
+from .align import DEFAULT, known
 from .baserates import BaseRates, reweight
 from .errors import InputError, ModelError
 from .face import FloatArray, ImageArray
@@ -39,6 +40,7 @@ class ModelInfo:
         only where it matters costs about a quarter more instead of double.
     base_rates : how often each label occurred in training, (K,) summing to 1; None if unknown.
     uncertain_below : an answer with a smaller top probability is uncertain.
+    align : how the faces it was trained on were cut, a name of ``mien.align.ALIGNMENTS``.
     card : figures, training data, licence: what the model card shows.
     """
 
@@ -51,6 +53,7 @@ class ModelInfo:
     look_again_below: float = 0.0
     base_rates: tuple[float, ...] | None = None
     uncertain_below: float = 0.5
+    align: str = DEFAULT
     card: dict[str, Any] = field(default_factory=dict)
 
 
@@ -204,6 +207,7 @@ def _info(meta: dict[str, Any], sha256: str) -> ModelInfo:
         look_again_below=float(meta.get("look_again_below", 0)),
         base_rates=tuple(float(rate) for rate in rates),
         uncertain_below=float(meta["uncertain_below"]),
+        align=known(meta.get("align", DEFAULT)) or DEFAULT,
         card=meta["card"],
     )
 
