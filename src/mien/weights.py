@@ -56,7 +56,7 @@ CATALOGUE = {
             name="landmarks68",
             kind="landmarker",
             file="landmarks68.onnx",
-            sha256="b9fe6d557835f7e9106c3675061cbb6623e0501c1b8a8c0cb932387f0747abac",
+            sha256="180f968ffea168dbd352671e570f7d6f741b102a37788f7a83827e5ed60ff513",
             licence="Apache-2.0; trained on 300-W, LFW, FER2013 and JAFFE (research use)",
             about="places 68 landmarks and tells faces from decoys",
         ),

@@ -19,12 +19,20 @@ from ..proposals import INSET, Cascades, group
 _LONGEST = 640  # the picture is searched at this size, so that time does not grow with megapixels
 _STEP = 1.2  # from one size of window to the next; the network mends what lies between
 _MAYBE, _FACE = 0.1, 0.5  # scores worth a second look, and of a face
-_TURNED = (radians(-30), radians(30))  # where no upright face is, heads may be tilted
+_LARGE = (0.85, 0.6, 0.42)  # landmarks of a portrait, in shorter sides of the picture
+_LONG = 3.0  # a picture so many times as long as it is wide is no portrait
+_TURNED = (radians(-30), radians(30))
+_LONGEST_TURNED = 400  # tilted heads are looked for among the larger ones only
 
 
 @detectors.register("mien")
 class Mien:
-    """Faces from about 5 % of the picture's longer side, turned and tilted ones too."""
+    """Faces from about 5 % of the picture's longer side, turned and tilted ones too.
+
+    The cascades propose. Where none of that is a face, the network looks at large squares all over
+    the picture, since cascades miss portraits in odd light; where that fails, too, at what the
+    cascades say of the picture turned to either side.
+    """
 
     name = "mien"
     framing = 0.92
@@ -36,15 +44,20 @@ class Mien:
 
     def detect(self, frame: Frame) -> list[Face]:
         """Faces, best score first, each with its landmarks."""
-        small, factor = shrink(frame.rgb, _LONGEST)
-        gray = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)
-        boxes = group(self._cascades.windows(gray, _STEP)) * factor
-        return self._decide(frame, boxes, 0.0) or self._tilted(frame, gray, factor)
+        upright = self._decide(frame, self._proposed(frame), 0.0)
+        return upright or self._decide(frame, _all_over(frame), 0.0) or self._tilted(frame)
 
-    def _tilted(self, frame: Frame, gray: ImageArray, factor: float) -> list[Face]:
+    def _proposed(self, frame: Frame) -> FloatArray:
+        """Where the cascades' windows expect landmarks, (N, 4)."""
+        gray, factor = _small(frame, _LONGEST)
+        windows = group(self._cascades.windows(gray, _STEP)) * factor
+        return np.array([INSET.of(box) for box in windows], np.float32).reshape(-1, 4)
+
+    def _tilted(self, frame: Frame) -> list[Face]:
+        gray, factor = _small(frame, _LONGEST_TURNED)
         for turn in _TURNED:
-            boxes = np.array(list(self._windows_turned(gray, turn)), np.float32).reshape(-1, 4)
-            faces = self._decide(frame, boxes * factor, turn)
+            boxes = [INSET.of(box * factor, turn) for box in self._windows_turned(gray, turn)]
+            faces = self._decide(frame, np.array(boxes, np.float32).reshape(-1, 4), turn)
             if faces:
                 return faces
         return []
@@ -61,15 +74,39 @@ class Mien:
             half = (box[2:] - box[:2]) / 2
             yield np.concatenate([centre - half, centre + half])
 
-    def _decide(self, frame: Frame, windows: FloatArray, turn: float) -> list[Face]:
-        boxes = np.array([INSET.of(box, turn) for box in windows], np.float32).reshape(-1, 4)
+    def _decide(self, frame: Frame, boxes: FloatArray, turn: float) -> list[Face]:
+        """The faces whose landmarks lie about in boxes (N, 4), turned so far."""
         placed = self._landmarker.get().place(frame, boxes, [turn] * len(boxes), _MAYBE)
-        return faces_of(frame, placed, _FACE)
+        return _faces(frame, placed)
 
 
-def faces_of(frame: Frame, placed: Placed, least: float) -> list[Face]:
+def _small(frame: Frame, longest: int) -> tuple[ImageArray, float]:
+    small, factor = shrink(frame.rgb, longest)
+    return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8), factor
+
+
+def _all_over(frame: Frame) -> FloatArray:
+    """Large squares all over a picture, near enough to one another for the network, (N, 4)."""
+    shorter, longer = sorted((frame.width, frame.height))
+    shares = _LARGE if longer < _LONG * shorter else ()
+    boxes = [
+        (x, y, x + share * shorter, y + share * shorter)
+        for share in shares
+        for y in _starts(frame.height, share * shorter)
+        for x in _starts(frame.width, share * shorter)
+    ]
+    return np.array(boxes, np.float32).reshape(-1, 4)
+
+
+def _starts(length: int, side: float) -> FloatArray:
+    """Where squares of a side begin along a length, half a side apart at the most."""
+    free = length - side
+    return np.linspace(0, free, 1 + int(np.ceil(2 * free / side)), dtype=np.float32)
+
+
+def _faces(frame: Frame, placed: Placed) -> list[Face]:
     """Faces with their landmarks, overlaps suppressed, from what the network said."""
-    kept = placed.scores >= least
+    kept = placed.scores >= _FACE
     points = placed.points[kept]
     boxes = np.array([face_box(p) for p in points], np.float32).reshape(-1, 4)
     return best_first(frame, boxes, placed.scores[kept], list(points))
