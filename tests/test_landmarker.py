@@ -109,7 +109,7 @@ def test_a_wider_picture_shifts_them(
     padding = ((50, 30), (70, 20), (0, 0))
     wider = Frame(np.pad(portrait.rgb, padding, constant_values=level))
     moved = placed(landmarker, wider, AROUND + np.array([70, 50, 70, 50], np.float32))
-    np.testing.assert_allclose(moved, points + [70, 50], atol=0.05)
+    np.testing.assert_allclose(moved, points + np.array([70, 50]), atol=0.05)
 
 
 def test_a_cut_picture_shifts_them(
@@ -117,7 +117,7 @@ def test_a_cut_picture_shifts_them(
 ) -> None:
     part = Frame(portrait.rgb[40:200, 140:300].copy())
     moved = placed(landmarker, part, AROUND - np.array([140, 40, 140, 40], np.float32))
-    np.testing.assert_allclose(moved, points - [140, 40], atol=0.05)
+    np.testing.assert_allclose(moved, points - np.array([140, 40]), atol=0.05)
 
 
 @pytest.mark.parametrize(("factor", "tolerance"), [(3.0, 0.5), (0.75, 1.5)])
@@ -140,7 +140,8 @@ def test_a_turned_picture_turns_them(
     landmarker: Landmarker, portrait: Frame, points: FloatArray, degrees: float
 ) -> None:
     """The second look is level again, whatever the first was told of the turn."""
-    matrix = cv2.getRotationMatrix2D((223.0, 123.0), -degrees, 1.0)  # OpenCV's is anticlockwise
+    # OpenCV's angles are anticlockwise.
+    matrix = np.asarray(cv2.getRotationMatrix2D((223.0, 123.0), -degrees, 1.0), np.float64)
     turned = cv2.warpAffine(portrait.rgb, matrix, (512, 512), borderMode=cv2.BORDER_REPLICATE)
     frame = Frame(np.asarray(turned, np.uint8))
     expected = geometry.transform(matrix, points)
@@ -263,5 +264,5 @@ def test_a_damaged_file_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     with pytest.raises(WeightsMissing, match=r"landmarks68 needs landmarks68\.onnx"):
         Landmarker()
     (tmp_path / "landmarks68.onnx").write_bytes(b"no network")
-    with pytest.raises(ModelError, match="landmarks68.onnx is damaged or another version"):
+    with pytest.raises(ModelError, match=r"landmarks68\.onnx is damaged or another version"):
         Landmarker()
