@@ -169,10 +169,10 @@ def finders() -> dict[str, Find]:
 
 def matched(boxes: FloatArray, faces: FloatArray) -> int:
     """How many faces have a box of their own."""
-    if not len(faces):
-        return 0
     squares = np.array([geometry.square(box, 1.0) for box in boxes], np.float32).reshape(-1, 4)
-    pairs = np.array([geometry.iou(face, squares) for face in faces])
+    pairs = np.array([geometry.iou(face, squares) for face in faces]).reshape(
+        len(faces), len(boxes)
+    )
     found = 0
     while pairs.size and pairs.max() >= OVERLAP:
         row, column = np.unravel_index(pairs.argmax(), pairs.shape)

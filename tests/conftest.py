@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from mien import table
@@ -80,6 +81,28 @@ def lfw_table(owners_layout: Path) -> Table:
 @pytest.fixture(scope="session")
 def jaffe_table(owners_layout: Path) -> Table:
     return _imported("jaffe", owners_layout / "jaffe")
+
+
+@pytest.fixture(scope="session")
+def w300_folder(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """HELEN's and AFW's faces as 300-W lays them out: each picture with its points beside it."""
+    out = tmp_path_factory.mktemp("300w")
+    for row in pq.read_table(shared / "data" / "landmarks68.parquet").to_pylist():
+        owner, _, name = row["id"].partition("/")
+        if owner not in ("helen", "afw"):
+            continue
+        folder = out / owner / f"{row['split']}set" if owner == "helen" else out / owner
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{name}.webp").write_bytes(row["image"])
+        points = np.reshape(row["landmarks"], (68, 2)) + 1
+        lines = ["version: 1", "n_points: 68", "{", *(f"{x:.3f} {y:.3f}" for x, y in points), "}"]
+        (folder / f"{name}.pts").write_text("\n".join(lines) + "\n")
+    return out
+
+
+@pytest.fixture(scope="session")
+def w300_table(w300_folder: Path) -> Table:
+    return _imported("300w", w300_folder)
 
 
 @pytest.fixture(scope="session")
