@@ -31,6 +31,7 @@ from PIL import Image
 
 import mien
 from mien import cli, weights
+from mien.datasets import importers
 from mien.face import ImageArray
 from mien.pipeline import Settings
 
@@ -523,6 +524,11 @@ def test_every_model_is_listed(call: Call) -> None:
     for spec in weights.CATALOGUE.values():
         assert re.search(rf"^{spec.name} +{spec.kind}$", listed, re.MULTILINE)
         assert spec.about in listed
+
+
+def test_every_data_set_is_named(call: Call) -> None:
+    shown = call("data", "import", "--help").out
+    assert [name for name in importers if name not in shown] == []
 
 
 def test_version(call: Call) -> None:

@@ -14,6 +14,7 @@ from mien.datasets import importers
 from mien.datasets.ferplus import VOTE_LABELS, majority, read_fer2013, read_ferplus, read_votes
 from mien.datasets.folder import read_folder
 from mien.datasets.jaffe import read_jaffe
+from mien.datasets.w300 import read_300w, read_points
 from mien.errors import DataError, ImageError, UnknownName
 from mien.table import Table
 
@@ -447,11 +448,136 @@ def test_jaffe_nowhere(tmp_path: Path) -> None:
         read_jaffe(tmp_path / "gone")
 
 
+# --- 300-W ----------------------------------------------------------------------------------
+
+
+def pts(path: Path, points: object = None, head: str = "version: 1\nn_points: 68\n") -> Path:
+    """A file of points as 300-W has them; counted from 1, point i at (i + 1, 2 i + 1) here."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    given = [f"{i + 1:.3f} {2 * i + 1:.3f}" for i in range(68)] if points is None else points
+    assert isinstance(given, list)
+    path.write_text(head + "{\n" + "\n".join(map(str, given)) + "\n}\n")
+    return path
+
+
+def pointed(path: Path, seed: int) -> Path:
+    pts(save(path, seed, 60).with_suffix(".pts"))
+    return path
+
+
+def test_300w_in_its_owners_folders(tmp_path: Path) -> None:
+    pointed(tmp_path / "helen" / "testset" / "30427236_2.jpg", 1)
+    pointed(tmp_path / "helen" / "trainset" / "100032540_1.png", 2)
+    pointed(tmp_path / "afw" / "1051618982_1.jpg", 3)
+    table = read_300w(tmp_path)
+    assert table.name == "300w"
+    assert [(row.id, row.split) for row in table.rows] == [
+        ("300w/afw/1051618982_1.jpg", "train"),
+        ("300w/helen/testset/30427236_2.jpg", "test"),
+        ("300w/helen/trainset/100032540_1.png", "train"),
+    ]
+    row = table.rows[2]
+    assert (row.label, row.votes, row.subject, row.width, row.height) == (
+        "unknown",
+        None,
+        None,
+        60,
+        60,
+    )
+    assert row.source == "helen/trainset/100032540_1.png"
+    assert row.image == (tmp_path / row.source).read_bytes()  # as it came
+    assert row.landmarks == tuple(float(v) for i in range(68) for v in (i, 2 * i))
+    np.testing.assert_array_equal(gray(table, 2), face(2, 60))
+    assert "no commercial use" in table.notes["terms"]
+
+
+def test_points_are_counted_from_1_in_the_file_and_from_0_here(tmp_path: Path) -> None:
+    rows = ["1 1", "1.5 64.25", *["10 20"] * 66]
+    points = read_points(pts(tmp_path / "a.pts", rows))
+    assert points.dtype == np.float32
+    assert points.shape == (68, 2)
+    assert points[:3].tolist() == [[0, 0], [0.5, 63.25], [9, 19]]
+
+
+@pytest.mark.parametrize("head", ["", "version: 1\n", "version: 1\r\nn_points:  68\r\n"])
+def test_points_under_other_heads(tmp_path: Path, head: str) -> None:
+    assert read_points(pts(tmp_path / "a.pts", head=head))[67].tolist() == [67, 134]
+
+
+def test_a_split_in_the_folder_above_the_one_named(tmp_path: Path) -> None:
+    """Whoever names the folder of the test part itself still gets a test part."""
+    pointed(tmp_path / "helen" / "testset" / "a.jpg", 1)
+    assert read_300w(tmp_path / "helen" / "testset").splits == ("test",)
+
+
+def test_a_picture_without_points_and_points_without_a_picture(tmp_path: Path) -> None:
+    pointed(tmp_path / "a.jpg", 1)
+    save(tmp_path / "b.jpg", 2)
+    pts(tmp_path / "c.pts")
+    pts(tmp_path / "d.pts")
+    (tmp_path / "d.txt").touch()
+    assert [row.source for row in read_300w(tmp_path).rows] == ["a.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (["1 2"] * 67, r"a\.pts holds 67 points; 300-W has 68 a face"),
+        (["1 2"] * 69, "holds 69 points"),
+        ([], "holds 0 points"),
+        (["1 2"] * 67 + ["3"], r"a\.pts is not a file of points: "),
+        (["1 2"] * 67 + ["3 x"], "is not a file of points: .*'x'"),
+        (["1 2"] * 67 + ["nan 3"], "300-W has 68 a face"),
+        (["1 2"] * 67 + ["inf 3"], "300-W has 68 a face"),
+    ],
+)
+def test_damaged_points_are_named(tmp_path: Path, rows: list[str], message: str) -> None:
+    pts(save(tmp_path / "a.jpg", 1).with_suffix(".pts"), rows)
+    with pytest.raises(DataError, match=message) as caught:
+        read_300w(tmp_path)
+    assert str(tmp_path / "a.pts") in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"Dear Sir,", b"\xff\xd8\xff\xe0", b"{ 1 2 3"])
+def test_points_that_are_something_else(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.pts").write_bytes(content)
+    with pytest.raises(DataError, match=r"a\.pts"):
+        read_points(tmp_path / "a.pts")
+    with pytest.raises(DataError, match=r"gone\.pts is not a file of points"):
+        read_points(tmp_path / "gone.pts")
+
+
+def test_a_damaged_picture_with_points(tmp_path: Path) -> None:
+    pointed(tmp_path / "a.jpg", 1).write_bytes(b"")
+    with pytest.raises(ImageError, match=r"a\.jpg is empty"):
+        read_300w(tmp_path)
+
+
+def test_300w_nowhere(tmp_path: Path) -> None:
+    save(tmp_path / "a.jpg", 1)
+    with pytest.raises(DataError, match=r"no picture in .* has a \.pts file beside it"):
+        read_300w(tmp_path)
+    with pytest.raises(DataError, match=r"no such folder: .*gone"):
+        read_300w(tmp_path / "gone")
+
+
+def test_300w_real(w300_table: Table) -> None:
+    """HELEN's and AFW's own numbers of faces; every point about where the picture is."""
+    assert len(w300_table.of_split("train")) == 870 + 337
+    assert len(w300_table.of_split("test")) == 330
+    for row in w300_table.rows:
+        points = np.array(row.landmarks).reshape(68, 2)
+        middle = points.mean(axis=0)
+        assert (middle > 0).all()
+        assert (middle < [row.width, row.height]).all()
+        assert points[36, 0] < points[45, 0]  # the right eye is on the left
+
+
 # --- All ------------------------------------------------------------------------------------
 
 
 def test_every_importer_says_what_it_wants() -> None:
-    assert set(importers) == {"fer2013", "ferplus", "folder", "jaffe"}
+    assert set(importers) == {"300w", "fer2013", "ferplus", "folder", "jaffe"}
     for name in importers:
         importer = importers.build(name)
         assert importer.layout

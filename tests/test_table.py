@@ -58,6 +58,26 @@ def test_round_trip(tmp_path: Path) -> None:
     assert [p.name for p in path.parent.iterdir()] == ["made.parquet"]  # no .part left
 
 
+PLACED = tuple(float(np.float32(0.1 * i)) for i in range(136))
+
+
+def test_landmarks_round_trip(tmp_path: Path) -> None:
+    """With and without them in one table, to the last bit of a float32."""
+    made = Table("made", [row(0, landmarks=PLACED), row(1), row(2, landmarks=PLACED[::-1])])
+    tables.write(made, tmp_path / "made.parquet")
+    back = tables.read(tmp_path / "made.parquet")
+    assert [r.landmarks for r in back.rows] == [PLACED, None, PLACED[::-1]]
+    assert back == made
+
+
+def test_a_table_from_before_there_were_landmarks(tmp_path: Path) -> None:
+    path = tmp_path / "made.parquet"
+    tables.write(MADE, path)
+    pq.write_table(pq.read_table(path).drop_columns(["landmarks"]), path)
+    assert tables.read(path) == MADE
+    assert {r.landmarks for r in tables.read(path).rows} == {None}
+
+
 def test_round_trip_of_nothing(tmp_path: Path) -> None:
     tables.write(Table("none", []), tmp_path / "none.parquet")
     assert tables.read(tmp_path / "none.parquet") == Table("none", [])
@@ -192,6 +212,29 @@ def test_a_damaged_picture_is_named() -> None:
 def test_targets_are_minus_one_outside_the_set() -> None:
     assert MADE.targets(label_set("fer2013")).tolist() == [0, -1, 3, -1]
     assert MADE.targets(label_set("ferplus")).tolist() == [4, -1, 1, -1]
+
+
+# --- Joined ---------------------------------------------------------------------------------
+
+
+def test_join_keeps_everything_but_the_votes() -> None:
+    """Two sets were not asked the same question, so their votes do not add up."""
+    other = Table("other", [replace(row(9, "taught", "fear"), landmarks=PLACED, subject="Bo")])
+    both = tables.join([other, MADE], "both")
+    assert (both.name, both.vote_labels, both.notes) == ("both", (), {"of": ["other", "made"]})
+    assert [r.id for r in both.rows] == ["made/00009", *(f"made/0000{i}" for i in range(4))]
+    assert both.rows[0] == other.rows[0]
+    assert list(both.rows[1:]) == [replace(r, votes=None) for r in MADE.rows]
+    assert both.splits == ("taught", "Training", "PublicTest", "PrivateTest")
+    assert MADE.rows[0].votes == (1.0, 0.0, 9.0)
+
+
+def test_join_refuses_a_row_twice() -> None:
+    other = Table("other", [row(7), row(2)])
+    with pytest.raises(DataError, match="share rows, 'made/00002' for one; join each only once"):
+        tables.join([MADE, other], "both")
+    with pytest.raises(DataError, match="'made/00000' for one"):
+        tables.join([MADE, MADE], "both")
 
 
 # --- Votes ----------------------------------------------------------------------------------

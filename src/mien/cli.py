@@ -240,7 +240,7 @@ def _summarise(output: Output | Screen, errors: list[str], planned: int) -> None
 
 @data_app.command("import")
 def data_import(
-    name: Annotated[str, typer.Argument(help="fer2013, ferplus, jaffe or folder.")],
+    name: Annotated[str, typer.Argument(help="300w, fer2013, ferplus, folder or jaffe.")],
     path: Annotated[
         Path, typer.Argument(help="Where the data set lies, as its owner lays it out.")
     ],
