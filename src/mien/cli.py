@@ -304,15 +304,26 @@ def data_align(
 @data_app.command("decoys")
 def data_decoys(
     folder: Annotated[Path, typer.Argument(help="Pictures without people.")],
-    faces: Annotated[
-        Path, typer.Option("--faces", help="A table with landmarks: windows beside its faces too.")
-    ],
     out: Annotated[Path, typer.Option("--out", "-o", help="The table to write (.parquet).")],
+    faces: Annotated[
+        Path | None,
+        typer.Option("--faces", help="A table with landmarks: windows beside its faces too."),
+    ] = None,
+    hard: Annotated[
+        bool,
+        typer.Option(
+            "--hard", metavar="", help="Only what the landmark network itself takes for a face."
+        ),
+    ] = False,
 ) -> None:
     """Collect what the cascades take for faces and is none: non-faces to train on."""
     from . import decoys, table
+    from .landmarker import Landmarker
 
-    result = decoys.mine(folder, table.read(faces).of_split("train"))
+    if hard:
+        result = decoys.hard(folder, Landmarker())
+    else:
+        result = decoys.mine(folder, table.read(faces).of_split("train") if faces else None)
     table.write(result, out)
     _say(f"{out}: {len(result)} decoys")
 

@@ -7,6 +7,7 @@ elsewhere on the face or beside it. The landmark network learns its face-or-not 
 
 from __future__ import annotations
 
+import contextlib
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,16 +18,18 @@ import numpy as np
 from . import geometry, image
 from .detect import shrink
 from .errors import DataError, ImageError
-from .face import ImageArray
-from .landmarks import POINTS, bounds
+from .face import FloatArray, Frame, ImageArray
+from .landmarker import Landmarker, squares
+from .landmarks import POINTS, bounds, leveled_box
 from .patches import SIDE, patch_square, square_patch
-from .proposals import INSET, Cascades
+from .proposals import INSET, Cascades, all_over
 from .table import Row, Table
 
 SPLIT = "decoys"
 _SIZES = (800, 500)  # longer side of a picture in pixels
 _STEP = 1.1
 _MOST = 60  # of one picture in one position: no wallpaper may fill the table
+_TAKEN = 0.05  # a score that needs to be lower
 _BESIDE = 0.3  # a window that overlaps a face by less is none
 
 
@@ -36,12 +39,7 @@ def from_pictures(folder: Path, seed: int = 1) -> Table:
     Nobody checks that the pictures are without people but the one who puts them there.
     """
     cascades, rows = Cascades(), []
-    for file in image.find([str(folder)]):
-        try:
-            picture = image.read_file(Path(file))
-        except ImageError:
-            continue  # the folder may hold anything
-        name = Path(file).relative_to(folder).as_posix()
+    for name, picture in _pictures(folder):
         random = np.random.default_rng([seed, zlib.crc32(name.encode())])
         patches = list(_of_picture(picture, cascades, random))
         rows += [_row(f"decoy/{name}/{i}", name, patch) for i, patch in enumerate(patches)]
@@ -50,18 +48,62 @@ def from_pictures(folder: Path, seed: int = 1) -> Table:
     return Table("decoys", rows)
 
 
+def _pictures(folder: Path) -> Iterator[tuple[str, ImageArray]]:
+    """Every picture below a folder, with its name; the folder may hold other things too."""
+    for file in image.find([str(folder)]):
+        with contextlib.suppress(ImageError):
+            yield Path(file).relative_to(folder).as_posix(), image.read_file(Path(file))
+
+
 def _of_picture(
     picture: ImageArray, cascades: Cascades, random: np.random.Generator
 ) -> Iterator[ImageArray]:
+    for view in _views(picture):
+        windows = cascades.windows(view, _STEP)
+        for box in random.permutation(windows)[:_MOST]:
+            yield square_patch(view, *patch_square(INSET.of(box)))
+
+
+def _views(picture: ImageArray) -> Iterator[ImageArray]:
+    """The picture in gray at every size, turned by right angles and mirrored."""
     for longest in _SIZES:
         gray = cv2.cvtColor(shrink(picture, longest)[0], cv2.COLOR_RGB2GRAY)
         for turns in range(4):
             for mirrored in (False, True):
                 turned = np.rot90(gray, turns)
                 view = np.ascontiguousarray(turned[:, ::-1] if mirrored else turned)
-                windows = cascades.windows(np.asarray(view, np.uint8), _STEP)
-                for box in random.permutation(windows)[:_MOST]:
-                    yield square_patch(np.asarray(view, np.uint8), *patch_square(INSET.of(box)))
+                yield np.asarray(view, np.uint8)
+
+
+def hard(folder: Path, landmarker: Landmarker) -> Table:
+    """What a landmark network itself takes for a face in pictures without people.
+
+    Of the windows cascades let through and of large squares all over each picture, those whose
+    score is above ``_TAKEN``, and what the second look would see of them: to train on once more.
+    """
+    cascades, rows = Cascades(), []
+    for name, picture in _pictures(folder):
+        for number, view in enumerate(_views(picture)):
+            windows = [INSET.of(box) for box in cascades.windows(view, _STEP)]
+            squares = np.array([*windows, *all_over(*view.shape[::-1])], np.float32)
+            seen = look_twice(landmarker, view, squares.reshape(-1, 4))
+            rows += [_row(f"hard/{name}/{number}/{i}", name, patch) for i, patch in enumerate(seen)]
+    if not rows:
+        raise DataError(f"the network takes nothing in {folder} for a face")
+    return Table("hard-decoys", rows)
+
+
+def look_twice(landmarker: Landmarker, view: ImageArray, boxes: FloatArray) -> list[ImageArray]:
+    """Patches of what passes the first look, and of what the second then looks at."""
+    frame = Frame(np.asarray(cv2.cvtColor(view, cv2.COLOR_GRAY2RGB), np.uint8))
+    first = landmarker.look(frame, squares(boxes), [0.0] * len(boxes))
+    taken = np.flatnonzero(first.scores >= _TAKEN)[:_MOST]
+    found = []
+    for i in taken:
+        found.append(square_patch(view, *patch_square(boxes[i])))
+        around, turn = leveled_box(first.points[i])
+        found.append(square_patch(view, *patch_square(around), turn))
+    return found
 
 
 def from_faces(faces: Table) -> Table:
@@ -86,8 +128,7 @@ def _row(row_id: str, source: str | None, patch: ImageArray, subject: str | None
     return Row(row_id, SPLIT, "not_a_face", png, SIDE, SIDE, subject=subject, source=source)
 
 
-def mine(folder: Path, faces: Table) -> Table:
-    """All decoys: of pictures without people, and of the faces' own surroundings."""
-    of_pictures, of_faces = from_pictures(folder), from_faces(faces)
-    notes = {"of_pictures": len(of_pictures), "of_faces": len(of_faces)}
-    return Table("decoys", [*of_pictures.rows, *of_faces.rows], notes=notes)
+def mine(folder: Path, faces: Table | None) -> Table:
+    """All decoys: of pictures without people, and of faces' own surroundings."""
+    parts = [from_pictures(folder), *([from_faces(faces)] if faces else [])]
+    return Table("decoys", [row for part in parts for row in part.rows])

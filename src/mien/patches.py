@@ -24,9 +24,14 @@ def patch_square(box: FloatArray) -> tuple[FloatArray, float]:
     return np.asarray((box[:2] + box[2:]) / 2, np.float32), side
 
 
-def square_patch(gray: ImageArray, centre: FloatArray, side: float) -> ImageArray:
-    """A square of a gray picture as (96, 96) uint8, its border repeated outwards."""
-    return _cut(gray, geometry.turned_square(centre, side, 0.0, SIDE), side / SIDE)
+def square_patch(
+    gray: ImageArray, centre: FloatArray, side: float, turn: float = 0.0
+) -> ImageArray:
+    """A square of a gray picture as (96, 96) uint8, its border repeated outwards.
+
+    turn : how far the square is turned, in radians, clockwise as one looks at it.
+    """
+    return _cut(gray, geometry.turned_square(centre, side, turn, SIDE), side / SIDE)
 
 
 def _cut(gray: ImageArray, matrix: geometry.Matrix, shrinks: float) -> ImageArray:

@@ -16,10 +16,15 @@ from .errors import ModelError
 from .face import FloatArray, ImageArray
 from .landmarks import Inset
 
-_CASCADES = ("haarcascade_frontalface_alt2.xml", "haarcascade_frontalface_default.xml")
+# Each sees faces that the other misses. Small windows are most of the time, and the first is the
+# quicker one, so it alone is asked for the smallest: in what parts of ``_SMALLEST_SHARE``.
+_CASCADES = {"haarcascade_frontalface_alt2.xml": 1.0, "haarcascade_frontalface_default.xml": 1.5}
 _SMALLEST = 24  # pixels: both cascades' own windows are smaller
 _SMALLEST_SHARE = 0.05  # of the longer side; a face smaller than that says little
 _ALIKE = 0.25  # windows whose borders differ by less than this share of their size are one group
+
+_LARGE = (0.85, 0.6, 0.42)  # landmarks of a portrait, in shorter sides of the picture
+_LONG = 3.0  # a picture so many times as long as it is wide is no portrait
 
 INSET = Inset(side=0.9, drop=0.145)
 """Of the landmarks in a cascade's window."""
@@ -30,8 +35,11 @@ class Cascades:
 
     def __init__(self) -> None:
         folder = Path(cv2.__file__).parent / "data"
-        self._cascades = [cv2.CascadeClassifier(str(folder / name)) for name in _CASCADES]
-        if any(cascade.empty() for cascade in self._cascades):
+        self._cascades = [
+            (cv2.CascadeClassifier(str(folder / name)), larger)
+            for name, larger in _CASCADES.items()
+        ]
+        if any(cascade.empty() for cascade, _ in self._cascades):
             raise ModelError(f"OpenCV lacks {folder}; pip install 'opencv-python-headless<5'")
 
     def windows(self, gray: ImageArray, step: float) -> FloatArray:
@@ -39,7 +47,10 @@ class Cascades:
         least = max(_SMALLEST, round(_SMALLEST_SHARE * max(gray.shape)))
         if min(gray.shape) < least:
             return np.empty((0, 4), np.float32)
-        found = [c.detectMultiScale(gray, step, 0, minSize=(least, least)) for c in self._cascades]
+        found = [
+            cascade.detectMultiScale(gray, step, 0, minSize=(round(larger * least),) * 2)
+            for cascade, larger in self._cascades
+        ]
         boxes = np.concatenate([np.reshape(f, (-1, 4)) for f in found]).astype(np.float32)
         boxes[:, 2:] += boxes[:, :2]
         return boxes
@@ -53,3 +64,22 @@ def group(boxes: FloatArray) -> FloatArray:
     kept = np.asarray(cv2.groupRectangles(twice, 1, _ALIKE)[0], np.float32).reshape(-1, 4)
     kept[:, 2:] += kept[:, :2]
     return kept
+
+
+def all_over(width: int, height: int) -> FloatArray:
+    """Large squares all over a picture, near enough to one another for the network, (N, 4)."""
+    shorter, longer = sorted((width, height))
+    shares = _LARGE if longer < _LONG * shorter else ()
+    squares = [
+        (x, y, x + share * shorter, y + share * shorter)
+        for share in shares
+        for y in _starts(height, share * shorter)
+        for x in _starts(width, share * shorter)
+    ]
+    return np.array(squares, np.float32).reshape(-1, 4)
+
+
+def _starts(length: int, side: float) -> FloatArray:
+    """Where squares of a side begin along a length, half a side apart at the most."""
+    free = length - side
+    return np.linspace(0, free, 1 + int(np.ceil(2 * free / side)), dtype=np.float32)

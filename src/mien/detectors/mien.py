@@ -14,13 +14,11 @@ from ..face import Face, FloatArray, Frame, ImageArray
 from ..landmarker import Landmarker, Placed
 from ..landmarks import face_box
 from ..later import Later
-from ..proposals import INSET, Cascades, group
+from ..proposals import INSET, Cascades, all_over, group
 
 _LONGEST = 640  # the picture is searched at this size, so that time does not grow with megapixels
 _STEP = 1.2  # from one size of window to the next; the network mends what lies between
 _MAYBE, _FACE = 0.1, 0.5  # scores worth a second look, and of a face
-_LARGE = (0.85, 0.6, 0.42)  # landmarks of a portrait, in shorter sides of the picture
-_LONG = 3.0  # a picture so many times as long as it is wide is no portrait
 _TURNED = (radians(-30), radians(30))
 _LONGEST_TURNED = 400  # tilted heads are looked for among the larger ones only
 
@@ -39,18 +37,23 @@ class Mien:
     inset = INSET
 
     def __init__(self) -> None:
+        # Both are files to read; the picture is, too, meanwhile.
         self._landmarker = Later(Landmarker)
-        self._cascades = Cascades()
+        self._cascades = Later(Cascades)
 
     def detect(self, frame: Frame) -> list[Face]:
         """Faces, best score first, each with its landmarks."""
         upright = self._decide(frame, self._proposed(frame), 0.0)
-        return upright or self._decide(frame, _all_over(frame), 0.0) or self._tilted(frame)
+        return (
+            upright
+            or self._decide(frame, all_over(frame.width, frame.height), 0.0)
+            or self._tilted(frame)
+        )
 
     def _proposed(self, frame: Frame) -> FloatArray:
         """Where the cascades' windows expect landmarks, (N, 4)."""
         gray, factor = _small(frame, _LONGEST)
-        windows = group(self._cascades.windows(gray, _STEP)) * factor
+        windows = group(self._cascades.get().windows(gray, _STEP)) * factor
         return np.array([INSET.of(box) for box in windows], np.float32).reshape(-1, 4)
 
     def _tilted(self, frame: Frame) -> list[Face]:
@@ -69,7 +72,7 @@ class Mien:
         matrix = geometry.turned_square(middle, side, turn, side)
         turned = cv2.warpAffine(gray, matrix, (side, side))
         back = geometry.inverse(matrix)
-        for box in group(self._cascades.windows(np.asarray(turned, np.uint8), _STEP)):
+        for box in group(self._cascades.get().windows(np.asarray(turned, np.uint8), _STEP)):
             centre = geometry.transform(back, (box[:2] + box[2:]) / 2)
             half = (box[2:] - box[:2]) / 2
             yield np.concatenate([centre - half, centre + half])
@@ -83,25 +86,6 @@ class Mien:
 def _small(frame: Frame, longest: int) -> tuple[ImageArray, float]:
     small, factor = shrink(frame.rgb, longest)
     return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8), factor
-
-
-def _all_over(frame: Frame) -> FloatArray:
-    """Large squares all over a picture, near enough to one another for the network, (N, 4)."""
-    shorter, longer = sorted((frame.width, frame.height))
-    shares = _LARGE if longer < _LONG * shorter else ()
-    boxes = [
-        (x, y, x + share * shorter, y + share * shorter)
-        for share in shares
-        for y in _starts(frame.height, share * shorter)
-        for x in _starts(frame.width, share * shorter)
-    ]
-    return np.array(boxes, np.float32).reshape(-1, 4)
-
-
-def _starts(length: int, side: float) -> FloatArray:
-    """Where squares of a side begin along a length, half a side apart at the most."""
-    free = length - side
-    return np.linspace(0, free, 1 + int(np.ceil(2 * free / side)), dtype=np.float32)
 
 
 def _faces(frame: Frame, placed: Placed) -> list[Face]:
