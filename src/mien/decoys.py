@@ -53,7 +53,8 @@ def from_pictures(folder: Path, seed: int = 1) -> Table:
 def _of_picture(
     picture: ImageArray, cascades: Cascades, random: np.random.Generator
 ) -> Iterator[ImageArray]:
-    for longest in _SIZES:
+    # A small picture is the same at every size; its decoys must not count twice.
+    for longest in dict.fromkeys(min(size, max(picture.shape[:2])) for size in _SIZES):
         gray = cv2.cvtColor(shrink(picture, longest)[0], cv2.COLOR_RGB2GRAY)
         for turns in range(4):
             for mirrored in (False, True):
