@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from mien.errors import UnknownName
-from mien.models import networks
+from mien.models import landmark_networks, networks
+from mien.models.landmarknet import expectation
 
 PARAMETERS = {"resnet10": 1_349_448}
 
@@ -43,3 +44,44 @@ def test_normalisation_is_inside() -> None:
 def test_unknown_network_names_the_nearest() -> None:
     with pytest.raises(UnknownName, match="did you mean resnet10"):
         networks.build("resnet01", 8, 1)
+
+
+# -- landmarks ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", list(landmark_networks))
+def test_points_lie_in_the_crop_and_everything_learns(name: str) -> None:
+    net = landmark_networks.build(name)
+    points, logits = net(torch.randint(0, 256, (4, 1, 64, 64)).float())
+    assert points.shape == (4, 68, 2)
+    assert logits.shape == (4,)
+    assert ((points > 0) & (points < 1)).all()
+    (points.square().sum() + logits.square().sum()).backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in net.parameters())
+    assert 400_000 < sum(p.numel() for p in net.parameters()) < 500_000
+
+
+def test_one_gray_is_nothing_to_a_landmark_network() -> None:
+    """Gray 128 is zero to the biasless stem."""
+    net = landmark_networks.build("landmarknet").eval()
+    first = next(m for m in net.modules() if isinstance(m, torch.nn.Conv2d))
+    seen: list[torch.Tensor] = []
+    first.register_forward_hook(lambda module, args, out: seen.append(out))
+    net(torch.full((1, 1, 64, 64), 128.0))
+    assert torch.equal(seen[0], torch.zeros_like(seen[0]))
+
+
+def test_a_point_is_the_middle_of_the_cell_that_is_sure() -> None:
+    maps = torch.zeros(1, 3, 4, 8)
+    maps[0, 0, 1, 6] = 100.0  # row 1 of 4, column 6 of 8
+    maps[0, 1, 0, 0] = 100.0
+    expected = torch.tensor([[6.5 / 8, 1.5 / 4], [0.5 / 8, 0.5 / 4], [0.5, 0.5]])
+    torch.testing.assert_close(expectation(maps)[0], expected)
+
+
+def test_a_point_between_two_cells_is_between_them() -> None:
+    """Finer than a cell: one thing that a maximum could not say."""
+    maps = torch.full((1, 1, 16, 16), -100.0)
+    maps[0, 0, 4, 10], maps[0, 0, 4, 11] = 3.0, 3.0 + torch.log(torch.tensor(3.0))
+    expected = torch.tensor([(10.5 * 0.25 + 11.5 * 0.75) / 16, 4.5 / 16])
+    torch.testing.assert_close(expectation(maps)[0, 0], expected)

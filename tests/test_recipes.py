@@ -11,10 +11,11 @@ from mien.errors import ConfigError, UnknownName
 from mien.labels import label_set
 from mien.landmarks import POINTS
 from mien.patches import SIDE
-from mien.recipes import ExpressionRecipe, Recipe
+from mien.recipes import ExpressionRecipe, LandmarkRecipe, Recipe
 from mien.train import build_optimizer, learning_rate, task_of
 
 RECIPES = sorted((Path(__file__).parents[1] / "recipes").glob("*.toml"))
+LANDMARKS = next(path for path in RECIPES if path.stem == "landmarks68")
 EXPRESSIONS = next(path for path in RECIPES if path.stem == "resnet10-ferplus")
 
 
@@ -84,6 +85,54 @@ def test_a_wrong_setting_says_what_is_right(
 ) -> None:
     with pytest.raises(error, match=message):
         recipes.read(EXPRESSIONS, [override])
+
+
+@pytest.mark.parametrize(
+    ("override", "error", "message"),
+    [
+        ("data.shares=[0.5, 0.5, 0.5]", ConfigError, r"sum to 1, got \(0\.5, 0\.5, 0\.5\)"),
+        ("data.shares=[0.4, 0.6, 0.0]", ConfigError, "positive and sum to 1"),
+        ("data.shares=[1.4, -0.2, -0.2]", ConfigError, "positive and sum to 1"),
+        ("data.shares=[0.5, 0.5]", ConfigError, "go together, one for one"),
+        ('data.splits=["train"]', ConfigError, "go together, one for one"),
+        ("data.weights=[0.5, 0.5, 0.0]", ConfigError, "1 for points placed by hand"),
+        ("data.weights=[1.0, -0.5, 0.0]", ConfigError, "at least 0"),
+        ("data.weights=1.0", ConfigError, "data.weights is a list"),
+        ("data.split=train", UnknownName, "did you mean data.splits"),
+        ("data.label_set=ferplus", UnknownName, "no setting called 'data.label_set'"),
+        ("model.color=grey", ConfigError, "gray, rgb"),
+    ],
+)
+def test_a_wrong_setting_of_landmarks_says_what_is_right(
+    override: str, error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        recipes.read(LANDMARKS, [override])
+
+
+def test_shares_may_be_off_by_a_float() -> None:
+    recipe = recipes.read(LANDMARKS, ["data.shares=[0.7, 0.2, 0.1]"])
+    assert isinstance(recipe, LandmarkRecipe)
+    assert 0.7 + 0.2 + 0.1 != 1
+    assert recipe.data.shares == (0.7, 0.2, 0.1)
+
+
+def test_an_unknown_task_suggests_the_nearest(tmp_path: Path) -> None:
+    text = LANDMARKS.read_text().replace('task = "landmarks"', 'task = "landmark"')
+    (tmp_path / "l.toml").write_text(text)
+    with pytest.raises(UnknownName, match="no task called 'landmark'; did you mean landmarks"):
+        recipes.read(tmp_path / "l.toml")
+
+
+def test_without_a_task_it_is_expressions() -> None:
+    assert "task" not in EXPRESSIONS.read_text()
+    assert recipes.read(EXPRESSIONS).task == "expression"
+
+
+def test_the_alignment_is_one_there_is() -> None:
+    assert recipes.read(EXPRESSIONS, ["model.align=similarity"]).model.align == "similarity"
+    with pytest.raises(UnknownName, match="did you mean similarity"):
+        recipes.read(EXPRESSIONS, ["model.align=simlarity"])
 
 
 def test_a_paper_without_deviations_is_refused(tmp_path: Path) -> None:

@@ -66,7 +66,8 @@ def _of_picture(
 
 def _views(picture: ImageArray) -> Iterator[ImageArray]:
     """The picture in gray at every size, turned by right angles and mirrored."""
-    for longest in _SIZES:
+    # A small picture is the same at every size; its decoys must not count twice.
+    for longest in dict.fromkeys(min(size, max(picture.shape[:2])) for size in _SIZES):
         gray = cv2.cvtColor(shrink(picture, longest)[0], cv2.COLOR_RGB2GRAY)
         for turns in range(4):
             for mirrored in (False, True):

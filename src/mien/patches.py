@@ -36,7 +36,10 @@ def square_patch(
 
 def _cut(gray: ImageArray, matrix: geometry.Matrix, shrinks: float) -> ImageArray:
     if shrinks > 1.5:  # bilinear sampling would skip pixels
-        gray = np.asarray(cv2.blur(gray, (round(shrinks),) * 2), np.uint8)
+        wide = round(shrinks)
+        gray = np.asarray(cv2.blur(gray, (wide, wide)), np.uint8)
+        if wide % 2 == 0:  # an even window has no middle pixel: OpenCV shifts the picture by half
+            matrix = matrix @ np.array([[1, 0, -0.5], [0, 1, -0.5], [0, 0, 1]])
     flat = cv2.warpAffine(gray, matrix, (SIDE, SIDE), borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(flat, np.uint8)
 
