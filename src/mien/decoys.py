@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import cv2
@@ -25,7 +25,7 @@ from .patches import SIDE, patch_square, square_patch
 from .proposals import INSET, Cascades, all_over
 from .table import Row, Table
 
-SPLIT = "decoys"
+SPLIT, HARD = "decoys", "hard"
 _SIZES = (800, 500)  # longer side of a picture in pixels
 _STEP = 1.1
 _MOST = 60  # of one picture in one position: no wallpaper may fill the table
@@ -64,10 +64,10 @@ def _of_picture(
             yield square_patch(view, *patch_square(INSET.of(box)))
 
 
-def _views(picture: ImageArray) -> Iterator[ImageArray]:
+def _views(picture: ImageArray, sizes: Sequence[int] = _SIZES) -> Iterator[ImageArray]:
     """The picture in gray at every size, turned by right angles and mirrored."""
     # A small picture is the same at every size; its decoys must not count twice.
-    for longest in dict.fromkeys(min(size, max(picture.shape[:2])) for size in _SIZES):
+    for longest in dict.fromkeys(min(size, max(picture.shape[:2])) for size in sizes):
         gray = cv2.cvtColor(shrink(picture, longest)[0], cv2.COLOR_RGB2GRAY)
         for turns in range(4):
             for mirrored in (False, True):
@@ -79,22 +79,22 @@ def _views(picture: ImageArray) -> Iterator[ImageArray]:
 def hard(folder: Path, landmarker: Landmarker) -> Table:
     """What a landmark network itself takes for a face in pictures without people.
 
-    Of the windows cascades let through and of large squares all over each picture, those whose
-    score is above ``_TAKEN``, and what the second look would see of them: to train on once more.
+    Of large squares all over each picture, where the detector looks when the cascades see nothing,
+    those whose score is above ``_TAKEN``, and what the second look would see of them: to train on
+    once more.
     """
-    cascades, rows = Cascades(), []
+    rows = []
     for name, picture in _pictures(folder):
-        for number, view in enumerate(_views(picture)):
-            windows = [INSET.of(box) for box in cascades.windows(view, _STEP)]
-            squares = np.array([*windows, *all_over(*view.shape[::-1])], np.float32)
-            seen = look_twice(landmarker, view, squares.reshape(-1, 4))
-            rows += [_row(f"hard/{name}/{number}/{i}", name, patch) for i, patch in enumerate(seen)]
+        for number, view in enumerate(_views(picture, _SIZES[-1:])):
+            seen = _look_twice(landmarker, view, all_over(*view.shape[::-1]))
+            ids = (f"hard/{name}/{number}/{i}" for i in range(len(seen)))
+            rows += [_row(i, name, patch, split=HARD) for i, patch in zip(ids, seen, strict=True)]
     if not rows:
         raise DataError(f"the network takes nothing in {folder} for a face")
     return Table("hard-decoys", rows)
 
 
-def look_twice(landmarker: Landmarker, view: ImageArray, boxes: FloatArray) -> list[ImageArray]:
+def _look_twice(landmarker: Landmarker, view: ImageArray, boxes: FloatArray) -> list[ImageArray]:
     """Patches of what passes the first look, and of what the second then looks at."""
     frame = Frame(np.asarray(cv2.cvtColor(view, cv2.COLOR_GRAY2RGB), np.uint8))
     first = landmarker.look(frame, squares(boxes), [0.0] * len(boxes))
@@ -124,9 +124,15 @@ def from_faces(faces: Table) -> Table:
     return Table("decoys", rows)
 
 
-def _row(row_id: str, source: str | None, patch: ImageArray, subject: str | None = None) -> Row:
+def _row(
+    row_id: str,
+    source: str | None,
+    patch: ImageArray,
+    subject: str | None = None,
+    split: str = SPLIT,
+) -> Row:
     png = cv2.imencode(".png", patch)[1].tobytes()
-    return Row(row_id, SPLIT, "not_a_face", png, SIDE, SIDE, subject=subject, source=source)
+    return Row(row_id, split, "not_a_face", png, SIDE, SIDE, subject=subject, source=source)
 
 
 def mine(folder: Path, faces: Table | None) -> Table:

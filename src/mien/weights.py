@@ -56,7 +56,7 @@ CATALOGUE = {
             name="landmarks68",
             kind="landmarker",
             file="landmarks68.onnx",
-            sha256="180f968ffea168dbd352671e570f7d6f741b102a37788f7a83827e5ed60ff513",
+            sha256="383ac583c230b7083f2739b2ba6001642a1771740897db4982e84b3cdc3ba8fb",
             licence="Apache-2.0; trained on 300-W, LFW, FER2013 and JAFFE (research use)",
             about="places 68 landmarks and tells faces from decoys",
         ),
