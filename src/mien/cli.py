@@ -548,22 +548,6 @@ def _say(message: object) -> None:
     print(text, file=sys.stderr)
 
 
-def run() -> NoReturn:
-    """The console script: ``main``, and out without taking the interpreter apart.
-
-    Unloading OpenCV and ONNX Runtime module by module takes 25 ms, an eighth of a run on one
-    picture, and changes nothing: files are closed and streams flushed by then.
-    """
-    try:
-        main()
-    except SystemExit as end:
-        if isinstance(end.code, str):
-            raise
-        sys.stderr.flush()
-        os._exit(end.code or 0)
-    raise AssertionError("main() ends by SystemExit")
-
-
 def main() -> NoReturn:
     """Errors become one line on stderr and an exit status."""
     _end_in_order()

@@ -33,8 +33,8 @@ class Landmarker:
     """The shipped landmark network; raises WeightsMissing or ModelError.
 
     It looks twice. First at a square around the box it is given, which only has to be about right;
-    then, where that may be a face, at one around the points it saw, turned level. The second look
-    places the points.
+    then, where that may be a face, at one around the points it saw, turned level. Two looks err
+    differently, so the points are their mean, in which the better second counts twice.
     """
 
     def __init__(self, threads: int = 1) -> None:
@@ -84,7 +84,7 @@ class Landmarker:
         around = np.array([box for box, _ in level], np.float32).reshape(-1, 4)
         second = self.look(frame, squares(around), [turn for _, turn in level])
         points, scores = first.points.copy(), first.scores.copy()
-        points[again] = second.points
+        points[again] = (first.points[again] + 2 * second.points) / 3
         scores[again] = np.minimum(first.scores[again], second.scores)
         return Placed(points, scores)
 
