@@ -23,17 +23,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import typer
 from PIL import Image
+from skimage import data as pictures
 
 import mien
-from mien import cli, weights
+from mien import cli, table, weights
 from mien.datasets import importers
 from mien.face import ImageArray
 from mien.pipeline import Settings
+from mien.table import Table
 
 MIEN = [sys.executable, "-m", "mien"]
 TIMEOUT_S = 120
@@ -243,6 +246,164 @@ def test_base_rates_reach_the_answer(call: Call, smile: Path, tmp_path: Path) ->
     assert record["faces"][0]["top"] == "anger"  # nothing else occurs at these rates
 
 
+def turned(head: ImageArray) -> ImageArray:
+    """By twenty degrees clockwise, its border repeated."""
+    matrix = cv2.getRotationMatrix2D((69.5, 79.5), -20, 1.0)
+    flat = cv2.warpAffine(head, matrix, (140, 140), borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(flat, np.uint8)
+
+
+@pytest.mark.parametrize("crops", [[], ["--crops"]], ids=["found", "crop"])
+def test_a_face_is_cut_as_asked(
+    call: Call, head: ImageArray, tmp_path: Path, crops: list[str]
+) -> None:
+    """A turned head is turned in a crop that is not, and level in one that is."""
+    path = save(turned(head), tmp_path / "turned.png")
+    tilts = {}
+    for name in ("box", "similarity"):
+        out = tmp_path / f"{name}.jsonl"
+        assert call("analyze", path, "--align", name, *crops, "-o", out).status == 0
+        [face] = json.loads(out_of(out))["faces"]
+        tilts[name] = face["quality"]["tilt_rad"]
+        assert face["top"] == "happiness"
+        assert json.loads(out_of(tmp_path / f"{name}.jsonl.meta.json"))["align"] == name
+    assert abs(tilts["similarity"]) < 0.12
+    if crops:
+        assert tilts["box"] is None  # a crop that is not to be turned needs no landmarks
+    else:
+        assert tilts["box"] == pytest.approx(np.radians(23), abs=0.12)
+
+
+def test_landmarks_are_drawn_where_that_is_asked(
+    call: Call, smile: Path, landscape: Path, tmp_path: Path
+) -> None:
+    drawn = {}
+    for name, words in {"plain": [], "points": ["--draw", "landmarks"]}.items():
+        folder = tmp_path / name
+        done = call("analyze", smile, landscape, "--annotate", folder, *words)
+        assert done.status == 0
+        drawn[name] = [np.asarray(Image.open(folder / f)) for f in ("smile.png", "landscape.png")]
+    [record, _] = done.records
+    plain, pointed = drawn["plain"][0].astype(int), drawn["points"][0].astype(int)
+    changed = np.argwhere(np.abs(plain - pointed).max(axis=2) > 30)[:, ::-1]
+    assert len(changed) > 68
+    points = np.array(record["faces"][0]["landmarks"]).reshape(68, 2)
+    assert (changed >= points.min(axis=0) - 4).all()
+    assert (changed <= points.max(axis=0) + 4).all()
+    np.testing.assert_array_equal(drawn["plain"][1], drawn["points"][1])
+
+
+# --- Data sets ----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def hand_placed(w300_table: Table, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A hundred faces of 300-W's, eighty of them for training."""
+    path = tmp_path_factory.mktemp("tables") / "hand.parquet"
+    train, test = w300_table.of_split("train"), w300_table.of_split("test")
+    rows = [*train.rows[::15][:80], *test.rows[::16][:20]]
+    table.write(Table("300w", rows), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def crops(head: ImageArray, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The astronaut's face as a data set: smiling for training, turned for a test; and a wall."""
+    folder = tmp_path_factory.mktemp("data") / "crops"
+    save(head[19:132, 18:131], folder / "train" / "happy" / "a.png")
+    save(np.full((90, 90, 3), 90, np.uint8), folder / "train" / "neutral" / "wall.png")
+    save(turned(head)[19:132, 18:131], folder / "test" / "happy" / "b.png")
+    path = folder / "crops.parquet"
+    table.write(importers.build("folder").read(folder), path)
+    return path
+
+
+def test_300w_is_imported(call: Call, w300_folder: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "few"
+    for pts in sorted(w300_folder.glob("helen/testset/*.pts"))[:3]:
+        for file in (pts, pts.with_suffix(".webp")):
+            copy = folder / file.relative_to(w300_folder)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes(file.read_bytes())
+    out = tmp_path / "t.parquet"
+    done = call("data", "import", "300w", folder, "-o", out)
+    assert (done.status, done.out) == (0, "")
+    first, terms = done.err.splitlines()
+    assert first == f"{out}: 3 pictures in test"
+    assert "no commercial use" in terms
+    assert {len(row.landmarks or ()) for row in table.read(out).rows} == {136}
+
+
+def test_tables_are_joined(call: Call, crops: Path, hand_placed: Path, tmp_path: Path) -> None:
+    out = tmp_path / "both.parquet"
+    done = call("data", "join", crops, hand_placed, "-o", out)
+    assert (done.status, done.err) == (0, f"{out}: 103 pictures in test, train\n")
+    both = table.read(out)
+    assert both.name == "both"
+    assert list(both.rows) == [*table.read(crops).rows, *table.read(hand_placed).rows]
+    again = call("data", "join", out, crops, "-o", tmp_path / "three.parquet")
+    assert again.status == 2
+    assert "join each only once" in again.err
+    assert not (tmp_path / "three.parquet").exists()
+
+
+def test_a_table_is_aligned(call: Call, crops: Path, tmp_path: Path) -> None:
+    out = tmp_path / "level.parquet"
+    done = call("data", "align", crops, "--align", "similarity", "--size", "64", "-o", out)
+    assert (done.status, done.err) == (0, f"{out}: 3 faces cut by similarity\n")
+    sizes = {row.source: (row.width, row.height) for row in table.read(out).rows}
+    assert sizes == {
+        "train/happy/a.png": (64, 64),
+        "train/neutral/wall.png": (90, 90),  # no face to cut
+        "test/happy/b.png": (64, 64),
+    }
+    again = call("data", "align", out, "--align", "mouth", "-o", tmp_path / "twice.parquet")
+    assert (again.status, again.err.strip()) == (2, "mien: crops was cut by 'similarity' already")
+    wrong = call("data", "align", crops, "--align", "mouht", "-o", tmp_path / "wrong.parquet")
+    assert wrong.status == 2
+    assert "did you mean mouth?" in wrong.err
+
+
+def test_decoys_are_collected(call: Call, hand_placed: Path, tmp_path: Path) -> None:
+    cup = Image.fromarray(pictures.coffee())  # type: ignore[no-untyped-call]
+    save(np.asarray(cup.resize((200, 133))), tmp_path / "nobody" / "coffee.png")
+    out = tmp_path / "decoys.parquet"
+    done = call("data", "decoys", tmp_path / "nobody", "--faces", hand_placed, "-o", out)
+    found = table.read(out)
+    assert (done.status, done.err) == (0, f"{out}: {len(found)} decoys\n")
+    assert found.notes["of_pictures"] >= 4
+    assert found.notes["of_faces"] >= 4
+    assert {(row.split, row.label) for row in found.rows} == {("decoys", "not_a_face")}
+    of_test = {row.source for row in table.read(hand_placed).of_split("test").rows}
+    assert not of_test & {row.source for row in found.rows}
+
+
+def test_landmarks_are_taught(
+    call: Call, peer_models: Path, crops: Path, hand_placed: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("ai_edge_litert", reason="ai-edge-litert comes with the train extra")
+    out = tmp_path / "taught.parquet"
+    words = ["data", "teach", crops, "--points", hand_placed, "-o", out]
+    done = call(*words)
+    assert done.status == 0
+    assert done.err.splitlines()[-1] == f"{out}: 2 faces, none seen in 1 pictures"
+    sources = [row.source for row in table.read(out).rows]
+    assert sources == ["test/happy/b.png", "train/happy/a.png"]
+    assert call(*words, "--split", "train").status == 0
+    [row] = table.read(out).rows
+    assert (row.source, row.split, len(row.landmarks or ())) == ("train/happy/a.png", "taught", 136)
+
+
+def test_without_a_teacher_nobody_is_taught(
+    call: Call, crops: Path, hand_placed: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "taught.parquet"
+    done = call("data", "teach", crops, "--points", hand_placed, "-o", out)
+    assert done.status == 1
+    assert "mien models pull face-landmarker" in done.err
+    assert not out.exists()
+
+
 # --- Bad input ----------------------------------------------------------------------------------
 
 
@@ -319,8 +480,15 @@ MISUSES = [
     (["analyze", "SMILE", "--base-rates", "no.json"], "no file 'no.json'"),
     (["analyze", "SMILE", "--strength", "2"], "--strength"),
     (["analyze", "SMILE", "--processes", "0"], "--processes"),
+    (["analyze", "SMILE", "--align", "simlarity"], "did you mean similarity?"),
+    (["analyze", "SMILE", "--draw", "landmarks"], "name a folder with --annotate"),
+    (["analyze", "SMILE", "--draw", "landmark"], "did you mean landmarks?"),
+    (["analyze", "SMILE", "--draw", "foo", "--annotate", "out"], "no drawing called 'foo'"),
     (["analyze"], "INPUT"),
     (["analyse", "SMILE"], "analyse"),
+    (["data", "import", "300v", ".", "-o", "t.parquet"], "did you mean 300w?"),
+    (["data", "align", "t.parquet", "--align", "box", "-o", "u.parquet"], "no such table"),
+    (["data", "join", "-o", "u.parquet"], "TABLE"),
     (["models", "card", "yunnet"], "yunet"),
     (["models", "pull", "nothing"], "no model called 'nothing'"),
     (["bench", "--repeat", "0"], "--repeat"),
