@@ -371,11 +371,18 @@ def test_decoys_are_collected(call: Call, hand_placed: Path, tmp_path: Path) -> 
     done = call("data", "decoys", tmp_path / "nobody", "--faces", hand_placed, "-o", out)
     found = table.read(out)
     assert (done.status, done.err) == (0, f"{out}: {len(found)} decoys\n")
-    assert found.notes["of_pictures"] >= 4
-    assert found.notes["of_faces"] >= 4
+    of_cup = [row for row in found.rows if row.source == "coffee.png"]
+    assert len(of_cup) >= 4
+    assert len(found) >= len(of_cup) + 4
     assert {(row.split, row.label) for row in found.rows} == {("decoys", "not_a_face")}
     of_test = {row.source for row in table.read(hand_placed).of_split("test").rows}
     assert not of_test & {row.source for row in found.rows}
+    assert call("data", "decoys", tmp_path / "nobody", "-o", out).status == 0
+    assert list(table.read(out).rows) == of_cup
+    hard = call("data", "decoys", tmp_path / "nobody", "--hard", "-o", tmp_path / "hard.parquet")
+    # A network that sees no face in a cup says so, and writes nothing.
+    assert (hard.status == 0) == (tmp_path / "hard.parquet").exists()
+    assert hard.status == 0 or "takes nothing in" in hard.err
 
 
 def test_landmarks_are_taught(

@@ -14,7 +14,9 @@ from skimage import data as pictures
 
 from mien import decoys, geometry
 from mien.errors import DataError, InputError
-from mien.face import FloatArray, ImageArray
+from mien.face import FloatArray, Frame, ImageArray
+from mien.landmarker import Landmarker, squares
+from mien.landmarks import leveled_box
 from mien.proposals import INSET
 from mien.table import Row, Table
 
@@ -248,5 +250,45 @@ def test_mine_has_both(folder: Path, found: Table, w300_table: Table) -> None:
     beside = decoys.from_faces(few)
     both = decoys.mine(folder, few)
     assert list(both.rows) == [*found.rows, *beside.rows]
-    assert both.notes == {"of_pictures": len(found), "of_faces": len(beside)}
     assert both.name == "decoys"
+    assert list(decoys.mine(folder, None).rows) == list(found.rows)
+
+
+# -- the network's own false alarms -------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def landmarker() -> Landmarker:
+    return Landmarker()
+
+
+def test_hard_ones_are_what_the_network_takes_for_a_face(
+    landmarker: Landmarker, astronaut: ImageArray, tmp_path: Path
+) -> None:
+    """Somebody's word for it that nobody is here: in her face it is sure to see one."""
+    save(np.ascontiguousarray(astronaut[20:220, 120:320]), tmp_path / "a" / "nobody.png")
+    found = decoys.hard(tmp_path, landmarker)
+    assert (found.name, found.splits) == ("hard-decoys", ("hard",))
+    assert {(row.label, row.source, row.width, row.height) for row in found.rows} == {
+        ("not_a_face", "a/nobody.png", 96, 96)
+    }
+    assert len({row.id for row in found.rows}) == len(found)
+    assert "hard/a/nobody.png/0/0" in {row.id for row in found.rows}
+    # A first look's square and what it made the second look at, one after the other.
+    first, second = list(found.pictures())[:2]
+    middle = np.array([[24, 24, 72, 72]], np.float32)
+    once, again = (
+        landmarker.look(Frame(patch), squares(middle), [0.0]) for patch in (first, second)
+    )
+    assert again.scores[0] > 0.9
+    around, turn = leveled_box(again.points[0])
+    assert abs(turn) < 0.1
+    np.testing.assert_allclose((around[:2] + around[2:]) / 2, [48, 48], atol=3)
+    assert (around[2:] - around[:2]).max() == pytest.approx(48, abs=9)
+    assert once.scores[0] >= 0.04
+
+
+def test_what_the_network_sees_through_is_not_hard(landmarker: Landmarker, tmp_path: Path) -> None:
+    save(np.full((120, 160, 3), 128, np.uint8), tmp_path / "gray.png")
+    with pytest.raises(DataError, match=r"the network takes nothing in .* for a face"):
+        decoys.hard(tmp_path, landmarker)

@@ -23,7 +23,7 @@ from mien.table import Table
 HEAD = np.array([178, 63, 268, 176], np.float32)  # the astronaut's
 TRUSTED = 0.5
 WITHOUT_PEOPLE = (
-    *("coffee", "chelsea", "rocket", "hubble_deep_field", "brick", "grass"),
+    *("coffee", "chelsea", "rocket", "hubble_deep_field", "brick", "grass", "coins"),
     *("page", "clock", "immunohistochemistry", "text", "moon", "retina", "gravel"),
 )
 COLOURS = [(0, 0, 0), (1, 1, 1), (128, 128, 128), (255, 255, 255), (200, 150, 120), (0, 80, 255)]
@@ -99,7 +99,6 @@ CUTS = {
     "right side off": (205, 0, 512, 512),
     "left side off": (0, 0, 240, 512),
     "left half off": (0, 0, 223, 512),
-    "a corner": (215, 110, 512, 512),
     "nothing but the face": (185, 75, 262, 170),
 }
 
@@ -138,18 +137,20 @@ def test_a_picture_standing_on_its_head_has_no_face(
     analyzer: Analyzer, astronaut: ImageArray
 ) -> None:
     assert trusted(read(analyzer, np.rot90(astronaut, 2))) == []
+    assert trusted(read(analyzer, astronaut[::-1])) == []
 
 
 @pytest.mark.parametrize("side", [8, 10, 12, 14, 16])
 def test_a_face_of_twelve_pixels_is_not_trusted(
     analyzer: Analyzer, astronaut: ImageArray, side: int
 ) -> None:
-    """Too small to see what it shows; alone, and somewhere in a larger picture."""
+    """Too small to see what it shows; alone, somewhere on a wall, and with all around it."""
     head = shrunk(astronaut[30:210, 130:320], side / 113)
     assert trusted(read(analyzer, head)) == []
     wall = np.full((240, 320, 3), 128, np.uint8)
     wall[100 : 100 + len(head), 90 : 90 + head.shape[1]] = head
     assert trusted(read(analyzer, wall)) == []
+    assert trusted(read(analyzer, shrunk(astronaut, side / 113))) == []
 
 
 @pytest.mark.parametrize("side", [20, 24, 28])
@@ -336,7 +337,10 @@ def test_nobody_on_pictures_without_people(analyzer: Analyzer, name: str) -> Non
 
 
 def test_nobody_in_a_cartoon_s_title(analyzer: Analyzer, shared: Path) -> None:
-    for rgb in frames(shared / "data" / "media" / "no_face.mp4", [0, 8, 24, 40, 64, 80, 94]):
+    """Frames that an earlier network saw faces in among them."""
+    for rgb in frames(
+        shared / "data" / "media" / "no_face.mp4", [0, 13, 22, 26, 31, 41, 48, 69, 94]
+    ):
         assert trusted(read(analyzer, rgb)) == []
 
 

@@ -88,6 +88,14 @@ def test_beyond_the_picture_its_border_repeats() -> None:
     np.testing.assert_array_equal(patch, np.pad(gray, 24, mode="edge"))
 
 
+def test_a_turned_square_is_upright_in_its_patch() -> None:
+    """Turned clockwise by a right angle: what was on its right is above."""
+    gray = np.random.default_rng(0).integers(0, 256, (140, 140), np.uint8)
+    centre = np.array([69.5, 69.5], np.float32)
+    upright, turned = square_patch(gray, centre, 96.0), square_patch(gray, centre, 96.0, np.pi / 2)
+    np.testing.assert_array_equal(turned, np.rot90(upright))
+
+
 def test_nothing_is_skipped_where_it_shrinks() -> None:
     """Stripes of one pixel become gray: sampling between them would leave black and white."""
     gray = np.zeros((480, 480), np.uint8)
