@@ -18,7 +18,8 @@ from mien.export import export
 from mien.labels import label_set
 from mien.models import networks
 from mien.preprocess import batch
-from mien.recognize import METADATA_KEY, calibrated, load_model, softmax
+from mien.recognize import calibrated, load_model, softmax
+from mien.session import METADATA_KEY
 from mien.table import Table
 from mien.train import train
 

@@ -28,6 +28,7 @@ INFERENCE = {
         "finder",
         "landmarks",
         "landmarker",
+        "session",
         "proposals",
         "later",
         "mouth",

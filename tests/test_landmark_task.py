@@ -26,7 +26,8 @@ from mien.models import landmark_networks
 from mien.patches import SIDE
 from mien.preprocess import Preprocess
 from mien.recipes import LandmarkRecipe
-from mien.recognize import METADATA_KEY, load_model
+from mien.recognize import load_model
+from mien.session import METADATA_KEY
 from mien.table import Row, Table
 from mien.tasks import Samples
 from mien.train import prepare as prepare_any

@@ -18,7 +18,6 @@ from mien.errors import ConfigError, ModelError, UnknownName, WeightsMissing
 from mien.face import FloatArray, ImageArray
 from mien.preprocess import prepare
 from mien.recognize import (
-    METADATA_KEY,
     METADATA_SCHEMA,
     OnnxRecognizer,
     calibrated,

@@ -19,6 +19,46 @@ def card(info: ModelInfo) -> str:
     return "\n".join(_lines(info)) + "\n"
 
 
+def landmark_card(name: str, meta: dict[str, Any], sha256: str) -> str:
+    """The card of a landmark network, from what its file says."""
+    return "\n".join(_landmark_lines(name, meta, sha256)) + "\n"
+
+
+def _landmark_lines(name: str, meta: dict[str, Any], sha256: str) -> Iterator[str]:
+    facts = meta["card"]["training"]
+    side = meta["preprocess"]["size"]
+    yield from (f"# {name}", "")
+    yield "- answers: 68 landmarks in iBUG's order, and whether there is a face"
+    yield f"- takes: one square about a face, {side} x {side} {meta['preprocess']['color']}"
+    yield f"- sha256: `{sha256}`"
+    yield f"- licence: {meta['card']['licence']}"
+    yield from ("", "## Training", "")
+    yield f"- data: {facts['data']['file']}, sha256 `{facts['data']['sha256']}`"
+    for split, n in facts["counts"].items():
+        yield f"- {split}: {n['used']:,} pictures, and {n['kept_for_selection']:,} kept apart"
+    yield from _run(facts)
+    figures = ", ".join(f"{k} {v:.4f}" for k, v in facts["select"].items())
+    yield f"- weights of epoch {facts['epoch']}: {figures} on what was kept apart, one look a face"
+    yield from _deviations(meta["card"])
+
+
+def _run(facts: dict[str, Any]) -> Iterator[str]:
+    """How long a run took on what, and what it began with."""
+    yield f"- {facts['network']}, seed {facts['seed']}, {facts['epochs']} epochs in"
+    yield f"  {facts['minutes']} minutes on {facts['machine']['cores']} cores;"
+    yield f"  commit {facts['commit']}"
+    if facts["init_sha256"]:
+        yield f"- started from the weights `{facts['init_sha256']}`"
+
+
+def _deviations(said: dict[str, Any]) -> Iterator[str]:
+    if deviations := said.get("deviations"):
+        yield from ("", "## Where it differs from its paper", "")
+        yield str(said["paper"])
+        yield ""
+        yield from (f"- {d['what']}: {d['why']}" for d in deviations)
+
+
 def _lines(info: ModelInfo) -> Iterator[str]:
     yield from (f"# {info.name}", "", NOTICE, "")
     yield f"- answers: {', '.join(info.label_set.labels)}"
@@ -41,11 +81,7 @@ def _lines(info: ModelInfo) -> Iterator[str]:
     yield from _training(info.card.get("training"))
     for figures in info.card.get("figures", []):
         yield from _figures(figures)
-    if deviations := info.card.get("deviations"):
-        yield from ("", "## Where it differs from its paper", "")
-        yield str(info.card["paper"])
-        yield ""
-        yield from (f"- {d['what']}: {d['why']}" for d in deviations)
+    yield from _deviations(info.card)
 
 
 def _training(facts: dict[str, Any] | None) -> Iterator[str]:
@@ -57,11 +93,7 @@ def _training(facts: dict[str, Any] | None) -> Iterator[str]:
     yield f"- rows used: {counts['train_used']} of {counts['train_rows']}; left out:"
     yield f"  {counts['train_without_emotion']} without an expression,"
     yield f"  {counts.get('train_pixels_in_other_splits', 0)} with pixels of another split"
-    yield f"- {facts['network']}, seed {facts['seed']}, {facts['epochs']} epochs in"
-    yield f"  {facts['minutes']} minutes on {facts['machine']['cores']} cores;"
-    yield f"  commit {facts['commit']}"
-    if facts["init_sha256"]:
-        yield f"- started from the weights `{facts['init_sha256']}`"
+    yield from _run(facts)
     if facts["teacher_sha256"]:
         yield f"- taught in part by the model `{facts['teacher_sha256']}`"
     how = {"best": "the most accurate epoch", "last": "the last epoch"}[facts["weights"]]

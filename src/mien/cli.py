@@ -497,11 +497,15 @@ def models_card(
     model: Annotated[str, typer.Argument(help="A model, or an .onnx file.")] = DEFAULT_MODEL,
 ) -> None:
     """What a model is, was trained on, and scores: its card, as Markdown."""
-    from . import console
-    from .cards import card
+    from . import cards, console, weights
+    from .landmarker import NAME, Landmarker
     from .recognize import load_model
 
-    console.markdown(card(load_model(model).info))
+    if model == NAME:
+        sha256 = weights.spec(NAME).sha256
+        console.markdown(cards.landmark_card(NAME, Landmarker().meta, sha256))
+    else:
+        console.markdown(cards.card(load_model(model).info))
 
 
 @app.command()

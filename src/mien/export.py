@@ -25,12 +25,12 @@ from .metrics import IntArray
 from .models import landmark_networks, networks
 from .preprocess import Preprocess, batch
 from .recognize import (
-    METADATA_KEY,
     METADATA_SCHEMA,
     OnnxRecognizer,
     calibrated,
     softmax,
 )
+from .session import METADATA_KEY
 from .table import Table, file_sha256
 from .table import read as read_table
 from .train import task_of

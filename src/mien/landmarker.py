@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from . import align, geometry, preprocess, weights
-from .errors import ModelError
+from . import align, geometry, preprocess, session, weights
 from .face import Crop, FloatArray, Frame
 from .landmarks import NET_FRAMING, NET_SIDE, POINTS, leveled_box
 
@@ -38,18 +39,16 @@ class Landmarker:
     """
 
     def __init__(self, threads: int = 1) -> None:
-        import onnxruntime as ort  # here, so that it loads in the background where the model does
-
         path, content = weights.read(weights.spec(NAME))
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.log_severity_level = 4  # its errors come as exceptions; the log repeats them
-        try:
-            self._session = ort.InferenceSession(
-                content, options, providers=["CPUExecutionProvider"]
-            )
-        except Exception as err:  # onnxruntime's own types share no public base class
-            raise ModelError(f"{path} is not an ONNX model that can be loaded: {err}") from err
+        self._session = session.load(content, str(path), threads)
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        """What the file says of itself: preprocessing, training, licence."""
+        said: dict[str, Any] = json.loads(
+            self._session.get_modelmeta().custom_metadata_map[session.METADATA_KEY]
+        )
+        return said
 
     def look(self, frame: Frame, squares: FloatArray, rolls: Sequence[float]) -> Placed:
         """One look at each square (N, 4) of a frame, turned by its roll in radians."""

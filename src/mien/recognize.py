@@ -23,8 +23,9 @@ from .errors import InputError, ModelError
 from .face import FloatArray, ImageArray
 from .labels import LabelSet, label_set, subset
 from .preprocess import Preprocess, batch
+from .session import METADATA_KEY
+from .session import load as load_session
 
-METADATA_KEY = "mien"
 METADATA_SCHEMA = "mien-model/1"
 _CHUNK = 64  # faces at once: enough to fill the cores, little enough to keep memory flat
 
@@ -83,17 +84,7 @@ class OnnxRecognizer:
         info: ModelInfo | None = None,
         threads: int = 0,
     ) -> None:
-        import onnxruntime as ort  # here, so that it loads in the background where the model does
-
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.log_severity_level = 4  # its errors come as exceptions; the log repeats them
-        try:
-            self._session = ort.InferenceSession(
-                content, options, providers=["CPUExecutionProvider"]
-            )
-        except Exception as err:  # onnxruntime's own types share no public base class
-            raise ModelError(f"{name} is not an ONNX model that can be loaded: {err}") from err
+        self._session = load_session(content, name, threads)
         metadata = self._session.get_modelmeta().custom_metadata_map
         self.info = info or read_info(metadata.get(METADATA_KEY), name, sha256)
         self._input = self._checked_input(name)

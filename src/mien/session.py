@@ -1,0 +1,29 @@
+"""Model files in ONNX Runtime."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .errors import ModelError
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+METADATA_KEY = "mien"
+"""Under which a model file says what it is: JSON."""
+
+
+def load(content: bytes, name: str, threads: int) -> InferenceSession:
+    """A session for a model file's bytes; ``name`` is what an error calls it.
+
+    threads : of ONNX Runtime within one call; 0 leaves it to the library. Raises ModelError.
+    """
+    import onnxruntime as ort  # here, so that it loads in the background where the model does
+
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 4  # its errors come as exceptions; the log repeats them
+    try:
+        return ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    except Exception as err:  # onnxruntime's own types share no public base class
+        raise ModelError(f"{name} is not an ONNX model that can be loaded: {err}") from err
