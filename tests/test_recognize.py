@@ -24,6 +24,7 @@ from mien.recognize import (
     load_model,
     softmax,
 )
+from mien.session import METADATA_KEY
 
 onnx: Any = pytest.importorskip("onnx", reason="onnx comes with the train extra")
 
