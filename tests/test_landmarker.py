@@ -54,6 +54,34 @@ def noise(seed: int, width: int = 100, height: int = 100) -> ImageArray:
     return np.random.default_rng(seed).integers(0, 256, (height, width, 3)).astype(np.uint8)
 
 
+class DotSeeker:
+    """A session that puts every point on the middle of what is bright."""
+
+    def run(self, names: None, feed: dict[str, FloatArray]) -> list[FloatArray]:
+        crops = feed["face"][:, 0]
+        shares = crops / crops.sum(axis=(1, 2), keepdims=True)
+        at = (np.arange(64) + 0.5) / 64  # of the crop, from edge to edge
+        middle = np.stack([(shares.sum(1) * at).sum(1), (shares.sum(2) * at).sum(1)], axis=1)
+        points = np.repeat(middle[:, None], POINTS, axis=1)
+        return [points.astype(np.float32), np.full(len(crops), 9, np.float32)]
+
+
+@pytest.mark.parametrize("degrees", [0, 30, -75])
+@pytest.mark.parametrize("side", [30.0, 61.0, 200.0])
+def test_points_come_back_to_the_pixels_they_were_seen_on(side: float, degrees: float) -> None:
+    """A network that is right to a hair shows whether half a pixel is lost on the way."""
+    seeking = Landmarker()
+    seeking._session = DotSeeker()
+    x, y = 203.25, 188.75
+    down, across = np.mgrid[:400, :400]
+    away = np.hypot(across - x, down - y) / (side / 16)
+    dot = np.asarray(255 * np.exp(-(away**2)), np.uint8)
+    frame = Frame(np.repeat(dot[:, :, None], 3, axis=2))
+    square = np.array([[x, y, x, y]]) + side * np.array([-0.4, -0.55, 0.6, 0.45])
+    found = seeking.look(frame, np.asarray(square, np.float32), [float(np.radians(degrees))])
+    np.testing.assert_allclose(found.points[0], np.tile([x, y], (POINTS, 1)), atol=0.004 * side)
+
+
 # -- right points -------------------------------------------------------------------------------
 
 
