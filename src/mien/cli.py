@@ -163,6 +163,8 @@ def analyze(
     settings = Settings(model, detector, _rates(base_rates, strength), crops, alignment)
     analyzer = Analyzer(settings, wait=False)
     begun = [Later(lambda: batch.look(analyzer, paths[0]))] if processes == 1 else []
+    for looking in begun:
+        looking.wait()  # the model loads during its search, and would only hinder its reading
     analyzer.wait()  # a model that cannot be used is told before anything is written
     jobs = batch.plan(paths, annotate, landmarks=draw is not None)
     output = _output(out, form, analyzer, overwrite)

@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 class Later(Generic[T]):
-    """What ``make`` returns, made in a thread of its own from now on.
+    """What ``make`` returns, made in a thread of its own from now on, or from ``begin`` on.
 
     It pays for what leaves Python's lock alone: reading a file, its sha256, building a network,
     searching a picture. What ``make`` imports must not be half loaded by another thread: NumPy,
@@ -23,13 +23,21 @@ class Later(Generic[T]):
     42
     """
 
-    def __init__(self, make: Callable[[], T]) -> None:
+    def __init__(self, make: Callable[[], T], begin: bool = True) -> None:
         self._make = make
         self._value: T
         self._error: BaseException | None = None
         # Not a daemon: one that is cut off within a library's code takes the process down with it.
         self._thread = Thread(target=self._run)
-        self._thread.start()
+        self._begun = False
+        if begin:
+            self.begin()
+
+    def begin(self) -> None:
+        """Start making it, unless that has begun; for values that would be in the way earlier."""
+        if not self._begun:
+            self._begun = True
+            self._thread.start()
 
     def _run(self) -> None:
         try:
@@ -37,9 +45,14 @@ class Later(Generic[T]):
         except BaseException as err:
             self._error = err
 
+    def wait(self) -> None:
+        """Come back when it is made, or has failed."""
+        self.begin()
+        self._thread.join()
+
     def get(self) -> T:
         """The value, once it is there; raises, each time, what making it raised."""
-        self._thread.join()
+        self.wait()
         if self._error is not None:
             raise self._error
         return self._value

@@ -54,10 +54,9 @@ class Settings:
 class Analyzer:
     """Reads the expressions in pictures; owns its detector and its model.
 
-    ``recognizer`` and ``detector`` may be handed in, which is how tests bring fakes. The model
-    loads in the background while the detector is built; with ``wait=False`` it may go on loading,
-    ``find`` works meanwhile, and what is wrong with it or with the base rates is raised where
-    ``recognizer`` is first needed, not here.
+    ``recognizer`` and ``detector`` may be handed in, which is how tests bring fakes. With
+    ``wait=False`` the model loads while the first frame is searched, and what is wrong with it or
+    with the base rates is raised where ``recognizer`` is first needed, not here.
 
     Examples
     --------
@@ -75,7 +74,7 @@ class Analyzer:
         wait: bool = True,
     ) -> None:
         self.settings = settings or Settings()
-        self._model = Later(lambda: self._load(recognizer))
+        self._model = Later(lambda: self._load(recognizer), begin=False)
         if self.settings.threads:
             import cv2
 
@@ -131,7 +130,7 @@ class Analyzer:
 
     def find(self, frame: Frame) -> list[Face]:
         """The faces of a frame with their landmarks; nothing recognised yet."""
-        # With a detector this needs no model, which may still be loading.
+        self._model.begin()  # the search leaves Python's lock alone: the time to load a model
         return self._finder.find(frame, None if self.detector else self.alignment)
 
     def recognize(self, frame: Frame, faces: list[Face]) -> list[Face]:

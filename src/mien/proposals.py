@@ -7,6 +7,7 @@ a face. Few windows pass on a picture without people, so that costs little.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -30,30 +31,41 @@ INSET = Inset(side=0.9, drop=0.145)
 """Of the landmarks in a cascade's window."""
 
 
-class Cascades:
-    """OpenCV's two best frontal cascades; always there."""
+class Cascade:
+    """One of OpenCV's cascades; raises ModelError where it is not there.
 
-    def __init__(self) -> None:
-        folder = Path(cv2.__file__).parent / "data"
-        self._cascades = [
-            (cv2.CascadeClassifier(str(folder / name)), larger)
-            for name, larger in _CASCADES.items()
-        ]
-        if any(cascade.empty() for cascade, _ in self._cascades):
-            raise ModelError(f"OpenCV lacks {folder}; pip install 'opencv-python-headless<5'")
+    larger : the smallest window it is asked for, in parts of ``_SMALLEST_SHARE``.
+    """
+
+    def __init__(self, name: str, larger: float) -> None:
+        file = Path(cv2.__file__).parent / "data" / name
+        self._cascade, self._larger = cv2.CascadeClassifier(str(file)), larger
+        if self._cascade.empty():
+            raise ModelError(f"OpenCV lacks {file}; pip install 'opencv-python-headless<5'")
 
     def windows(self, gray: ImageArray, step: float) -> FloatArray:
         """Every window let through, x0 y0 x1 y1, (N, 4); ``step`` from one size to the next."""
-        least = max(_SMALLEST, round(_SMALLEST_SHARE * max(gray.shape)))
+        least = round(self._larger * max(_SMALLEST, round(_SMALLEST_SHARE * max(gray.shape))))
         if min(gray.shape) < least:
             return np.empty((0, 4), np.float32)
-        found = [
-            cascade.detectMultiScale(gray, step, 0, minSize=(round(larger * least),) * 2)
-            for cascade, larger in self._cascades
-        ]
-        boxes = np.concatenate([np.reshape(f, (-1, 4)) for f in found]).astype(np.float32)
+        found = self._cascade.detectMultiScale(gray, step, 0, minSize=(least, least))
+        boxes = np.reshape(found, (-1, 4)).astype(np.float32)
         boxes[:, 2:] += boxes[:, :2]
         return boxes
+
+
+class Cascades:
+    """OpenCV's two best frontal cascades, the quicker one first; always there."""
+
+    def __init__(self) -> None:
+        self._cascades = [Cascade(name, larger) for name, larger in _CASCADES.items()]
+
+    def __iter__(self) -> Iterator[Cascade]:
+        return iter(self._cascades)
+
+    def windows(self, gray: ImageArray, step: float) -> FloatArray:
+        """What any of them lets through, (N, 4)."""
+        return np.concatenate([cascade.windows(gray, step) for cascade in self])
 
 
 def group(boxes: FloatArray) -> FloatArray:

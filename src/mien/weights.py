@@ -56,7 +56,7 @@ CATALOGUE = {
             name="landmarks68",
             kind="landmarker",
             file="landmarks68.onnx",
-            sha256="383ac583c230b7083f2739b2ba6001642a1771740897db4982e84b3cdc3ba8fb",
+            sha256="f4f6d17362da7ed2dd892789d9dfdab0c1c0388f89d2fb1f1e280399f8c1d4ee",
             licence="Apache-2.0; trained on 300-W, LFW, FER2013 and JAFFE (research use)",
             about="places 68 landmarks and tells faces from decoys",
         ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from math import radians
 
 import cv2
@@ -19,6 +19,7 @@ from ..proposals import INSET, Cascades, all_over, group
 _LONGEST = 640  # the picture is searched at this size, so that time does not grow with megapixels
 _STEP = 1.2  # from one size of window to the next; the network mends what lies between
 _MAYBE, _FACE = 0.1, 0.5  # scores worth a second look, and of a face
+_PORTRAIT = 0.18  # a large face, in longer sides of the picture
 _TURNED = (radians(-30), radians(30))
 _LONGEST_TURNED = 400  # tilted heads are looked for among the larger ones only
 
@@ -27,9 +28,10 @@ _LONGEST_TURNED = 400  # tilted heads are looked for among the larger ones only
 class Mien:
     """Faces from about 5 % of the picture's longer side, turned and tilted ones too.
 
-    The cascades propose. Where none of that is a face, the network looks at large squares all over
-    the picture, since cascades miss portraits in odd light; where that fails, too, at what the
-    cascades say of the picture turned to either side.
+    A cascade proposes; a second one, too, unless the first has found nothing but portraits: where a
+    face is small there may be more. Where none of that is a face, the network looks at large
+    squares all over the picture, since cascades miss portraits in odd light; where that fails, too,
+    at what the cascades say of the picture turned to either side.
     """
 
     name = "mien"
@@ -37,30 +39,37 @@ class Mien:
     inset = INSET
 
     def __init__(self) -> None:
-        # Both are files to read; the picture is, too, meanwhile.
-        self._landmarker = Later(Landmarker)
-        self._cascades = Later(Cascades)
+        self._cascades = Later(Cascades)  # a file to read, while the picture is
+        self._landmarker = Later(Landmarker, begin=False)
 
     def detect(self, frame: Frame) -> list[Face]:
         """Faces, best score first, each with its landmarks."""
-        upright = self._decide(frame, self._proposed(frame), 0.0)
+        self._landmarker.begin()
+        squares = list(all_over(frame.width, frame.height))
         return (
-            upright
-            or self._decide(frame, all_over(frame.width, frame.height), 0.0)
+            self._proposed(frame)
+            or _faces(frame, self._decide(frame, squares, 0.0))
             or self._tilted(frame)
         )
 
-    def _proposed(self, frame: Frame) -> FloatArray:
-        """Where the cascades' windows expect landmarks, (N, 4)."""
+    def _proposed(self, frame: Frame) -> list[Face]:
+        """What the cascades propose and the network takes for faces."""
         gray, factor = _small(frame, _LONGEST)
-        windows = group(self._cascades.get().windows(gray, _STEP)) * factor
-        return np.array([INSET.of(box) for box in windows], np.float32).reshape(-1, 4)
+        placed: list[Placed] = []
+        faces: list[Face] = []
+        for cascade in self._cascades.get():
+            windows = group(cascade.windows(gray, _STEP)) * factor
+            placed.append(self._decide(frame, [INSET.of(box) for box in windows], 0.0))
+            faces = _faces(frame, *placed)
+            if _are_portraits(faces, frame):
+                break
+        return faces
 
     def _tilted(self, frame: Frame) -> list[Face]:
         gray, factor = _small(frame, _LONGEST_TURNED)
         for turn in _TURNED:
             boxes = [INSET.of(box * factor, turn) for box in self._windows_turned(gray, turn)]
-            faces = self._decide(frame, np.array(boxes, np.float32).reshape(-1, 4), turn)
+            faces = _faces(frame, self._decide(frame, boxes, turn))
             if faces:
                 return faces
         return []
@@ -77,10 +86,10 @@ class Mien:
             half = (box[2:] - box[:2]) / 2
             yield np.concatenate([centre - half, centre + half])
 
-    def _decide(self, frame: Frame, boxes: FloatArray, turn: float) -> list[Face]:
-        """The faces whose landmarks lie about in boxes (N, 4), turned so far."""
-        placed = self._landmarker.get().place(frame, boxes, [turn] * len(boxes), _MAYBE)
-        return _faces(frame, placed)
+    def _decide(self, frame: Frame, boxes: Sequence[FloatArray], turn: float) -> Placed:
+        """What the network says where landmarks lie about in boxes (N, 4), turned so far."""
+        rows = np.array(boxes, np.float32).reshape(-1, 4)
+        return self._landmarker.get().place(frame, rows, [turn] * len(rows), _MAYBE)
 
 
 def _small(frame: Frame, longest: int) -> tuple[ImageArray, float]:
@@ -88,9 +97,15 @@ def _small(frame: Frame, longest: int) -> tuple[ImageArray, float]:
     return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8), factor
 
 
-def _faces(frame: Frame, placed: Placed) -> list[Face]:
+def _faces(frame: Frame, *placed: Placed) -> list[Face]:
     """Faces with their landmarks, overlaps suppressed, from what the network said."""
-    kept = placed.scores >= _FACE
-    points = placed.points[kept]
+    scores = np.concatenate([part.scores for part in placed])
+    points = np.concatenate([part.points for part in placed])[scores >= _FACE]
     boxes = np.array([face_box(p) for p in points], np.float32).reshape(-1, 4)
-    return best_first(frame, boxes, placed.scores[kept], list(points))
+    return best_first(frame, boxes, scores[scores >= _FACE], list(points))
+
+
+def _are_portraits(faces: Sequence[Face], frame: Frame) -> bool:
+    """Whether there are faces, and every one of them is large in the picture."""
+    least = _PORTRAIT * max(frame.width, frame.height)
+    return bool(faces) and all(float((f.box[2:] - f.box[:2]).max()) >= least for f in faces)
