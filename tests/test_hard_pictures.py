@@ -121,6 +121,16 @@ def test_a_little_cut_off_does_not_lose_the_face(analyzer: Analyzer, astronaut: 
         assert len(trusted(read(analyzer, part))) == 1
 
 
+@pytest.mark.parametrize("left", [217, 223, 229, 241, 250, 256, 262])
+def test_of_half_a_face_no_other_is_made(
+    analyzer: Analyzer, astronaut: ImageArray, left: int
+) -> None:
+    """Too little of hers is left; the foot of the shuttle beside her is none."""
+    part = astronaut[:, left:]
+    rest = geometry.clip(HEAD - np.array([left, 0, left, 0], np.float32), 512 - left, 512)
+    assert all(is_at(face, rest) for face in trusted(read(analyzer, part)))
+
+
 @pytest.mark.parametrize("turns", [1, 2, 3])
 def test_a_face_on_its_side_or_upside_down(
     analyzer: Analyzer, astronaut: ImageArray, turns: int
