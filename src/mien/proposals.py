@@ -18,10 +18,10 @@ from .face import FloatArray, ImageArray
 from .landmarks import Inset
 
 # Each sees faces that the other misses. Small windows are most of the time, and the first is the
-# quicker one, so it alone is asked for the smallest: in what parts of ``_SMALLEST_SHARE``.
+# quicker one, so it alone is asked for the smallest: in what parts of ``SMALLEST_SHARE``.
 _CASCADES = {"haarcascade_frontalface_alt2.xml": 1.0, "haarcascade_frontalface_default.xml": 1.5}
 _SMALLEST = 24  # pixels: both cascades' own windows are smaller
-_SMALLEST_SHARE = 0.05  # of the longer side; a face smaller than that says little
+SMALLEST_SHARE = 0.05  # of the longer side; a face smaller than that says little
 _ALIKE = 0.25  # windows whose borders differ by less than this share of their size are one group
 
 _LARGE = (0.85, 0.6, 0.42)  # landmarks of a portrait, in shorter sides of the picture
@@ -34,7 +34,7 @@ INSET = Inset(side=0.9, drop=0.145)
 class Cascade:
     """One of OpenCV's cascades; raises ModelError where it is not there.
 
-    larger : the smallest window it is asked for, in parts of ``_SMALLEST_SHARE``.
+    larger : the smallest window it is asked for, in parts of the others'.
     """
 
     def __init__(self, name: str, larger: float) -> None:
@@ -43,9 +43,14 @@ class Cascade:
         if self._cascade.empty():
             raise ModelError(f"OpenCV lacks {file}; pip install 'opencv-python-headless<5'")
 
-    def windows(self, gray: ImageArray, step: float) -> FloatArray:
-        """Every window let through, x0 y0 x1 y1, (N, 4); ``step`` from one size to the next."""
-        least = round(self._larger * max(_SMALLEST, round(_SMALLEST_SHARE * max(gray.shape))))
+    def windows(
+        self, gray: ImageArray, step: float, smallest: float = SMALLEST_SHARE
+    ) -> FloatArray:
+        """Every window let through, x0 y0 x1 y1, (N, 4); ``step`` from one size to the next.
+
+        smallest : the least side of a window, in longer sides of the picture.
+        """
+        least = round(self._larger * max(_SMALLEST, round(smallest * max(gray.shape))))
         if min(gray.shape) < least:
             return np.empty((0, 4), np.float32)
         found = self._cascade.detectMultiScale(gray, step, 0, minSize=(least, least))
@@ -63,9 +68,11 @@ class Cascades:
     def __iter__(self) -> Iterator[Cascade]:
         return iter(self._cascades)
 
-    def windows(self, gray: ImageArray, step: float) -> FloatArray:
+    def windows(
+        self, gray: ImageArray, step: float, smallest: float = SMALLEST_SHARE
+    ) -> FloatArray:
         """What any of them lets through, (N, 4)."""
-        return np.concatenate([cascade.windows(gray, step) for cascade in self])
+        return np.concatenate([cascade.windows(gray, step, smallest) for cascade in self])
 
 
 def group(boxes: FloatArray) -> FloatArray:

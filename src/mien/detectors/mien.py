@@ -19,9 +19,10 @@ from ..proposals import INSET, Cascades, all_over, group
 _LONGEST = 640  # the picture is searched at this size, so that time does not grow with megapixels
 _STEP = 1.2  # from one size of window to the next; the network mends what lies between
 _MAYBE, _FACE = 0.1, 0.5  # scores worth a second look, and of a face
+_UNPROPOSED = 0.95  # of a face that no cascade has proposed
 _PORTRAIT = 0.18  # a large face, in longer sides of the picture
 _TURNED = (radians(-30), radians(30))
-_LONGEST_TURNED = 400  # tilted heads are looked for among the larger ones only
+_SMALLEST_TURNED = 0.12  # tilted heads are looked for among the larger ones only
 
 
 @detectors.register("mien")
@@ -48,7 +49,7 @@ class Mien:
         squares = list(all_over(frame.width, frame.height))
         return (
             self._proposed(frame)
-            or _faces(frame, self._decide(frame, squares, 0.0))
+            or _faces(frame, self._decide(frame, squares, 0.0), least=_UNPROPOSED)
             or self._tilted(frame)
         )
 
@@ -66,7 +67,7 @@ class Mien:
         return faces
 
     def _tilted(self, frame: Frame) -> list[Face]:
-        gray, factor = _small(frame, _LONGEST_TURNED)
+        gray, factor = _small(frame, _LONGEST)
         for turn in _TURNED:
             boxes = [INSET.of(box * factor, turn) for box in self._windows_turned(gray, turn)]
             faces = _faces(frame, self._decide(frame, boxes, turn))
@@ -81,7 +82,9 @@ class Mien:
         matrix = geometry.turned_square(middle, side, turn, side)
         turned = cv2.warpAffine(gray, matrix, (side, side))
         back = geometry.inverse(matrix)
-        for box in group(self._cascades.get().windows(np.asarray(turned, np.uint8), _STEP)):
+        cascades = self._cascades.get()
+        windows = cascades.windows(np.asarray(turned, np.uint8), _STEP, _SMALLEST_TURNED)
+        for box in group(windows):
             centre = geometry.transform(back, (box[:2] + box[2:]) / 2)
             half = (box[2:] - box[:2]) / 2
             yield np.concatenate([centre - half, centre + half])
@@ -97,12 +100,12 @@ def _small(frame: Frame, longest: int) -> tuple[ImageArray, float]:
     return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8), factor
 
 
-def _faces(frame: Frame, *placed: Placed) -> list[Face]:
+def _faces(frame: Frame, *placed: Placed, least: float = _FACE) -> list[Face]:
     """Faces with their landmarks, overlaps suppressed, from what the network said."""
     scores = np.concatenate([part.scores for part in placed])
-    points = np.concatenate([part.points for part in placed])[scores >= _FACE]
+    points = np.concatenate([part.points for part in placed])[scores >= least]
     boxes = np.array([face_box(p) for p in points], np.float32).reshape(-1, 4)
-    return best_first(frame, boxes, scores[scores >= _FACE], list(points))
+    return best_first(frame, boxes, scores[scores >= least], list(points))
 
 
 def _are_portraits(faces: Sequence[Face], frame: Frame) -> bool:
