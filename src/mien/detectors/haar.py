@@ -10,12 +10,11 @@ import numpy as np
 from ..detect import best_first, detectors, shrink
 from ..errors import ModelError
 from ..face import Face, Frame
-from ..proposals import INSET
+from ..proposals import INSET, SMALLEST_SHARE
 
 _CASCADE = "haarcascade_frontalface_default.xml"
 _LONGEST = 800  # the picture is searched at this size, so that time does not grow with megapixels
 _SMALLEST = 24  # the cascade's own window
-_SMALLEST_SHARE = 0.05  # of the longer side; a face smaller than that says little
 # OpenCV's own 1.1 and 3 find as many faces of LFW and one in a hundred more of HELEN and AFW, with
 # as many false alarms, in 1.4 times the time (benchmarks/haar_settings.py).
 _STEP, _NEIGHBOURS = 1.15, 2
@@ -41,7 +40,7 @@ class Haar:
         """Faces, best score first; the score is a logistic of the cascade's last-stage sum."""
         small, factor = shrink(frame.rgb, _LONGEST)
         gray = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
-        least = max(_SMALLEST, round(_SMALLEST_SHARE * max(gray.shape)))
+        least = max(_SMALLEST, round(SMALLEST_SHARE * max(gray.shape)))
         if min(gray.shape) < least:
             return []
         found, _, weights = self._cascade.detectMultiScale3(
