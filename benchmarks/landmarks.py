@@ -48,7 +48,7 @@ def face_api() -> Place:
         centre, side = (square[:2] + square[2:]) / 2 - 0.5, float(square[2] - square[0])
         crop = Crop(geometry.turned_square(centre, side, 0.0, _FACE_API.size), _FACE_API.size)
         x = preprocess.batch([align.cut(frame, crop)], _FACE_API)
-        # Its shares of the crop count whole pixels, not their edges: half a pixel less costs it .6 %.
+        # Its shares of the crop count whole pixels, not their edges: half a pixel costs it .6 %.
         points = session.run(None, {name: x})[0].reshape(POINTS, 2) * _FACE_API.size
         return geometry.transform(geometry.inverse(crop.matrix), points)
 
