@@ -85,6 +85,15 @@ Strength = Annotated[
         help="How far to turn to those rates: 0 none, 1 wholly; 0.5 unless said.",
     ),
 ]
+Alignment = Annotated[
+    str | None,
+    typer.Option(
+        "--align",
+        metavar="NAME",
+        help="How faces are cut: box, similarity, xu2019 or mouth. Without it: as the model was "
+        "trained.",
+    ),
+]
 TableFile = Annotated[Path, typer.Argument(help="A mien table (.parquet).")]
 OptionalOut = Annotated[
     Path | None, typer.Option("--out", "-o", help="Write the whole result as JSON to this file.")
@@ -123,12 +132,7 @@ def analyze(
     detector: Annotated[
         str, typer.Option("--detector", "-d", metavar="NAME", help="auto, mien, yunet or haar.")
     ] = "auto",
-    alignment: Annotated[
-        str | None,
-        typer.Option(
-            "--align", metavar="NAME", help="How faces are cut: box, similarity, xu2019 or mouth."
-        ),
-    ] = None,
+    alignment: Alignment = None,
     model: Model = DEFAULT_MODEL,
     base_rates: Rates = None,
     strength: Strength = None,
@@ -300,7 +304,8 @@ def data_align(
 
     result = aligned(table.read(path), alignment, size)
     table.write(result, out)
-    _say(f"{out}: {len(result)} faces cut by {alignment}")
+    whole = result.notes["whole"]
+    _say(f"{out}: {len(result) - whole} faces cut by {alignment}, no face seen in {whole} pictures")
 
 
 @data_app.command("decoys")
@@ -431,6 +436,7 @@ def evaluate(
         float,
         typer.Option(min=0, max=2, help="With --detector: widen pictures by this share first."),
     ] = 0.0,
+    alignment: Alignment = None,
     out: OptionalOut = None,
 ) -> None:
     """Score a model on a table of face crops (or pictures), with intervals and baselines."""
@@ -444,7 +450,7 @@ def evaluate(
     names = base_rates or (["training", "equal"] if known else ["training"])
     rates = [BaseRates(name, DEFAULT_STRENGTH if strength is None else strength) for name in names]
     finder = detect.build(detector) if detector else None
-    result = run(recognizer, table.read(path), split, rates, finder, pad)
+    result = run(recognizer, table.read(path), split, rates, finder, pad, alignment)
     _write_json(result, out)
     console.evaluation(result)
 

@@ -67,14 +67,17 @@ def aligned(table: Table, alignment: str, size: int) -> Table:
     align.known(alignment)
     if "align" in table.notes:
         raise DataError(f"{table.name} was cut by '{table.notes['align']}' already")
-    kept, crops = cut_faces(table, Finder(None), alignment, size)
-    rows = []
-    for row, crop in zip(kept.rows, crops, strict=True):
+    finder, rows, whole = Finder(None), [], 0
+    for row, picture in zip(table.rows, table.pictures(), strict=True):
+        frame = Frame(picture)
+        (face,) = finder.find(frame, alignment)
+        whole += face.landmarks is None
+        crop = pixels(frame, finder.framed(face, alignment, size))
         height, width = crop.shape[:2]
         png = cv2.imencode(".png", cv2.cvtColor(crop, cv2.COLOR_RGB2BGR))[1].tobytes()
         # Landmarks, where there were any, lay in the picture as it was.
         rows.append(replace(row, image=png, width=width, height=height, landmarks=None))
-    return replace(table, rows=rows, notes={**table.notes, "align": alignment})
+    return replace(table, rows=rows, notes={**table.notes, "align": alignment, "whole": whole})
 
 
 def evaluate(
