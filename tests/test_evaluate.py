@@ -133,7 +133,7 @@ def test_an_aligned_table_has_every_face_cut(two_faces: Table, alignment: str, s
         (70, 90),
         (size, size),
     ]
-    assert cut.notes == {"terms": "none", "align": alignment}
+    assert cut.notes == {"terms": "none", "align": alignment, "whole": 1}
     assert (cut.name, cut.vote_labels) == ("made", ("neutral", "anger"))
     for before, after in zip(two_faces.rows, cut.rows, strict=True):
         same = ("id", "split", "label", "votes", "subject", "source")

@@ -305,7 +305,9 @@ def data_align(
     result = aligned(table.read(path), alignment, size)
     table.write(result, out)
     whole = result.notes["whole"]
-    _say(f"{out}: {len(result) - whole} faces cut by {alignment}, no face seen in {whole} pictures")
+    seen = f"no face seen in {whole} of {len(result)} pictures, which stay whole"
+    rest = f"; {seen}" if whole else ""
+    _say(f"{out}: {len(result) - whole} faces cut by {alignment}{rest}")
 
 
 @data_app.command("decoys")
