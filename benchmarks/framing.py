@@ -19,15 +19,12 @@ import numpy as np
 import typer
 from skimage import data as pictures
 
+from detection import WITHOUT_PEOPLE
 from mien import detect, image, provenance, table
 from mien.errors import WeightsMissing
 from mien.face import Frame
 
 SIDE, MARGIN, ROWS = 144, 72, 1000
-WITHOUT_PEOPLE = (
-    *("coffee", "chelsea", "rocket", "hubble_deep_field", "brick", "grass", "coins"),
-    *("page", "clock", "immunohistochemistry", "text", "moon", "retina", "gravel"),
-)
 
 
 def measure(name: str, faces: table.Table) -> dict[str, Any]:
