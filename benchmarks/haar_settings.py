@@ -20,7 +20,7 @@ import numpy as np
 import typer
 from skimage import data as pictures
 
-from framing import WITHOUT_PEOPLE
+from detection import WITHOUT_PEOPLE
 from mien import detect, image, provenance, table
 from mien.detectors import haar
 from mien.face import Frame
