@@ -60,13 +60,19 @@ class Cascade:
 
 
 class Cascades:
-    """OpenCV's two best frontal cascades, the quicker one first; always there."""
+    """OpenCV's two best frontal cascades, the quicker one first; always there.
+
+    Each is read when it is first asked for: that takes 10 ms, and often the first one is enough.
+    """
 
     def __init__(self) -> None:
-        self._cascades = [Cascade(name, larger) for name, larger in _CASCADES.items()]
+        self._read: list[Cascade] = []
 
     def __iter__(self) -> Iterator[Cascade]:
-        return iter(self._cascades)
+        for i, (name, larger) in enumerate(_CASCADES.items()):
+            if i == len(self._read):
+                self._read.append(Cascade(name, larger))
+            yield self._read[i]
 
     def windows(
         self, gray: ImageArray, step: float, smallest: float = SMALLEST_SHARE

@@ -40,7 +40,7 @@ class Mien:
     inset = INSET
 
     def __init__(self) -> None:
-        self._cascades = Later(Cascades)  # a file to read, while the picture is
+        self._cascades = Cascades()
         self._landmarker = Later(Landmarker, begin=False)
 
     def detect(self, frame: Frame) -> list[Face]:
@@ -58,7 +58,7 @@ class Mien:
         gray, factor = _small(frame, _LONGEST)
         placed: list[Placed] = []
         faces: list[Face] = []
-        for cascade in self._cascades.get():
+        for cascade in self._cascades:
             windows = group(cascade.windows(gray, _STEP)) * factor
             placed.append(self._decide(frame, [INSET.of(box) for box in windows], 0.0))
             faces = _faces(frame, *placed)
@@ -82,8 +82,7 @@ class Mien:
         matrix = geometry.turned_square(middle, side, turn, side)
         turned = cv2.warpAffine(gray, matrix, (side, side))
         back = geometry.inverse(matrix)
-        cascades = self._cascades.get()
-        windows = cascades.windows(np.asarray(turned, np.uint8), _STEP, _SMALLEST_TURNED)
+        windows = self._cascades.windows(np.asarray(turned, np.uint8), _STEP, _SMALLEST_TURNED)
         for box in group(windows):
             centre = geometry.transform(back, (box[:2] + box[2:]) / 2)
             half = (box[2:] - box[:2]) / 2
