@@ -23,7 +23,7 @@ from mien.finder import Finder
 from mien.recognize import OnnxRecognizer, load_model
 
 PAD = 0.5
-FRAMINGS = (0.85, 0.9, 0.95, 1.0, 1.05, 1.1, 1.2, 1.3)
+FRAMINGS = (0.85, 0.92, 1.0, 1.1, 1.2)
 
 
 class Reframed:
