@@ -37,11 +37,10 @@ class Cascade:
     larger : the smallest window it is asked for, in parts of the others'.
     """
 
-    def __init__(self, name: str, larger: float) -> None:
-        file = Path(cv2.__file__).parent / "data" / name
+    def __init__(self, file: Path, larger: float) -> None:
         self._cascade, self._larger = cv2.CascadeClassifier(str(file)), larger
         if self._cascade.empty():
-            raise ModelError(f"OpenCV lacks {file}; pip install 'opencv-python-headless<5'")
+            raise _lacks(file)
 
     def windows(
         self, gray: ImageArray, step: float, smallest: float = SMALLEST_SHARE
@@ -56,22 +55,33 @@ class Cascade:
         found = self._cascade.detectMultiScale(gray, step, 0, minSize=(least, least))
         boxes = np.reshape(found, (-1, 4)).astype(np.float32)
         boxes[:, 2:] += boxes[:, :2]
-        return boxes
+        # OpenCV's threads find them in any order; the same picture must give the same faces.
+        return boxes[np.lexsort(boxes.T)]
+
+
+def _lacks(file: Path) -> ModelError:
+    return ModelError(f"OpenCV lacks {file}; pip install 'opencv-python-headless<5'")
 
 
 class Cascades:
     """OpenCV's two best frontal cascades, the quicker one first; always there.
 
     Each is read when it is first asked for: that takes 10 ms, and often the first one is enough.
+    Raises ModelError where one is not there.
     """
 
     def __init__(self) -> None:
+        folder = Path(cv2.__file__).parent / "data"
+        self._files = {folder / name: larger for name, larger in _CASCADES.items()}
         self._read: list[Cascade] = []
+        for file in self._files:
+            if not file.is_file():
+                raise _lacks(file)
 
     def __iter__(self) -> Iterator[Cascade]:
-        for i, (name, larger) in enumerate(_CASCADES.items()):
+        for i, (file, larger) in enumerate(self._files.items()):
             if i == len(self._read):
-                self._read.append(Cascade(name, larger))
+                self._read.append(Cascade(file, larger))
             yield self._read[i]
 
     def windows(
