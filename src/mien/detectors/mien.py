@@ -36,7 +36,7 @@ class Mien:
     """
 
     name = "mien"
-    framing = 0.92
+    framing = 0.98
     inset = INSET
 
     def __init__(self) -> None:
