@@ -84,7 +84,8 @@ def _reading() -> list[str]:
     return [
         "FER+ has eight labels by majority vote, without unknown and not-a-face; the peers lack contempt, so its "
         f"{peers['left_out']['contempt']} faces are not asked of them.",
-        "No picture of JAFFE or LFW was seen in training (for the peers nobody knows).",
+        "No picture of JAFFE or LFW was seen in training the expression model (for the peers nobody knows); the landmark network has "
+        "seen nine tenths of their people, without labels.",
         _weakness(),
         f"Balanced over the seven without contempt: {training['balanced_accuracy_without_contempt']:.3f} at training rates, "
         f"{default['balanced_accuracy_without_contempt']:.3f} at the default ones. "
