@@ -110,19 +110,19 @@ def test_on_faces_whose_points_people_placed(landmarker: Landmarker, w300_table:
 
 
 def test_the_second_look_places_them_better(landmarker: Landmarker, w300_table: Table) -> None:
-    """From a box that is off by a tenth, as detectors' are, and twenty degrees of turn."""
+    """From a box that is off by a fifth, as the worst of the cascades, and twenty degrees of turn."""
     few = w300_table.of_split("test")
     few = few.keep(i % 11 == 0 for i in range(len(few)))
     once, twice = [], []
     for row, picture in zip(few.rows, few.pictures(), strict=True):
         by_hand = np.array(row.landmarks, np.float32).reshape(POINTS, 2)
         box = geometry.square(landmarks.bounds(by_hand), 1.15)
-        box += 0.1 * (box[2] - box[0])
+        box += 0.2 * (box[2] - box[0])
         first = landmarker.look(Frame(picture), squares(box[None]), [0.35])
         once.append(apart(first.points[0], by_hand))
         second = landmarker.place(Frame(picture), box[None], [0.35])
         twice.append(apart(second.points[0], by_hand))
-    assert np.mean(twice) < 0.95 * np.mean(once)
+    assert np.mean(twice) < 0.9 * np.mean(once)
     assert np.mean(twice) < 0.07
 
 

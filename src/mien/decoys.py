@@ -116,10 +116,10 @@ def from_faces(faces: Table) -> Table:
         gray = np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), np.uint8)
         face = bounds(np.array(row.landmarks, np.float32).reshape(POINTS, 2))
         windows = cascades.windows(gray, _STEP)
-        squares = np.array([INSET.of(box) for box in windows], np.float32).reshape(-1, 4)
-        beside = squares[geometry.iou(geometry.square(face, 1.0), squares) < _BESIDE]
-        for i, square in enumerate(beside):
-            patch = square_patch(gray, *patch_square(square))
+        boxes = np.array([INSET.of(box) for box in windows], np.float32).reshape(-1, 4)
+        beside = boxes[geometry.iou(geometry.square(face, 1.0), boxes) < _BESIDE]
+        for i, box in enumerate(beside):
+            patch = square_patch(gray, *patch_square(box))
             rows.append(_row(f"decoy/{row.id}/{i}", row.source, patch, row.subject))
     return Table("decoys", rows)
 

@@ -54,7 +54,7 @@ class Inset:
 
     side : its longer side, in longer sides of the detector's box.
     drop : how much lower its middle lies, in the same.
-    Medians over the 300-W training faces (benchmarks/landmarks.py).
+    Near the medians over the 300-W training faces; benchmarks/landmarks.py has the cascades'.
     """
 
     side: float

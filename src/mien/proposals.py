@@ -1,7 +1,7 @@
 """Where a face might be: every window OpenCV's cascades let through, grouped.
 
 A cascade usually answers only where several neighbouring windows agree, which loses turned and
-dark faces. Here a single window is enough; ``landmarks.Landmarker`` then says which of them hold
+dark faces. Here a single window is enough; ``landmarker.Landmarker`` then says which of them hold
 a face. Few windows pass on a picture without people, so that costs little.
 """
 

@@ -46,16 +46,11 @@ class Mien:
     def detect(self, frame: Frame) -> list[Face]:
         """Faces, best score first, each with its landmarks."""
         self._landmarker.begin()
-        squares = list(all_over(frame.width, frame.height))
-        return (
-            self._proposed(frame)
-            or _faces(frame, self._decide(frame, squares, 0.0), least=_UNPROPOSED)
-            or self._tilted(frame)
-        )
+        return self._proposed(frame) or self._unproposed(frame) or self._tilted(frame)
 
     def _proposed(self, frame: Frame) -> list[Face]:
         """What the cascades propose and the network takes for faces."""
-        gray, factor = _small(frame, _LONGEST)
+        gray, factor = _small(frame)
         placed: list[Placed] = []
         faces: list[Face] = []
         for cascade in self._cascades:
@@ -66,8 +61,13 @@ class Mien:
                 break
         return faces
 
+    def _unproposed(self, frame: Frame) -> list[Face]:
+        """What the network takes for faces among large squares all over the picture."""
+        placed = self._decide(frame, list(all_over(frame.width, frame.height)), 0.0)
+        return _faces(frame, placed, least=_UNPROPOSED)
+
     def _tilted(self, frame: Frame) -> list[Face]:
-        gray, factor = _small(frame, _LONGEST)
+        gray, factor = _small(frame)
         for turn in _TURNED:
             boxes = [INSET.of(box * factor, turn) for box in self._windows_turned(gray, turn)]
             faces = _faces(frame, self._decide(frame, boxes, turn))
@@ -94,8 +94,9 @@ class Mien:
         return self._landmarker.get().place(frame, rows, [turn] * len(rows), _MAYBE)
 
 
-def _small(frame: Frame, longest: int) -> tuple[ImageArray, float]:
-    small, factor = shrink(frame.rgb, longest)
+def _small(frame: Frame) -> tuple[ImageArray, float]:
+    """The frame in gray at the size it is searched at, and the factor back."""
+    small, factor = shrink(frame.rgb, _LONGEST)
     return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8), factor
 
 
