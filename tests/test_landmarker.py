@@ -110,7 +110,7 @@ def test_on_faces_whose_points_people_placed(landmarker: Landmarker, w300_table:
 
 
 def test_the_second_look_places_them_better(landmarker: Landmarker, w300_table: Table) -> None:
-    """From a box that is off by a fifth, as the worst of the cascades, and twenty degrees of turn."""
+    """From a box off by a fifth, as the worst of the cascades, and twenty degrees of turn."""
     few = w300_table.of_split("test")
     few = few.keep(i % 11 == 0 for i in range(len(few)))
     once, twice = [], []
