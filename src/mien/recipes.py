@@ -49,6 +49,63 @@ class ExpressionData:
 
 
 @dataclass(frozen=True, slots=True)
+class Copies:
+    """Changed copies of every picture, made before anything is split, as papers do.
+
+    count : copies of each picture beside itself.
+    rotate_deg : turned by up to this many degrees either way.
+    noise : standard deviation of Gaussian noise up to this many gray levels.
+    monochrome : share of the copies made gray.
+    """
+
+    count: int
+    rotate_deg: float = 0.0
+    noise: float = 0.0
+    monochrome: float = 0.0
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        if self.count < 1:
+            raise ConfigError(f"copies.count is at least 1, got {self.count}")
+        if not 0 <= self.monochrome <= 1:
+            raise ConfigError(f"copies.monochrome lies in [0, 1], got {self.monochrome}")
+
+
+SPLITS = ("random", "stratified", "subject", "sequence")
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """How a table's rows are dealt to ``train``, ``select`` and ``test``; without, as published.
+
+    by : "random" over rows, "stratified" over rows of each label, or whole "subject"s, or whole
+        "sequence"s of them.
+    train, select, test : shares, summing to 1; without meaning where there are folds.
+    folds, fold : of k folds, this one is the test, the next one selects; 0 where there are none.
+    """
+
+    by: str
+    train: float = 0.8
+    select: float = 0.1
+    test: float = 0.1
+    folds: int = 0
+    fold: int = 0
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        if self.by not in SPLITS:
+            raise UnknownName("split", self.by, SPLITS)
+        if abs(self.train + self.select + self.test - 1) > 1e-6 or self.train <= 0:
+            raise ConfigError("split.train, split.select and split.test are shares summing to 1")
+        if min(self.select, self.test) < 0:
+            raise ConfigError("split.select and split.test are at least 0")
+        if self.folds and not (self.folds >= 3 and 0 <= self.fold < self.folds):
+            raise ConfigError(
+                f"split.folds is at least 3 and split.fold below it, got {self.folds}, {self.fold}"
+            )
+
+
+@dataclass(frozen=True, slots=True)
 class LandmarkData:
     """What the landmark network sees in an epoch.
 
@@ -176,9 +233,14 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExpressionRecipe(Recipe):
-    """Everything that decides a run that names expressions."""
+    """Everything that decides a run that names expressions.
+
+    copies, split : what is done to the table first, in this order; None for nothing.
+    """
 
     data: ExpressionData
+    copies: Copies | None = None
+    split: Split | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

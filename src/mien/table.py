@@ -1,9 +1,12 @@
 """The mien table: a labelled picture set in one Parquet file, whatever shape its owner gave it.
 
-One row per picture: ``id split label votes subject source width height image landmarks``. ``label``
-is mien's own name (or ``unknown`` / ``not_a_face`` where taggers said so), ``votes`` counts per
-``vote_labels`` where several people tagged it, ``image`` the encoded file as it came (a PNG where
-it came as numbers), ``landmarks`` the sixty-eight points of the face where somebody placed them.
+One row per picture: ``id split label votes subject source width height image landmarks sequence
+copy_of intensity``. ``label`` is mien's own name (or ``unknown`` / ``not_a_face`` where taggers
+said so), ``votes`` counts per ``vote_labels`` where several people tagged it, ``image`` the encoded
+file as it came (a PNG where it came as numbers), ``landmarks`` the sixty-eight points of the face
+where somebody placed them. ``sequence`` names the recording or stimulus a frame is from,
+``copy_of`` the row that a changed copy was made of, ``intensity`` how strongly each of
+``intensity_labels`` shows.
 The pictures travel inside, so a table is one file to move, hash and cite.
 """
 
@@ -28,7 +31,7 @@ from .labels import LabelSet
 
 SCHEMA = "mien-table/1"
 _ROWS_PER_GROUP = 2048
-_ADDED = ("landmarks",)  # columns that older tables lack
+_ADDED = ("landmarks", "sequence", "copy_of", "intensity")  # columns that older tables lack
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,9 @@ class Row:
 
     landmarks : x0 y0 x1 y1 ... of the sixty-eight points in pixels of the picture, in iBUG's order
         (see ``mien.landmarks``); None without.
+    sequence : which recording, or which stimulus, of its subject; None for single pictures.
+    copy_of : the id of the row this is an augmented copy of; None for a picture as it came.
+    intensity : in [0, 1] per label of ``Table.intensity_labels``; None where nobody rated it.
     """
 
     id: str
@@ -49,6 +55,9 @@ class Row:
     subject: str | None = None
     source: str | None = None
     landmarks: tuple[float, ...] | None = None
+    sequence: str | None = None
+    copy_of: str | None = None
+    intensity: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +68,14 @@ class Table:
     rows : the pictures in their owner's order.
     vote_labels : what the positions of ``votes`` mean; empty without votes.
     notes : what an importer has to say (rows left out, licence).
+    intensity_labels : what the positions of ``intensity`` mean; empty without intensities.
     """
 
     name: str
     rows: Sequence[Row]
     vote_labels: tuple[str, ...] = ()
     notes: dict[str, Any] = field(default_factory=dict)
+    intensity_labels: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -83,7 +94,7 @@ class Table:
     def keep(self, mask: Iterable[bool]) -> Table:
         """The rows whose place in ``mask`` is true."""
         rows = [row for row, kept in zip(self.rows, mask, strict=True) if kept]
-        return Table(self.name, rows, self.vote_labels, self.notes)
+        return replace(self, rows=rows)
 
     def pictures(self) -> Iterator[ImageArray]:
         """Each picture decoded, (H, W, 3) uint8 RGB."""
@@ -126,8 +137,11 @@ class Table:
 
 
 def join(tables: Sequence[Table], name: str) -> Table:
-    """The rows of several tables in one, votes left behind; raises DataError for an id twice."""
-    rows = [replace(row, votes=None) for table in tables for row in table.rows]
+    """The rows of several tables in one, votes and intensities left behind.
+
+    Raises DataError for an id that occurs twice.
+    """
+    rows = [replace(row, votes=None, intensity=None) for table in tables for row in table.rows]
     if len({row.id for row in rows}) < len(rows):
         twice = next(i for i, n in Counter(row.id for row in rows).items() if n > 1)
         raise DataError(f"the tables share rows, '{twice}' for one; join each only once")
@@ -161,6 +175,7 @@ def write(table: Table, path: Path) -> None:
         "schema": SCHEMA,
         "name": table.name,
         "vote_labels": list(table.vote_labels),
+        "intensity_labels": list(table.intensity_labels),
         "notes": table.notes,
     }
     schema = pa.schema(
@@ -175,6 +190,9 @@ def write(table: Table, path: Path) -> None:
             ("height", pa.int32()),
             ("image", pa.binary()),
             ("landmarks", pa.list_(pa.float32())),
+            ("sequence", pa.string()),
+            ("copy_of", pa.string()),
+            ("intensity", pa.list_(pa.float32())),
         ],
         metadata={"mien": json.dumps(meta)},
     )
@@ -209,7 +227,13 @@ def read(path: Path) -> Table:
         raise DataError(f"{path} lacks the columns {missing} of a mien table")
     columns = [arrow.column(name).to_pylist() for name in names]
     rows = [_row(dict(zip(names, v, strict=True))) for v in zip(*columns, strict=True)]
-    return Table(meta["name"], rows, tuple(meta["vote_labels"]), meta["notes"])
+    return Table(
+        meta["name"],
+        rows,
+        tuple(meta["vote_labels"]),
+        meta["notes"],
+        tuple(meta.get("intensity_labels", ())),
+    )
 
 
 def _meta(text: bytes) -> dict[str, Any]:
@@ -222,7 +246,7 @@ def _meta(text: bytes) -> dict[str, Any]:
 
 
 def _row(values: dict[str, Any]) -> Row:
-    for name in ("votes", "landmarks"):
+    for name in ("votes", "landmarks", "intensity"):
         listed = values.pop(name, None)
         values[name] = None if listed is None else tuple(listed)
     return Row(**values)
