@@ -27,7 +27,6 @@ from mien.errors import WeightsMissing
 from mien.face import Crop, FloatArray, Frame
 from mien.landmarker import Landmarker, squares
 from mien.landmarks import POINTS, bounds, interocular
-from mien.proposals import Cascades, group
 
 FAILURE = 0.1
 _FACE_API = preprocess.Preprocess(112, "rgb")
@@ -148,7 +147,7 @@ def main(
     given: list[FloatArray | None] = [
         bounds(np.array(row.landmarks, np.float32).reshape(POINTS, 2)) for row in test.rows
     ]
-    cascades = Cascades()
+    haar = detect.build("haar")
     result: dict[str, Any] = provenance.environment() | {"failure": FAILURE}
     result["given_box"] = {
         "ours": score(ours(2), test, given),
@@ -156,11 +155,8 @@ def main(
     }
     result["found_by_chain"] = {"ours": by_chain(test)}
     result["framing"] = {
-        "cascades": frames_of(
-            lambda f: group(
-                cascades.windows(np.asarray(cv2.cvtColor(f.rgb, cv2.COLOR_RGB2GRAY), np.uint8), 1.2)
-            ),
-            train,
+        "haar": frames_of(
+            lambda f: np.array([x.box for x in haar.detect(f)], np.float32).reshape(-1, 4), train
         )
     }
     try:

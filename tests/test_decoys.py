@@ -13,11 +13,11 @@ from PIL import Image
 from skimage import data as pictures
 
 from mien import decoys, geometry
+from mien.cascades import INSET
 from mien.errors import DataError, InputError
 from mien.face import FloatArray, Frame, ImageArray
 from mien.landmarker import Landmarker, squares
 from mien.landmarks import leveled_box
-from mien.proposals import INSET
 from mien.table import Row, Table
 
 

@@ -29,6 +29,7 @@ INFERENCE = {
         "landmarks",
         "landmarker",
         "session",
+        "cascades",
         "proposals",
         "later",
         "mouth",
@@ -44,6 +45,7 @@ LAB = {
     *("models", "augment", "train", "export", "evaluate", "metrics", "audit", "calibrate"),
     *("checkpoint", "recipes", "datasets", "stats", "sheet", "table", "cards", "bench"),
     *("tasks", "expression_task", "landmark_task", "patches", "decoys", "teach"),
+    *("proposal_task", "scenes"),
 }
 HEAVY = {
     "torch",

@@ -1,121 +1,102 @@
-"""Where a face might be: windows of OpenCV's cascades, and those that lie alike made one."""
+"""Where faces might be: what the network's cells say, read right, and on real pictures."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import cv2
 import numpy as np
-import numpy.typing as npt
 import pytest
 
-from mien import geometry
-from mien.errors import ModelError
-from mien.face import FloatArray, ImageArray
-from mien.proposals import Cascades, all_over, group
+from mien import geometry, proposals
+from mien.face import FloatArray, Frame, ImageArray
+from mien.proposals import ANSWERS, STRIDES, Proposals, Proposer, all_over, decode, distinct
 
-FACE = np.array([176, 66, 272, 162], np.float32)  # the astronaut's, eyes to mouth in its middle
-
-
-@pytest.fixture(scope="module")
-def cascades() -> Cascades:
-    return Cascades()
+FACE = np.array([181, 85, 268, 172], np.float32)  # a square around the astronaut's landmarks
 
 
 @pytest.fixture(scope="module")
-def gray(astronaut: ImageArray) -> ImageArray:
-    return np.asarray(cv2.cvtColor(astronaut, cv2.COLOR_RGB2GRAY), np.uint8)
+def proposer() -> Proposer:
+    return Proposer()
 
 
-def boxes(*rows: list[float]) -> FloatArray:
-    return np.array(rows, np.float32).reshape(-1, 4)
+def silent(rows: int = 5, columns: int = 5) -> list[FloatArray]:
+    """Maps whose every cell says that there is no face, for a picture of whole coarsest cells."""
+    maps = []
+    for stride in STRIDES:
+        fine = STRIDES[-1] // stride
+        said = np.zeros((ANSWERS, rows * fine, columns * fine), np.float32)
+        said[0] = -9.0
+        maps.append(said)
+    return maps
 
 
-def by_place(given: FloatArray) -> list[list[float]]:
-    return sorted(np.asarray(given, np.float64).round(3).tolist())
+def test_cells_that_say_no_propose_nothing() -> None:
+    assert len(decode(silent(), 0.05)) == 0
+    assert distinct(decode(silent(), 0.05)).boxes.shape == (0, 4)
 
 
-# -- groups -------------------------------------------------------------------------------------
+@pytest.mark.parametrize("level", range(len(STRIDES)))
+def test_a_cell_speaks_of_its_own_place(level: int) -> None:
+    """Half a stride right of and below the third cell's middle in the second row, twice as wide."""
+    maps, stride = silent(), STRIDES[level]
+    maps[level][:, 1, 2] = [2.0, 0.5, 0.5, np.log(2), np.sin(0.3), np.cos(0.3)]
+    found = decode(maps, 0.5)
+    middle, half = np.array([3.0, 2.0]) * stride, 4.0 * stride
+    np.testing.assert_allclose(found.boxes, [[*(middle - half), *(middle + half)]], rtol=1e-5)
+    assert found.rolls[0] == pytest.approx(0.3, abs=1e-5)
+    assert found.scores[0] == pytest.approx(1 / (1 + np.exp(-2)), abs=1e-5)
+    assert len(decode(maps, 0.9)) == 0
 
 
-def test_windows_that_lie_alike_are_averaged() -> None:
-    alike = boxes([100, 50, 200, 150], [110, 50, 210, 150], [100, 56, 200, 156])
-    np.testing.assert_allclose(group(alike), [[103, 52, 203, 152]], atol=1)
+def test_the_likeliest_comes_first_and_stands_for_its_like() -> None:
+    maps = silent()
+    maps[1][:, 4, 4] = [1.0, 0, 0, 0, 0, 1]
+    maps[1][:, 4, 5] = [3.0, -0.9, 0, 0, 0, 1]  # a tenth of a cell beside the first
+    maps[1][:, 12, 15] = [2.0, 0, 0, 0, 0, 1]
+    found = decode(maps, 0.1)
+    assert found.scores.tolist() == sorted(found.scores.tolist(), reverse=True)
+    assert len(found) == 3
+    np.testing.assert_array_equal(distinct(found).scores, found.scores[:2])
 
 
-def test_a_window_alone_is_kept() -> None:
-    """OpenCV's own grouping drops it, and with it many a turned face."""
-    alone = boxes([100, 50, 200, 150])
-    np.testing.assert_array_equal(group(alone), alone)
-    far = boxes([100, 50, 200, 150], [300, 50, 380, 130], [100, 250, 160, 310])
-    assert by_place(group(far)) == by_place(far)
+def test_there_is_an_end_to_them() -> None:
+    boxes = np.array([[50 * i, 0, 50 * i + 40, 40] for i in range(90)], np.float32)
+    many = Proposals(boxes, np.zeros(90, np.float32), np.linspace(0.9, 0.1, 90, dtype=np.float32))
+    assert len(distinct(many)) == 40
 
 
-def test_every_group_has_its_own_average() -> None:
-    windows = boxes([0, 0, 40, 40], [300, 10, 400, 110], [4, 0, 44, 40], [300, 20, 400, 120])
-    assert by_place(group(windows)) == [[2, 0, 42, 40], [300, 15, 400, 115]]
-
-
-@pytest.mark.parametrize(("apart", "groups"), [(10, 1), (40, 2)])
-def test_a_quarter_of_their_size_is_alike(apart: float, groups: int) -> None:
-    windows = boxes([0, 0, 100, 100], [apart, 0, 100 + apart, 100])
-    assert len(group(windows)) == groups
-
-
-def test_of_no_windows_none() -> None:
-    none = group(boxes())
-    assert none.shape == (0, 4)
-    assert none.dtype == np.float32
-
-
-# -- windows ------------------------------------------------------------------------------------
-
-
-def test_the_face_is_among_them(cascades: Cascades, gray: ImageArray) -> None:
-    windows = cascades.windows(gray, 1.2)
-    assert windows.dtype == np.float32
-    assert geometry.iou(FACE, windows).max() > 0.7
-    assert geometry.iou(FACE, group(windows)).max() > 0.7
-    assert len(group(windows)) < len(windows)
-
-
-def test_they_are_squares_inside_the_picture(cascades: Cascades, gray: ImageArray) -> None:
-    for picture in (gray, gray[60:170, 170:275].copy(), gray[:200].copy(), gray[:, 180:].copy()):
-        height, width = picture.shape
-        windows = cascades.windows(np.asarray(picture, np.uint8), 1.2)
-        assert len(windows)
-        for found in (windows, group(windows)):
-            assert (found >= 0).all()
-            assert (found[:, 2:] <= [width, height]).all()
-        # At the border OpenCV cuts off the pixel by which its rounding reached beyond.
-        width_of, height_of = (windows[:, 2:] - windows[:, :2]).T
-        np.testing.assert_allclose(width_of, height_of, atol=2)
-
-
-def test_none_is_smaller_than_a_twentieth_of_the_picture(
-    cascades: Cascades, gray: ImageArray
+@pytest.mark.parametrize("factor", [0.25, 1.0, 3.0])
+def test_the_astronaut_is_proposed_first(
+    proposer: Proposer, astronaut: ImageArray, factor: float
 ) -> None:
-    wide = np.zeros((512, 1600), np.uint8)
-    wide[:, :512] = gray
-    sides = cascades.windows(wide, 1.2)[:, 2] - cascades.windows(wide, 1.2)[:, 0]
-    assert sides.min() >= 80
-    assert (cascades.windows(gray, 1.2)[:, 2] - cascades.windows(gray, 1.2)[:, 0]).min() >= 26
+    import cv2
+
+    rgb = cv2.resize(astronaut, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+    found = proposer.propose(Frame(np.asarray(rgb, np.uint8)), 0.3)
+    assert geometry.iou(FACE * np.float32(factor), found.boxes)[0] > 0.6
+    assert abs(found.rolls[0]) < 0.25
 
 
-@pytest.mark.parametrize(
-    "shape", [(1, 1), (1, 500), (500, 1), (23, 23), (20, 400), (400, 19), (40, 900), (5, 30_000)]
-)
-def test_thin_pictures_have_none(cascades: Cascades, shape: tuple[int, int]) -> None:
-    draw = np.random.default_rng(sum(shape))
-    for picture in (np.zeros(shape, np.uint8), draw.integers(0, 256, shape, np.uint8)):
-        windows: npt.NDArray[np.float32] = cascades.windows(picture, 1.2)
-        assert windows.shape == (0, 4)
-        assert group(windows).shape == (0, 4)
+@pytest.mark.parametrize("turns", [1, -1])
+def test_a_face_on_its_side_is_proposed_with_its_roll(
+    proposer: Proposer, astronaut: ImageArray, turns: int
+) -> None:
+    """Lying in bed, say: what the landmark network alone does not see."""
+    found = proposer.propose(Frame(np.ascontiguousarray(np.rot90(astronaut, turns))), 0.3)
+    assert found.rolls[0] == pytest.approx(-turns * np.pi / 2, abs=0.35)
 
 
-@pytest.mark.parametrize("level", [0, 128, 255])
-def test_one_colour_has_none(cascades: Cascades, level: int) -> None:
-    assert len(cascades.windows(np.full((240, 320), level, np.uint8), 1.2)) == 0
+@pytest.mark.parametrize("shape", [(1, 1), (1, 500), (23, 23), (40, 30_000), (30_000, 3)])
+def test_thin_pictures(proposer: Proposer, shape: tuple[int, int]) -> None:
+    found = proposer.propose(Frame(np.full((*shape, 3), 90, np.uint8)), 0.3)
+    assert len(found) == 0
+
+
+def test_searched_at_one_size_whatever_the_picture() -> None:
+    for height, width in ((3000, 4000), (240, 320)):
+        x, factor = proposals.searched(Frame(np.zeros((height, width, 3), np.uint8)))
+        assert x.shape == (1, 1, 256, 320)
+        assert factor == width / 320
+        assert (x[0, 0, 240:] == 128).all()
+        assert (x[0, 0, :240] == 0).all()
 
 
 # -- all over -----------------------------------------------------------------------------------
@@ -147,9 +128,3 @@ def test_large_squares_cover_the_picture(size: tuple[int, int]) -> None:
 def test_a_strip_is_no_portrait() -> None:
     for size in ((900, 300), (300, 900), (30_000, 40)):
         assert all_over(*size).shape == (0, 4)
-
-
-def test_opencv_without_its_cascades(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(cv2, "__file__", str(tmp_path / "__init__.py"))
-    with pytest.raises(ModelError, match="pip install 'opencv-python-headless<5'"):
-        Cascades()

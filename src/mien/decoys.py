@@ -16,13 +16,14 @@ import cv2
 import numpy as np
 
 from . import geometry, image
-from .detect import shrink
+from .cascades import INSET, Cascades
 from .errors import DataError, ImageError
 from .face import FloatArray, Frame, ImageArray
 from .landmarker import Landmarker, squares
 from .landmarks import POINTS, bounds, leveled_box
 from .patches import SIDE, patch_square, square_patch
-from .proposals import INSET, Cascades, all_over
+from .preprocess import shrink
+from .proposals import all_over
 from .table import Row, Table
 
 SPLIT, HARD = "decoys", "hard"

@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-import cv2
-import numpy as np
-
 from . import geometry
 from .errors import WeightsMissing
-from .face import Face, FloatArray, Frame, ImageArray
+from .face import Face, FloatArray, Frame
 from .landmarks import Inset
 from .registry import Registry
 
@@ -53,17 +50,6 @@ def build(name: str = "auto") -> FaceDetector:
         return detectors.build("mien")
 
 
-def shrink(rgb: ImageArray, longest: int) -> tuple[ImageArray, float]:
-    """A copy no longer than ``longest`` pixels and the factor back to the original."""
-    height, width = rgb.shape[:2]
-    factor = max(height, width) / longest
-    if factor <= 1:
-        return rgb, 1.0
-    # A strip of 30,000 x 40 must not vanish.
-    size = (max(1, round(width / factor)), max(1, round(height / factor)))
-    return np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8), factor
-
-
 def best_first(
     frame: Frame,
     boxes: FloatArray,
@@ -81,4 +67,4 @@ def best_first(
 
 from .detectors import haar, mien, yunet  # noqa: E402  (they register themselves)
 
-__all__ = ["FaceDetector", "best_first", "build", "detectors", "haar", "mien", "shrink", "yunet"]
+__all__ = ["FaceDetector", "best_first", "build", "detectors", "haar", "mien", "yunet"]

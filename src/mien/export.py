@@ -19,11 +19,12 @@ from . import calibrate, checkpoint, labels, recipes
 from .baserates import BaseRates
 from .checkpoint import write_whole
 from .errors import ConfigError, DataError, ModelError
-from .face import ImageArray
+from .face import Frame, ImageArray
 from .landmarks import NET_SIDE
 from .metrics import IntArray
-from .models import landmark_networks, networks
+from .models import landmark_networks, networks, proposal_networks
 from .preprocess import Preprocess, batch
+from .proposals import STRIDES, searched
 from .recognize import (
     METADATA_SCHEMA,
     OnnxRecognizer,
@@ -35,12 +36,12 @@ from .table import Table, file_sha256
 from .table import read as read_table
 from .train import task_of
 
-AnyRecipe = recipes.ExpressionRecipe | recipes.LandmarkRecipe
+AnyRecipe = recipes.AnyRecipe
 PARITY = 1e-4
 # On PublicTest looking twice below 0.7 (a fifth of the faces) gains what looking twice always does.
 LOOK_AGAIN_BELOW = 0.7
 CHECKPOINT = "checkpoint.safetensors"
-_PARITY_FACES = 256
+_PARITY_FACES, _PARITY_PICTURES = 256, 32
 _OPSET = 18
 
 
@@ -60,6 +61,8 @@ def export(
         raise DataError(f"{data} is not the table {run} was trained on ({facts['data']['file']})")
     if isinstance(recipe, recipes.LandmarkRecipe):
         return _export_landmarks(run, recipe, facts, read_table(data), out, which)
+    if isinstance(recipe, recipes.ProposalRecipe):
+        return _export_proposals(run, recipe, facts, read_table(data), out, which)
     names = labels.label_set(recipe.data.label_set)
     net = networks.build(recipe.model.name, len(names), recipe.model.preprocess.channels)
     weights = _weights(run, which)
@@ -134,6 +137,56 @@ def landmark_parity(net: nn.Module, graph: bytes, table: Table) -> dict[str, flo
     return _checked({"faces": len(few), "largest_difference": difference})
 
 
+def _export_proposals(
+    run: Path,
+    recipe: recipes.ProposalRecipe,
+    facts: dict[str, Any],
+    table: Table,
+    out: Path,
+    which: str,
+) -> dict[str, Any]:
+    """Write a proposal run's weights as ONNX: four maps of a picture of any size."""
+    net = proposal_networks.build(recipe.model.name)
+    net.load_state_dict(_weights(run, which))
+    net.eval()
+    graph = proposals_to_onnx(net)
+    card = _card(run, recipe, facts, which)
+    backgrounds = table.of_split(recipe.data.backgrounds)
+    meta = {
+        "schema": METADATA_SCHEMA,
+        "name": out.stem,
+        "strides": list(STRIDES),
+        "preprocess": {"color": recipe.model.color},
+        "card": card | {"parity": proposal_parity(net, graph, backgrounds)},
+    }
+    write_whole(with_metadata(graph, meta), out)
+    return meta
+
+
+def proposals_to_onnx(net: nn.Module) -> bytes:
+    """The graph of a proposal network, for one picture of whole multiples of 64 pixels."""
+    cells = [torch.export.Dim(name, min=1, max=64) for name in ("rows", "columns")]
+    sides = {2 + i: STRIDES[-1] * cell for i, cell in enumerate(cells)}
+    names = [f"stride{stride}" for stride in STRIDES]
+    example = torch.zeros(1, 1, 2 * STRIDES[-1], 3 * STRIDES[-1])
+    return _graph(net, example, ["picture"], names, sides)
+
+
+def proposal_parity(net: nn.Module, graph: bytes, table: Table) -> dict[str, float]:
+    """The largest difference between torch's and ONNX Runtime's maps on real pictures."""
+    import onnxruntime as ort
+
+    session = ort.InferenceSession(graph, providers=["CPUExecutionProvider"])
+    pictures = [p for p, _ in zip(table.pictures(), range(_PARITY_PICTURES), strict=False)]
+    difference = 0.0
+    for picture in pictures:
+        x = searched(Frame(picture))[0]
+        with torch.no_grad():
+            pairs = zip(net(torch.from_numpy(x)), session.run(None, {"picture": x}), strict=True)
+            difference = max(difference, *(float(np.abs(a.numpy() - b).max()) for a, b in pairs))
+    return _checked({"pictures": len(pictures), "largest_difference": difference})
+
+
 def _checked(parity: dict[str, float]) -> dict[str, float]:
     if parity["largest_difference"] > PARITY:
         raise ModelError(
@@ -145,6 +198,9 @@ def _checked(parity: dict[str, float]) -> dict[str, float]:
 def _splits(recipe: AnyRecipe) -> dict[str, Any]:
     if isinstance(recipe, recipes.LandmarkRecipe):
         return {"train": list(recipe.data.splits), "select": "a tenth of each"}
+    if isinstance(recipe, recipes.ProposalRecipe):
+        made_of = [*recipe.data.faces, recipe.data.backgrounds, *recipe.data.decoys]
+        return {"train": made_of, "select": "scenes made of a tenth of each"}
     return {"train": recipe.data.train, "select": recipe.data.select}
 
 
@@ -217,6 +273,16 @@ def to_onnx(
 ) -> bytes:
     """The network's graph, batch of any size; normalisation is inside."""
     example = torch.zeros(2, channels, size, size)
+    return _graph(net, example, ["face"], outputs, {0: torch.export.Dim("batch")})
+
+
+def _graph(
+    net: nn.Module,
+    example: torch.Tensor,
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+    dynamic: dict[int, Any],
+) -> bytes:
     # The exporter warns of its own internals, and of torchvision, which mien does not use.
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
@@ -224,9 +290,9 @@ def to_onnx(
         program = torch.onnx.export(
             net,
             (example,),
-            input_names=["face"],
+            input_names=list(inputs),
             output_names=list(outputs),
-            dynamic_shapes=({0: torch.export.Dim("batch")},),
+            dynamic_shapes=(dynamic,),
             opset_version=_OPSET,
             dynamo=True,
             verbose=False,

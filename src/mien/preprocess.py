@@ -60,6 +60,17 @@ def resize(crop: ImageArray, size: int) -> ImageArray:
     return cv2.resize(crop, (width, height), interpolation=how)  # type: ignore[return-value]
 
 
+def shrink(rgb: ImageArray, longest: int) -> tuple[ImageArray, float]:
+    """A copy no longer than ``longest`` pixels and the factor back to the original."""
+    height, width = rgb.shape[:2]
+    factor = max(height, width) / longest
+    if factor <= 1:
+        return rgb, 1.0
+    # A strip of 30,000 x 40 must not vanish.
+    size = (max(1, round(width / factor)), max(1, round(height / factor)))
+    return np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8), factor
+
+
 def prepare(crop: ImageArray, spec: Preprocess) -> ImageArray:
     """One RGB crop (H, W, 3) uint8 as the (C, S, S) uint8 planes of ``spec``."""
     # In this order: the square around a panorama of 30,000 x 40 pixels would take 2.7 GB.

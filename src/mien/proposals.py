@@ -1,104 +1,108 @@
-"""Where a face might be: every window OpenCV's cascades let through, grouped.
+"""Where in a picture faces might be, by a small network of mien's own.
 
-A cascade usually answers only where several neighbouring windows agree, which loses turned and
-dark faces. Here a single window is enough; ``landmarker.Landmarker`` then says which of them hold
-a face. Few windows pass on a picture without people, so that costs little.
+It looks at the whole picture once, shrunk, and need not be sure: ``landmarker.Landmarker`` then
+says which of its proposals hold a face, and places the points.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
-from .errors import ModelError
-from .face import FloatArray, ImageArray
-from .landmarks import Inset
+from . import session, weights
+from .face import FloatArray, Frame
+from .preprocess import shrink
 
-# Each sees faces that the other misses. Small windows are most of the time, and the first is the
-# quicker one, so it alone is asked for the smallest: in what parts of ``SMALLEST_SHARE``.
-_CASCADES = {"haarcascade_frontalface_alt2.xml": 1.0, "haarcascade_frontalface_default.xml": 1.5}
-_SMALLEST = 24  # pixels: both cascades' own windows are smaller
-SMALLEST_SHARE = 0.05  # of the longer side; a face smaller than that says little
-_ALIKE = 0.25  # windows whose borders differ by less than this share of their size are one group
+NAME = "proposals"
+STRIDES = (8, 16, 32, 64)
+"""Pixels of the picture a cell of each map answers for, each way."""
+ANSWERS = 6
+SIDES = 4.0
+"""Strides in the side of the faces a map is there for, about: from 2.5 to 5, and the first less."""
+
+_LONGEST = 320  # the picture is searched at this size, so that time does not grow with megapixels
+_ALIKE = 0.6  # proposals that overlap by more are one
+_MOST = 40  # proposals of a picture
 
 _LARGE = (0.85, 0.6, 0.42)  # landmarks of a portrait, in shorter sides of the picture
 _LONG = 3.0  # a picture so many times as long as it is wide is no portrait
 
-INSET = Inset(side=0.9, drop=0.145)
-"""Of the landmarks in a cascade's window."""
 
+@dataclass(frozen=True, slots=True)
+class Proposals:
+    """Where faces might be, likeliest first.
 
-class Cascade:
-    """One of OpenCV's cascades; raises ModelError where it is not there.
-
-    larger : the smallest window it is asked for, in parts of the others'.
+    boxes : (N, 4) float32, squares as wide as the face's landmarks, x0 y0 x1 y1.
+    rolls : (N,) float32, how far each face is turned, in radians, clockwise as one looks at it.
+    scores : (N,) float32 in [0, 1].
     """
 
-    def __init__(self, file: Path, larger: float) -> None:
-        self._cascade, self._larger = cv2.CascadeClassifier(str(file)), larger
-        if self._cascade.empty():
-            raise _lacks(file)
+    boxes: FloatArray
+    rolls: FloatArray
+    scores: FloatArray
 
-    def windows(
-        self, gray: ImageArray, step: float, smallest: float = SMALLEST_SHARE
-    ) -> FloatArray:
-        """Every window let through, x0 y0 x1 y1, (N, 4); ``step`` from one size to the next.
-
-        smallest : the least side of a window, in longer sides of the picture.
-        """
-        least = round(self._larger * max(_SMALLEST, round(smallest * max(gray.shape))))
-        if min(gray.shape) < least:
-            return np.empty((0, 4), np.float32)
-        found = self._cascade.detectMultiScale(gray, step, 0, minSize=(least, least))
-        boxes = np.reshape(found, (-1, 4)).astype(np.float32)
-        boxes[:, 2:] += boxes[:, :2]
-        # OpenCV's threads find them in any order; the same picture must give the same faces.
-        return boxes[np.lexsort(boxes.T)]
+    def __len__(self) -> int:
+        return len(self.boxes)
 
 
-def _lacks(file: Path) -> ModelError:
-    return ModelError(f"OpenCV lacks {file}; pip install 'opencv-python-headless<5'")
+class Proposer:
+    """The shipped proposal network; raises WeightsMissing or ModelError."""
+
+    def __init__(self, threads: int = 1) -> None:
+        path, content = weights.read(weights.spec(NAME))
+        self._session = session.load(content, str(path), threads)
+
+    def propose(self, frame: Frame, least: float) -> Proposals:
+        """What scores at ``least`` so much, in pixels of the frame."""
+        x, factor = searched(frame)
+        maps = self._session.run(None, {"picture": x})
+        found = distinct(decode([m[0] for m in maps], least))
+        return Proposals(np.asarray(found.boxes * factor, np.float32), found.rolls, found.scores)
 
 
-class Cascades:
-    """OpenCV's two best frontal cascades, the quicker one first; always there.
+def searched(frame: Frame) -> tuple[FloatArray, float]:
+    """What the network gets of a frame, (1, 1, H, W) gray levels, and the factor back.
 
-    Each is read when it is first asked for: that takes 10 ms, and often the first one is enough.
-    Raises ModelError where one is not there.
+    Flat gray to the right and below fills the coarsest map's last cells.
     """
-
-    def __init__(self) -> None:
-        folder = Path(cv2.__file__).parent / "data"
-        self._files = {folder / name: larger for name, larger in _CASCADES.items()}
-        self._read: list[Cascade] = []
-        for file in self._files:
-            if not file.is_file():
-                raise _lacks(file)
-
-    def __iter__(self) -> Iterator[Cascade]:
-        for i, (file, larger) in enumerate(self._files.items()):
-            if i == len(self._read):
-                self._read.append(Cascade(file, larger))
-            yield self._read[i]
-
-    def windows(
-        self, gray: ImageArray, step: float, smallest: float = SMALLEST_SHARE
-    ) -> FloatArray:
-        """What any of them lets through, (N, 4)."""
-        return np.concatenate([cascade.windows(gray, step, smallest) for cascade in self])
+    small, factor = shrink(frame.rgb, _LONGEST)
+    gray = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
+    down, right = (-side % STRIDES[-1] for side in gray.shape)
+    whole = cv2.copyMakeBorder(gray, 0, down, 0, right, cv2.BORDER_CONSTANT, value=[128.0])
+    return whole[None, None].astype(np.float32), factor
 
 
-def group(boxes: FloatArray) -> FloatArray:
-    """Boxes (N, 4) with those that lie alike averaged into one, (M, 4)."""
-    corners = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1).round()
-    # OpenCV drops groups of one; with every box twice there are none.
-    twice = np.concatenate([corners, corners]).astype(int).tolist()
-    kept = np.asarray(cv2.groupRectangles(twice, 1, _ALIKE)[0], np.float32).reshape(-1, 4)
-    kept[:, 2:] += kept[:, :2]
-    return kept
+def decode(maps: list[FloatArray], least: float) -> Proposals:
+    """What the cells of four maps (6, h, w) say whose score is at least ``least``.
+
+    The six numbers: log odds of a face; from the cell's middle to the face's, x and y in strides;
+    the logarithm of its side in ``SIDES`` strides; sine and cosine of its roll.
+    """
+    found = []
+    for said, stride in zip(maps, STRIDES, strict=True):
+        rows, columns = np.nonzero(said[0] >= np.log(least / (1 - least)))
+        if not len(rows):
+            continue
+        logit, x, y, size, sine, cosine = said[:, rows, columns]
+        middle = np.stack([columns + 0.5 + x, rows + 0.5 + y], axis=1) * stride
+        half = np.exp(np.clip(size, -3, 3))[:, None] * (SIDES * stride / 2)
+        boxes = np.concatenate([middle - half, middle + half], axis=1)
+        scores, rolls = 1 / (1 + np.exp(-logit)), np.arctan2(sine, cosine)
+        found.append(np.column_stack([boxes, rolls, scores]))
+    every = np.concatenate(found).astype(np.float32) if found else np.empty((0, 6), np.float32)
+    every = every[np.argsort(-every[:, 5], kind="stable")]
+    return Proposals(every[:, :4], every[:, 4], every[:, 5])
+
+
+def distinct(proposals: Proposals) -> Proposals:
+    """Only the likeliest of those that lie alike, and only so many of a picture."""
+    boxes = proposals.boxes
+    corners = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
+    kept = cv2.dnn.NMSBoxes(corners.tolist(), proposals.scores.tolist(), 0.0, _ALIKE, top_k=300)
+    chosen = np.asarray(kept, np.intp).reshape(-1)[:_MOST]
+    return Proposals(boxes[chosen], proposals.rolls[chosen], proposals.scores[chosen])
 
 
 def all_over(width: int, height: int) -> FloatArray:

@@ -133,6 +133,22 @@ class LandmarkData:
 
 
 @dataclass(frozen=True, slots=True)
+class ProposalData:
+    """What the scenes of the proposal network are made of.
+
+    faces : splits of the table with landmarks.
+    backgrounds : its split of pictures without people.
+    decoys : its splits of what is taken for a face and is none.
+    scenes : how many are made; every epoch sees each once, changed.
+    """
+
+    faces: tuple[str, ...]
+    backgrounds: str
+    decoys: tuple[str, ...]
+    scenes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Model:
     """A network of the registry and the picture it takes.
 
@@ -250,24 +266,34 @@ class LandmarkRecipe(Recipe):
     data: LandmarkData
 
 
-_KINDS: dict[str, type[ExpressionRecipe] | type[LandmarkRecipe]] = {
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProposalRecipe(Recipe):
+    """Everything that decides a run that proposes where faces are."""
+
+    data: ProposalData
+
+
+AnyRecipe = ExpressionRecipe | LandmarkRecipe | ProposalRecipe
+
+_KINDS: dict[str, type[AnyRecipe]] = {
     "expression": ExpressionRecipe,
     "landmarks": LandmarkRecipe,
+    "proposals": ProposalRecipe,
 }
 
 
-def read(path: Path, overrides: Sequence[str] = ()) -> ExpressionRecipe | LandmarkRecipe:
+def read(path: Path, overrides: Sequence[str] = ()) -> AnyRecipe:
     """The recipe in a TOML file with ``--set`` overrides applied; raises ConfigError."""
     return from_values(config.apply_overrides(config.read_toml(path), overrides))
 
 
-def from_values(values: dict[str, Any]) -> ExpressionRecipe | LandmarkRecipe:
+def from_values(values: dict[str, Any]) -> AnyRecipe:
     """A recipe from nested dictionaries, checked key by key."""
     task = values.get("task", "expression")
     if task not in _KINDS:
         raise UnknownName("task", str(task), _KINDS)
     kind: Any = _KINDS[task]
-    recipe: ExpressionRecipe | LandmarkRecipe = config.from_dict(kind, values)
+    recipe: AnyRecipe = config.from_dict(kind, values)
     if recipe.paper and not recipe.deviation:
         raise ConfigError("a recipe with a [paper] says in [[deviation]] where it differs from it")
     return recipe

@@ -23,9 +23,9 @@ from lightning.fabric import Fabric
 from safetensors.torch import save
 from torch import Generator, Tensor, nn
 
-from . import checkpoint, expression_task, landmark_task, provenance
+from . import checkpoint, expression_task, landmark_task, proposal_task, provenance
 from .errors import ConfigError, TrainingError
-from .recipes import ExpressionRecipe, LandmarkRecipe, Recipe
+from .recipes import ExpressionRecipe, LandmarkRecipe, ProposalRecipe, Recipe
 from .recognize import OnnxRecognizer, load_model
 from .table import Table, file_sha256
 from .table import read as read_table
@@ -203,18 +203,22 @@ def task_of(recipe: Recipe) -> Task:
     """What a recipe trains for."""
     if isinstance(recipe, ExpressionRecipe):
         return expression_task.ExpressionTask(recipe)
-    assert isinstance(recipe, LandmarkRecipe)
-    return landmark_task.LandmarkTask(recipe)
+    if isinstance(recipe, LandmarkRecipe):
+        return landmark_task.LandmarkTask(recipe)
+    assert isinstance(recipe, ProposalRecipe)
+    return proposal_task.ProposalTask(recipe)
 
 
 def prepare(recipe: Recipe, table: Table, teacher: OnnxRecognizer | None) -> Sets:
     """The samples a recipe's task trains on and selects by."""
     if isinstance(recipe, ExpressionRecipe):
         return expression_task.prepare(recipe, table, teacher)
-    assert isinstance(recipe, LandmarkRecipe)
     if teacher:
         raise ConfigError("--teacher goes with expressions; landmarks are taught by: data teach")
-    return landmark_task.prepare(recipe, table)
+    if isinstance(recipe, LandmarkRecipe):
+        return landmark_task.prepare(recipe, table)
+    assert isinstance(recipe, ProposalRecipe)
+    return proposal_task.prepare(recipe, table)
 
 
 def train(

@@ -61,6 +61,14 @@ CATALOGUE = {
             about="places 68 landmarks and tells faces from decoys",
         ),
         WeightSpec(
+            name="proposals",
+            kind="proposer",
+            file="proposals.onnx",
+            sha256="f46da4cefd5847082e7b62b38dfa29396958d0e7ad96ca746f3ef13dc89105b7",
+            licence="Apache-2.0; trained on 300-W, LFW, FER2013 and JAFFE (research use)",
+            about="says where in a picture faces might be",
+        ),
+        WeightSpec(
             name="face-api-landmarks",
             kind="landmarker",
             file="face_landmark_68.onnx",

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import cv2
 import numpy as np
 
-from ..detect import best_first, detectors, shrink
-from ..errors import ModelError
+from .. import cascades
+from ..detect import best_first, detectors
 from ..face import Face, Frame
-from ..proposals import INSET, SMALLEST_SHARE
+from ..preprocess import shrink
 
 _CASCADE = "haarcascade_frontalface_default.xml"
 _LONGEST = 800  # the picture is searched at this size, so that time does not grow with megapixels
@@ -28,19 +26,16 @@ class Haar:
 
     name = "haar"
     framing = 1.02
-    inset = INSET
+    inset = cascades.INSET
 
     def __init__(self) -> None:
-        file = Path(cv2.__file__).parent / "data" / _CASCADE
-        self._cascade = cv2.CascadeClassifier(str(file))
-        if self._cascade.empty():
-            raise ModelError(f"OpenCV lacks {file}; pip install 'opencv-python-headless<5'")
+        self._cascade = cascades.read(_CASCADE)
 
     def detect(self, frame: Frame) -> list[Face]:
         """Faces, best score first; the score is a logistic of the cascade's last-stage sum."""
         small, factor = shrink(frame.rgb, _LONGEST)
         gray = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
-        least = max(_SMALLEST, round(SMALLEST_SHARE * max(gray.shape)))
+        least = max(_SMALLEST, round(cascades.SMALLEST_SHARE * max(gray.shape)))
         if min(gray.shape) < least:
             return []
         found, _, weights = self._cascade.detectMultiScale3(

@@ -6,10 +6,11 @@ import cv2
 import numpy as np
 
 from .. import weights
-from ..detect import best_first, detectors, shrink
+from ..detect import best_first, detectors
 from ..errors import ModelError
 from ..face import Face, Frame, ImageArray
 from ..landmarks import Inset
+from ..preprocess import shrink
 
 _LONGEST = 640  # what it was trained at
 _LEAST_SCORE, _OVERLAP, _MOST = 0.6, 0.3, 5000

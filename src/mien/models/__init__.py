@@ -8,7 +8,15 @@ from ..registry import Registry
 
 networks: Registry[nn.Module] = Registry("network")
 landmark_networks: Registry[nn.Module] = Registry("landmark network")
+proposal_networks: Registry[nn.Module] = Registry("proposal network")
 
-from . import landmarknet, resnet  # noqa: E402  (they register themselves)
+from . import landmarknet, proposalnet, resnet  # noqa: E402  (they register themselves)
 
-__all__ = ["landmark_networks", "landmarknet", "networks", "resnet"]
+__all__ = [
+    "landmark_networks",
+    "landmarknet",
+    "networks",
+    "proposal_networks",
+    "proposalnet",
+    "resnet",
+]
