@@ -246,7 +246,13 @@ def _summarise(output: Output | Screen, errors: list[str], planned: int) -> None
 
 @data_app.command("import")
 def data_import(
-    name: Annotated[str, typer.Argument(help="300w, fer2013, ferplus, folder or jaffe.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="300w, affectnet, ckplus, csv, enterface05, faces10k, fer2013, ferplus, folder, "
+            "jaffe, kdef, lfw, mug, rafd, rafdb or videos; see docs/data-sets.md."
+        ),
+    ],
     path: Annotated[
         Path, typer.Argument(help="Where the data set lies, as its owner lays it out.")
     ],

@@ -47,6 +47,8 @@ class Importer:
             else:
                 table = self.at_rate(path, fps)
         except DataError as err:
+            if self.layout in str(err):
+                raise
             raise DataError(f"{err} (the layout is: {self.layout})") from err
         return replace(table, notes={"terms": self.terms, **table.notes})
 
@@ -97,6 +99,26 @@ def label_of(folder: Path) -> str:
         raise DataError(f"folder {folder} is not named after a label: {err}") from err
 
 
-from . import ferplus, folder, jaffe, w300  # noqa: E402  (they register themselves)
+from . import (  # noqa: E402  (they register themselves)
+    ckplus,
+    ferplus,
+    folder,
+    jaffe,
+    kdef,
+    mug,
+    rafd,
+    w300,
+)
 
-__all__ = ["Importer", "ferplus", "folder", "importers", "jaffe", "w300"]
+__all__ = [
+    "Importer",
+    "ckplus",
+    "ferplus",
+    "folder",
+    "importers",
+    "jaffe",
+    "kdef",
+    "mug",
+    "rafd",
+    "w300",
+]

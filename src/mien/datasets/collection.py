@@ -42,7 +42,8 @@ class Collection:
         self.left_out: dict[str, str] = {}
 
     def relative(self, path: Path) -> str:
-        return path.relative_to(self.root).as_posix()
+        inside = path.is_relative_to(self.root)
+        return (path.relative_to(self.root) if inside else path).as_posix()
 
     def add(self, file: Path, row_id: str, split: str, label: str, **more: Any) -> None:
         """The picture in a file as a row ``<name>/<row_id>``; ``more`` are fields of Row."""
@@ -56,19 +57,23 @@ class Collection:
         row_id = f"{self.name}/{row_id}"
         self.rows.append(Row(row_id, split, label, content, width, height, source=source, **more))
 
-    def label(self, folder: Path) -> str | None:
-        """The label a folder is named after, None for one that mien does not know.
+    def known(self, name: str, key: str, reason: str) -> str | None:
+        """mien's name for a label, None for one that it does not know: left out under ``key``.
 
-        Raises DataError for a misspelt one, with the nearest.
+        Raises DataError, with the reason and the nearest label, for a misspelt one.
         """
         try:
-            return canonical(folder.name)
+            return canonical(name)
         except UnknownName as err:
-            reason = f"folder {folder} is not named after a label: {err}"
-            if difflib.get_close_matches(folder.name.lower(), err.known, 1, _ALMOST):
-                raise DataError(reason) from err
-            self.left_out[self.relative(folder)] = reason
+            if difflib.get_close_matches(name.lower(), err.known, 1, _ALMOST):
+                raise DataError(f"{reason}: {err}") from err
+            self.left_out[key] = f"{reason}: {err}"
             return None
+
+    def label(self, folder: Path) -> str | None:
+        """The label that a folder is named after, as ``known`` has it."""
+        reason = f"folder {folder} is not named after a label"
+        return self.known(folder.name, self.relative(folder), reason)
 
     def files(self, folder: Path, suffixes: Names[str] = SUFFIXES) -> list[Path]:
         """``files_in`` a folder that should hold some: an empty one is noted."""
