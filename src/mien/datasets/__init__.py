@@ -100,6 +100,7 @@ def label_of(folder: Path) -> str:
 
 
 from . import (  # noqa: E402  (they register themselves)
+    affectnet,
     ckplus,
     ferplus,
     folder,
@@ -107,11 +108,13 @@ from . import (  # noqa: E402  (they register themselves)
     kdef,
     mug,
     rafd,
+    rafdb,
     w300,
 )
 
 __all__ = [
     "Importer",
+    "affectnet",
     "ckplus",
     "ferplus",
     "folder",
@@ -120,5 +123,6 @@ __all__ = [
     "kdef",
     "mug",
     "rafd",
+    "rafdb",
     "w300",
 ]
