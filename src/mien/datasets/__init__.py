@@ -102,6 +102,7 @@ def label_of(folder: Path) -> str:
 from . import (  # noqa: E402  (they register themselves)
     affectnet,
     ckplus,
+    enterface05,
     faces10k,
     ferplus,
     folder,
@@ -112,6 +113,7 @@ from . import (  # noqa: E402  (they register themselves)
     mug,
     rafd,
     rafdb,
+    videos,
     w300,
 )
 
@@ -119,6 +121,7 @@ __all__ = [
     "Importer",
     "affectnet",
     "ckplus",
+    "enterface05",
     "faces10k",
     "ferplus",
     "folder",
@@ -130,5 +133,6 @@ __all__ = [
     "mug",
     "rafd",
     "rafdb",
+    "videos",
     "w300",
 ]
