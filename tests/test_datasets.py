@@ -470,6 +470,17 @@ def test_jaffe_ratings_become_intensities(tmp_path: Path) -> None:
     assert table.rows[1].intensity is None
 
 
+def test_jaffe_ratings_as_the_owners_wrote_them(tmp_path: Path) -> None:
+    """By serial number: one of the owners' names has a slip (YN-HA2 for YM.HA2.53)."""
+    rated_jaffe(tmp_path)
+    (tmp_path / "ratings.csv").unlink()
+    text = "About JAFFE, 213 pictures.\n# HAP SAD SUR ANG DIS FEA PIC\n"
+    text += "39 1.00 2.00 3.00 5.00 4.50 1.25 KB-AN1\n40 1.67 1.97 1.70 4.60 4.10 1.77 KA-AN2\n"
+    (tmp_path / "README.txt").write_text(text)
+    table = read_jaffe(tmp_path)
+    assert [row.intensity for row in table.rows] == [(0, 0.25, 0.5, 1, 0.875, 0.0625), None]
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [
@@ -479,7 +490,7 @@ def test_jaffe_ratings_become_intensities(tmp_path: Path) -> None:
         ("KA.AN1.39.tiff,1,2,3,nan,4,1", "row 0: ratings lie between 1 and 5, got .*nan"),
         (
             "KA-AN1,1,2,3,4,4,1",
-            r"rates files like 'KA-AN1', but the pictures .* 'KA\.AN1\.39\.tiff",
+            r"are of files like 'KA-AN1', but the pictures .* 'KA\.AN1\.39\.tiff",
         ),
     ],
 )
