@@ -65,6 +65,11 @@ def test_frames_a_second_are_for_videos(name: str, tmp_path: Path) -> None:
             importers.build(name).read(tmp_path, 5)
 
 
+def test_it_stands_in_the_documentation(name: str) -> None:
+    page = Path(__file__).parents[1] / "docs" / "data-sets.md"
+    assert f"| `{name}` |" in page.read_text(encoding="utf-8")
+
+
 def test_an_unknown_importer() -> None:
     with pytest.raises(UnknownName, match="no data set called 'fer2012'; did you mean fer2013"):
         importers.build("fer2012")
