@@ -32,6 +32,7 @@ from PIL import Image
 from skimage import data as pictures
 
 import mien
+from made import picture, video
 from mien import cli, table, weights
 from mien.datasets import importers
 from mien.face import ImageArray
@@ -705,6 +706,28 @@ def test_every_model_is_listed(call: Call) -> None:
 def test_every_data_set_is_named(call: Call) -> None:
     shown = call("data", "import", "--help").out
     assert [name for name in importers if name not in shown] == []
+
+
+def test_frames_a_second_of_videos_and_of_pictures(call: Call, tmp_path: Path) -> None:
+    video(tmp_path / "videos" / "happy" / "ann_1.mp4", 10, 10)
+    (tmp_path / "videos" / "happy" / "bad_1.mp4").touch()
+    out = tmp_path / "t.parquet"
+    done = call("data", "import", "videos", tmp_path / "videos", "--fps", "2", "--out", out)
+    assert done.status == 0
+    assert "t.parquet: 2 pictures in all" in done.err
+    assert "left out happy/bad_1.mp4: cannot read" in done.err
+    done = call("data", "import", "jaffe", tmp_path, "--fps", "2", "--out", out)
+    assert done.status == 2
+    assert "frames a second are for videos, and these are pictures" in done.err
+
+
+def test_no_more_than_ten_left_out_are_told(call: Call, tmp_path: Path) -> None:
+    picture(tmp_path / "in" / "happy" / "good.png")
+    for i in range(13):
+        (tmp_path / "in" / "happy" / f"bad{i}.png").touch()
+    done = call("data", "import", "folder", tmp_path / "in", "--out", tmp_path / "t.parquet")
+    assert done.err.count("left out happy/bad") == 10
+    assert "left out 3 more; the table's notes name all" in done.err
 
 
 def test_version(call: Call) -> None:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from . import __version__
-from .errors import ConfigError, DataError, InputError, MienError, UnknownName
+from .errors import ConfigError, InputError, MienError, UnknownName
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -246,26 +246,37 @@ def _summarise(output: Output | Screen, errors: list[str], planned: int) -> None
 
 @data_app.command("import")
 def data_import(
-    name: Annotated[str, typer.Argument(help="300w, fer2013, ferplus, folder or jaffe.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="300w, affectnet, ckplus, csv, enterface05, faces10k, fer2013, ferplus, folder, "
+            "jaffe, kdef, lfw, mug, rafd, rafdb or videos; see docs/data-sets.md."
+        ),
+    ],
     path: Annotated[
         Path, typer.Argument(help="Where the data set lies, as its owner lays it out.")
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="The table to write (.parquet).")],
+    fps: Annotated[
+        float | None,
+        typer.Option(metavar="N", help="Of videos: how many frames to take of each second."),
+    ] = None,
 ) -> None:
     """Turn a data set in its owner's layout into one mien table."""
     from . import table
     from .datasets import importers
 
     importer = importers.build(name)
-    try:
-        result = importer.read(path)
-    except DataError as err:
-        raise DataError(f"{err} ({name} is laid out as {importer.layout})") from err
+    result = importer.read(path, fps)
     table.write(result, out)
     _say(f"{out}: {len(result)} pictures in {', '.join(result.splits)}")
     _say(f"terms of use: {importer.terms}")
-    for file, reason in result.notes.get("unreadable", {}).items():
-        _say(f"left out {file}: {reason}")
+    notes = result.notes
+    missing = {**notes.get("unreadable", {}), **notes.get("left_out", {})}
+    for what, reason in list(missing.items())[:_REASONS]:
+        _say(f"left out {what}: {reason}")
+    if len(missing) > _REASONS:
+        _say(f"left out {len(missing) - _REASONS} more; the table's notes name all")
 
 
 @data_app.command("teach")

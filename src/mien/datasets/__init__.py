@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..errors import DataError, UnknownName
+from ..errors import ConfigError, DataError, UnknownName
 from ..labels import canonical
 from ..registry import Registry
 from ..table import Table
@@ -17,14 +17,40 @@ from ..table import Table
 class Importer:
     """An adapter with what its user should know first.
 
-    read : path of the owner's layout -> Table; raises DataError where the layout is another.
+    reader : path of the owner's layout -> Table; raises DataError where the layout is another.
     layout : what it expects to find, in one line.
     terms : the owner's terms of use, in one line.
+    at_rate : the same with frames a second, where the data set is one of videos.
     """
 
-    read: Callable[[Path], Table]
+    reader: Callable[[Path], Table]
     layout: str
     terms: str
+    at_rate: Callable[[Path, float], Table] | None = None
+
+    def read(self, path: Path, fps: float | None = None) -> Table:
+        """The data set as a table, its terms in the notes.
+
+        fps : how many frames to take of each second of video; None for the reader's own choice.
+        Raises DataError, with the layout, where the layout is another; ConfigError for frames a
+        second of what is no video.
+        """
+        if fps is not None and self.at_rate is None:
+            raise ConfigError(
+                f"frames a second are for videos, and these are pictures: {self.layout}"
+            )
+        if fps is not None and not fps > 0:
+            raise ConfigError(f"frames a second are more than 0, got {fps:g}")
+        try:
+            if fps is None or self.at_rate is None:
+                table = self.reader(path)
+            else:
+                table = self.at_rate(path, fps)
+        except DataError as err:
+            if self.layout in str(err):
+                raise
+            raise DataError(f"{err} (the layout is: {self.layout})") from err
+        return replace(table, notes={"terms": self.terms, **table.notes})
 
 
 importers: Registry[Importer] = Registry("data set")
@@ -33,12 +59,16 @@ importers: Registry[Importer] = Registry("data set")
 def csv_rows(path: Path, columns: Sequence[str]) -> Iterator[dict[str, str]]:
     """The rows of a CSV file that has these columns; a short row reads as empty texts.
 
-    Takes Excel's byte order mark and blanks after commas (Kaggle's icml_face_data.csv). Raises
-    DataError for a file that is none, and for one without a column.
+    Takes Excel's byte order mark, its semicolons where the comma is for decimals, and blanks
+    after commas (Kaggle's icml_face_data.csv). Raises DataError for a file that is none, and for
+    one without a column.
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, skipinitialspace=True, restval="")
+            head = file.readline()
+            file.seek(0)
+            mark = ";" if head.count(";") > head.count(",") else ","
+            reader = csv.DictReader(file, skipinitialspace=True, restval="", delimiter=mark)
             there = list(reader.fieldnames or [])
             missing = [c for c in columns if c not in there]
             if missing:
@@ -53,6 +83,14 @@ def visible_folders(root: Path) -> list[Path]:
     return sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
 
 
+def is_label(name: str) -> bool:
+    try:
+        canonical(name)
+    except UnknownName:
+        return False
+    return True
+
+
 def label_of(folder: Path) -> str:
     """The label a folder is named after; raises DataError with the nearest one."""
     try:
@@ -61,6 +99,40 @@ def label_of(folder: Path) -> str:
         raise DataError(f"folder {folder} is not named after a label: {err}") from err
 
 
-from . import ferplus, folder, jaffe, w300  # noqa: E402  (they register themselves)
+from . import (  # noqa: E402  (they register themselves)
+    affectnet,
+    ckplus,
+    enterface05,
+    faces10k,
+    ferplus,
+    folder,
+    jaffe,
+    kdef,
+    lfw,
+    listed,
+    mug,
+    rafd,
+    rafdb,
+    videos,
+    w300,
+)
 
-__all__ = ["Importer", "ferplus", "folder", "importers", "jaffe", "w300"]
+__all__ = [
+    "Importer",
+    "affectnet",
+    "ckplus",
+    "enterface05",
+    "faces10k",
+    "ferplus",
+    "folder",
+    "importers",
+    "jaffe",
+    "kdef",
+    "lfw",
+    "listed",
+    "mug",
+    "rafd",
+    "rafdb",
+    "videos",
+    "w300",
+]

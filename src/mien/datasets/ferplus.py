@@ -83,7 +83,7 @@ def read_fer2013(path: Path) -> Table:
         )
     if not rows:
         raise DataError(f"{path} holds no pictures")
-    return Table("fer2013", rows, notes={"terms": TERMS})
+    return Table("fer2013", rows)
 
 
 def read_votes(path: Path) -> list[tuple[str, str, tuple[float, ...]]]:
@@ -112,8 +112,8 @@ def read_ferplus(path: Path) -> Table:
     votes_csv = next((p for p in (path / "fer2013new.csv", path) if p.is_file()), None)
     if votes_csv is None:
         raise DataError(f"no fer2013new.csv in {path}; it lies in github.com/microsoft/FERPlus")
-    pictures = read_fer2013(votes_csv.parent)
     votes = read_votes(votes_csv)
+    pictures = read_fer2013(votes_csv.parent)
     if len(pictures) != len(votes):
         raise DataError(f"{len(pictures)} pictures but {len(votes)} rows of votes in {votes_csv}")
     rows, left_out = [], 0
@@ -135,7 +135,7 @@ def read_ferplus(path: Path) -> Table:
         rows.append(
             Row(row.id, usage, label, row.image, row.width, row.height, counts, source=row.source)
         )
-    notes = {"terms": TERMS, "left_out_by_ferplus": left_out}
+    notes = {"left_out_by_ferplus": left_out}
     return Table("ferplus", rows, VOTE_LABELS, notes)
 
 

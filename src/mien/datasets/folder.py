@@ -9,33 +9,25 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..errors import DataError, ImageError, UnknownName
-from ..image import SUFFIXES, file_bytes, read_bytes
-from ..labels import canonical
-from ..table import Row, Table
-from . import Importer, csv_rows, importers, label_of, visible_folders
+from ..errors import DataError
+from ..table import Table
+from . import Importer, csv_rows, importers, is_label, visible_folders
+from .collection import Collection
 
+LAYOUT = "<label>/*.jpg or <split>/<label>/*.jpg"
 _ONE_SPLIT = "all"
 _SUBJECT_TABLES = ("people.csv", "subjects.csv")
 
 
-def _is_label(name: str) -> bool:
-    try:
-        canonical(name)
-    except UnknownName:
-        return False
-    return True
-
-
-def _label_folders(root: Path) -> Iterator[tuple[str, str, Path]]:
-    """(split, label, folder) of every folder named after a label, one or two levels down."""
-    for first in visible_folders(root):
+def label_folders(collection: Collection) -> Iterator[tuple[str | None, str, Path]]:
+    """(the folder around it if any, label, folder) of all that are named after a label."""
+    for first in visible_folders(collection.root):
         inner = visible_folders(first)
-        if _is_label(first.name) or not inner:
-            yield _ONE_SPLIT, label_of(first), first
-            continue
-        for second in inner:
-            yield first.name, label_of(second), second
+        alone = is_label(first.name) or not inner
+        for folder in [first] if alone else inner:
+            label = collection.label(folder)
+            if label:
+                yield None if alone else first.name, label, folder
 
 
 def _subjects(root: Path) -> dict[str, str]:
@@ -48,46 +40,26 @@ def _subjects(root: Path) -> dict[str, str]:
 
 
 def read_folder(path: Path) -> Table:
-    """Every picture under folders named after labels; unreadable ones are listed in the notes."""
-    if not path.is_dir():
-        raise DataError(f"no such folder: {path}")
+    """Every picture under folders named after labels; the notes list what was left out.
+
+    A folder whose name is nearly a label is a mistake, any other one without a label and an empty
+    one are left out.
+    """
+    collection = Collection(path.resolve().name, path)  # "." has no name of its own
     subjects = _subjects(path)
-    name_of_set = path.resolve().name  # "." has no name of its own
-    rows: list[Row] = []
-    unreadable: dict[str, str] = {}
-    for split, label, folder in _label_folders(path):
-        for file in sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES):
-            name = file.relative_to(path).as_posix()
-            try:
-                content = file_bytes(file)
-                height, width = read_bytes(content, name).shape[:2]
-            except ImageError as err:
-                unreadable[name] = str(err)
-                continue
-            rows.append(
-                Row(
-                    f"{name_of_set}/{name}",
-                    split,
-                    label,
-                    content,
-                    width,
-                    height,
-                    subject=subjects.get(name),
-                    source=name,
-                )
-            )
-    if unreadable and not rows:
-        raise DataError(f"no picture in {path} can be read: {next(iter(unreadable.values()))}")
-    if not rows:
-        raise DataError(f"no pictures in {path}; expected <label>/*.jpg or <split>/<label>/*.jpg")
-    if subjects and not any(row.subject for row in rows):
+    for split, label, folder in label_folders(collection):
+        for file in collection.files(folder):
+            name = collection.relative(file)
+            collection.add(file, name, split or _ONE_SPLIT, label, subject=subjects.get(name))
+    table = collection.table(LAYOUT)
+    if subjects and not any(row.subject for row in table.rows):
         raise DataError(
             f"the table of people in {path} names files like '{next(iter(subjects))}', but the "
-            f"pictures are called like '{rows[0].source}'"
+            f"pictures are called like '{table.rows[0].source}'"
         )
-    return Table(name_of_set, rows, notes={"unreadable": unreadable})
+    return table
 
 
 @importers.register("folder")
 def folder() -> Importer:
-    return Importer(read_folder, "<label>/*.jpg or <split>/<label>/*.jpg", "your own")
+    return Importer(read_folder, LAYOUT, "your own")

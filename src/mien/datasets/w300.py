@@ -13,10 +13,11 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DataError
-from ..image import SUFFIXES, file_bytes, read_bytes
+from ..image import SUFFIXES
 from ..landmarks import POINTS
-from ..table import Row, Table
+from ..table import Table
 from . import Importer, importers
+from .collection import Collection
 
 TERMS = "research only, no commercial use; cite Sagonas et al. 2013"
 _SPLITS = {"trainset": "train", "testset": "test"}
@@ -45,21 +46,13 @@ def _pictures(root: Path) -> Iterator[tuple[Path, Path]]:
 
 def read_300w(path: Path) -> Table:
     """Every picture below a folder that has its points beside it."""
-    if not path.is_dir():
-        raise DataError(f"no such folder: {path}")
-    rows = []
+    collection = Collection("300w", path)
     for file, pts in _pictures(path):
-        name = file.relative_to(path).as_posix()
-        content = file_bytes(file)
-        height, width = read_bytes(content, name).shape[:2]
         points = tuple(float(v) for v in read_points(pts).ravel())
         split = next((_SPLITS[p] for p in file.parts if p in _SPLITS), "train")
-        rows.append(
-            Row(f"300w/{name}", split, "unknown", content, width, height, None, None, name, points)
-        )
-    if not rows:
-        raise DataError(f"no picture in {path} has a .pts file beside it")
-    return Table("300w", rows, notes={"terms": TERMS})
+        name = collection.relative(file)
+        collection.add(file, name, split, "unknown", landmarks=points)
+    return collection.table("pictures with a .pts file beside them")
 
 
 @importers.register("300w")
