@@ -13,16 +13,14 @@ from typing import Annotated, Any
 
 import typer
 
-from mien import weights
-from mien.cards import card, landmark_card
-from mien.landmarker import NAME, Landmarker
+from mien import landmarker, proposals, weights
+from mien.cards import card, finder_card
 from mien.recognize import load_model
 from mien.weights import DEFAULT_MODEL
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
-CARD = ROOT / "docs" / "models" / f"{DEFAULT_MODEL}.md"
-LANDMARK_CARD = ROOT / "docs" / "models" / f"{NAME}.md"
+MODEL_PAGES = ROOT / "docs" / "models"
 DATA_SETS = {
     "ferplus": "FER+ PrivateTest",
     "jaffe": "JAFFE, Haar crops",
@@ -176,12 +174,12 @@ def _detection() -> list[str]:
         *rows,
         "",
         "HELEN's and AFW's crops have other people at their borders; a box on one of those counts as a false alarm. "
-        f"mien's network has seen nine tenths of LFW's people in training; of the other {unseen['mien']['people']} pictures it "
+        f"mien's networks have seen nine tenths of LFW's people in training; of the other {unseen['mien']['people']} pictures it "
         f"finds {unseen['mien']['recall']:.3f} (YuNet {unseen['yunet']['recall']:.3f}, Haar {unseen['haar']['recall']:.3f}). "
         f"On four photographs it takes {slower['mien']['ms_per_picture'] / slower['haar']['ms_per_picture']:.1f} times as long as Haar "
         f"alone and {slower['mien']['ms_per_picture'] / slower['yunet']['ms_per_picture']:.1f} times as long as YuNet; "
-        "a picture without people is its slowest case, "
-        f"{empty_clip['mien']['ms_per_picture'] / empty_clip['haar']['ms_per_picture']:.0f} times as long as Haar on a clip of a cartoon.",
+        "on a clip of a cartoon without people, "
+        f"{empty_clip['mien']['ms_per_picture'] / empty_clip['haar']['ms_per_picture']:.1f} times as long as Haar.",
     ]
 
 
@@ -273,8 +271,14 @@ def readme() -> str:
 def main(check: Annotated[bool, typer.Option("--check")] = False) -> None:
     for path, content in (
         (ROOT / "README.md", readme()),
-        (CARD, card(load_model().info)),
-        (LANDMARK_CARD, landmark_card(NAME, Landmarker().meta, weights.spec(NAME).sha256)),
+        (MODEL_PAGES / f"{DEFAULT_MODEL}.md", card(load_model().info)),
+        *(
+            (MODEL_PAGES / f"{name}.md", finder_card(name, meta, weights.spec(name).sha256))
+            for name, meta in (
+                (landmarker.NAME, landmarker.Landmarker().meta),
+                (proposals.NAME, proposals.Proposer().meta),
+            )
+        ),
     ):
         if check and path.read_text(encoding="utf-8") != content:
             raise SystemExit(f"{path} differs from the results; run benchmarks/report.py")

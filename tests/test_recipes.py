@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch import Generator
 
-from mien import recipes
+from mien import patches, recipes, scenes
 from mien.errors import ConfigError, UnknownName
 from mien.labels import label_set
 from mien.landmarks import POINTS
-from mien.patches import SIDE
-from mien.recipes import ExpressionRecipe, LandmarkRecipe, Recipe
+from mien.recipes import ExpressionRecipe, LandmarkRecipe, ProposalRecipe, Recipe
+from mien.scenes import MOST
 from mien.train import build_optimizer, learning_rate, task_of
 
 RECIPES = sorted((Path(__file__).parents[1] / "recipes").glob("*.toml"))
@@ -24,6 +24,10 @@ def targets(recipe: Recipe, n: int) -> torch.Tensor:
     if isinstance(recipe, ExpressionRecipe):
         k = len(label_set(recipe.data.label_set))
         return torch.eye(k)[torch.arange(n) % k]
+    if isinstance(recipe, ProposalRecipe):
+        faces = torch.full((n, MOST, 4), torch.nan)
+        faces[:, 0] = torch.tensor([150.0, 160.0, 60.0, 0.1])
+        return faces
     points = torch.rand(n, 2 * POINTS) * 2 - 1
     return torch.cat([points, torch.ones(n, 1), (torch.arange(n) % 2)[:, None]], dim=1)
 
@@ -35,7 +39,7 @@ def test_every_recipe_parses_builds_and_learns(path: Path) -> None:
     net = task.network()
     optimizer = build_optimizer(net, recipe)
     generator = Generator().manual_seed(recipe.train.seed)
-    side = SIDE if recipe.task == "landmarks" else spec.size
+    side = {"landmarks": patches.SIDE, "proposals": scenes.SIDE}.get(recipe.task, spec.size)
     x = torch.randint(0, 256, (8, spec.channels, side, side), generator=generator)
     before = [p.detach().clone() for p in net.parameters()]
     for _ in range(2):

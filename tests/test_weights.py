@@ -72,7 +72,7 @@ def test_the_default_model_is_shipped_and_small() -> None:
 
 def test_nothing_else_is_shipped() -> None:
     shipped = Path(weights.__file__).parent / "shipped"
-    ours = (DEFAULT_MODEL, "landmarks68")
+    ours = (DEFAULT_MODEL, "landmarks68", "proposals")
     assert {path.name for path in shipped.iterdir()} == {CATALOGUE[name].file for name in ours}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from .proposals import LONGEST
 from .recognize import ModelInfo
 
 SUBSETS = {
@@ -19,17 +20,22 @@ def card(info: ModelInfo) -> str:
     return "\n".join(_lines(info)) + "\n"
 
 
-def landmark_card(name: str, meta: dict[str, Any], sha256: str) -> str:
-    """The card of a landmark network, from what its file says."""
-    return "\n".join(_landmark_lines(name, meta, sha256)) + "\n"
+def finder_card(name: str, meta: dict[str, Any], sha256: str) -> str:
+    """The card of a network that finds faces or their landmarks, from what its file says."""
+    return "\n".join(_finder_lines(name, meta, sha256)) + "\n"
 
 
-def _landmark_lines(name: str, meta: dict[str, Any], sha256: str) -> Iterator[str]:
+def _finder_lines(name: str, meta: dict[str, Any], sha256: str) -> Iterator[str]:
     facts = meta["card"]["training"]
-    side = meta["preprocess"]["size"]
+    color = meta["preprocess"]["color"]
     yield from (f"# {name}", "")
-    yield "- answers: 68 landmarks in iBUG's order, and whether there is a face"
-    yield f"- takes: one square about a face, {side} x {side} {meta['preprocess']['color']}"
+    if "points" in meta:
+        side = meta["preprocess"]["size"]
+        yield "- answers: 68 landmarks in iBUG's order, and whether there is a face"
+        yield f"- takes: one square about a face, {side} x {side} {color}"
+    else:
+        yield "- answers: where faces might be, how large and how far turned, and how likely"
+        yield f"- takes: a whole picture, {color}, shrunk to {LONGEST} pixels"
     yield f"- sha256: `{sha256}`"
     yield f"- licence: {meta['card']['licence']}"
     yield from ("", "## Training", "")
@@ -38,7 +44,7 @@ def _landmark_lines(name: str, meta: dict[str, Any], sha256: str) -> Iterator[st
         yield f"- {split}: {n['used']:,} pictures, and {n['kept_for_selection']:,} kept apart"
     yield from _run(facts)
     figures = ", ".join(f"{k} {v:.4f}" for k, v in facts["select"].items())
-    yield f"- weights of epoch {facts['epoch']}: {figures} on what was kept apart, one look a face"
+    yield f"- weights of epoch {facts['epoch']}: {figures} on what was kept apart"
     yield from _deviations(meta["card"])
 
 

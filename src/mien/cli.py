@@ -518,13 +518,13 @@ def models_card(
     model: Annotated[str, typer.Argument(help="A model, or an .onnx file.")] = DEFAULT_MODEL,
 ) -> None:
     """What a model is, was trained on, and scores: its card, as Markdown."""
-    from . import cards, console, weights
-    from .landmarker import NAME, Landmarker
+    from . import cards, console, landmarker, proposals, weights
     from .recognize import load_model
 
-    if model == NAME:
-        sha256 = weights.spec(NAME).sha256
-        console.markdown(cards.landmark_card(NAME, Landmarker().meta, sha256))
+    finders = {landmarker.NAME: landmarker.Landmarker, proposals.NAME: proposals.Proposer}
+    if model in finders:
+        said = finders[model]().meta
+        console.markdown(cards.finder_card(model, said, weights.spec(model).sha256))
     else:
         console.markdown(cards.card(load_model(model).info))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -45,10 +44,7 @@ class Landmarker:
     @property
     def meta(self) -> dict[str, Any]:
         """What the file says of itself: preprocessing, training, licence."""
-        said: dict[str, Any] = json.loads(
-            self._session.get_modelmeta().custom_metadata_map[session.METADATA_KEY]
-        )
-        return said
+        return session.metadata(self._session)
 
     def look(self, frame: Frame, squares: FloatArray, rolls: Sequence[float]) -> Placed:
         """One look at each square (N, 4) of a frame, turned by its roll in radians."""

@@ -7,6 +7,7 @@ says which of its proposals hold a face, and places the points.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -22,7 +23,7 @@ ANSWERS = 6
 SIDES = 4.0
 """Strides in the side of the faces a map is there for, about: from 2.5 to 5, and the first less."""
 
-_LONGEST = 320  # the picture is searched at this size, so that time does not grow with megapixels
+LONGEST = 320  # the picture is searched at this size, so that time does not grow with megapixels
 _ALIKE = 0.6  # proposals that overlap by more are one
 _MOST = 40  # proposals of a picture
 
@@ -54,6 +55,11 @@ class Proposer:
         path, content = weights.read(weights.spec(NAME))
         self._session = session.load(content, str(path), threads)
 
+    @property
+    def meta(self) -> dict[str, Any]:
+        """What the file says of itself: training, licence."""
+        return session.metadata(self._session)
+
     def propose(self, frame: Frame, least: float) -> Proposals:
         """What scores at ``least`` so much, in pixels of the frame."""
         x, factor = searched(frame)
@@ -67,7 +73,7 @@ def searched(frame: Frame) -> tuple[FloatArray, float]:
 
     Flat gray to the right and below fills the coarsest map's last cells.
     """
-    small, factor = shrink(frame.rgb, _LONGEST)
+    small, factor = shrink(frame.rgb, LONGEST)
     gray = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
     down, right = (-side % STRIDES[-1] for side in gray.shape)
     whole = cv2.copyMakeBorder(gray, 0, down, 0, right, cv2.BORDER_CONSTANT, value=[128.0])

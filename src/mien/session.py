@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from typing import TYPE_CHECKING, Any
 
 from .errors import ModelError
 
@@ -11,6 +12,12 @@ if TYPE_CHECKING:
 
 METADATA_KEY = "mien"
 """Under which a model file says what it is: JSON."""
+
+
+def metadata(of: InferenceSession) -> dict[str, Any]:
+    """What a model file of mien's says of itself: preprocessing, training, licence."""
+    said: dict[str, Any] = json.loads(of.get_modelmeta().custom_metadata_map[METADATA_KEY])
+    return said
 
 
 def load(content: bytes, name: str, threads: int) -> InferenceSession:
