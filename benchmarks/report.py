@@ -91,7 +91,7 @@ def _reading() -> list[str]:
         f"Without the {training['n'] - unseen['n']} PrivateTest faces whose exact pixels FER2013 repeats in Training "
         f"(mien did not train on those) the accuracy is {unseen['accuracy']:.3f}; without their near duplicates too "
         f"(n {apart['n']:,}) {apart['accuracy']:.3f}.",
-        f"Everything else, class by class: [the model card]({CARD.relative_to(ROOT).as_posix()}).",
+        f"Everything else, class by class: [the model card](docs/models/{DEFAULT_MODEL}.md).",
     ]
 
 
