@@ -292,3 +292,34 @@ def test_what_the_network_sees_through_is_not_hard(landmarker: Landmarker, tmp_p
     save(np.full((120, 160, 3), 128, np.uint8), tmp_path / "gray.png")
     with pytest.raises(DataError, match=r"the network takes nothing in .* for a face"):
         decoys.hard(tmp_path, landmarker)
+
+
+# -- all over -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [(400, 400), (640, 360), (360, 640), (500, 170), (3, 3)])
+def test_large_squares_cover_the_picture(size: tuple[int, int]) -> None:
+    """Inside it, of three sizes, from border to border, half a side apart at the most."""
+    width, height = size
+    squares = decoys.all_over(width, height)
+    sides = squares[:, 2] - squares[:, 0]
+    np.testing.assert_allclose(sides, squares[:, 3] - squares[:, 1], rtol=1e-4)
+    assert (squares > -1e-3).all()
+    assert (squares[:, 2:] < [width + 1e-3, height + 1e-3]).all()
+    shares = sorted({round(float(side) / min(size), 3) for side in sides})
+    assert shares == [0.42, 0.6, 0.85]
+    for share in shares:
+        side = share * min(size)
+        of_size = squares[np.isclose(sides, side, rtol=1e-3)]
+        for start, end, length in ((0, 2, width), (1, 3, height)):
+            places = np.unique(of_size[:, start].round(2))
+            assert places[0] == 0
+            assert of_size[:, end].max() == pytest.approx(length, rel=1e-3)
+            assert (np.diff(places) <= side / 2 + 0.01).all()
+        columns, rows = (len(np.unique(of_size[:, i].round(2))) for i in (0, 1))
+        assert len(of_size) == columns * rows
+
+
+def test_a_strip_is_no_portrait() -> None:
+    for size in ((900, 300), (300, 900), (30_000, 40)):
+        assert decoys.all_over(*size).shape == (0, 4)

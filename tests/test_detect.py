@@ -262,23 +262,6 @@ def test_an_unknown_name_suggests_the_nearest(wrong: str, right: str) -> None:
 # -- the parts they share -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("shape", "expected", "factor"),
-    [
-        ((100, 200), (100, 200), 1.0),
-        ((400, 800), (400, 800), 1.0),
-        ((800, 1600), (400, 800), 2.0),
-        ((2400, 600), (800, 200), 3.0),
-        ((40, 30_000), (1, 800), 37.5),
-        ((30_000, 10), (800, 1), 37.5),
-    ],
-)
-def test_shrink(shape: tuple[int, int], expected: tuple[int, int], factor: float) -> None:
-    small, back = detect.shrink(np.zeros((*shape, 3), np.uint8), 800)
-    assert small.shape == (*expected, 3)
-    assert back == factor
-
-
 def found(
     boxes: npt.ArrayLike, scores: npt.ArrayLike, width: int = 100, height: int = 80
 ) -> list[Face]:

@@ -7,6 +7,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
+from mien import preprocess
 from mien.errors import ConfigError
 from mien.preprocess import Preprocess, batch, pad_to_square, prepare, resize
 
@@ -136,3 +137,20 @@ def test_the_input_stays_as_it_is() -> None:
 def test_specs_are_checked(size: int, color: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         Preprocess(size, color)
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected", "factor"),
+    [
+        ((100, 200), (100, 200), 1.0),
+        ((400, 800), (400, 800), 1.0),
+        ((800, 1600), (400, 800), 2.0),
+        ((2400, 600), (800, 200), 3.0),
+        ((40, 30_000), (1, 800), 37.5),
+        ((30_000, 10), (800, 1), 37.5),
+    ],
+)
+def test_shrink(shape: tuple[int, int], expected: tuple[int, int], factor: float) -> None:
+    small, back = preprocess.shrink(np.zeros((*shape, 3), np.uint8), 800)
+    assert small.shape == (*expected, 3)
+    assert back == factor

@@ -521,7 +521,10 @@ def models_card(
     from . import cards, console, landmarker, proposals, weights
     from .recognize import load_model
 
-    finders = {landmarker.NAME: landmarker.Landmarker, proposals.NAME: proposals.Proposer}
+    finders: dict[str, type[landmarker.Landmarker] | type[proposals.Proposer]] = {
+        landmarker.NAME: landmarker.Landmarker,
+        proposals.NAME: proposals.Proposer,
+    }
     if model in finders:
         said = finders[model]().meta
         console.markdown(cards.finder_card(model, said, weights.spec(model).sha256))

@@ -23,7 +23,6 @@ from .landmarker import Landmarker, squares
 from .landmarks import POINTS, bounds, leveled_box
 from .patches import SIDE, patch_square, square_patch
 from .preprocess import shrink
-from .proposals import all_over
 from .table import Row, Table
 
 SPLIT, HARD = "decoys", "hard"
@@ -31,6 +30,8 @@ _SIZES = (800, 500)  # longer side of a picture in pixels
 _STEP = 1.1
 _MOST = 60  # of one picture in one position: no wallpaper may fill the table
 _TAKEN = 0.05  # a score that needs to be lower
+_LARGE = (0.85, 0.6, 0.42)  # sides of what a network is tried on, in shorter sides of the picture
+_LONG = 3.0  # a picture so many times as long as it is wide is not tried
 _BESIDE = 0.3  # a window that overlaps a face by less is none
 
 
@@ -80,9 +81,8 @@ def _views(picture: ImageArray, sizes: Sequence[int] = _SIZES) -> Iterator[Image
 def hard(folder: Path, landmarker: Landmarker) -> Table:
     """What a landmark network itself takes for a face in pictures without people.
 
-    Of large squares all over each picture, where the detector looks when the cascades see nothing,
-    those whose score is above ``_TAKEN``, and what the second look would see of them: to train on
-    once more.
+    Of large squares all over each picture those whose score is above ``_TAKEN``, and what the
+    second look would see of them: to train on once more.
     """
     rows = []
     for name, picture in _pictures(folder):
@@ -106,6 +106,25 @@ def _look_twice(landmarker: Landmarker, view: ImageArray, boxes: FloatArray) -> 
         around, turn = leveled_box(first.points[i])
         found.append(square_patch(view, *patch_square(around), turn))
     return found
+
+
+def all_over(width: int, height: int) -> FloatArray:
+    """Large squares all over a picture, near enough to one another for the network, (N, 4)."""
+    shorter, longer = sorted((width, height))
+    shares = _LARGE if longer < _LONG * shorter else ()
+    squares = [
+        (x, y, x + share * shorter, y + share * shorter)
+        for share in shares
+        for y in _starts(height, share * shorter)
+        for x in _starts(width, share * shorter)
+    ]
+    return np.array(squares, np.float32).reshape(-1, 4)
+
+
+def _starts(length: int, side: float) -> FloatArray:
+    """Where squares of a side begin along a length, half a side apart at the most."""
+    free = length - side
+    return np.linspace(0, free, 1 + int(np.ceil(2 * free / side)), dtype=np.float32)
 
 
 def from_faces(faces: Table) -> Table:

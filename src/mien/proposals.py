@@ -27,9 +27,6 @@ LONGEST = 320  # the picture is searched at this size, so that time does not gro
 _ALIKE = 0.6  # proposals that overlap by more are one
 _MOST = 40  # proposals of a picture
 
-_LARGE = (0.85, 0.6, 0.42)  # landmarks of a portrait, in shorter sides of the picture
-_LONG = 3.0  # a picture so many times as long as it is wide is no portrait
-
 
 @dataclass(frozen=True, slots=True)
 class Proposals:
@@ -109,22 +106,3 @@ def distinct(proposals: Proposals) -> Proposals:
     kept = cv2.dnn.NMSBoxes(corners.tolist(), proposals.scores.tolist(), 0.0, _ALIKE, top_k=300)
     chosen = np.asarray(kept, np.intp).reshape(-1)[:_MOST]
     return Proposals(boxes[chosen], proposals.rolls[chosen], proposals.scores[chosen])
-
-
-def all_over(width: int, height: int) -> FloatArray:
-    """Large squares all over a picture, near enough to one another for the network, (N, 4)."""
-    shorter, longer = sorted((width, height))
-    shares = _LARGE if longer < _LONG * shorter else ()
-    squares = [
-        (x, y, x + share * shorter, y + share * shorter)
-        for share in shares
-        for y in _starts(height, share * shorter)
-        for x in _starts(width, share * shorter)
-    ]
-    return np.array(squares, np.float32).reshape(-1, 4)
-
-
-def _starts(length: int, side: float) -> FloatArray:
-    """Where squares of a side begin along a length, half a side apart at the most."""
-    free = length - side
-    return np.linspace(0, free, 1 + int(np.ceil(2 * free / side)), dtype=np.float32)

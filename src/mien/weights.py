@@ -64,7 +64,7 @@ CATALOGUE = {
             name="proposals",
             kind="proposer",
             file="proposals.onnx",
-            sha256="f46da4cefd5847082e7b62b38dfa29396958d0e7ad96ca746f3ef13dc89105b7",
+            sha256="9c30fe64de8f1d9ee1eab295697bf4d739c2de49abe8c10f549df664e1812495",
             licence="Apache-2.0; trained on 300-W, LFW, FER2013 and JAFFE (research use)",
             about="says where in a picture faces might be",
         ),

@@ -10,20 +10,15 @@ from ..face import Face, Frame
 from ..landmarker import Landmarker, Placed
 from ..landmarks import face_box
 from ..later import Later
-from ..proposals import Proposer, all_over
+from ..proposals import Proposer
 
-_LEAST = 0.05  # score of a proposal worth a look
+_LEAST = 0.1  # score of a proposal worth a look
 _MAYBE, _FACE = 0.1, 0.5  # scores worth a second look, and of a face
-_UNPROPOSED = 0.95  # of a face that nothing has proposed
 
 
 @detectors.register("mien")
 class Mien:
-    """Faces from about 5 % of the picture's longer side, turned and tilted ones too.
-
-    Where nothing that was proposed is a face, the network looks at large squares all over the
-    picture, and has to be surer.
-    """
+    """Faces from about 5 % of the picture's longer side, turned and tilted ones too."""
 
     name = "mien"
     framing = 0.98
@@ -36,20 +31,9 @@ class Mien:
     def detect(self, frame: Frame) -> list[Face]:
         """Faces, best score first, each with its landmarks."""
         self._landmarker.begin()
-        return self._proposed(frame) or self._unproposed(frame)
-
-    def _proposed(self, frame: Frame) -> list[Face]:
-        """What the one network proposes and the other takes for faces."""
         proposed = self._proposer.get().propose(frame, _LEAST)
         rolls = proposed.rolls.tolist()
         return _faces(frame, self._landmarker.get().place(frame, proposed.boxes, rolls, _MAYBE))
-
-    def _unproposed(self, frame: Frame) -> list[Face]:
-        """What the network takes for faces among large squares all over the picture."""
-        squares = all_over(frame.width, frame.height)
-        return _faces(
-            frame, self._landmarker.get().place(frame, squares, least=_MAYBE), _UNPROPOSED
-        )
 
 
 def _faces(frame: Frame, placed: Placed, least: float = _FACE) -> list[Face]:
