@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mien import recipes, table
+from mien import export, recipes, table, train
 from mien.audit import audit
 from mien.cli import main
 from mien.errors import DataError, UnknownName
@@ -273,7 +274,7 @@ def test_copies_of_copies_are_refused() -> None:
 # -- recipes ------------------------------------------------------------------------------------
 
 
-def recipe(**sections: dict[str, object]) -> recipes.Recipe:
+def recipe(**sections: dict[str, object]) -> recipes.ExpressionRecipe | recipes.LandmarkRecipe:
     data = {"label_set": "jaffe", "train": "train", "select": "select", "test": "test"}
     values = {"data": data, "model": {"name": "resnet10"}, "augment": {}, "train": {"epochs": 1}}
     return recipes.from_values({**values, **sections})
@@ -299,6 +300,29 @@ def test_jaffe_as_papers_do_and_by_subject(jaffe_table: Table) -> None:
     assert len(paper.copies) / 32 > 0.9
     clean = audit(split(made_copies, Split("subject"))).overlap("test", "train")
     assert (clean.subjects, clean.copies, clean.exact) == ((), (), ())
+
+
+class Silent:
+    def step(self, epoch: int, step: int, steps: int, loss: float) -> None: ...
+    def epoch(self, record: dict[str, object]) -> None: ...
+
+
+def test_training_and_export_see_the_same_sides(jaffe_table: Table, tmp_path: Path) -> None:
+    """The recipe travels with the run, so the raw table is all that either needs."""
+    some = jaffe_table.keep(i % 3 == 0 for i in range(len(jaffe_table)))
+    raw, run = tmp_path / "raw.parquet", tmp_path / "run"
+    table.write(some, raw)
+    what = recipe(
+        copies={"count": 1, "noise": 4.0},
+        split={"by": "subject"},
+        train={"epochs": 1, "batch": 16, "precision": "32-true"},
+    )
+    train.train(what, raw, run, Silent(), "cpu")
+    counted = json.loads((run / "environment.json").read_text())["counts"]
+    rows = arrange(what, some).notes["split"]["rows"]
+    assert (counted["train_rows"], counted["select_rows"]) == (rows["train"], rows["select"])
+    meta = export.export(run, raw, tmp_path / "mine.onnx")
+    assert meta["card"]["parity"]["faces"] == rows["select"]
 
 
 # -- the command line ---------------------------------------------------------------------------
