@@ -44,8 +44,8 @@ INFERENCE = {
 LAB = {
     *("models", "augment", "train", "export", "evaluate", "metrics", "audit", "calibrate"),
     *("checkpoint", "recipes", "datasets", "stats", "sheet", "table", "cards", "bench"),
-    *("tasks", "expression_task", "landmark_task", "patches", "decoys", "teach"),
-    *("proposal_task", "scenes"),
+    *("tasks", "expression_task", "landmark_task", "proposal_task", "scenes", "patches", "decoys"),
+    *("teach", "splits", "plots"),
 }
 HEAVY = {
     "torch",
