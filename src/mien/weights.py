@@ -64,7 +64,7 @@ CATALOGUE = {
             name="proposals",
             kind="proposer",
             file="proposals.onnx",
-            sha256="9c30fe64de8f1d9ee1eab295697bf4d739c2de49abe8c10f549df664e1812495",
+            sha256="9b6fb8126e581490f2ae9be510ed44582dd19129d47d9132b28185a4ff4227b5",
             licence="Apache-2.0; trained on 300-W, LFW, FER2013 and JAFFE (research use)",
             about="says where in a picture faces might be",
         ),
