@@ -173,7 +173,8 @@ def _detection() -> list[str]:
     return [
         *rows,
         "",
-        "HELEN's and AFW's crops have other people at their borders; a box on one of those counts as a false alarm. "
+        "A box beside the labelled faces is a false alarm unless another of the four finds a face there, too: HELEN's and AFW's crops "
+        "show other people at their borders. "
         f"mien's networks have seen nine tenths of LFW's people in training; of the other {unseen['mien']['people']} pictures it "
         f"finds {unseen['mien']['recall']:.3f} (YuNet {unseen['yunet']['recall']:.3f}, Haar {unseen['haar']['recall']:.3f}). "
         f"On four photographs it takes {slower['mien']['ms_per_picture'] / slower['haar']['ms_per_picture']:.1f} times as long as Haar "
