@@ -22,7 +22,7 @@ from .errors import ConfigError, DataError, ModelError
 from .face import ImageArray
 from .landmarks import NET_SIDE
 from .metrics import IntArray
-from .models import landmark_networks, networks
+from .models import build, landmark_networks
 from .preprocess import Preprocess, batch
 from .recognize import (
     METADATA_SCHEMA,
@@ -61,7 +61,7 @@ def export(
     if isinstance(recipe, recipes.LandmarkRecipe):
         return _export_landmarks(run, recipe, facts, read_table(data), out, which)
     names = labels.label_set(recipe.data.label_set)
-    net = networks.build(recipe.model.name, len(names), recipe.model.preprocess.channels)
+    net = build(recipe.model, len(names))
     weights = _weights(run, which)
     net.load_state_dict(weights)
     net.eval()

@@ -94,6 +94,8 @@ class Run:
         net = self.task.network()
         if init:
             checkpoint.load_weights(net, init)
+        else:
+            self.task.begin(net, sets.train)
         self.average = self.task.network()
         self.average.load_state_dict(net.state_dict())
         self.best = net.state_dict()
