@@ -43,7 +43,7 @@ INFERENCE = {
 LAB = {
     *("models", "augment", "train", "export", "evaluate", "metrics", "audit", "calibrate"),
     *("checkpoint", "recipes", "datasets", "stats", "sheet", "table", "cards", "bench"),
-    *("tasks", "expression_task", "landmark_task", "patches", "decoys", "teach"),
+    *("tasks", "expression_task", "landmark_task", "patches", "decoys", "teach", "splits"),
 }
 HEAVY = {
     "torch",

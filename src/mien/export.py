@@ -31,6 +31,7 @@ from .recognize import (
     softmax,
 )
 from .session import METADATA_KEY
+from .splits import arrange
 from .table import Table, file_sha256
 from .table import read as read_table
 from .train import task_of
@@ -82,7 +83,7 @@ def export(
     }
     meta["card"]["figures"] = _figures(meta["card"]["weights_sha256"], figures)
     graph = to_onnx(net, recipe.model.size, recipe.model.preprocess.channels)
-    select = read_table(data).of_split(recipe.data.select)
+    select = arrange(recipe, read_table(data)).of_split(recipe.data.select)
     select = select.keep(select.targets(names) >= 0)
     pictures, targets = list(select.pictures()), select.targets(names)
     meta |= _calibration(_recognizer(graph, meta), pictures, targets)

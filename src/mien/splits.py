@@ -1,0 +1,291 @@
+"""Who trains, who selects, who tests: changed copies of a table's rows, and its rows dealt out.
+
+A split decides what a test score means. Dealt row by row, pictures of one person, frames of one
+film and changed copies of one picture lie on both sides, and the score is partly memory; dealt by
+subject or by sequence it says how a model does on somebody new. Papers do both, so both are here,
+and ``mien.audit`` shows what each leaves on both sides.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from collections.abc import Hashable
+from dataclasses import asdict, replace
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from . import recipes
+from .errors import DataError, MissingExtra
+from .face import ImageArray
+from .image import read_bytes
+from .table import Row, Table
+
+SIDES = ("train", "select", "test")
+_TRIES = 16  # dealings of whole groups, of which the most even one is taken
+
+IntArray = npt.NDArray[np.intp]
+
+
+def arrange(recipe: recipes.Recipe, table: Table) -> Table:
+    """The table as a recipe wants it: its copies made, then its rows dealt out.
+
+    Training, export and evaluation all come through here, so the same recipe and table give the
+    same sides everywhere. A recipe that says neither takes the table as it is.
+    """
+    if not isinstance(recipe, recipes.ExpressionRecipe):
+        return table
+    if recipe.copies:
+        table = copies(table, recipe.copies)
+    return split(table, recipe.split) if recipe.split else table
+
+
+def copies(table: Table, settings: recipes.Copies) -> Table:
+    """Every row, followed by its changed copies ``<id>#1``, ``<id>#2``, ...
+
+    A copy is its row's in all but the pixels, and says so in ``copy_of``; its landmarks are left
+    behind, as the turn moves them. What happens to a picture depends on the seed and its row's
+    id alone. Raises DataError for a table that has copies already.
+    """
+    if any(row.copy_of for row in table.rows):
+        raise DataError(f"{table.name} holds augmented copies already; start from the pictures")
+    rows: list[Row] = []
+    for row in table.rows:
+        picture = read_bytes(row.image, row.id)
+        rows.append(row)
+        rows += [_copy(row, picture, number, settings) for number in range(1, settings.count + 1)]
+    notes = {**table.notes, "copies": {**asdict(settings), "of": len(table)}}
+    return replace(table, rows=rows, notes=notes)
+
+
+def _copy(row: Row, picture: ImageArray, number: int, settings: recipes.Copies) -> Row:
+    name = f"{row.id}#{number}"
+    key = hashlib.blake2b(name.encode(), digest_size=8).digest()
+    rng = np.random.default_rng([settings.seed, int.from_bytes(key)])
+    changed = _changed(picture, settings, rng)
+    bgr = changed if changed.ndim == 2 else cv2.cvtColor(changed, cv2.COLOR_RGB2BGR)
+    quickly = [cv2.IMWRITE_PNG_COMPRESSION, 1]  # noise hardly packs at any level
+    png = cv2.imencode(".png", bgr, quickly)[1].tobytes()
+    return replace(row, id=name, image=png, copy_of=row.id, landmarks=None)
+
+
+def _changed(picture: ImageArray, settings: recipes.Copies, rng: np.random.Generator) -> ImageArray:
+    """Turned, noisy, perhaps gray: (H, W, 3) uint8 RGB, or (H, W) where it has no colour."""
+    angle = rng.uniform(-settings.rotate_deg, settings.rotate_deg)
+    deviation = rng.uniform(0, settings.noise)
+    without_colour = rng.uniform() < settings.monochrome
+    if without_colour or _is_gray(picture):
+        picture = np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), np.uint8)
+    height, width = picture.shape[:2]
+    turn = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), angle, 1.0)
+    turned = cv2.warpAffine(
+        picture, turn, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
+    noise = rng.standard_normal(turned.shape, np.float32) * np.float32(deviation)
+    return np.asarray(np.rint(turned + noise).clip(0, 255), np.uint8)
+
+
+def _is_gray(picture: ImageArray) -> bool:
+    """Coloured noise on a gray picture would make it a colour picture."""
+    return bool((picture == picture[:, :, :1]).all())
+
+
+def split(table: Table, settings: recipes.Split) -> Table:
+    """The same rows with ``split`` set anew to train, select or test; see ``recipes.Split``.
+
+    "subject" and "sequence" keep whole people and whole recordings together, and copies with what
+    they are of; a row that names none is one of its own. Sides are as near their shares as whole
+    groups allow, and hold every label where they can. "random" and "stratified" look at single
+    rows, so copies of one picture do lie on several sides. ``notes["split"]`` says what was done.
+
+    Raises DataError where a side would be empty or nobody says who is in the pictures.
+    """
+    rng = np.random.default_rng(settings.seed)
+    labels = np.unique([row.label for row in table.rows], return_inverse=True)[1].astype(np.intp)
+    groups = _groups(table, settings.by)
+    _check_enough(table, settings, len(np.unique(groups)))
+    if settings.folds:
+        side = _from_folds(_folds(labels, groups, settings), settings)
+    elif settings.by == "random":
+        side = _deal(len(table), _shares(settings), rng)
+    elif settings.by == "stratified":
+        side = _deal_each(labels, _shares(settings), rng)
+    else:
+        side = _deal_groups(labels, groups, _shares(settings), rng)
+    rows = [replace(row, split=SIDES[s]) for row, s in zip(table.rows, side, strict=True)]
+    done = replace(table, rows=rows)
+    _check_sides(done, settings)
+    return replace(done, notes={**table.notes, "split": _note(done, settings, groups)})
+
+
+def _shares(settings: recipes.Split) -> npt.NDArray[np.float64]:
+    return np.array([settings.train, settings.select, settings.test])
+
+
+def _groups(table: Table, by: str) -> IntArray:
+    """The number of what each row must stay together with, (N,)."""
+    keys: list[Hashable] = []
+    for row in table.rows:
+        itself = ("row", row.copy_of or row.id)
+        if by == "subject":
+            keys.append(("subject", row.subject) if row.subject else itself)
+        elif by == "sequence":
+            keys.append(("sequence", row.subject, row.sequence) if row.sequence else itself)
+        else:
+            keys.append(len(keys))
+    if by in ("subject", "sequence") and not any(getattr(row, by) for row in table.rows):
+        raise DataError(
+            f"no row of {table.name} names its {by}, so it cannot be split by {by}; "
+            "import it with that known, or split it by 'stratified'"
+        )
+    number: dict[Hashable, int] = {key: i for i, key in enumerate(dict.fromkeys(keys))}
+    return np.array([number[key] for key in keys], np.intp)
+
+
+def _unit(by: str) -> str:
+    return {"subject": "people", "sequence": "sequences"}.get(by, "rows")
+
+
+def _check_enough(table: Table, settings: recipes.Split, groups: int) -> None:
+    sides = [side for side, share in zip(SIDES, _shares(settings), strict=True) if share > 0]
+    needed = settings.folds or len(sides)
+    if groups >= needed:
+        return
+    what = f"{needed} folds" if settings.folds else f"{needed} sides ({', '.join(sides)})"
+    raise DataError(
+        f"{table.name} has {groups} {_unit(settings.by)} and cannot fill {what}; "
+        f"{'fewer split.folds' if settings.folds else 'fewer sides'}, or split it by another unit"
+    )
+
+
+def _check_sides(table: Table, settings: recipes.Split) -> None:
+    wanted = [s for s, share in zip(SIDES, _shares(settings), strict=True) if share > 0]
+    for side in SIDES if settings.folds else wanted:
+        if side not in table.splits:
+            which = f"fold {settings.fold} of {settings.folds}" if settings.folds else "the split"
+            raise DataError(
+                f"{which} of {table.name} by {settings.by} leaves '{side}' empty; "
+                "take fewer folds or larger shares"
+            )
+
+
+def _note(table: Table, settings: recipes.Split, groups: IntArray) -> dict[str, Any]:
+    labels = {row.label for row in table.rows}
+    held: dict[str, set[str]] = {side: set() for side in SIDES}
+    for row in table.rows:
+        held[row.split].add(row.label)
+    lacking = {side: sorted(labels - held[side]) for side in SIDES if labels - held[side]}
+    return {
+        **asdict(settings),
+        "rows": {side: sum(row.split == side for row in table.rows) for side in SIDES},
+        "groups": len(np.unique(groups)),
+        "labels_missing": lacking,
+    }
+
+
+def _sizes(n: int, shares: npt.NDArray[np.float64]) -> IntArray:
+    """``n`` in whole parts as near the shares as can be, none of them 0 where ``n`` allows."""
+    ideal = n * shares
+    sizes = np.floor(ideal + 1e-9).astype(np.intp)
+    for side in np.argsort(-(ideal - sizes), kind="stable")[: n - sizes.sum()]:
+        sizes[side] += 1
+    for side in reversed(range(len(shares))):  # a test matters more than a choice of epochs
+        if shares[side] > 0 and sizes[side] == 0 and sizes.max() > 1:
+            sizes[sizes.argmax()] -= 1
+            sizes[side] += 1
+    return sizes
+
+
+def _deal(n: int, shares: npt.NDArray[np.float64], rng: np.random.Generator) -> IntArray:
+    """A side for each of ``n`` rows, (N,)."""
+    return rng.permutation(np.repeat(np.arange(len(shares)), _sizes(n, shares)))
+
+
+def _deal_each(
+    labels: IntArray, shares: npt.NDArray[np.float64], rng: np.random.Generator
+) -> IntArray:
+    """A side for each row, label by label; scikit-learn's refuses labels with a single row."""
+    side = np.zeros(len(labels), np.intp)
+    for label in np.unique(labels):
+        rows = np.flatnonzero(labels == label)
+        side[rows] = _deal(len(rows), shares, rng)
+    return side
+
+
+def _deal_groups(
+    labels: IntArray,
+    groups: IntArray,
+    shares: npt.NDArray[np.float64],
+    rng: np.random.Generator,
+) -> IntArray:
+    """A side for each row, whole groups together: of several dealings the most even one."""
+    counts = np.zeros((groups.max() + 1, labels.max() + 1))
+    np.add.at(counts, (groups, labels), 1)
+    used = np.flatnonzero(shares > 0)
+    dealt = [_deal_once(counts, shares[used], rng) for _ in range(_TRIES)]
+    best = min(dealt, key=lambda sides: _unevenness(counts, shares[used], sides))
+    return used[best][groups]
+
+
+def _deal_once(
+    counts: npt.NDArray[np.float64], shares: npt.NDArray[np.float64], rng: np.random.Generator
+) -> IntArray:
+    """A side for each group, (G,): the largest first, each to where it makes sides most even.
+
+    counts : (G, K) rows per group and label.
+    """
+    order = rng.permutation(len(counts))
+    order = order[np.argsort(-counts[order].sum(axis=1), kind="stable")]
+    total = counts.sum(axis=0)
+    lack = shares[:, None] * np.ones_like(total)  # (S, K), in shares of each label
+    sides, empty = np.zeros(len(counts), np.intp), set(range(len(shares)))
+    for left, group in zip(range(len(order), 0, -1), order, strict=True):
+        part = counts[group] / total
+        gain = (lack**2 - (lack - part) ** 2).sum(axis=1)
+        open_to = sorted(empty) if left <= len(empty) else list(range(len(shares)))
+        side = open_to[int(gain[open_to].argmax())]
+        lack[side] -= part
+        sides[group] = side
+        empty.discard(side)
+    return sides
+
+
+def _unevenness(
+    counts: npt.NDArray[np.float64], shares: npt.NDArray[np.float64], sides: IntArray
+) -> tuple[int, float]:
+    """How many labels are missing on a side, then how far sides are from their shares."""
+    held = np.stack([counts[sides == side].sum(axis=0) for side in range(len(shares))])
+    off = held / counts.sum(axis=0) - shares[:, None]
+    return int((held == 0).sum()), float((off**2).sum())
+
+
+def _folds(labels: IntArray, groups: IntArray, settings: recipes.Split) -> IntArray:
+    """The number of the fold each row is in, (N,)."""
+    try:
+        from sklearn import model_selection
+    except ImportError:
+        raise MissingExtra("scikit-learn", "train", "splitting into folds") from None
+    dealers = {
+        "random": model_selection.KFold,
+        "stratified": model_selection.StratifiedKFold,
+        "subject": model_selection.StratifiedGroupKFold,
+        "sequence": model_selection.StratifiedGroupKFold,
+    }
+    # Where every label has fewer rows than there are folds, there is nothing to keep even.
+    y = labels if np.bincount(labels).max() >= settings.folds else np.zeros_like(labels)
+    dealer = dealers[settings.by](settings.folds, shuffle=True, random_state=settings.seed)
+    fold_of = np.full(len(labels), -1, np.intp)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # rare labels; the notes say what is missing
+        for fold, (_, rows) in enumerate(dealer.split(y, y, groups)):
+            fold_of[rows] = fold
+    return fold_of
+
+
+def _from_folds(fold_of: IntArray, settings: recipes.Split) -> IntArray:
+    """Sides from folds: one tests, the next one selects, the others train."""
+    selects = (settings.fold + 1) % settings.folds
+    return np.where(fold_of == settings.fold, 2, np.where(fold_of == selects, 1, 0))
