@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import save
 from torch import nn
 
-from . import calibrate, checkpoint, labels, recipes
+from . import calibrate, checkpoint, labels, recipes, splits
 from .baserates import BaseRates
 from .checkpoint import write_whole
 from .errors import ConfigError, DataError, ModelError
@@ -31,7 +31,6 @@ from .recognize import (
     softmax,
 )
 from .session import METADATA_KEY
-from .splits import arrange
 from .table import Table, file_sha256
 from .table import read as read_table
 from .train import task_of
@@ -83,7 +82,7 @@ def export(
     }
     meta["card"]["figures"] = _figures(meta["card"]["weights_sha256"], figures)
     graph = to_onnx(net, recipe.model.size, recipe.model.preprocess.channels)
-    select = arrange(recipe, read_table(data)).of_split(recipe.data.select)
+    select = splits.read(recipe, data).of_split(recipe.data.select)
     select = select.keep(select.targets(names) >= 0)
     pictures, targets = list(select.pictures()), select.targets(names)
     meta |= _calibration(_recognizer(graph, meta), pictures, targets)

@@ -65,12 +65,14 @@ class Copies:
     rotate_deg : turned by up to this many degrees either way.
     noise : standard deviation of Gaussian noise up to this many gray levels.
     monochrome : share of the copies made gray.
+    size : every picture's longer side is scaled to this many pixels first; 0 leaves them so.
     """
 
     count: int
     rotate_deg: float = 0.0
     noise: float = 0.0
     monochrome: float = 0.0
+    size: int = 0
     seed: int = 1
 
     def __post_init__(self) -> None:

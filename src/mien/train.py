@@ -23,13 +23,11 @@ from lightning.fabric import Fabric
 from safetensors.torch import save
 from torch import Generator, Tensor, nn
 
-from . import checkpoint, expression_task, landmark_task, provenance
+from . import checkpoint, expression_task, landmark_task, provenance, splits
 from .errors import ConfigError, TrainingError
 from .recipes import ExpressionRecipe, LandmarkRecipe, Recipe
 from .recognize import OnnxRecognizer, load_model
-from .splits import arrange
 from .table import Table, file_sha256
-from .table import read as read_table
 from .tasks import Sets, Task
 
 log = logging.getLogger(__name__)
@@ -240,7 +238,7 @@ def train(
     """
     guide = load_model(teacher) if teacher else None
     _claim(out, recipe, data, init, guide)
-    sets = prepare(recipe, arrange(recipe, read_table(data)), guide)
+    sets = prepare(recipe, splits.read(recipe, data), guide)
     device = Fabric(accelerator=accelerator, devices=1).device
     precision: Any = recipe.train.precision
     if precision == "auto":

@@ -44,7 +44,7 @@ class Standardised(nn.Module):
 
 
 def build(model: Model, num_classes: int) -> nn.Module:
-    """The network a recipe names; raises ConfigError where it is not as large as the recipe says."""
+    """The network a recipe names; raises ConfigError where it has another size than it says."""
     net = networks.build(model.name, num_classes, model.preprocess)
     count = parameters(net)
     if model.parameters not in (None, count):
