@@ -13,7 +13,9 @@ from mien.errors import DataError, UnknownName
 from mien.evaluate import aligned, cut_faces, evaluate, restrict, shared_labels
 from mien.finder import Finder
 from mien.labels import LabelSet, label_set, subset
+from mien.recipes import Copies, Split
 from mien.recognize import load_model
+from mien.splits import copies, split
 from mien.table import Row, Table
 
 TRAINING = BaseRates("training")
@@ -178,3 +180,24 @@ def test_a_model_takes_an_aligned_table_as_it_is(jaffe_table: Table) -> None:
     )
     assert cut["results"] == asked["results"]
     assert cut["align"] == "similarity"
+
+
+def test_what_a_recipe_trained_on_is_set_apart(jaffe_table: Table) -> None:
+    """Dealt by row, hardly a tested picture is without a copy in training."""
+    some = jaffe_table.keep(i % 3 == 0 for i in range(len(jaffe_table)))
+    copied = split(copies(some, Copies(1, rotate_deg=10)), Split("random", 0.5, 0.0, 0.5))
+    entry = evaluate(load_model(), copied, "test", [TRAINING], trained="train")["results"][0]
+    assert entry["n"] == 71
+    assert entry["without_copies_in_training"]["n"] < 50
+    whole = evaluate(load_model(), copied, "test", [TRAINING])["results"][0]
+    assert "without_copies_in_training" not in whole
+    copied = replace(copied, rows=[*copied.rows, *_all_of_test(copied)])
+    assert evaluate(load_model(), copied, "test", [TRAINING], trained="train")["results"][0] == {
+        k: v for k, v in whole.items() if not k.startswith("without_")
+    }
+
+
+def _all_of_test(table: Table) -> list[Row]:
+    """The tested rows once more, as training rows: nothing is apart from training any more."""
+    tested = table.of_split("test").rows
+    return [replace(row, id=f"again/{row.id}", split="train") for row in tested]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import stats
 from sklearn import metrics as sk
 
 from mien import metrics
@@ -135,3 +136,162 @@ def test_uncertain_below_by_hand() -> None:
     # of the .6 answers only the first (right) can stay: 11 of 11; then 11 of 12 = .917 stays too
     order = np.array([1] * 10 + [1] * 10)
     assert uncertain_below(probs, order) == 1.0
+
+
+# -- one against the rest -----------------------------------------------------------------------
+
+
+def test_fold_one_of_neutral_by_hand() -> None:
+    """autoencoder2018's own matrix: TP 130, FN 10, FP 5, TN 135 (papers exchange its measures)."""
+    figures = metrics.one_against_rest(np.array([[130, 10], [5, 135]]))
+    assert figures["accuracy"] == pytest.approx(265 / 280)
+    assert figures["sensitivity"] == pytest.approx(0.9286, abs=5e-5)
+    assert figures["precision"] == pytest.approx(0.9630, abs=5e-5)
+    assert figures["specificity"] == pytest.approx(135 / 140)
+    assert figures["npv"] == pytest.approx(135 / 145)
+    assert figures["f1"] == pytest.approx(260 / 275)
+
+
+def test_one_against_rest_agrees_with_scikit_learn() -> None:
+    probs, targets = random_case()
+    predicted = probs.argmax(1)
+    confusion = sk.confusion_matrix(targets, predicted, labels=range(7))
+    per_class = metrics.score(probs, targets, FER)["per_class"]
+    for k, label in enumerate(FER.labels):
+        figures = metrics.one_against_rest(metrics.against_rest(confusion, k))
+        actual, answered = targets == k, predicted == k
+        assert figures["accuracy"] == pytest.approx(sk.accuracy_score(actual, answered))
+        assert figures["sensitivity"] == pytest.approx(sk.recall_score(actual, answered))
+        assert figures["specificity"] == pytest.approx(sk.recall_score(~actual, ~answered))
+        assert figures["precision"] == pytest.approx(sk.precision_score(actual, answered))
+        assert figures["npv"] == pytest.approx(sk.precision_score(~actual, ~answered))
+        assert figures["f1"] == pytest.approx(sk.f1_score(actual, answered))
+        for name in ("specificity", "npv", "precision", "f1"):
+            assert per_class[label][name] == pytest.approx(figures[name])
+
+
+def test_a_label_never_seen_or_never_answered_scores_nothing() -> None:
+    assert metrics.one_against_rest(np.array([[0, 0], [0, 9]])) == {
+        "accuracy": 1.0,
+        "sensitivity": 0.0,
+        "specificity": 1.0,
+        "precision": 0.0,
+        "npv": 1.0,
+        "f1": 0.0,
+    }
+    with pytest.raises(ShapeError, match=r"\(2, 2\) matrix"):
+        metrics.one_against_rest(np.eye(3))
+
+
+def test_ten_thousand_to_one() -> None:
+    """Always answering the most frequent: nearly all right, and the balanced figure says not."""
+    targets = np.array([0] * 10_000 + [1])
+    result = metrics.score(one_hot([0] * 10_001, 7), targets, FER)
+    assert result["accuracy"] == result["majority_baseline"] > 0.999
+    assert result["balanced_accuracy"] == pytest.approx(0.5)
+    low, high = result["balanced_accuracy_ci95"]
+    assert np.isfinite([low, high]).all()
+    assert set(result["per_class"]) == {"anger", "disgust"}
+    assert result["per_class"]["anger"]["specificity"] == 0
+    assert result["per_class"]["disgust"]["npv"] == pytest.approx(10_000 / 10_001)
+
+
+def test_one_picture_alone() -> None:
+    result = metrics.score(one_hot([2], 7), np.array([2]), FER)
+    assert (result["accuracy"], result["balanced_accuracy"]) == (1.0, 1.0)
+
+
+# -- reliability --------------------------------------------------------------------------------
+
+
+def test_reliability_by_hand() -> None:
+    probs = np.array([[0.95, 0.05], [0.99, 0.01], [0.4, 0.6], [0.38, 0.62]], np.float32)
+    table = metrics.reliability(probs, np.array([0, 1, 1, 1]))
+    assert table["count"] == [0] * 9 + [2] + [0] * 4 + [2]
+    assert table["confidence"][9] == pytest.approx(0.61)
+    assert table["confidence"][14] == pytest.approx(0.97)
+    assert (table["accuracy"][9], table["accuracy"][14], table["accuracy"][0]) == (1.0, 0.5, None)
+    error = metrics.expected_calibration_error(probs, np.array([0, 1, 1, 1]))
+    assert error == pytest.approx((2 * 0.39 + 2 * 0.47) / 4)
+
+
+# -- intensities --------------------------------------------------------------------------------
+
+
+def ratings(n: int = 300) -> tuple[FloatArray, FloatArray]:
+    rng = np.random.default_rng(5)
+    rated = rng.uniform(0, 1, (n, 3)).astype(np.float32)
+    predicted = 0.6 * rated + 0.1 + rng.normal(0, 0.1, (n, 3)).astype(np.float32)
+    return np.asarray(predicted, np.float32), rated
+
+
+def test_intensities_by_hand() -> None:
+    """One to four, answered one too high: no error of order, but one of place."""
+    rated = np.array([[1.0], [2.0], [3.0], [4.0]], np.float32)
+    figures = metrics.intensity_score(rated + 1, rated, ["fear"])["overall"]
+    assert figures["rmse"] == pytest.approx(1.0)
+    assert figures["rmse_of_mean"] == pytest.approx(1.25**0.5)
+    assert (figures["pcc"], figures["icc31"]) == (pytest.approx(1.0), pytest.approx(1.0))
+    assert figures["ccc"] == pytest.approx(2 * 1.25 / (1.25 + 1.25 + 1))
+
+
+def test_shrout_and_fleiss_own_example() -> None:
+    """The first two judges of their table 2, ICC(3,1) from its analysis of variance."""
+    judges = np.array([[9, 2], [6, 1], [8, 4], [7, 1], [10, 5], [6, 2]], np.float32)
+    n, k = judges.shape
+    grand, rows, columns = judges.mean(), judges.mean(1), judges.mean(0)
+    between = k * ((rows - grand) ** 2).sum() / (n - 1)
+    error = ((judges - rows[:, None] - columns + grand) ** 2).sum() / ((n - 1) * (k - 1))
+    expected = (between - error) / (between + (k - 1) * error)
+    figures = metrics.intensity_score(judges[:, :1], judges[:, 1:], ["fear"])["overall"]
+    assert figures["icc31"] == pytest.approx(expected)
+    assert 0.6 < expected < 0.9
+
+
+def test_intensities_agree_with_libraries() -> None:
+    predicted, rated = ratings()
+    result = metrics.intensity_score(predicted, rated, ["fear", "anger", "disgust"])
+    for k, label in enumerate(["fear", "anger", "disgust"]):
+        x, y = predicted[:, k].astype(float), rated[:, k].astype(float)
+        figures = result["per_label"][label]
+        assert figures["rmse"] == pytest.approx(sk.root_mean_squared_error(y, x))
+        assert figures["pcc"] == pytest.approx(stats.pearsonr(x, y).statistic)
+        slope = figures["pcc"] * 2 * x.std() * y.std()
+        assert figures["ccc"] == pytest.approx(
+            slope / (x.var() + y.var() + (x.mean() - y.mean()) ** 2)
+        )
+        low, high = figures["pcc_ci95"]
+        assert low < figures["pcc"] < high
+        fisher = np.tanh(np.arctanh(figures["pcc"]) + np.array([-1.96, 1.96]) / 297**0.5)
+        assert [low, high] == pytest.approx(fisher, abs=0.01)
+    pooled = predicted.ravel().astype(float), rated.ravel().astype(float)
+    assert result["overall"]["pcc"] == pytest.approx(stats.pearsonr(*pooled).statistic)
+    assert result["people"] is None
+
+
+def test_intensity_intervals_are_those_of_the_people() -> None:
+    predicted, rated = ratings(60)
+    names = ["fear", "anger", "disgust"]
+    alone = metrics.intensity_score(predicted, rated, names)["overall"]
+    many = np.tile(predicted, (16, 1)), np.tile(rated, (16, 1))
+    people = [f"p{i}" for i in range(60)]
+    repeated = metrics.intensity_score(*many, names, people * 16)
+    assert repeated["people"] == 60
+    width = np.diff(alone["rmse_ci95"])[0]
+    assert np.diff(repeated["overall"]["rmse_ci95"])[0] == pytest.approx(width, rel=0.15)
+
+
+def test_a_constant_answer_has_no_correlation() -> None:
+    rated = np.linspace(0, 1, 11, dtype=np.float32)[:, None]
+    figures = metrics.intensity_score(np.full_like(rated, 0.5), rated, ["fear"])["overall"]
+    assert (figures["pcc"], figures["pcc_ci95"]) == (None, None)
+    assert figures["rmse"] == pytest.approx(figures["rmse_of_mean"])
+    assert figures["ccc"] == pytest.approx(0, abs=1e-6)
+
+
+def test_intensities_of_another_shape() -> None:
+    predicted, rated = ratings()
+    with pytest.raises(ShapeError, match="intensities twice"):
+        metrics.intensity_score(predicted[:-1], rated, ["fear", "anger", "disgust"])
+    with pytest.raises(ShapeError, match="do not go with these labels"):
+        metrics.intensity_score(predicted, rated, ["fear"])

@@ -1,8 +1,9 @@
 """What is wrong with a table before anyone trains on it: repeats, leaks between splits, doubts.
 
-A picture that occurs in two splits makes a test score a memory test. Three kinds are looked for:
+A picture that occurs in two splits makes a test score a memory test. Five kinds are looked for:
 the very same pixels, the same photograph in another guise (re-compressed, brighter, scaled,
-mirrored), and the same person on both sides.
+mirrored), changed copies of one picture (as far as the table says so), and the same recording or
+the same person on both sides.
 
 The second kind is found on thumbnails: 16 x 16 gray levels, area-averaged, zero mean, unit norm.
 Two of them multiplied give Pearson's correlation, which brightness and contrast leave alone. How
@@ -83,20 +84,25 @@ class Overlap:
     """What of one split lies in another; from b to a the numbers differ, so both are reported.
 
     exact : places in ``table.rows`` of the rows of ``split`` whose very pixels are in ``other``.
-    near : the same for a near duplicate, which is a different picture; a row may be in both.
+    near : the same for a near duplicate, which is a different picture; a row may be in both. None
+        where they were too many to be counted.
+    copies : the same for an augmented copy, its original or another copy of that.
+    sequences : recordings with frames in both splits, as "subject/sequence".
     subjects : people who are in both splits.
     """
 
     split: str
     other: str
     exact: tuple[int, ...]
-    near: tuple[int, ...]
+    near: tuple[int, ...] | None
+    copies: tuple[int, ...]
+    sequences: tuple[str, ...]
     subjects: tuple[str, ...]
 
     @property
-    def either(self) -> tuple[int, ...]:
-        """Rows of ``split`` with an exact or a near duplicate in ``other``."""
-        return tuple(sorted({*self.exact, *self.near}))
+    def either(self) -> tuple[int, ...] | None:
+        """Rows of ``split`` with an exact or a near duplicate in ``other``; None without near."""
+        return None if self.near is None else tuple(sorted({*self.exact, *self.near}))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -110,6 +116,8 @@ class Audit:
     groups : the rows of each picture that occurs more than once; conflicting : those of them
         whose rows disagree on the label (``unknown`` is a label here).
     pairs : near duplicates; conflicting_pairs : (M,) bool, their rows disagree on the label.
+    counted : False where they were more than MAX_PAIRS (frames of one film, say): ``pairs`` is
+        empty then, and ``cluster_of`` joins exact duplicates only.
     flat : distinct pictures with too little contrast to be compared.
     overlaps : one for every ordered pair of splits.
     """
@@ -122,6 +130,7 @@ class Audit:
     conflicting: tuple[tuple[int, ...], ...]
     pairs: NearPairs
     conflicting_pairs: BoolArray
+    counted: bool
     flat: int
     overlaps: tuple[Overlap, ...]
 
@@ -147,7 +156,12 @@ class Audit:
                     self._group(rows, examples) for rows in self.conflicting[:examples]
                 ],
             },
-            "near": self._near(examples),
+            "near": {
+                "threshold": self.near,
+                "flat": self.flat,
+                "counted": self.counted,
+                **(self._near(examples) if self.counted else {}),
+            },
             "across": [self._overlap(overlap, examples) for overlap in self.overlaps],
         }
 
@@ -157,21 +171,20 @@ class Audit:
 
     def _near(self, examples: int) -> dict[str, Any]:
         sizes = np.bincount(self.cluster_of[_first_rows(self.picture_of)])
+        disputed = np.flatnonzero(self.conflicting_pairs)
         return {
-            "threshold": self.near,
             "pairs": len(self.pairs),
             "mirrored": int(self.pairs.mirrored.sum()),
-            "conflicting": int(self.conflicting_pairs.sum()),
+            "conflicting": len(disputed),
             "clusters": int((sizes > 1).sum()),
             "pictures_in_clusters": int(sizes[sizes > 1].sum()),
             "largest_cluster": int(sizes.max()) if sizes.max() > 1 else 0,
-            "flat": self.flat,
             "examples": self._pairs(np.arange(len(self.pairs))[:examples]),
-            "conflicting_examples": self._pairs(np.flatnonzero(self.conflicting_pairs)[:examples]),
+            "conflicting_examples": self._pairs(disputed[:examples]),
         }
 
     def _pairs(self, which: IndexArray) -> list[dict[str, Any]]:
-        """Pairs by their place in ``pairs``, each picture named by its first row."""
+        """Pairs by their place, each picture named by its first row."""
         first = _first_rows(self.picture_of)
         return [
             {
@@ -190,11 +203,15 @@ class Audit:
             "split": overlap.split,
             "other": overlap.other,
             "exact": len(overlap.exact),
-            "near": len(overlap.near),
-            "either": len(overlap.either),
+            "near": None if overlap.near is None else len(overlap.near),
+            "either": None if overlap.either is None else len(overlap.either),
+            "copies": len(overlap.copies),
+            "sequences": len(overlap.sequences),
             "subjects": len(overlap.subjects),
             "exact_examples": ids(overlap.exact),
-            "near_examples": ids(overlap.near),
+            "near_examples": ids(overlap.near or ()),
+            "copy_examples": ids(overlap.copies),
+            "sequence_examples": list(overlap.sequences[:examples]),
             "subject_examples": list(overlap.subjects[:examples]),
         }
 
@@ -204,7 +221,8 @@ def audit(table: Table, near: float = NEAR) -> Audit:
 
     ``near`` is the correlation from which two pictures count as near duplicates; the module's
     docstring says why 0.95 and where that number fails. FER2013's 35,887 rows take about ten
-    seconds on one core: 6e8 pairs of thumbnails, compared block by block.
+    seconds on one core: 6e8 pairs of thumbnails, compared block by block. Where more than
+    MAX_PAIRS of them are alike, near duplicates are not counted, and everything else is.
     """
     if not 0.5 <= near <= 1.0:
         raise ConfigError(f"near is a correlation between 0.5 and 1, got {near}")
@@ -212,7 +230,7 @@ def audit(table: Table, near: float = NEAR) -> Audit:
         raise DataError(f"{table.name} holds no pictures")
     picture_of, thumbs = _distinct(table)
     comparable = np.flatnonzero(thumbs.std(axis=1) >= FLAT)
-    pairs = _near_pairs(thumbs[comparable], comparable, near)
+    pairs, counted = _near_pairs(thumbs[comparable], comparable, near)
     groups = _groups(picture_of)
     label_of = [row.label for row in table.rows]
     labels = _occurrence(picture_of, label_of)
@@ -226,8 +244,9 @@ def audit(table: Table, near: float = NEAR) -> Audit:
         conflicting=tuple(g for g in groups if len({label_of[place] for place in g}) > 1),
         pairs=pairs,
         conflicting_pairs=(labels[first] | labels[second]).sum(axis=1) > 1,
+        counted=counted,
         flat=len(thumbs) - len(comparable),
-        overlaps=tuple(_overlaps(table, picture_of, pairs.pictures)),
+        overlaps=tuple(_overlaps(table, picture_of, pairs.pictures if counted else None)),
     )
 
 
@@ -292,25 +311,26 @@ def _halves(thumbs: FloatArray) -> tuple[FloatArray, FloatArray]:
     return symmetric.reshape(-1, half), antisymmetric.reshape(-1, half)
 
 
-def _near_pairs(thumbs: FloatArray, numbers: IndexArray, near: float) -> NearPairs:
-    """Pairs of thumbnails that correlate at ``near`` or more; ``numbers`` names the pictures."""
-    nothing = np.empty(0, np.intp)
-    found = [(nothing, nothing, np.empty(0, np.float32), np.empty(0, np.bool_))]
-    total = 0
+def _near_pairs(thumbs: FloatArray, numbers: IndexArray, near: float) -> tuple[NearPairs, bool]:
+    """Pairs of thumbnails that correlate at ``near`` or more; ``numbers`` names the pictures.
+
+    No pairs and False where there are more than MAX_PAIRS.
+    """
+    nothing = np.empty(0, np.intp), np.empty(0, np.intp), np.empty(0, np.float32), np.empty(0, bool)
+    found, total = [nothing], 0
     for block in _alike(*_halves(thumbs), near):
         found.append(block)
         total += len(block[0])
         if total > MAX_PAIRS:
-            raise DataError(
-                f"more than {MAX_PAIRS:,} pairs of pictures correlate at {near} or more: they are "
-                "too alike for this measure (frames of one film?); ask for a higher one"
-            )
+            found = [nothing]
+            break
     first, second, correlation, mirrored = (
         np.concatenate(parts) for parts in zip(*found, strict=True)
     )
     order = np.argsort(-correlation, kind="stable")
     pictures = np.stack([numbers[first], numbers[second]], axis=1)
-    return NearPairs(pictures[order], correlation[order], mirrored[order])
+    pairs = NearPairs(pictures[order], correlation[order], mirrored[order])
+    return pairs, total <= MAX_PAIRS
 
 
 def _alike(
@@ -344,22 +364,41 @@ def _clusters(pairs: IndexArray, pictures: int) -> IndexArray:
         root = lowest
 
 
-def _overlaps(table: Table, picture_of: IndexArray, pairs: IndexArray) -> Iterator[Overlap]:
+def _overlaps(table: Table, picture_of: IndexArray, pairs: IndexArray | None) -> Iterator[Overlap]:
     split_of = np.array([row.split for row in table.rows])
     exact_in = _occurrence(picture_of, split_of.tolist())  # (P, S)
     near_in = np.zeros_like(exact_in)
-    for here, there in (pairs.T, pairs.T[::-1]):
-        np.logical_or.at(near_in, here, exact_in[there])
-    people = {
-        split: {row.subject for row in table.rows if row.split == split and row.subject is not None}
-        for split in table.splits
-    }
+    for here, there in (pairs.T, pairs.T[::-1]) if pairs is not None else ():
+        for column in range(near_in.shape[1]):
+            near_in[here[exact_in[there, column]], column] = True
+    # Ids are unique, so rows that share an original are copies of one another.
+    original = [row.copy_of or row.id for row in table.rows]
+    originals = _held(table, original)
+    recordings = _held(table, [_recording(row) for row in table.rows])
+    people = _held(table, [row.subject for row in table.rows])
     for split, other in permutations(table.splits, 2):
         rows, column = np.flatnonzero(split_of == split), table.splits.index(other)
+        near = rows[near_in[picture_of[rows], column]]
         yield Overlap(
             split,
             other,
             exact=tuple(rows[exact_in[picture_of[rows], column]].tolist()),
-            near=tuple(rows[near_in[picture_of[rows], column]].tolist()),
+            near=None if pairs is None else tuple(near.tolist()),
+            copies=tuple(place for place in rows.tolist() if original[place] in originals[other]),
+            sequences=tuple(sorted(recordings[split] & recordings[other])),
             subjects=tuple(sorted(people[split] & people[other])),
         )
+
+
+def _held(table: Table, values: Sequence[str | None]) -> dict[str, set[str]]:
+    """The values that occur in each split."""
+    held: dict[str, set[str]] = {split: set() for split in table.splits}
+    for row, value in zip(table.rows, values, strict=True):
+        if value is not None:
+            held[row.split].add(value)
+    return held
+
+
+def _recording(row: Row) -> str | None:
+    """A recording's own name: two people's first recordings are two."""
+    return None if row.sequence is None else f"{row.subject or ''}/{row.sequence}"

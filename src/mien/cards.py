@@ -9,6 +9,7 @@ from .recognize import ModelInfo
 
 SUBSETS = {
     "without_pixels_in_training": "pixels not in training",
+    "without_copies_in_training": "nor augmented copies",
     "without_near_duplicates_in_training": "nor near duplicates",
 }
 NOTICE = "An expression is not a determination of what a person feels."

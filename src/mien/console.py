@@ -230,8 +230,7 @@ def audit(result: dict[str, Any]) -> None:
             ("rows", f"{result['rows']:,}", f"{result['pictures']:,} distinct pictures"),
             ("exact duplicates", f"{exact['pictures']:,}", f"pictures, in {exact['rows']:,} rows"),
             ("", f"{exact['conflicting']:,}", "of them with labels that contradict each other"),
-            ("near duplicates", f"{near['pairs']:,}", f"pairs (correlation {near['threshold']}+)"),
-            ("", f"{near['conflicting']:,}", "of them with labels that contradict each other"),
+            *_near_rows(near),
         ]
     )
     if result["across"]:
@@ -239,11 +238,30 @@ def audit(result: dict[str, Any]) -> None:
             (
                 a["split"],
                 a["other"],
-                *(f"{a[k]:,}" for k in ("exact", "near", "either", "subjects")),
+                *("-" if a[k] is None else f"{a[k]:,}" for k in _CROSSING),
             )
             for a in result["across"]
         ]
-        key_values(rows, ("rows of", "also in", "exact", "near", "either", "people in both"))
+        key_values(rows, ("rows of", "also in", *_CROSSING.values()))
+
+
+_CROSSING = {
+    "exact": "exact",
+    "near": "near",
+    "either": "either",
+    "copies": "augmented copies",
+    "sequences": "sequences in both",
+    "subjects": "people in both",
+}
+
+
+def _near_rows(near: dict[str, Any]) -> Iterator[tuple[str, ...]]:
+    kind = f"pairs (correlation {near['threshold']}+)"
+    if not near["counted"]:
+        yield ("near duplicates", "not counted", f"too many {kind}: frames of one film?")
+        return
+    yield ("near duplicates", f"{near['pairs']:,}", kind)
+    yield ("", f"{near['conflicting']:,}", "of them with labels that contradict each other")
 
 
 def stats(result: dict[str, Any]) -> None:

@@ -22,7 +22,8 @@ from .labels import CANONICAL, LabelSet, subset
 from .recognize import Recognizer
 from .table import Table
 
-_TRAINING = "Training"
+TRAINING = "Training"
+"""What FER2013 and FER+ call the rows they train on."""
 
 
 def shared_labels(model: LabelSet, table: Table) -> LabelSet:
@@ -88,15 +89,16 @@ def evaluate(
     detector: FaceDetector | None = None,
     pad: float = 0.0,
     alignment: str | None = None,
+    trained: str = TRAINING,
 ) -> dict[str, Any]:
     """Figures of a model on a split (None: every row), once per base-rate setting, JSON-ready.
 
     Each picture is taken as one face crop, or with a detector its surest face is cut out first and
     pictures without one are counted in ``missed``; either is cut by ``alignment``, or else as the
     model was trained. Rows whose label the model cannot answer are left out and counted. Where the
-    table also has a Training split, the figures come again without the rows whose pixels occur
-    there, and once more without its near duplicates (``mien.audit``): a network may remember what
-    it has seen.
+    table also has the split ``trained``, the figures come again without the rows whose pixels occur
+    there, without augmented copies of its pictures, and without its near duplicates
+    (``mien.audit``): a network may remember what it has seen.
     """
     part = table.of_split(split) if split else table
     labels = shared_labels(recognizer.info.label_set, part)
@@ -106,7 +108,7 @@ def evaluate(
     still_to_do = "box" if part.notes.get("align") == how else how
     answered, crops = cut_faces(asked, Finder(detector), still_to_do, size, pad)
     left_out = [row.label for row in part.rows if row.label not in labels.labels]
-    subsets = _apart_from_training(table, answered, split)
+    subsets = _apart_from_training(table, answered, split, trained)
     return {
         **provenance.environment(),
         "model": {
@@ -148,20 +150,25 @@ def _score(probs: FloatArray, table: Table, labels: LabelSet) -> dict[str, Any]:
 
 
 def _apart_from_training(
-    table: Table, part: Table, split: str | None
+    table: Table, part: Table, split: str | None, trained: str
 ) -> dict[str, npt.NDArray[np.bool_]]:
-    """Which rows of ``part`` have nothing to do with the Training split, by how strictly."""
-    if split is None or split == _TRAINING or _TRAINING not in table.splits:
+    """Which rows of ``part`` have nothing to do with the rows that trained, by how strictly.
+
+    Each way leaves out what the one before does, and more; one that leaves no row is not there.
+    """
+    if split is None or split == trained or trained not in table.splits:
         return {}
-    both = table.of_split(_TRAINING, split)
-    found = audit(both).overlap(split, _TRAINING)
-    subsets = {
-        "without_pixels_in_training": found.exact,
-        "without_near_duplicates_in_training": found.either,
-    }
+    both = table.of_split(trained, split)
+    found = audit(both).overlap(split, trained)
+    subsets: dict[str, Sequence[int]] = {"without_pixels_in_training": found.exact}
+    if found.copies:
+        subsets["without_copies_in_training"] = (*found.exact, *found.copies)
+    if found.either is not None:
+        subsets["without_near_duplicates_in_training"] = (*found.either, *found.copies)
     result = {}
     for name, places in subsets.items():
         seen = {both.rows[place].id for place in places}
-        if seen:
-            result[name] = np.array([row.id not in seen for row in part.rows])
+        kept = np.array([row.id not in seen for row in part.rows], bool)
+        if seen and kept.any():
+            result[name] = kept
     return result

@@ -58,7 +58,8 @@ def score(
         ),
         "nll": float(-np.log(np.maximum(probs[np.arange(len(targets)), targets], 1e-12)).mean()),
         "ece": expected_calibration_error(probs, targets),
-        "per_class": _per_class(sk, targets, predicted, labels),
+        "reliability": reliability(probs, targets),
+        "per_class": _per_class(sk, targets, predicted, confusion, labels),
         "confusion": {"labels": list(labels.labels), "rows_actual": confusion.tolist()},
     }
 
@@ -88,7 +89,11 @@ def _without_contempt(confusion: npt.NDArray[Any], labels: LabelSet) -> dict[str
 
 
 def _per_class(
-    sk: Any, targets: IntArray, predicted: IntArray, labels: LabelSet
+    sk: Any,
+    targets: IntArray,
+    predicted: IntArray,
+    confusion: npt.NDArray[Any],
+    labels: LabelSet,
 ) -> dict[str, dict[str, float]]:
     values = sk.precision_recall_fscore_support(
         targets, predicted, labels=range(len(labels)), zero_division=0
@@ -96,8 +101,40 @@ def _per_class(
     names = ("precision", "recall", "f1", "support")
     return {
         label: {name: float(column[i]) for name, column in zip(names, values, strict=True)}
+        | {name: one[name] for name in ("specificity", "npv")}
         for i, label in enumerate(labels.labels)
         if values[3][i] > 0
+        for one in [one_against_rest(against_rest(confusion, i))]
+    }
+
+
+def against_rest(confusion: npt.NDArray[Any], index: int) -> npt.NDArray[np.int64]:
+    """A (K, K) matrix, rows actual, as (2, 2): first the label at ``index``, then all others."""
+    hits = confusion[index, index]
+    missed, alarms = confusion[index].sum() - hits, confusion[:, index].sum() - hits
+    return np.array([[hits, missed], [alarms, confusion.sum() - hits - missed - alarms]], np.int64)
+
+
+def one_against_rest(confusion: npt.NDArray[Any]) -> dict[str, float]:
+    """Accuracy, sensitivity, specificity, precision, NPV and F1 of a (2, 2) matrix.
+
+    Rows are what is actual, columns what was answered, the label in question first in both:
+    [[TP, FN], [FP, TN]]. A figure without a case (no answer at all, say) is 0, as in scikit-learn.
+    """
+    if np.shape(confusion) != (2, 2):
+        raise ShapeError(f"need a (2, 2) matrix, rows actual, got {np.shape(confusion)}")
+    (tp, fn), (fp, tn) = ((int(n) for n in row) for row in confusion)
+
+    def share(part: int, whole: int) -> float:
+        return part / whole if whole else 0.0
+
+    return {
+        "accuracy": share(tp + tn, tp + fn + fp + tn),
+        "sensitivity": share(tp, tp + fn),
+        "specificity": share(tn, tn + fp),
+        "precision": share(tp, tp + fp),
+        "npv": share(tn, tn + fn),
+        "f1": share(2 * tp, 2 * tp + fp + fn),
     }
 
 
@@ -135,8 +172,105 @@ def bootstrap(
 
 def expected_calibration_error(probs: FloatArray, targets: IntArray) -> float:
     """Mean gap between top probability and accuracy over 15 equal bins (Guo et al. 2017, eq. 3)."""
-    top = probs.max(axis=1)
+    table = reliability(probs, targets)
+    gaps = [n * abs(c - a) for n, c, a in zip(*table.values(), strict=True) if n]
+    return float(sum(gaps) / len(targets))
+
+
+def reliability(probs: FloatArray, targets: IntArray) -> dict[str, list[Any]]:
+    """How often answers of each confidence are right, bin by bin.
+
+    Of 15 equal bins of the top probability from 0 to 1: how many answers lie in each, their mean
+    ``confidence`` and their ``accuracy``, None where there are none.
+    """
+    top = probs.max(axis=1).astype(np.float64)
     right = probs.argmax(axis=1) == targets
     bins = np.minimum((top * ECE_BINS).astype(int), ECE_BINS - 1)
-    gap = np.bincount(bins, weights=right - top, minlength=ECE_BINS)
-    return float(np.abs(gap).sum() / len(targets))
+    counts = np.bincount(bins, minlength=ECE_BINS).tolist()
+
+    def means(values: npt.NDArray[Any]) -> list[float | None]:
+        sums = np.bincount(bins, weights=values, minlength=ECE_BINS).tolist()
+        return [total / n if n else None for total, n in zip(sums, counts, strict=True)]
+
+    return {"count": counts, "confidence": means(top), "accuracy": means(right)}
+
+
+def intensity_score(
+    predicted: FloatArray,
+    rated: FloatArray,
+    labels: Sequence[str],
+    clusters: Sequence[str] | None = None,
+) -> dict[str, Any]:
+    """How near predicted intensities are to those people rated, JSON-ready.
+
+    Parameters
+    ----------
+    predicted, rated : (N, K) intensities per label
+    labels : (K,) what the columns mean
+    clusters : (N,) the person on each picture, for the intervals; see ``bootstrap``
+
+    Per label, and over all of them together (every label of every picture a case): RMSE, and
+    ``rmse_of_mean``, the RMSE of always answering each label's mean of ``rated``; Pearson's
+    correlation (PCC), the concordance correlation (CCC) and ICC(3,1), each with a 95 % percentile
+    interval. A figure without a meaning (nothing varies) is None.
+    """
+    if predicted.shape != rated.shape or predicted.ndim != 2 or 0 in predicted.shape:
+        raise ShapeError(f"need (N, K) intensities twice, got {predicted.shape}, {rated.shape}")
+    if predicted.shape[1] != len(labels) or (clusters is not None and len(clusters) != len(rated)):
+        raise ShapeError(f"{rated.shape} intensities do not go with these labels and people")
+    names = np.arange(len(rated)) if clusters is None else np.asarray(clusters)
+    place = np.unique(names, return_inverse=True)[1]
+    columns = [[k] for k in range(len(labels))] + [list(range(len(labels)))]
+    scores = [_intensity(predicted[:, k], rated[:, k], place) for k in columns]
+    return {
+        "n": len(rated),
+        "people": None if clusters is None else int(place.max()) + 1,
+        "overall": scores[-1],
+        "per_label": dict(zip(labels, scores[:-1], strict=True)),
+    }
+
+
+def _intensity(predicted: FloatArray, rated: FloatArray, place: IntArray) -> dict[str, Any]:
+    """Figures of (N, k) intensities taken together, with intervals over the people ``place``."""
+    x, y = predicted.astype(np.float64), rated.astype(np.float64)
+    values = np.stack([np.ones_like(x), x, y, x * x, y * y, x * y], axis=-1).sum(axis=1)  # (N, 6)
+    sums = np.zeros((place.max() + 1, 6))
+    np.add.at(sums, place, values)
+    rng = np.random.default_rng(BOOTSTRAP_SEED)
+    even = np.full(len(sums), 1 / len(sums))
+    draws = rng.multinomial(len(sums), even, size=BOOTSTRAP_SAMPLES).astype(np.float64)
+    whole, samples = _agreement(sums.sum(axis=0)), _agreement(draws @ sums)
+    result: dict[str, Any] = {"rmse_of_mean": float((y - y.mean(axis=0)).std())}
+    for name, value in whole.items():
+        result[name] = float(value) if np.isfinite(value) else None
+        kept = samples[name][np.isfinite(samples[name])]
+        low_high = np.percentile(kept, [2.5, 97.5]) if result[name] is not None else None
+        result[f"{name}_ci95"] = None if low_high is None else [round(v, 4) for v in low_high]
+    return result
+
+
+def _agreement(sums: npt.NDArray[np.float64]) -> dict[str, npt.NDArray[np.float64]]:
+    """RMSE, PCC, CCC and ICC(3,1) from (..., 6) sums of 1, x, y, x^2, y^2 and xy.
+
+    CCC : 2 s_xy / (s_x^2 + s_y^2 + (mean x - mean y)^2) with moments over n (Lin 1989).
+    ICC(3,1) : (BMS - EMS) / (BMS + EMS) for two raters (Shrout & Fleiss 1979), which for two is
+        2 s_xy / (s_x^2 + s_y^2): a constant offset between them costs nothing.
+    """
+    n, x, y, xx, yy, xy = np.moveaxis(sums, -1, 0)
+    mean_x, mean_y = x / n, y / n
+    # Where nothing varies the difference of two equal sums is rounding, not a variance.
+    var_x, var_y = (_or_zero(xx / n - mean_x**2, xx / n), _or_zero(yy / n - mean_y**2, yy / n))
+    cov = xy / n - mean_x * mean_y
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return {
+            "rmse": np.sqrt(np.maximum((xx - 2 * xy + yy) / n, 0)),
+            "pcc": cov / np.sqrt(var_x * var_y),
+            "ccc": 2 * cov / (var_x + var_y + (mean_x - mean_y) ** 2),
+            "icc31": 2 * cov / (var_x + var_y),
+        }
+
+
+def _or_zero(
+    variance: npt.NDArray[np.float64], scale: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    return np.where(variance > 1e-12 * scale, variance, 0.0)
