@@ -320,6 +320,32 @@ class Published:
 
 
 @dataclass(frozen=True, slots=True)
+class ContrastRow:
+    """name : of what the runs share (a size, an emotion). runs : one for each of ``beside``."""
+
+    name: str
+    runs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Contrast:
+    """Runs that differ in one thing, side by side: what a way of splitting hides, say.
+
+    text : what to look for. beside : headings of the runs; the last is told as a difference to the
+        first.
+    """
+
+    title: str
+    text: str
+    beside: tuple[str, ...]
+    rows: tuple[ContrastRow, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.beside) < 2 or any(len(row.runs) != len(self.beside) for row in self.rows):
+            raise ConfigError(f"contrast '{self.title}': two or more runs a row, one for each head")
+
+
+@dataclass(frozen=True, slots=True)
 class Reproduction:
     """A recipe's experiments and what they are compared with.
 
@@ -331,6 +357,8 @@ class Reproduction:
     runs: tuple[Experiment, ...]
     recipes: tuple[ExpressionRecipe, ...]
     published: tuple[Published, ...]
+    contrasts: tuple[Contrast, ...]
+    deviations: tuple[Deviation, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -339,13 +367,14 @@ class _Experiments:
 
     run: tuple[Experiment, ...] = ()
     published: tuple[Published, ...] = ()
+    contrast: tuple[Contrast, ...] = ()
 
 
 _KINDS: dict[str, type[ExpressionRecipe] | type[LandmarkRecipe]] = {
     "expression": ExpressionRecipe,
     "landmarks": LandmarkRecipe,
 }
-_EXPERIMENTS = ("run", "published")
+_EXPERIMENTS = ("run", "published", "contrast")
 _HERE = Path(__file__).resolve().parent
 _FOLDERS = (_HERE / "shipped" / "recipes", _HERE.parents[1] / "recipes")  # installed; a checkout
 
@@ -396,12 +425,14 @@ def reproduction(path: Path) -> Reproduction:
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice:
         raise ConfigError(f"{path} has two runs called '{twice}'")
-    for published in found.published:
-        for name in (name for row in published.rows for name in row.runs if name):
+    for named in (*found.published, *found.contrast):
+        for name in (name for row in named.rows for name in row.runs if name):
             if name not in names:
                 raise UnknownName("run", name, names)
     made = tuple(_experiment(run, values) for run in found.run)
-    return Reproduction(path.stem, base.paper, found.run, made, found.published)
+    return Reproduction(
+        path.stem, base.paper, found.run, made, found.published, found.contrast, base.deviation
+    )
 
 
 def _experiment(run: Experiment, values: dict[str, Any]) -> ExpressionRecipe:

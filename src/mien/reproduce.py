@@ -77,11 +77,11 @@ def reproduce(
         wanted = _quick(recipe) if quick else recipe
         job = Job(run, wanted, data[run.data], out / "runs" / run.name)
         try:
-            results.append(_experiment(job, progress, accelerator, quick))
+            results.append(_experiment(job, out, progress, accelerator, quick))
         except (MienError, RuntimeError, OSError) as err:  # torch's are RuntimeErrors
             failures[run.name] = str(err)
             log.error("%s failed: %s", run.name, err)
-    report.write(plan, results, failures, out, quick)
+    report.write(plan, results, failures, out, QUICK if quick else None)
     return failures
 
 
@@ -134,10 +134,15 @@ def _quick(recipe: ExpressionRecipe) -> ExpressionRecipe:
     return recipe
 
 
-def _experiment(job: Job, progress: Progress, accelerator: str, quick: bool) -> dict[str, Any]:
+def _experiment(
+    job: Job, out: Path, progress: Progress, accelerator: str, quick: bool
+) -> dict[str, Any]:
     """An experiment's trainings (``parts``), and what its test says of all of them together."""
     jobs = list(_folds(job))[: 1 if quick else None]
-    parts = [_one(part, progress, accelerator) for part in jobs]
+    parts = [
+        {"folder": str(part.folder.relative_to(out)), **_one(part, progress, accelerator)}
+        for part in jobs
+    ]
     answers = [_read_json(part.folder / ANSWERS) for part in jobs]
     result = {
         "name": job.run.name,
@@ -183,6 +188,7 @@ def _one(job: Job, progress: Progress, accelerator: str) -> dict[str, Any]:
     table = _labelled(table, label_set(job.recipe.data.label_set))
     result = {
         **identity,
+        "fold": job.recipe.split.fold if job.recipe.split and job.recipe.split.folds else None,
         "network": _network(job),
         "sides": _sides(job.recipe, table),
         "audit": audited(job.recipe, table),
