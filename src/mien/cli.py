@@ -387,7 +387,7 @@ def data_sheet(
 @app.command()
 def train(
     recipe: Annotated[
-        str, typer.Argument(help="A recipe that comes with mien (iliev2022, ...), or a .toml file.")
+        str, typer.Argument(help="One that comes with mien (iliev2022, ...), or a .toml file.")
     ],
     data: Annotated[Path, typer.Option("--data", "-d", help="A mien table (.parquet).")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The run's folder, new or half done.")],

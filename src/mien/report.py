@@ -19,7 +19,7 @@ from .checkpoint import write_whole
 from .errors import MissingExtra
 from .recipes import Contrast, Published, Reproduction
 
-NONE = "–"
+NONE = "-"
 FIGURES = "figures"
 Result = dict[str, Any]
 
@@ -119,7 +119,7 @@ def number(value: float | None) -> str:
     Examples
     --------
     >>> number(0.90754), number(66.04), number(430.2), number(None)
-    ('0.908', '66.0', '430', '–')
+    ('0.908', '66.0', '430', '-')
     """
     if value is None or math.isnan(value):
         return NONE
@@ -139,8 +139,7 @@ def _with_interval(score: Mapping[str, Any], name: str) -> str:
 
 
 def _difference(ours: float, theirs: float) -> str:
-    difference = number(ours - theirs)
-    return difference.replace("-", "−") if difference.startswith("-") else f"+{difference}"
+    return ("" if ours < theirs else "+") + number(ours - theirs)
 
 
 def _summary(results: Sequence[Result]) -> str:
