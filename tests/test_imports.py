@@ -44,7 +44,7 @@ LAB = {
     *("models", "augment", "train", "export", "evaluate", "metrics", "audit", "calibrate"),
     *("checkpoint", "recipes", "datasets", "stats", "sheet", "table", "cards", "bench"),
     *("tasks", "expression_task", "landmark_task", "patches", "decoys", "teach", "splits"),
-    *("reproduce", "report", "plots"),
+    *("plots", "reproduce", "report"),
 }
 HEAVY = {
     "torch",

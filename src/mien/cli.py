@@ -370,6 +370,35 @@ def data_audit(path: TableFile, out: OptionalOut = None) -> None:
     console.audit(result)
 
 
+@data_app.command("split")
+def data_split(
+    path: TableFile,
+    by: Annotated[str, typer.Option(help="random, stratified, subject or sequence.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The table to write (.parquet).")],
+    train: Annotated[float, typer.Option(help="The share that trains.")] = 0.8,
+    select: Annotated[float, typer.Option(help="The share that selects the best epoch.")] = 0.1,
+    test: Annotated[float, typer.Option(help="The share that tests.")] = 0.1,
+    folds: Annotated[
+        int, typer.Option(metavar="K", help="Split into K folds instead of by shares.")
+    ] = 0,
+    fold: Annotated[
+        int, typer.Option(metavar="I", help="Which fold, from 0, tests; the one after it selects.")
+    ] = 0,
+    seed: Annotated[int, typer.Option(metavar="N", help="Another seed, another split.")] = 1,
+) -> None:
+    """Deal a table's rows anew to train, select and test."""
+    from . import recipes, splits, table
+
+    settings = recipes.Split(by, train, select, test, folds, fold, seed)
+    result = splits.split(table.read(path), settings)
+    table.write(result, out)
+    done = result.notes["split"]
+    sides = ", ".join(f"{side} {n:,}" for side, n in done["rows"].items())
+    _say(f"{out}: {len(result):,} pictures: {sides}")
+    for side, labels in done["labels_missing"].items():
+        _say(f"{side} has no {', '.join(labels)}")
+
+
 @data_app.command("sheet")
 def data_sheet(
     path: TableFile,
@@ -441,11 +470,24 @@ def evaluate(
         typer.Option(min=0, max=2, help="With --detector: widen pictures by this share first."),
     ] = 0.0,
     alignment: Alignment = None,
+    recipe: Annotated[
+        Path | None,
+        typer.Option(
+            "--recipe",
+            metavar="FILE",
+            help="Score on this recipe's test split, after its [copies] and [split].",
+        ),
+    ] = None,
+    plots: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Draw the confusion matrix and the reliability there."),
+    ] = None,
     out: OptionalOut = None,
 ) -> None:
     """Score a model on a table of face crops (or pictures), with intervals and baselines."""
-    from . import console, detect, table
+    from . import console, detect, recipes, splits, table
     from .baserates import DEFAULT_STRENGTH, BaseRates
+    from .evaluate import TRAINING
     from .evaluate import evaluate as run
     from .recognize import load_model
 
@@ -454,9 +496,29 @@ def evaluate(
     names = base_rates or (["training", "equal"] if known else ["training"])
     rates = [BaseRates(name, DEFAULT_STRENGTH if strength is None else strength) for name in names]
     finder = detect.build(detector) if detector else None
-    result = run(recognizer, table.read(path), split, rates, finder, pad, alignment)
+    pictures, trained = table.read(path), TRAINING
+    if recipe:
+        what = recipes.read(recipe)
+        if not isinstance(what, recipes.ExpressionRecipe):
+            raise ConfigError(f"{recipe} trains {what.task}; a recipe of expressions is needed")
+        pictures, trained = splits.arrange(what, pictures), what.data.train
+        split = split or what.data.test
+    result = run(recognizer, pictures, split, rates, finder, pad, alignment, trained)
     _write_json(result, out)
+    if plots:
+        _plot(result, plots)
     console.evaluation(result)
+
+
+def _plot(result: dict[str, Any], folder: Path) -> None:
+    """Each base-rate setting's confusion matrix and reliability as pictures."""
+    from . import plots
+
+    for part in result["results"]:
+        name = Path(part["base_rates"]["target"]).stem
+        _write_bytes(plots.confusion(part["confusion"]), folder / f"confusion-{name}.png")
+        _write_bytes(plots.reliability(part["reliability"]), folder / f"reliability-{name}.png")
+    _say(f"plots: {folder}")
 
 
 @app.command()
@@ -592,13 +654,17 @@ def _needs(library: str, purpose: str) -> None:
 
 def _write_json(result: dict[str, Any], out: Path | None) -> None:
     if out:
-        try:
-            out.parent.mkdir(parents=True, exist_ok=True)
-            out.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-        except OSError as err:
-            from .errors import OutputError
+        _write_bytes((json.dumps(result, indent=2) + "\n").encode(), out)
 
-            raise OutputError(f"cannot write {out}: {err.strerror}") from err
+
+def _write_bytes(content: bytes, out: Path) -> None:
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_bytes(content)
+    except OSError as err:
+        from .errors import OutputError
+
+        raise OutputError(f"cannot write {out}: {err.strerror}") from err
 
 
 def _say(message: object) -> None:

@@ -274,7 +274,8 @@ def _deal_once(
     sides, empty = np.zeros(len(counts), np.intp), set(range(len(shares)))
     for left, group in zip(range(len(order), 0, -1), order, strict=True):
         part = counts[group] / total
-        gain = (lack**2 - (lack - part) ** 2).sum(axis=1)
+        # Over the share, as in Pearson's chi-square: else the largest side takes all at first.
+        gain = (lack**2 - (lack - part) ** 2).sum(axis=1) / shares
         open_to = sorted(empty) if left <= len(empty) else list(range(len(shares)))
         side = open_to[int(gain[open_to].argmax())]
         lack[side] -= part
@@ -288,8 +289,8 @@ def _unevenness(
 ) -> tuple[int, float]:
     """How many labels are missing on a side, then how far sides are from their shares."""
     held = np.stack([counts[sides == side].sum(axis=0) for side in range(len(shares))])
-    off = held / counts.sum(axis=0) - shares[:, None]
-    return int((held == 0).sum()), float((off**2).sum())
+    off = (held / counts.sum(axis=0) - shares[:, None]) ** 2 / shares[:, None]
+    return int((held == 0).sum()), float(off.sum())
 
 
 def _folds(labels: IntArray, groups: IntArray, settings: recipes.Split) -> IntArray:

@@ -1,0 +1,235 @@
+"""Figures for reports: confusion matrices, reliability, learning curves, a paper's beside ours.
+
+Every function takes what ``mien evaluate`` or a run's ``log.jsonl`` holds and returns a picture as
+the bytes of a PNG or SVG file, the same bytes for the same numbers.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .errors import DataError, MissingExtra, ShapeError, UnknownName
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+FORMATS = ("png", "svg")
+_INK, _FAINT, _OURS, _THEIRS = "#222222", "#9a9a9a", "#1f5f99", "#d9822b"
+_STYLE: Any = {
+    "font.family": "DejaVu Sans",  # comes with matplotlib: the same everywhere
+    "font.size": 9.0,
+    "axes.titlesize": 10.0,
+    "axes.edgecolor": _FAINT,
+    "axes.labelcolor": _INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "text.color": _INK,
+    "xtick.color": _INK,
+    "ytick.color": _INK,
+    "legend.frameon": False,
+    "svg.hashsalt": "mien",
+    "savefig.dpi": 144.0,
+}
+
+
+def confusion(matrix: Mapping[str, Any], form: str = "png", title: str = "") -> bytes:
+    """A confusion matrix as ``metrics.score`` gives it: counts, and shares of each row as shades.
+
+    matrix : ``labels`` and ``rows_actual``, (K, K) counts, rows what is actual.
+    """
+    labels, counts = list(matrix["labels"]), np.asarray(matrix["rows_actual"])
+    if counts.shape != (len(labels), len(labels)):
+        raise ShapeError(f"{len(labels)} labels do not go with a matrix of {counts.shape}")
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    side = 1.7 + 0.62 * len(labels)
+    with _figure(side, side * 0.92) as (figure, axes):
+        axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+        for (row, column), count in np.ndenumerate(counts):
+            share = shares[row, column]
+            ink = "white" if share > 0.55 else _INK
+            text = f"{count:,}\n{_percent(share)}" if count else "0"
+            axes.text(
+                column,
+                row,
+                text,
+                ha="center",
+                va="center",
+                color=ink,
+                fontsize=7.5,
+                linespacing=1.3,
+            )
+        axes.set_xticks(range(len(labels)), labels, rotation=35, ha="right", rotation_mode="anchor")
+        axes.set_yticks(range(len(labels)), labels)
+        axes.tick_params(length=0)
+        axes.spines[:].set_visible(False)
+        axes.set(xlabel="answered", ylabel="actual", title=title)
+        return _bytes(figure, form)
+
+
+def _percent(share: float) -> str:
+    return "<1%" if share < 0.005 else f"{share:.0%}"
+
+
+def reliability(table: Mapping[str, Sequence[Any]], form: str = "png", title: str = "") -> bytes:
+    """How often answers of each confidence are right; below, how many there are.
+
+    table : ``metrics.reliability``'s.
+    """
+    counts = np.asarray(table["count"])
+    if not counts.sum():
+        raise DataError("no answers: there is no reliability to draw")
+    confidence, accuracy = (np.array(table[k], np.float64) for k in ("confidence", "accuracy"))
+    centres = (np.arange(len(counts)) + 0.5) / len(counts)
+    with _figure(4.2, 4.6, rows=(3, 1)) as (figure, (above, below)):
+        above.plot([0, 1], [0, 1], "--", color=_FAINT, linewidth=1, label="as right as sure")
+        above.bar(centres, accuracy, width=0.9 / len(counts), color=_OURS, alpha=0.25)
+        above.plot(confidence, accuracy, "o", color=_OURS, markersize=4, clip_on=False)
+        above.set(xlim=(0, 1), ylim=(0, 1.02), ylabel="share that is right", title=title)
+        above.legend(loc="upper left")
+        below.bar(centres, counts / counts.sum(), width=0.9 / len(counts), color=_FAINT)
+        below.set(xlim=(0, 1), xlabel="confidence", ylabel="share of answers")
+        for axes in (above, below):
+            axes.set_xticks(np.linspace(0, 1, 6))
+        return _bytes(figure, form)
+
+
+def learning_curves(log: Path, form: str = "png", title: str = "") -> bytes:
+    """Loss and accuracy of every epoch, from a run's ``log.jsonl``.
+
+    The training loss is taken with augmentation and dropout on, the select split's without, so
+    the second may well lie below the first.
+    """
+    try:
+        records = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    except (OSError, ValueError) as err:
+        raise DataError(f"{log} is not the log of a training run: {err}") from err
+    if not records:
+        raise DataError(f"{log} holds no epoch yet")
+    epochs = [record["epoch"] + 1 for record in records]
+    with _figure(7.2, 2.9, columns=2) as (figure, (left, right)):
+        _line(left, epochs, [record["loss"] for record in records], "training", _THEIRS)
+        if "nll" in records[0]["select"]:
+            _line(left, epochs, [r["select"]["nll"] for r in records], "select", _OURS)
+        left.set(xlabel="epoch", ylabel="loss")
+        if "accuracy" in records[0].get("train", {}):
+            _line(right, epochs, [r["train"]["accuracy"] for r in records], "training", _THEIRS)
+        for name in ("accuracy", "balanced_accuracy"):
+            if name in records[0]["select"]:
+                values = [record["select"][name] for record in records]
+                style, label = ("-", "select") if name == "accuracy" else (":", "select, balanced")
+                _line(right, epochs, values, label, _OURS, style)
+        right.set(xlabel="epoch", ylabel="share that is right")
+        figure.suptitle(title, fontsize=10)
+        for axes in (left, right):
+            axes.xaxis.get_major_locator().set_params(integer=True)
+            if axes.lines:
+                axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, columnspacing=1.2)
+        return _bytes(figure, form)
+
+
+def _line(
+    axes: Axes,
+    epochs: Sequence[int],
+    values: Sequence[float],
+    label: str,
+    color: str,
+    style: str = "-",
+) -> None:
+    marker = "o" if len(epochs) < 15 else ""
+    axes.plot(epochs, values, style, marker=marker, markersize=3, color=color, label=label)
+
+
+def compared(
+    names: Sequence[str],
+    series: Mapping[str, Sequence[float | None]],
+    intervals: Mapping[str, Sequence[tuple[float, float] | None]] | None = None,
+    ylabel: str = "accuracy",
+    form: str = "png",
+    title: str = "",
+    baseline: float | None = None,
+) -> bytes:
+    """Bars side by side: a paper's figures beside ours, group by group.
+
+    names : (G,) what the groups are. series : for each kind of bar (the paper; ours) a figure per
+    group, None where there is none. intervals : 95 % ones where a series has them. baseline : of
+    always answering the most frequent label, as a line across.
+    """
+    if any(len(values) != len(names) for values in series.values()) or not names:
+        raise ShapeError(f"each series has a figure for each of the {len(names)} groups")
+    width = 0.8 / len(series)
+    colors = [_THEIRS, _OURS, "#7fb0d9", "#4d4d4d", _FAINT]
+    longest = max(map(len, names))
+    with _figure(max(4.2, 1.6 + len(names) * max(0.34 * len(series), 0.55)), 3.2) as (figure, axes):
+        at, keys = np.arange(len(names)), list[Any]()
+        for i, (label, values) in enumerate(series.items()):
+            places = at + (i - (len(series) - 1) / 2) * width
+            heights = np.array([np.nan if v is None else v for v in values], np.float64)
+            color = colors[i % len(colors)]
+            keys.append(axes.bar(places, heights, width * 0.92, color=color, label=label))
+            _whiskers(axes, places, heights, (intervals or {}).get(label))
+        if baseline is not None:
+            always = "most frequent label"
+            keys.append(axes.axhline(baseline, color=_INK, linestyle=":", label=always))
+        slanted = {"rotation": 30, "ha": "right", "rotation_mode": "anchor"} if longest > 8 else {}
+        axes.set_xticks(at, names, **slanted)
+        axes.set(ylabel=ylabel, ylim=(0, None))
+        figure.suptitle(title, fontsize=10)
+        wide = 0.6 + 0.075 * max(len(key.get_label()) for key in keys)  # inches of an entry
+        columns = max(1, int(figure.get_figwidth() / wide))
+        figure.legend(handles=keys, loc="outside lower center", ncols=columns)
+        return _bytes(figure, form)
+
+
+def _whiskers(
+    axes: Axes,
+    places: Any,
+    heights: Any,
+    intervals: Sequence[tuple[float, float] | None] | None,
+) -> None:
+    for x, height, interval in zip(places, heights, intervals or (), strict=False):
+        if interval is not None and np.isfinite(height):
+            low, high = interval
+            axes.plot([x, x], [low, high], color=_INK, linewidth=1)
+
+
+@contextmanager
+def _figure(
+    width: float, height: float, rows: Sequence[int] = (1,), columns: int = 1
+) -> Iterator[tuple[Figure, Any]]:
+    """An empty figure of so many inches and its axes, in the one style of all of them.
+
+    Not pyplot's: that would choose a window system, and keep every figure.
+    """
+    try:
+        import matplotlib
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise MissingExtra("matplotlib", "train", "drawing figures") from None
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
+        FigureCanvasAgg(figure)
+        yield (
+            figure,
+            figure.subplots(
+                len(rows), columns, gridspec_kw={"height_ratios": rows}, sharex=len(rows) > 1
+            ),
+        )
+
+
+def _bytes(figure: Figure, form: str) -> bytes:
+    if form not in FORMATS:
+        raise UnknownName("form of a figure", form, FORMATS)
+    out = io.BytesIO()
+    figure.savefig(out, format=form, metadata={"Date": None} if form == "svg" else {})
+    return out.getvalue()
