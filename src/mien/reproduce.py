@@ -279,7 +279,10 @@ def _pooled(answers: Sequence[dict[str, Any]]) -> dict[str, Any]:
     people = [name or row for name, row in zip(joined("subjects"), joined("ids"), strict=True)]
     known = any(joined("subjects"))  # an unknown person stands alone
     probs, targets = np.array(joined("probs"), np.float32), np.array(joined("targets"), np.intp)
-    return metrics.score(probs, targets, labels, people if known else None)
+    score = metrics.score(probs, targets, labels, people if known else None)
+    if known and len(set(people)) == 1:  # drawn again and again, one person is always the same
+        score |= {"accuracy_ci95": None, "balanced_accuracy_ci95": None}
+    return score
 
 
 def _over_folds(scores: Sequence[dict[str, Any]]) -> dict[str, dict[str, float]]:
