@@ -425,10 +425,11 @@ def reproduction(path: Path) -> Reproduction:
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice:
         raise ConfigError(f"{path} has two runs called '{twice}'")
-    for named in (*found.published, *found.contrast):
-        for name in (name for row in named.rows for name in row.runs if name):
-            if name not in names:
-                raise UnknownName("run", name, names)
+    compared = [row.runs for table in found.published for row in table.rows]
+    compared += [row.runs for contrast in found.contrast for row in contrast.rows]
+    for name in (name for runs in compared for name in runs if name):
+        if name not in names:
+            raise UnknownName("run", name, names)
     made = tuple(_experiment(run, values) for run in found.run)
     return Reproduction(
         path.stem, base.paper, found.run, made, found.published, found.contrast, base.deviation

@@ -178,7 +178,8 @@ def _contrast(
     contrast: Contrast, place: int, found: Mapping[str, Result], out: Path
 ) -> dict[str, str]:
     """Accuracies side by side, as a table and as bars."""
-    rows, bars = [], {name: [] for name in contrast.beside}
+    rows = []
+    bars: dict[str, list[float | None]] = {name: [] for name in contrast.beside}
     intervals: dict[str, list[Any]] = {name: [] for name in contrast.beside}
     baselines = []
     for row in contrast.rows:
