@@ -17,7 +17,7 @@ from mien.errors import ConfigError, DataError, ModelError
 from mien.export import export
 from mien.labels import label_set
 from mien.models import networks
-from mien.preprocess import batch
+from mien.preprocess import Preprocess, batch
 from mien.recognize import calibrated, load_model, softmax
 from mien.session import METADATA_KEY
 from mien.table import Table
@@ -52,7 +52,7 @@ def test_torch_and_onnx_agree_on_256_real_faces(
     faces = ferplus_table.of_split("PublicTest").pictures()
     crops = [face for face, _ in zip(faces, range(256), strict=False)]
     recognizer = load_model(exported)
-    net = networks.build("resnet10", 8, 1)
+    net = networks.build("resnet10", 8, Preprocess())
     net.load_state_dict(load_file(run / "weights.safetensors"))
     net.eval()
     with torch.no_grad():

@@ -26,6 +26,7 @@ PUBLISHED = {
     "openface3": "Neutral Happy Sad Surprise Fear Disgust Anger Contempt",
     "faceapi": "neutral happy sad angry fearful disgusted surprised",
     "deepface": "angry disgust fear happy sad surprise neutral",
+    "iliev2022": "anger disgust fear happiness sadness surprise",  # its tables'
     # The order of the intensity ratings in the owners' table, neutral after them.
     "jaffe": "happy sad surprise angry disgust fear neutral",
 }

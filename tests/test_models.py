@@ -3,16 +3,19 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mien.errors import UnknownName
-from mien.models import landmark_networks, networks
+from mien.errors import ConfigError, UnknownName
+from mien.models import Standardised, build, landmark_networks, networks
 from mien.models.landmarknet import expectation
+from mien.preprocess import Preprocess
+from mien.recipes import Model
 
-PARAMETERS = {"resnet10": 1_349_448}
+GRAY = Preprocess(48, "gray")
+PARAMETERS = {"iliev2022": 1_274_632, "resnet10": 1_349_448}
 
 
 @pytest.mark.parametrize("name", list(networks))
 def test_shapes_and_gradients(name: str) -> None:
-    net = networks.build(name, 8, 1)
+    net = networks.build(name, 8, GRAY)
     logits = net(torch.randint(0, 256, (4, 1, 48, 48)).float())
     assert logits.shape == (4, 8)
     logits.logsumexp(1).sum().backward()
@@ -21,19 +24,19 @@ def test_shapes_and_gradients(name: str) -> None:
 
 @pytest.mark.parametrize("name", list(networks))
 def test_parameter_count(name: str) -> None:
-    net = networks.build(name, 8, 1)
+    net = networks.build(name, 8, GRAY)
     assert sum(p.numel() for p in net.parameters()) == PARAMETERS[name]
 
 
 @pytest.mark.parametrize("name", list(networks))
 def test_colour_and_other_sizes(name: str) -> None:
-    net = networks.build(name, 7, 3).eval()
+    net = networks.build(name, 7, Preprocess(64, "rgb")).eval()
     assert net(torch.zeros(2, 3, 64, 64)).shape == (2, 7)
 
 
 def test_normalisation_is_inside() -> None:
     """Gray 128 everywhere is zero to the first convolution: the biasless stem answers nothing."""
-    net = networks.build("resnet10", 8, 1).eval()
+    net = networks.build("resnet10", 8, GRAY).eval()
     first = next(m for m in net.modules() if isinstance(m, torch.nn.Conv2d))
     seen: list[torch.Tensor] = []
     first.register_forward_hook(lambda module, args, out: seen.append(out))
@@ -43,7 +46,30 @@ def test_normalisation_is_inside() -> None:
 
 def test_unknown_network_names_the_nearest() -> None:
     with pytest.raises(UnknownName, match="did you mean resnet10"):
-        networks.build("resnet01", 8, 1)
+        networks.build("resnet01", 8, GRAY)
+
+
+@pytest.mark.parametrize(("size", "count"), [(100, 4_813_638), (50, 1_274_694), (20, 226_118)])
+def test_iliev2022_has_the_papers_parameters(size: int, count: int) -> None:
+    net = build(Model("iliev2022", size, "rgb", parameters=count), 6)
+    assert sum(p.numel() for p in net.parameters()) == count
+    assert net(torch.zeros(2, 3, size, size)).shape == (2, 6)
+    with pytest.raises(ConfigError, match=f"has {count:,} parameters for 6 classes"):
+        build(Model("iliev2022", size, "rgb", parameters=count - 1), 6)
+
+
+def test_a_standardised_network_takes_mean_and_deviation_of_all_pixels() -> None:
+    net = networks.build("iliev2022", 6, Preprocess(20, "rgb"))
+    assert isinstance(net, Standardised)
+    levels = torch.tensor([[0, 30, 255], [100, 40, 3]], dtype=torch.uint8)  # two pictures
+    x = levels[:, :, None, None].expand(2, 3, 20, 20).clone()
+    x[0, 0, 0, 0] = 200
+    net.measure(x)
+    pixels = x.double()
+    torch.testing.assert_close(net.mean[0, :, 0, 0].double(), pixels.mean((0, 2, 3)))
+    deviation = pixels.var((0, 2, 3), correction=0).sqrt()
+    torch.testing.assert_close(net.std[0, :, 0, 0].double(), deviation)
+    assert {"mean", "std"} <= set(net.state_dict())
 
 
 # -- landmarks ----------------------------------------------------------------------------------

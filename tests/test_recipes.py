@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from torch import Generator
 
-from mien import patches, recipes, scenes
+from mien import config, patches, recipes, scenes
 from mien.errors import ConfigError, UnknownName
 from mien.labels import label_set
 from mien.landmarks import POINTS
@@ -17,6 +18,19 @@ from mien.train import build_optimizer, learning_rate, task_of
 RECIPES = sorted((Path(__file__).parents[1] / "recipes").glob("*.toml"))
 LANDMARKS = next(path for path in RECIPES if path.stem == "landmarks68")
 EXPRESSIONS = next(path for path in RECIPES if path.stem == "resnet10-ferplus")
+
+
+def cases() -> Iterator[tuple[str, Recipe]]:
+    """Every recipe, and every experiment of those that have some."""
+    for path in RECIPES:
+        yield path.stem, recipes.read(path)
+        if "run" in config.read_toml(path):
+            plan = recipes.reproduction(path)
+            for run, recipe in zip(plan.runs, plan.recipes, strict=True):
+                yield f"{path.stem}-{run.name}", recipe
+
+
+CASES = dict(cases())
 
 
 def targets(recipe: Recipe, n: int) -> torch.Tensor:
@@ -32,11 +46,13 @@ def targets(recipe: Recipe, n: int) -> torch.Tensor:
     return torch.cat([points, torch.ones(n, 1), (torch.arange(n) % 2)[:, None]], dim=1)
 
 
-@pytest.mark.parametrize("path", RECIPES, ids=lambda p: p.stem)
-def test_every_recipe_parses_builds_and_learns(path: Path) -> None:
-    recipe = recipes.read(path)
+@pytest.mark.parametrize("name", CASES)
+def test_every_recipe_parses_builds_and_learns(name: str) -> None:
+    recipe = CASES[name]
     task, spec = task_of(recipe), recipe.model.preprocess
     net = task.network()
+    if recipe.model.parameters:
+        assert sum(p.numel() for p in net.parameters()) == recipe.model.parameters
     optimizer = build_optimizer(net, recipe)
     generator = Generator().manual_seed(recipe.train.seed)
     side = {"landmarks": patches.SIDE, "proposals": scenes.SIDE}.get(recipe.task, spec.size)
@@ -64,6 +80,24 @@ def test_learning_rate_rises_and_falls(path: Path) -> None:
     middle = (peak + t.epochs * steps) // 2
     assert learning_rate(recipe, middle, steps) == pytest.approx(t.lr / 2, rel=0.02)
     assert learning_rate(recipe, t.epochs * steps, steps) == pytest.approx(0, abs=1e-9)
+
+
+def test_a_recipe_is_found_by_name_and_by_path(tmp_path: Path) -> None:
+    assert recipes.find("iliev2022").name == "iliev2022.toml"
+    assert recipes.find(str(EXPRESSIONS)) == EXPRESSIONS
+    assert set(recipes.shipped()) == {path.stem for path in RECIPES}
+    with pytest.raises(UnknownName, match="no recipe called 'iliev2020'; did you mean iliev2022"):
+        recipes.find("iliev2020")
+    with pytest.raises(UnknownName, match=r"there are: .*landmarks68, "):
+        recipes.find("xyz")
+    with pytest.raises(ConfigError, match="no such file"):
+        recipes.read(recipes.find(str(tmp_path / "iliev2022.toml")))
+
+
+def test_a_network_of_another_size_is_refused() -> None:
+    recipe = recipes.read(recipes.find("iliev2022"), ["model.size=64"])
+    with pytest.raises(ConfigError, match=r"model\.parameters says 4,813,638"):
+        task_of(recipe).network()
 
 
 def test_overrides_win_over_the_file() -> None:

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mien import export, recipes, table, train
+from mien import export, recipes, splits, table, train
 from mien.audit import audit
 from mien.cli import main
 from mien.errors import DataError, UnknownName
@@ -274,7 +274,7 @@ def test_copies_of_copies_are_refused() -> None:
 # -- recipes ------------------------------------------------------------------------------------
 
 
-def recipe(**sections: dict[str, object]) -> recipes.ExpressionRecipe | recipes.LandmarkRecipe:
+def recipe(**sections: dict[str, object]) -> recipes.AnyRecipe:
     data = {"label_set": "jaffe", "train": "train", "select": "select", "test": "test"}
     values = {"data": data, "model": {"name": "resnet10"}, "augment": {}, "train": {"epochs": 1}}
     return recipes.from_values({**values, **sections})
@@ -289,6 +289,31 @@ def test_a_recipe_without_either_leaves_the_table_alone() -> None:
 def test_copies_come_before_the_split() -> None:
     done = arrange(recipe(copies={"count": 2}, split={"by": "random"}), made(["fear"] * 100))
     assert counts(done) == {"train": 240, "select": 30, "test": 30}
+
+
+def test_copies_are_made_of_pictures_scaled_first() -> None:
+    """Else a small network's copies cost what the camera's full pictures cost."""
+    rows = copies(made(["anger", "fear"]), Copies(count=1, size=20)).rows
+    assert len(rows) == 4
+    assert [(row.width, row.height) for row in rows] == [(20, 20)] * 4
+    assert all(read_bytes(row.image, row.id).shape == (20, 20, 3) for row in rows)
+
+
+def test_a_file_gives_what_its_table_does_and_copies_are_made_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "t.parquet"
+    table.write(made(["anger", "fear"] * 6, people=4), path)
+    wanted = recipe(copies={"count": 2}, split={"by": "subject", "folds": 3})
+    arranged = arrange(wanted, table.read(path))
+    assert list(splits.read(wanted, path).rows) == list(arranged.rows)
+
+    def never(*args: object) -> None:
+        raise AssertionError("made again")
+
+    monkeypatch.setattr(splits, "copies", never)
+    other = recipe(copies={"count": 2}, split={"by": "subject", "folds": 3, "fold": 1})
+    assert [row.split for row in splits.read(other, path).rows] != [r.split for r in arranged.rows]
 
 
 def test_jaffe_as_papers_do_and_by_subject(jaffe_table: Table) -> None:

@@ -34,6 +34,8 @@ def test_it_holds_the_model_and_nothing_that_is_not_ours(wheel: Path) -> None:
     ours = ["landmarks68.onnx", "proposals.onnx", "resnet10-ferplus.onnx"]
     assert sorted(weights) == [f"mien/shipped/{name}" for name in ours]
     assert not [n for n in names if n.endswith((".png", ".jpg", ".parquet"))]
+    recipes = {Path(n).name for n in names if n.startswith("mien/shipped/recipes/")}
+    assert recipes == {path.name for path in (ROOT / "recipes").glob("*.toml")}
     assert wheel.stat().st_size < 7_000_000
 
 
@@ -69,6 +71,8 @@ def test_installed_without_extras_it_reads_a_face_from_any_folder(
     record = json.loads(run(str(python.with_name("mien")), "analyze", "face.jpg"))
     assert record["faces"][0]["top"] == "happiness"
     assert "0.1.0" in run(str(python), "-c", "import mien; print(mien.__version__)")
+    named = "from mien import recipes; print(recipes.read(recipes.find('iliev2022')).model.size)"
+    assert run(str(python), "-c", named).strip() == "100"
 
 
 def test_what_needs_the_laboratory_says_so(wheel: Path, tmp_path: Path) -> None:

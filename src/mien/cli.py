@@ -426,7 +426,9 @@ def data_sheet(
 
 @app.command()
 def train(
-    recipe: Annotated[Path, typer.Argument(help="A recipe (.toml).")],
+    recipe: Annotated[
+        str, typer.Argument(help="One that comes with mien (iliev2022, ...), or a .toml file.")
+    ],
     data: Annotated[Path, typer.Option("--data", "-d", help="A mien table (.parquet).")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The run's folder, new or half done.")],
     overrides: Annotated[
@@ -453,7 +455,7 @@ def train(
     from .train import train as run
 
     with TrainingBar() as bar:
-        what = recipes.read(recipe, overrides or ())
+        what = recipes.read(recipes.find(recipe), overrides or ())
         weights = run(what, data, out, bar, accelerator, init, teacher)
     typer.echo(weights)
 
@@ -557,6 +559,49 @@ def export(
         )
     _say(f"torch and ONNX Runtime within {meta['card']['parity']['largest_difference']:.1e}")
     typer.echo(out)
+
+
+@app.command()
+def reproduce(
+    paper: Annotated[str, typer.Argument(help="A recipe with experiments: iliev2022, or a file.")],
+    data: Annotated[
+        list[str],
+        typer.Option("--data", "-d", metavar="NAME=TABLE", help="A table it takes; repeated."),
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="A folder, new or half done.")],
+    quick: Annotated[
+        bool,
+        typer.Option("--quick", metavar="", help="Few rows, two epochs: to see that it works."),
+    ] = False,
+    accelerator: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+) -> None:
+    """Do a paper's experiments and write its tables with ours beside them.
+
+    The same command in the same folder goes on where it stopped.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    _needs("torch", "training")
+    from . import recipes
+    from .console import TrainingBar
+    from .reproduce import reproduce as run
+
+    plan = recipes.reproduction(recipes.find(paper))
+    with TrainingBar() as bar:
+        failures = run(plan, _named_tables(data), out, bar, quick, accelerator)
+    for name, reason in failures.items():
+        _say(f"mien: {name} failed: {reason}")
+    typer.echo(out / "report.html")
+    if failures:
+        raise typer.Exit(1)
+
+
+def _named_tables(pairs: list[str]) -> dict[str, Path]:
+    """--data NAME=TABLE, as often as given."""
+    split = [pair.partition("=") for pair in pairs]
+    for pair, (name, equals, path) in zip(pairs, split, strict=True):
+        if not (name and equals and path):
+            raise ConfigError(f"--data takes NAME=TABLE (jaffe=jaffe.parquet), got '{pair}'")
+    return {name: Path(path) for name, _, path in split}
 
 
 @models_app.command("list")

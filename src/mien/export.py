@@ -15,14 +15,14 @@ import torch
 from safetensors.torch import save
 from torch import nn
 
-from . import calibrate, checkpoint, labels, recipes
+from . import calibrate, checkpoint, labels, recipes, splits
 from .baserates import BaseRates
 from .checkpoint import write_whole
 from .errors import ConfigError, DataError, ModelError
 from .face import Frame, ImageArray
 from .landmarks import NET_SIDE
 from .metrics import IntArray
-from .models import landmark_networks, networks, proposal_networks
+from .models import build, landmark_networks, proposal_networks
 from .preprocess import Preprocess, batch
 from .proposals import STRIDES, searched
 from .recognize import (
@@ -32,7 +32,6 @@ from .recognize import (
     softmax,
 )
 from .session import METADATA_KEY
-from .splits import arrange
 from .table import Table, file_sha256
 from .table import read as read_table
 from .train import task_of
@@ -65,7 +64,7 @@ def export(
     if isinstance(recipe, recipes.ProposalRecipe):
         return _export_proposals(run, recipe, facts, read_table(data), out, which)
     names = labels.label_set(recipe.data.label_set)
-    net = networks.build(recipe.model.name, len(names), recipe.model.preprocess.channels)
+    net = build(recipe.model, len(names))
     weights = _weights(run, which)
     net.load_state_dict(weights)
     net.eval()
@@ -86,7 +85,7 @@ def export(
     }
     meta["card"]["figures"] = _figures(meta["card"]["weights_sha256"], figures)
     graph = to_onnx(net, recipe.model.size, recipe.model.preprocess.channels)
-    select = arrange(recipe, read_table(data)).of_split(recipe.data.select)
+    select = splits.read(recipe, data).of_split(recipe.data.select)
     select = select.keep(select.targets(names) >= 0)
     pictures, targets = list(select.pictures()), select.targets(names)
     meta |= _calibration(_recognizer(graph, meta), pictures, targets)

@@ -12,7 +12,7 @@ from .augment import augment
 from .errors import ConfigError, DataError
 from .face import FloatArray
 from .labels import LabelSet, label_set
-from .models import networks
+from .models import Standardised, build
 from .recipes import ExpressionRecipe
 from .recognize import OnnxRecognizer, softmax
 from .table import Table, pixel_hash
@@ -27,8 +27,11 @@ class ExpressionTask:
         self._labels = label_set(recipe.data.label_set)
 
     def network(self) -> nn.Module:
-        model = self._recipe.model
-        return networks.build(model.name, len(self._labels), model.preprocess.channels)
+        return build(self._recipe.model, len(self._labels))
+
+    def begin(self, net: nn.Module, train: Samples) -> None:
+        if isinstance(net, Standardised):
+            net.measure(train.x)
 
     def change(self, x: Tensor, y: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
         return augment(x, self._recipe.augment, generator), y

@@ -148,6 +148,10 @@ LABEL_SETS = {
             "deepface",
             ["angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"],
         ),
+        _label_set(
+            "iliev2022",
+            ["anger", "disgust", "fear", "happiness", "sadness", "surprise"],
+        ),
         _label_set("jaffe", ["happy", "sad", "surprise", "angry", "disgust", "fear", "neutral"]),
     )
 }

@@ -49,6 +49,9 @@ class LandmarkTask:
     def network(self) -> nn.Module:
         return landmark_networks.build(self._recipe.model.name)
 
+    def begin(self, net: nn.Module, train: Samples) -> None:
+        """Nothing: it starts from chance."""
+
     def change(self, x: Tensor, y: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
         """What the network sees of each patch: a first look's square, or a second's."""
         settings = self._recipe.augment

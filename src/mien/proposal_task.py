@@ -40,6 +40,9 @@ class ProposalTask:
     def network(self) -> nn.Module:
         return proposal_networks.build(self._recipe.model.name)
 
+    def begin(self, net: nn.Module, train: Samples) -> None:
+        """Nothing: it starts from chance."""
+
     def change(self, x: Tensor, y: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
         """A turned, scaled, shifted, mirrored part of each scene, in other light."""
         settings = self._recipe.augment

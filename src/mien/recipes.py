@@ -14,10 +14,19 @@ from .preprocess import Preprocess
 
 @dataclass(frozen=True, slots=True)
 class Paper:
-    """cite : where the idea is from. claim : the figure it stands or falls by."""
+    """Where a recipe's idea is from.
+
+    cite : as a bibliography would. claim : the figure it stands or falls by.
+    protocol : how the paper measured, and how its runs here do.
+    notes : what its tables hide or mix up, for the reader of a report.
+    pictures : in one epoch of the paper's, to compare times; 0 where it gives none.
+    """
 
     cite: str
     claim: str
+    protocol: str = ""
+    notes: tuple[str, ...] = ()
+    pictures: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +65,14 @@ class Copies:
     rotate_deg : turned by up to this many degrees either way.
     noise : standard deviation of Gaussian noise up to this many gray levels.
     monochrome : share of the copies made gray.
+    size : every picture's longer side is scaled to this many pixels first; 0 leaves them so.
     """
 
     count: int
     rotate_deg: float = 0.0
     noise: float = 0.0
     monochrome: float = 0.0
+    size: int = 0
     seed: int = 1
 
     def __post_init__(self) -> None:
@@ -153,12 +164,14 @@ class Model:
     """A network of the registry and the picture it takes.
 
     align : how the faces of its table are cut (``mien data align``), and users' faces will be.
+    parameters : how many the network must have, where a paper says so.
     """
 
     name: str
     size: int = 48
     color: str = "gray"
     align: str = align.DEFAULT
+    parameters: int | None = None
 
     def __post_init__(self) -> None:
         align.known(self.align)
@@ -275,16 +288,144 @@ class ProposalRecipe(Recipe):
 
 AnyRecipe = ExpressionRecipe | LandmarkRecipe | ProposalRecipe
 
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """One of a paper's runs: its recipe with some settings changed.
+
+    name : of its folder, and of its column in the report.
+    what : in one line.
+    data : which table it takes, by the name ``mien reproduce --data NAME=FILE`` gives it.
+    set : as ``--set`` on the command line. Where the split has folds, each is trained on its own
+        and their answers are pooled.
+    without : sections of the recipe ("copies", "split") that it leaves out.
+    """
+
+    name: str
+    what: str
+    data: str
+    set: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedRow:
+    """name : of the row. values : the paper's, NaN for none. runs : ours, one for each of
+    ``Published.beside``; "" for none."""
+
+    name: str
+    values: tuple[float, ...]
+    runs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A table of the paper's, and where the figures to put beside it are found.
+
+    columns : of the paper's values, without the column of row names.
+    figures : for each column the path of our figure in ``result.json``, {row} being the row's
+        name: "test.accuracy", "test.per_class.{row}.recall".
+    beside : headings of the runs put beside it.
+    """
+
+    title: str
+    columns: tuple[str, ...]
+    figures: tuple[str, ...]
+    beside: tuple[str, ...]
+    rows: tuple[PublishedRow, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.figures) != len(self.columns):
+            raise ConfigError(f"published '{self.title}': one of figures for each of columns")
+        for row in self.rows:
+            if len(row.values) != len(self.columns) or len(row.runs) != len(self.beside):
+                raise ConfigError(
+                    f"published '{self.title}', row '{row.name}': needs {len(self.columns)} values "
+                    f"and {len(self.beside)} runs"
+                )
+
+
+@dataclass(frozen=True, slots=True)
+class ContrastRow:
+    """name : of what the runs share (a size, an emotion). runs : one for each of ``beside``."""
+
+    name: str
+    runs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Contrast:
+    """Runs that differ in one thing, side by side: what a way of splitting hides, say.
+
+    text : what to look for. beside : headings of the runs; the last is told as a difference to the
+        first.
+    """
+
+    title: str
+    text: str
+    beside: tuple[str, ...]
+    rows: tuple[ContrastRow, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.beside) < 2 or any(len(row.runs) != len(self.beside) for row in self.rows):
+            raise ConfigError(f"contrast '{self.title}': two or more runs a row, one for each head")
+
+
+@dataclass(frozen=True, slots=True)
+class Reproduction:
+    """A recipe's experiments and what they are compared with.
+
+    recipes : what each of ``runs`` trains, in the same order.
+    """
+
+    name: str
+    paper: Paper
+    runs: tuple[Experiment, ...]
+    recipes: tuple[ExpressionRecipe, ...]
+    published: tuple[Published, ...]
+    contrasts: tuple[Contrast, ...]
+    deviations: tuple[Deviation, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Experiments:
+    """What a recipe file holds beside the recipe."""
+
+    run: tuple[Experiment, ...] = ()
+    published: tuple[Published, ...] = ()
+    contrast: tuple[Contrast, ...] = ()
+
+
 _KINDS: dict[str, type[AnyRecipe]] = {
     "expression": ExpressionRecipe,
     "landmarks": LandmarkRecipe,
     "proposals": ProposalRecipe,
 }
+_EXPERIMENTS = ("run", "published", "contrast")
+_HERE = Path(__file__).resolve().parent
+_FOLDERS = (_HERE / "shipped" / "recipes", _HERE.parents[1] / "recipes")  # installed; a checkout
+
+
+def shipped() -> dict[str, Path]:
+    """The recipes that come with mien, by name."""
+    files = [file for folder in _FOLDERS for file in sorted(folder.glob("*.toml"))]
+    return {file.stem: file for file in files}
+
+
+def find(name: str) -> Path:
+    """The file of a recipe: one of ``shipped`` by name, or a path; raises UnknownName."""
+    if name.endswith(".toml") or Path(name).name != name:
+        return Path(name)
+    known = shipped()
+    if name not in known:
+        raise UnknownName("recipe", name, known)
+    return known[name]
 
 
 def read(path: Path, overrides: Sequence[str] = ()) -> AnyRecipe:
     """The recipe in a TOML file with ``--set`` overrides applied; raises ConfigError."""
-    return from_values(config.apply_overrides(config.read_toml(path), overrides))
+    values = _without(config.read_toml(path), _EXPERIMENTS)
+    return from_values(config.apply_overrides(values, overrides))
 
 
 def from_values(values: dict[str, Any]) -> AnyRecipe:
@@ -297,3 +438,42 @@ def from_values(values: dict[str, Any]) -> AnyRecipe:
     if recipe.paper and not recipe.deviation:
         raise ConfigError("a recipe with a [paper] says in [[deviation]] where it differs from it")
     return recipe
+
+
+def reproduction(path: Path) -> Reproduction:
+    """The experiments in a recipe's file; raises ConfigError where it has none."""
+    values = config.read_toml(path)
+    listed = {key: values.pop(key) for key in _EXPERIMENTS if key in values}
+    found = config.from_dict(_Experiments, listed)
+    base = from_values(values)
+    if not found.run or base.paper is None:
+        raise ConfigError(f"{path} has no [[run]] to reproduce; train it with: mien train {path}")
+    names = [run.name for run in found.run]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice:
+        raise ConfigError(f"{path} has two runs called '{twice}'")
+    compared = [row.runs for table in found.published for row in table.rows]
+    compared += [row.runs for contrast in found.contrast for row in contrast.rows]
+    for name in (name for runs in compared for name in runs if name):
+        if name not in names:
+            raise UnknownName("run", name, names)
+    made = tuple(_experiment(run, values) for run in found.run)
+    return Reproduction(
+        path.stem, base.paper, found.run, made, found.published, found.contrast, base.deviation
+    )
+
+
+def _experiment(run: Experiment, values: dict[str, Any]) -> ExpressionRecipe:
+    """What one experiment trains."""
+    for section in run.without:
+        if section not in values:
+            raise UnknownName("section", section, values)
+    changed = config.apply_overrides(_without(values, run.without), run.set)
+    recipe = from_values(changed)
+    if not isinstance(recipe, ExpressionRecipe):
+        raise ConfigError(f"run '{run.name}': only recipes of expressions can be reproduced")
+    return recipe
+
+
+def _without(values: dict[str, Any], keys: Sequence[str]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if key not in keys}

@@ -8,10 +8,12 @@ and ``mien.audit`` shows what each leaves on both sides.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import warnings
 from collections.abc import Hashable
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -22,7 +24,9 @@ from . import recipes
 from .errors import DataError, MissingExtra
 from .face import ImageArray
 from .image import read_bytes
+from .preprocess import resize
 from .table import Row, Table
+from .table import read as read_table
 
 SIDES = ("train", "select", "test")
 _TRIES = 16  # dealings of whole groups, of which the most even one is taken
@@ -43,6 +47,25 @@ def arrange(recipe: recipes.Recipe, table: Table) -> Table:
     return split(table, recipe.split) if recipe.split else table
 
 
+def read(recipe: recipes.Recipe, path: Path) -> Table:
+    """The table of a file as a recipe wants it.
+
+    The last table's copies are kept: training, export and evaluation ask for the same one after
+    another, and fourteen thousand copies take longer to make than some networks to train.
+    """
+    if not isinstance(recipe, recipes.ExpressionRecipe):
+        return read_table(path)
+    if not path.is_file() or recipe.copies is None:
+        return arrange(recipe, read_table(path))
+    table = _copies_of(path, path.stat().st_mtime_ns, recipe.copies)
+    return split(table, recipe.split) if recipe.split else table
+
+
+@functools.lru_cache(maxsize=1)
+def _copies_of(path: Path, changed_ns: int, settings: recipes.Copies) -> Table:
+    return copies(read_table(path), settings)
+
+
 def copies(table: Table, settings: recipes.Copies) -> Table:
     """Every row, followed by its changed copies ``<id>#1``, ``<id>#2``, ...
 
@@ -55,6 +78,10 @@ def copies(table: Table, settings: recipes.Copies) -> Table:
     rows: list[Row] = []
     for row in table.rows:
         picture = read_bytes(row.image, row.id)
+        if settings.size:
+            picture = resize(picture, settings.size)
+            height, width = picture.shape[:2]
+            row = replace(row, image=_png(picture), width=width, height=height, landmarks=None)
         rows.append(row)
         rows += [_copy(row, picture, number, settings) for number in range(1, settings.count + 1)]
     notes = {**table.notes, "copies": {**asdict(settings), "of": len(table)}}
@@ -66,10 +93,13 @@ def _copy(row: Row, picture: ImageArray, number: int, settings: recipes.Copies) 
     key = hashlib.blake2b(name.encode(), digest_size=8).digest()
     rng = np.random.default_rng([settings.seed, int.from_bytes(key)])
     changed = _changed(picture, settings, rng)
-    bgr = changed if changed.ndim == 2 else cv2.cvtColor(changed, cv2.COLOR_RGB2BGR)
+    return replace(row, id=name, image=_png(changed), copy_of=row.id, landmarks=None)
+
+
+def _png(picture: ImageArray) -> bytes:
+    bgr = picture if picture.ndim == 2 else cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
     quickly = [cv2.IMWRITE_PNG_COMPRESSION, 1]  # noise hardly packs at any level
-    png = cv2.imencode(".png", bgr, quickly)[1].tobytes()
-    return replace(row, id=name, image=png, copy_of=row.id, landmarks=None)
+    return cv2.imencode(".png", bgr, quickly)[1].tobytes()
 
 
 def _changed(picture: ImageArray, settings: recipes.Copies, rng: np.random.Generator) -> ImageArray:

@@ -45,6 +45,10 @@ class Task(Protocol):
 
     def network(self) -> nn.Module: ...
 
+    def begin(self, net: nn.Module, train: Samples) -> None:
+        """What a new network takes from the training pictures before the first step."""
+        ...
+
     def change(self, x: Tensor, y: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
         """A batch as the network sees it: augmented, targets along with the pictures."""
         ...

@@ -23,13 +23,11 @@ from lightning.fabric import Fabric
 from safetensors.torch import save
 from torch import Generator, Tensor, nn
 
-from . import checkpoint, expression_task, landmark_task, proposal_task, provenance
+from . import checkpoint, expression_task, landmark_task, proposal_task, provenance, splits
 from .errors import ConfigError, TrainingError
 from .recipes import ExpressionRecipe, LandmarkRecipe, ProposalRecipe, Recipe
 from .recognize import OnnxRecognizer, load_model
-from .splits import arrange
 from .table import Table, file_sha256
-from .table import read as read_table
 from .tasks import Sets, Task
 
 log = logging.getLogger(__name__)
@@ -95,6 +93,8 @@ class Run:
         net = self.task.network()
         if init:
             checkpoint.load_weights(net, init)
+        else:
+            self.task.begin(net, sets.train)
         self.average = self.task.network()
         self.average.load_state_dict(net.state_dict())
         self.best = net.state_dict()
@@ -242,7 +242,7 @@ def train(
     """
     guide = load_model(teacher) if teacher else None
     _claim(out, recipe, data, init, guide)
-    sets = prepare(recipe, arrange(recipe, read_table(data)), guide)
+    sets = prepare(recipe, splits.read(recipe, data), guide)
     device = Fabric(accelerator=accelerator, devices=1).device
     precision: Any = recipe.train.precision
     if precision == "auto":

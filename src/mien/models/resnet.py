@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..preprocess import Preprocess
 from . import networks
 
 
@@ -93,10 +94,10 @@ class ResNet(nn.Module):
 
 
 @networks.register("resnet10")
-def resnet10(num_classes: int, channels: int = 1) -> ResNet:
+def resnet10(num_classes: int, spec: Preprocess) -> ResNet:
     """Ten weight layers, 1.35 million parameters, 82 million multiply-adds at 48 pixels.
 
     Shallow where the picture is large and convolutions are dear, deeper where it is small: the
     shape has to read a face in 2 ms on one thread of ONNX Runtime.
     """
-    return ResNet(num_classes, channels, 32, (48, 96, 192), (1, 1, 2), dropout=0.1)
+    return ResNet(num_classes, spec.channels, 32, (48, 96, 192), (1, 1, 2), dropout=0.1)

@@ -1,0 +1,401 @@
+"""A paper's experiments as one report: Markdown with its figures beside it, and one HTML file.
+
+What is said is in ``templates/report.md.j2``; the HTML is that Markdown with its figures inside.
+No picture of a data set is shown.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from . import plots
+from .checkpoint import write_whole
+from .errors import MissingExtra
+from .recipes import Contrast, Published, Reproduction
+
+NONE = "-"
+FIGURES = "figures"
+Result = dict[str, Any]
+
+
+def write(
+    plan: Reproduction,
+    results: Sequence[Result],
+    failures: Mapping[str, str],
+    out: Path,
+    cut: Mapping[str, int] | None = None,
+) -> None:
+    """Write ``report.json``, ``report.md`` with ``figures/``, and ``report.html`` into ``out``.
+
+    results : what ``reproduce`` found of each experiment; failures : why the others have none.
+    cut : what a quick look was cut down to; None for all of it.
+    """
+    (out / FIGURES).mkdir(parents=True, exist_ok=True)
+    content = {
+        "paper": plan.name,
+        "quick": dict(cut) if cut else None,
+        "failures": dict(failures),
+        "runs": list(results),
+    }
+    write_whole((json.dumps(content, indent=1) + "\n").encode(), out / "report.json")
+    text = _template("report.md.j2").render(_content(plan, results, failures, out, cut))
+    write_whole(text.encode(), out / "report.md")
+    write_whole(page(text, out).encode(), out / "report.html")
+
+
+def page(text: str, folder: Path) -> str:
+    """Markdown as one HTML page, the figures it names in ``folder`` inside it."""
+    try:
+        from markdown_it import MarkdownIt
+    except ImportError:
+        raise MissingExtra("markdown-it-py", "train", "writing a report") from None
+    body = MarkdownIt("commonmark", {"html": False}).enable("table").render(text)
+
+    def embedded(match: re.Match[str]) -> str:
+        picture = base64.b64encode((folder / match[1]).read_bytes()).decode()
+        return f'src="data:image/png;base64,{picture}"'
+
+    body = re.sub(rf'src="({FIGURES}/[^"]+\.png)"', embedded, body)
+    title = re.match(r"# (.*)", text)
+    return str(_template("page.html.j2").render(body=body, title=title[1] if title else ""))
+
+
+def _template(name: str) -> Any:
+    try:
+        import jinja2
+    except ImportError:
+        raise MissingExtra("jinja2", "train", "writing a report") from None
+    # Markdown is no HTML, and page() makes HTML of it that holds nothing but its own tags.
+    loader = jinja2.PackageLoader("mien", "templates")
+    return jinja2.Environment(loader=loader, undefined=jinja2.StrictUndefined).get_template(name)
+
+
+def _content(
+    plan: Reproduction,
+    results: Sequence[Result],
+    failures: Mapping[str, str],
+    out: Path,
+    cut: Mapping[str, int] | None,
+) -> dict[str, Any]:
+    """What the template names."""
+    found = {result["name"]: result for result in results}
+    return {
+        "name": plan.name,
+        "paper": plan.paper,
+        "quick": cut is not None,
+        "cut": cut,
+        "failures": failures,
+        "summary": _summary(results),
+        "contrasts": [_contrast(c, i, found, out) for i, c in enumerate(plan.contrasts, 1)],
+        "published": [{"title": p.title, "table": published(p, found)} for p in plan.published],
+        "audit": _audit(results),
+        "deviations": plan.deviations,
+        "time": _time(results),
+        "runs": [_run(result, out) for result in results],
+        "environment": _environment(results),
+    }
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table, the first column to the left and the others to the right."""
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
+    return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines)
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def number(value: float | None) -> str:
+    """Three decimals up to 1, one up to 100, none above; a dash for what is not there.
+
+    Examples
+    --------
+    >>> number(0.90754), number(66.04), number(430.2), number(None)
+    ('0.908', '66.0', '430', '-')
+    """
+    if value is None or math.isnan(value):
+        return NONE
+    return (
+        f"{value:.3f}"
+        if abs(value) <= 1
+        else f"{value:.1f}"
+        if abs(value) < 100
+        else f"{value:,.0f}"
+    )
+
+
+def _with_interval(score: Mapping[str, Any], name: str) -> str:
+    interval = score.get(f"{name}_ci95")
+    inside = f" [{number(interval[0])}, {number(interval[1])}]" if interval else ""
+    return number(score[name]) + inside
+
+
+def _interval(score: Mapping[str, Any] | None) -> tuple[float, float] | None:
+    interval = score and score["accuracy_ci95"]
+    return (interval[0], interval[1]) if interval else None
+
+
+def _difference(ours: float, theirs: float) -> str:
+    return ("" if ours < theirs else "+") + number(ours - theirs)
+
+
+def _summary(results: Sequence[Result]) -> str:
+    head = (
+        "run",
+        "tested",
+        "accuracy",
+        "majority baseline",
+        "balanced accuracy",
+        "macro F1",
+        "accuracy in training",
+    )
+    rows = [
+        (
+            result["name"],
+            f"{result['test']['n']:,}",
+            _with_interval(result["test"], "accuracy"),
+            number(result["test"]["majority_baseline"]),
+            _with_interval(result["test"], "balanced_accuracy"),
+            number(result["test"]["macro_f1"]),
+            number(result["train"]["accuracy"]),
+        )
+        for result in results
+    ]
+    return table(head, rows)
+
+
+def _contrast(
+    contrast: Contrast, place: int, found: Mapping[str, Result], out: Path
+) -> dict[str, str]:
+    """Accuracies side by side, as a table and as bars."""
+    rows = []
+    bars: dict[str, list[float | None]] = {name: [] for name in contrast.beside}
+    intervals: dict[str, list[Any]] = {name: [] for name in contrast.beside}
+    baselines = []
+    for row in contrast.rows:
+        scores = [found[name]["test"] if name in found else None for name in row.runs]
+        for name, score in zip(contrast.beside, scores, strict=True):
+            bars[name].append(score["accuracy"] if score else None)
+            intervals[name].append(_interval(score))
+        baselines += [score["majority_baseline"] for score in scores if score]
+        cells = [_with_interval(score, "accuracy") if score else NONE for score in scores]
+        first, last = scores[0], scores[-1]
+        change = _difference(last["accuracy"], first["accuracy"]) if first and last else NONE
+        balanced = number(last["balanced_accuracy"]) if last else NONE
+        baseline = number(last["majority_baseline"]) if last else NONE
+        rows.append((row.name, *cells, change, balanced, baseline))
+    last_name = contrast.beside[-1]
+    head = (
+        "accuracy",
+        *contrast.beside,
+        "difference",
+        f"balanced, {last_name}",
+        "majority baseline",
+    )
+    picture = plots.compared(
+        [row.name for row in contrast.rows],
+        bars,
+        intervals,
+        baseline=sum(baselines) / len(baselines) if baselines else None,
+    )
+    path = f"{FIGURES}/contrast-{place}.png"
+    _write_figure(picture, out / path)
+    return {
+        "title": contrast.title,
+        "text": contrast.text,
+        "table": table(head, rows),
+        "figure": path,
+    }
+
+
+def published(paper: Published, found: Mapping[str, Result]) -> str:
+    """A table of the paper's with our figures beside it, the differences in parentheses."""
+    several = len(paper.columns) > 1
+    head = ("", *([""] if several else []), "paper", *paper.beside)
+    rows = []
+    for row in paper.rows:
+        for column, theirs, path in zip(paper.columns, row.values, paper.figures, strict=True):
+            cells = [_beside(found.get(run), path, row.name, theirs) for run in row.runs]
+            rows.append((row.name, *([column] if several else []), number(theirs), *cells))
+    return table(head, rows)
+
+
+def _beside(result: Result | None, path: str, row: str, theirs: float) -> str:
+    """Our figure, its interval where it has one, and its difference to the paper's."""
+    names = path.replace("{row}", row).split(".")
+    holder = look_up(result, names[:-1])
+    ours = holder.get(names[-1]) if holder else None
+    if holder is None or ours is None:
+        return NONE
+    difference = "" if math.isnan(theirs) else f" ({_difference(ours, theirs)})"
+    return _with_interval(holder, names[-1]) + difference
+
+
+def look_up(result: Result | None, names: Sequence[str]) -> Result | None:
+    """What lies under a path of keys; None where it ends early."""
+    for name in names:
+        result = result.get(name) if isinstance(result, dict) else None
+    return result
+
+
+def _audit(results: Sequence[Result]) -> str:
+    """Of each run: how many rows each side has, and what the test side shares with training."""
+    head = (
+        "run",
+        "train",
+        "select",
+        "test",
+        "test pictures with a copy trained on",
+        "people tested, of them trained on",
+        "same pixels",
+        "nearly the same",
+    )
+    rows = []
+    for result in results:
+        for part in result["parts"]:
+            audit, sides = part["audit"], part["sides"]
+            several = len(result["parts"]) > 1
+            people = f"{audit['people']}, {audit['people_trained_on']}" if audit["people"] else NONE
+            rows.append(
+                (
+                    result["name"] + (f", fold {part['fold'] + 1}" if several else ""),
+                    *(f"{sides[side]:,}" for side in ("train", "select", "test")),
+                    f"{audit['copies']:,} ({audit['copies'] / max(1, audit['test_rows']):.0%})",
+                    people,
+                    _count(audit, "same_pixels"),
+                    _count(audit, "nearly_same"),
+                )
+            )
+    return table(head, rows)
+
+
+def _count(audit: Mapping[str, Any], key: str) -> str:
+    if audit.get(key) is None:
+        return NONE
+    return f"{audit[key]:,} of {audit['pictures']:,}"
+
+
+def _time(results: Sequence[Result]) -> str:
+    head = ["run", "parameters", "pictures a second", "seconds an epoch", "epochs"]
+    paper = any(result["paper_epoch_s"] for result in results)
+    if paper:
+        head.append("seconds for an epoch of the paper's")
+    rows = []
+    for result in results:
+        part = result["parts"][0]
+        row = [
+            result["name"],
+            f"{part['network']['parameters']:,}",
+            f"{result['images_per_s']:,.0f}",
+            number(result["seconds_per_epoch"]),
+            str(len(part["epochs"])),
+        ]
+        rows.append([*row, number(result["paper_epoch_s"])] if paper else row)
+    return table(head, rows)
+
+
+def _run(result: Result, out: Path) -> dict[str, Any]:
+    """One run's section: its setting, curves, confusion matrix and figures per class and fold."""
+    name, part = result["name"], result["parts"][0]
+    curves, confusion = f"{FIGURES}/{name}-curves.png", f"{FIGURES}/{name}-confusion.png"
+    _write_figure(plots.learning_curves(out / part["folder"] / "log.jsonl"), out / curves)
+    _write_figure(plots.confusion(result["test"]["confusion"]), out / confusion)
+    return {
+        "name": name,
+        "what": result["what"],
+        "setting": _setting(result),
+        "curves": curves,
+        "confusion": confusion,
+        "classes": _classes(result["test"]),
+        "folds": _folds(result) if len(result["parts"]) > 1 else "",
+        "tables": [
+            {"title": extra["title"], "table": table(extra["columns"], extra["rows"])}
+            for extra in result.get("tables", ())
+        ],
+    }
+
+
+def _write_figure(png: bytes, path: Path) -> None:
+    """A PNG in 64 colours: the same to the eye in a third of the bytes, and a page holds many."""
+    small = io.BytesIO()
+    Image.open(io.BytesIO(png)).convert("RGB").quantize(64).save(small, "PNG", optimize=True)
+    write_whole(small.getvalue(), path)
+
+
+def _setting(result: Result) -> str:
+    part = result["parts"][0]
+    network, train, split = (
+        part["network"],
+        part["recipe"]["train"],
+        part["recipe"].get("split"),
+    )
+    dealt = f"split by {split['by']}, seed {split['seed']}" if split else "split as published"
+    copies = part["recipe"].get("copies")
+    made = f"{copies['count']} copies of each picture, made before the split; " if copies else ""
+    curves = " The curves are of the first fold." if len(result["parts"]) > 1 else ""
+    return (
+        f"`{network['name']}` on {network['size']} x {network['size']} {network['color']}, "
+        f"{network['parameters']:,} parameters; {made}{dealt}; {train['epochs']} epochs in batches "
+        f"of {train['batch']}, {train['optimizer']} at {train['lr']:g}, seed {train['seed']}, "
+        f"{part['environment'].get('precision', '')}.{curves}"
+    )
+
+
+_MEASURES = ("precision", "recall", "specificity", "npv", "f1", "support")
+
+
+def _classes(score: Mapping[str, Any]) -> str:
+    per_class = score["per_class"]
+    shown = [m for m in _MEASURES if all(m in figures for figures in per_class.values())]
+    rows = [
+        (
+            label,
+            *(f"{figures[m]:,.0f}" if m == "support" else number(figures[m]) for m in shown),
+        )
+        for label, figures in per_class.items()
+    ]
+    names = {"npv": "NPV", "f1": "F1", "support": "tested"}
+    return table(("expression", *(names.get(m, m) for m in shown)), rows)
+
+
+def _folds(result: Result) -> str:
+    """Each fold on its own: how far one lucky fold could have misled."""
+    rows = [
+        (
+            f"fold {part['fold'] + 1}",
+            f"{part['test']['n']:,}",
+            number(part["test"]["accuracy"]),
+            number(part["test"]["balanced_accuracy"]),
+            number(part["test"]["macro_f1"]),
+        )
+        for part in result["parts"]
+    ]
+    return table(("", "tested", "accuracy", "balanced accuracy", "macro F1"), rows)
+
+
+def _environment(results: Sequence[Result]) -> str:
+    if not results:
+        return NONE
+    dates = sorted(part["environment"]["date"] for result in results for part in result["parts"])
+    part = results[0]["parts"][0]
+    environment, machine = part["environment"], part["environment"]["machine"]
+    rows = [
+        ("trained", " to ".join(dict.fromkeys((dates[0], dates[-1])))),
+        ("commit", environment["commit"] or NONE),
+        ("machine", f"{machine['cpu']}, {machine['cores']} cores, {machine['system']}"),
+        ("device, threads", f"{environment['device']}, {environment['threads']}"),
+        ("versions", ", ".join(f"{k} {v}" for k, v in environment["versions"].items())),
+    ]
+    data = {(p["data"]["file"], p["data"]["sha256"]) for r in results for p in r["parts"]}
+    rows += [(f"`{file}`", f"sha256 {sha256}") for file, sha256 in sorted(data)]
+    return table(("", ""), rows)

@@ -1,0 +1,342 @@
+"""All of a paper's experiments, one after another, each in a folder of its own, and one report.
+
+An experiment is arranged, audited, trained, exported and tested. What the test says is the plain
+network's answer, through ONNX Runtime: one look at each picture, no calibration, no base rates, as
+the papers did it. Where its split has folds, each is an experiment of its own, and their answers
+are pooled. A finished one is not done again: its ``result.json`` is there.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from . import metrics, report, splits
+from . import table as tables
+from .audit import audit
+from .checkpoint import write_whole
+from .errors import ConfigError, DataError, MienError
+from .export import export
+from .face import FloatArray
+from .labels import LabelSet, label_set, subset
+from .models import parameters
+from .recipes import Experiment, ExpressionRecipe, Reproduction
+from .recognize import OnnxRecognizer, load_model, softmax
+from .table import Table, file_sha256
+from .train import Progress, task_of, train
+
+log = logging.getLogger(__name__)
+
+QUICK = {"epochs": 2, "copies": 3, "rows": 180, "folds": 3, "batch": 32}
+"""What ``quick`` cuts a paper's experiments down to; of the folds, only the first is done."""
+_TRAIN_ROWS = 2000  # of the training split, for the accuracy on what was trained on
+_CHUNK = 512
+RESULT, ANSWERS, MODEL = "result.json", "answers.json", "model.onnx"  # in an experiment's folder
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One training of an experiment: all of it, or one of its folds."""
+
+    run: Experiment
+    recipe: ExpressionRecipe
+    data: Path
+    folder: Path
+
+
+def reproduce(
+    plan: Reproduction,
+    data: Mapping[str, Path],
+    out: Path,
+    progress: Progress,
+    quick: bool = False,
+    accelerator: str = "auto",
+) -> dict[str, str]:
+    """Do what is not done yet of a paper's experiments, and write the report into ``out``.
+
+    data : the tables that the experiments name.
+    quick : a cut of minutes, see ``QUICK``, to see that everything works; its figures mean nothing.
+
+    Returns why experiments failed, by their name; the report has the others. Raises ConfigError
+    before anything is done where a table is not given.
+    """
+    _check_tables(plan, data)
+    if quick:
+        data = {name: _few_rows(path, out) for name, path in data.items()}
+    results, failures = [], {}
+    for number, (run, recipe) in enumerate(zip(plan.runs, plan.recipes, strict=True), 1):
+        log.info("%s (%d of %d): %s", run.name, number, len(plan.runs), run.what)
+        wanted = _quick(recipe) if quick else recipe
+        job = Job(run, wanted, data[run.data], out / "runs" / run.name)
+        try:
+            results.append(_experiment(job, out, progress, accelerator, quick))
+        except (MienError, RuntimeError, OSError) as err:  # torch's are RuntimeErrors
+            failures[run.name] = str(err)
+            log.error("%s failed: %s", run.name, err)
+    report.write(plan, results, failures, out, QUICK if quick else None)
+    return failures
+
+
+def _check_tables(plan: Reproduction, data: Mapping[str, Path]) -> None:
+    wanted = list(dict.fromkeys(run.data for run in plan.runs))
+    for name in data:
+        if name not in wanted:
+            raise ConfigError(f"{plan.name} takes the tables {', '.join(wanted)}, not '{name}'")
+    for name in wanted:
+        if name not in data:
+            raise ConfigError(
+                f"{plan.name} needs a table of {name}: --data {name}={name}.parquet; make one "
+                f"with: mien data import {name} FOLDER --out {name}.parquet"
+            )
+        if not data[name].is_file():
+            raise DataError(
+                f"no such table: {data[name]}; make one with: mien data import {name} FOLDER "
+                f"--out {data[name]}"
+            )
+
+
+def _few_rows(path: Path, out: Path) -> Path:
+    """A table of evenly chosen rows of every split, for a quick look."""
+    table = tables.read(path)
+    keep: set[str] = set()
+    for split in table.splits:
+        rows = sorted((row for row in table.rows if row.split == split), key=lambda r: r.label)
+        share = max(1, round(QUICK["rows"] * len(rows) / len(table)), min(60, len(rows)))
+        places = np.linspace(0, len(rows) - 1, min(share, len(rows))).astype(int)
+        keep |= {rows[place].id for place in places}
+    few = out / f"quick-{path.name}"
+    if not few.exists():
+        tables.write(table.keep(row.id in keep for row in table.rows), few)
+    return few
+
+
+def _quick(recipe: ExpressionRecipe) -> ExpressionRecipe:
+    epochs = min(recipe.train.epochs, QUICK["epochs"])
+    batch = min(recipe.train.batch, QUICK["batch"])
+    warmup = min(recipe.train.warmup_epochs, epochs - 1)
+    recipe = replace(
+        recipe, train=replace(recipe.train, epochs=epochs, batch=batch, warmup_epochs=warmup)
+    )
+    if recipe.copies:
+        count = min(recipe.copies.count, QUICK["copies"])
+        recipe = replace(recipe, copies=replace(recipe.copies, count=count))
+    if recipe.split and recipe.split.folds:
+        folds = min(recipe.split.folds, QUICK["folds"])
+        recipe = replace(recipe, split=replace(recipe.split, folds=folds))
+    return recipe
+
+
+def _experiment(
+    job: Job, out: Path, progress: Progress, accelerator: str, quick: bool
+) -> dict[str, Any]:
+    """An experiment's trainings (``parts``), and what its test says of all of them together."""
+    jobs = list(_folds(job))[: 1 if quick else None]
+    parts = [
+        {"folder": str(part.folder.relative_to(out)), **_one(part, progress, accelerator)}
+        for part in jobs
+    ]
+    answers = [_read_json(part.folder / ANSWERS) for part in jobs]
+    result = {
+        "name": job.run.name,
+        "what": job.run.what,
+        "table": job.run.data,
+        "folds": job.recipe.split.folds if job.recipe.split else 0,
+        "test": parts[0]["test"] if len(parts) == 1 else _pooled(answers),
+        "train": {"accuracy": float(np.mean([part["train"]["accuracy"] for part in parts]))},
+        "over_folds": _over_folds([part["test"] for part in parts]),
+        "seconds_per_epoch": float(np.mean([part["seconds_per_epoch"] for part in parts])),
+        "images_per_s": float(np.mean([part["images_per_s"] for part in parts])),
+        "paper_epoch_s": _paper_epoch(job.recipe, parts),
+        "parts": parts,
+    }
+    return result
+
+
+def _folds(job: Job) -> Iterator[Job]:
+    split = job.recipe.split
+    if split is None or not split.folds:
+        yield job
+        return
+    for fold in range(split.folds):
+        recipe = replace(job.recipe, split=replace(split, fold=fold))
+        yield replace(job, recipe=recipe, folder=job.folder / f"fold{fold}")
+
+
+def _one(job: Job, progress: Progress, accelerator: str) -> dict[str, Any]:
+    """Train, export and test, unless that is done."""
+    identity = {
+        "recipe": json.loads(json.dumps(dataclasses.asdict(job.recipe))),
+        "data": {"file": job.data.name, "sha256": file_sha256(job.data)},
+    }
+    path = job.folder / RESULT
+    if path.exists():
+        result: dict[str, Any] = _read_json(path)
+        if {key: result[key] for key in identity} == identity:
+            log.info("%s is done already", job.folder)
+            return result
+    train(job.recipe, job.data, job.folder, progress, accelerator)
+    export(job.folder, job.data, job.folder / MODEL)
+    table = splits.read(job.recipe, job.data)
+    table = _labelled(table, label_set(job.recipe.data.label_set))
+    result = {
+        **identity,
+        "fold": job.recipe.split.fold if job.recipe.split and job.recipe.split.folds else None,
+        "network": _network(job),
+        "sides": _sides(job.recipe, table),
+        "audit": audited(job.recipe, table),
+        **_learning(job.folder),
+        **_tested(job, table),
+        "environment": _read_json(job.folder / "environment.json"),
+    }
+    _write_json(path, result)
+    return result
+
+
+def _network(job: Job) -> dict[str, Any]:
+    model = job.recipe.model
+    return {
+        "name": model.name,
+        "size": model.size,
+        "color": model.color,
+        "parameters": parameters(task_of(job.recipe).network()),
+        "bytes": (job.folder / MODEL).stat().st_size,
+        "sha256": file_sha256(job.folder / MODEL),
+    }
+
+
+def _sides(recipe: ExpressionRecipe, table: Table) -> dict[str, int]:
+    data = recipe.data
+    return {
+        side: sum(row.split == split for row in table.rows)
+        for side, split in zip(splits.SIDES, (data.train, data.select, data.test), strict=True)
+    }
+
+
+def _learning(run: Path) -> dict[str, Any]:
+    """The epochs of a run's log, and how long one takes."""
+    lines = (run / "log.jsonl").read_text(encoding="utf-8").splitlines()
+    epochs = [json.loads(line) for line in lines]
+    return {
+        "epochs": epochs,
+        "seconds_per_epoch": float(np.mean([epoch["seconds"] for epoch in epochs])),
+        "images_per_s": float(np.mean([epoch["images_per_s"] for epoch in epochs])),
+    }
+
+
+def _tested(job: Job, table: Table) -> dict[str, Any]:
+    """Figures on the test side, kept row by row too, and the accuracy on what was trained on."""
+    recognizer = load_model(str(job.folder / MODEL))
+    assert isinstance(recognizer, OnnxRecognizer)
+    labels = recognizer.info.label_set
+    seen = table.of_split(job.recipe.data.train)
+    step = -(-len(seen) // _TRAIN_ROWS)
+    seen = seen.keep(i % step == 0 for i in range(len(seen)))
+    right = _probs(recognizer, seen).argmax(1) == seen.targets(labels)
+    test = table.of_split(job.recipe.data.test)
+    answers = {
+        "labels": list(labels.labels),
+        "ids": [row.id for row in test.rows],
+        "subjects": [row.subject for row in test.rows],
+        "targets": test.targets(labels).tolist(),
+        "probs": np.round(_probs(recognizer, test), 6).tolist(),
+    }
+    _write_json(job.folder / ANSWERS, answers)
+    return {
+        "test": _pooled([answers]),
+        "train": {"n": len(seen), "accuracy": float(right.mean())},
+    }
+
+
+def _labelled(table: Table, labels: LabelSet) -> Table:
+    """The rows whose label the experiment asks for."""
+    return table.keep(table.targets(labels) >= 0)
+
+
+def _probs(recognizer: OnnxRecognizer, table: Table) -> FloatArray:
+    """The network's own probabilities (N, K), some hundred pictures in memory at a time."""
+    pictures = table.pictures()
+    parts = []
+    while chunk := list(itertools.islice(pictures, _CHUNK)):
+        parts.append(softmax(recognizer.logits(chunk)))
+    return np.concatenate(parts)
+
+
+def _pooled(answers: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Figures of the answers of all folds together."""
+
+    def joined(key: str) -> list[Any]:
+        return [value for part in answers for value in part[key]]
+
+    labels = subset(answers[0]["labels"])
+    people = [name or row for name, row in zip(joined("subjects"), joined("ids"), strict=True)]
+    known = any(joined("subjects"))  # an unknown person stands alone
+    probs, targets = np.array(joined("probs"), np.float32), np.array(joined("targets"), np.intp)
+    score = metrics.score(probs, targets, labels, people if known else None)
+    if known and len(set(people)) == 1:  # drawn again and again, one person is always the same
+        score |= {"accuracy_ci95": None, "balanced_accuracy_ci95": None}
+    return score
+
+
+def _over_folds(scores: Sequence[dict[str, Any]]) -> dict[str, dict[str, float]]:
+    """The least, mean and greatest of each figure that is one number."""
+    names = [name for name, value in scores[0].items() if isinstance(value, float)]
+    columns = {name: [score[name] for score in scores] for name in names}
+    return {
+        how: {name: float(pick(values)) for name, values in columns.items()}
+        for how, pick in (("min", min), ("mean", np.mean), ("max", max))
+    }
+
+
+def _paper_epoch(recipe: ExpressionRecipe, parts: Sequence[dict[str, Any]]) -> float | None:
+    """Seconds that an epoch of as many pictures as the paper's takes here."""
+    pictures = recipe.paper.pictures if recipe.paper else 0
+    speed = float(np.mean([part["images_per_s"] for part in parts]))
+    return pictures / speed if pictures else None
+
+
+def audited(recipe: ExpressionRecipe, table: Table) -> dict[str, Any]:
+    """What the test side of an arranged table shares with the training side, in rows and people.
+
+    copies : test rows whose picture, or another copy of it, was trained on. Equal and near equal
+        pictures are looked for among pictures as they came: copies of one are alike anyway.
+    """
+    train, test = (table.of_split(split) for split in (recipe.data.train, recipe.data.test))
+    trained_on = {row.copy_of or row.id for row in train.rows}
+    people = {row.subject for row in test.rows if row.subject}
+    known = people & {row.subject for row in train.rows}
+    found = {
+        "test_rows": len(test),
+        "copies": sum((row.copy_of or row.id) in trained_on for row in test.rows),
+        "people": len(people),
+        "people_trained_on": len(known),
+        "rows_of_people_trained_on": sum(row.subject in known for row in test.rows),
+    }
+    plain = table.of_split(recipe.data.train, recipe.data.test)
+    plain = plain.keep(row.copy_of is None for row in plain.rows)
+    if set(plain.splits) != {recipe.data.train, recipe.data.test}:
+        return found
+    overlap = audit(plain).overlap(recipe.data.test, recipe.data.train)
+    pictures = len(plain.of_split(recipe.data.test))
+    return {
+        **found,
+        "pictures": pictures,
+        "same_pixels": len(overlap.exact),
+        "nearly_same": None if overlap.near is None else len(overlap.near),
+    }
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return content
+
+
+def _write_json(path: Path, content: object) -> None:
+    write_whole((json.dumps(content, indent=1) + "\n").encode(), path)
