@@ -24,7 +24,7 @@ SIDES = 4.0
 """Strides in the side of the faces a map is there for, about: from 2.5 to 5, and the first less."""
 
 LONGEST = 320  # the picture is searched at this size, so that time does not grow with megapixels
-_ALIKE = 0.6  # proposals that overlap by more are one
+_ALIKE = 0.3  # proposals that overlap by more are one
 _MOST = 40  # proposals of a picture
 
 
