@@ -55,7 +55,9 @@ def read_folder(path: Path) -> Table:
     name_of_set = path.resolve().name  # "." has no name of its own
     rows: list[Row] = []
     unreadable: dict[str, str] = {}
+    labels: set[str] = set()
     for split, label, folder in _label_folders(path):
+        labels.add(label)
         for file in sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES):
             name = file.relative_to(path).as_posix()
             try:
@@ -85,7 +87,8 @@ def read_folder(path: Path) -> Table:
             f"the table of people in {path} names files like '{next(iter(subjects))}', but the "
             f"pictures are called like '{rows[0].source}'"
         )
-    return Table(name_of_set, rows, notes={"unreadable": unreadable})
+    empty = sorted(labels - {row.label for row in rows})
+    return Table(name_of_set, rows, notes={"unreadable": unreadable, "empty": empty})
 
 
 @importers.register("folder")
