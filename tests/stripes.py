@@ -37,7 +37,7 @@ erase = 0.3
 [train]
 epochs = 2
 batch = 16
-lr = 0.02
+lr = 0.005
 warmup_epochs = 1
 precision = "32-true"
 """

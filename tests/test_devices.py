@@ -21,7 +21,7 @@ def check_same(one: Path, other: Path) -> None:
     """The same losses and weights, within rounding."""
     a, b = stripes.log(one), stripes.log(other)
     assert [e["epoch"] for e in b] == [e["epoch"] for e in a] == [0, 1]
-    assert [e["loss"] for e in b] == pytest.approx([e["loss"] for e in a], abs=1e-4)
+    assert [e["loss"] for e in b] == pytest.approx([e["loss"] for e in a], abs=5e-4)
     assert b[-1]["select"]["nll"] == pytest.approx(a[-1]["select"]["nll"], abs=1e-3)
     first, second = (load_file(run / "weights.safetensors") for run in (one, other))
     assert first.keys() == second.keys()
