@@ -58,16 +58,19 @@ def learning_rate(recipe: Recipe, step: int, steps_per_epoch: int) -> float:
 
 
 def build_optimizer(net: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """SGD with Nesterov momentum, or AdamW; no decay on biases and normalisation."""
+    """SGD with Nesterov momentum, or AdamW; no decay on biases and normalisation.
+
+    Not fused: those kernels take a state read from a checkpoint, which is in another memory format
+    than channels-last weights, for numbers in the weights' order.
+    """
     t = recipe.train
     groups: list[dict[str, Any]] = [
         {"params": [p for p in net.parameters() if p.ndim > 1], "weight_decay": t.weight_decay},
         {"params": [p for p in net.parameters() if p.ndim <= 1], "weight_decay": 0.0},
     ]
     if t.optimizer == "adamw":
-        return torch.optim.AdamW(groups, lr=t.lr, fused=True)
-    nesterov = t.momentum > 0
-    return torch.optim.SGD(groups, lr=t.lr, momentum=t.momentum, nesterov=nesterov, fused=True)
+        return torch.optim.AdamW(groups, lr=t.lr)
+    return torch.optim.SGD(groups, lr=t.lr, momentum=t.momentum, nesterov=t.momentum > 0)
 
 
 @torch.no_grad()
