@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 from mien import recipes, table
-from mien.calibrate import OFFSET_PENALTY
+from mien.calibrate import PRIOR_FACES
 from mien.cli import main
 from mien.errors import ConfigError, DataError, ModelError
 from mien.export import export
@@ -98,7 +98,8 @@ def test_calibration_fits_the_select_split(exported: Path, small_ferplus: Path) 
     def loss(temperature: float, offsets: list[float]) -> float:
         probs = softmax(calibrated(both, temperature, offsets))
         nll = -np.log(probs[np.arange(len(targets)), targets]).mean()
-        return float(nll + OFFSET_PENALTY * np.square(offsets).sum())
+        prior = np.square(offsets).sum() + np.log(temperature) ** 2
+        return float(nll + PRIOR_FACES / len(targets) * prior)
 
     best, offsets = info.temperature, list(info.offsets)
     least = loss(best, offsets)

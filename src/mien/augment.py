@@ -41,13 +41,20 @@ def augment(x: Tensor, settings: Augment, generator: Generator) -> Tensor:
 
 def change_pixels(x: Tensor, settings: Augment, draw: Draw) -> Tensor:
     """Light, lens, sensor and what stands in front, each pixel where it is; gray levels 0..255."""
-    x = _light(x, settings, draw)
-    x = _blur(x, settings, draw)
-    x = _noise(x, settings, draw)
-    return _erase(x, settings, draw).clamp(0, 255)
+    if settings.contrast or settings.brightness:
+        x = _light(x, settings, draw)
+    if settings.blur:
+        x = _blur(x, settings, draw)
+    if settings.noise:
+        x = _noise(x, settings, draw)
+    if settings.erase:
+        x = _erase(x, settings, draw)
+    return x.clamp(0, 255)
 
 
 def _warp(x: Tensor, s: Augment, draw: Draw) -> Tensor:
+    if not (s.rotate_deg or s.scale or s.aspect or s.shear or s.shift):
+        return _flip(x, draw) if s.flip else x
     angle = draw.within(math.radians(s.rotate_deg))
     scale, aspect = draw.within(s.scale).exp(), draw.within(s.aspect).exp()
     mirror = torch.where(draw.chance(0.5 if s.flip else 0.0), -1.0, 1.0)
@@ -59,6 +66,10 @@ def _warp(x: Tensor, s: Augment, draw: Draw) -> Tensor:
     row_y = torch.stack([sin * scale * mirror, cos * scale / aspect, shift_y], 1)
     grid = F.affine_grid(torch.stack([row_x, row_y], 1), list(x.shape), align_corners=False)
     return F.grid_sample(x, grid, padding_mode="border", align_corners=False)
+
+
+def _flip(x: Tensor, draw: Draw) -> Tensor:
+    return torch.where(draw.chance(0.5)[:, None, None, None], x.flip(3), x)
 
 
 def _light(x: Tensor, s: Augment, draw: Draw) -> Tensor:

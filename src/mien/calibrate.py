@@ -16,7 +16,8 @@ from .metrics import IntArray
 from .recognize import calibrated, softmax
 
 ANSWERED_ACCURACY = 0.9
-OFFSET_PENALTY = 5e-4
+PRIOR_FACES = 1.75
+_STEEPEST = 5.0  # the logarithm of a temperature
 
 
 def fit(logits: FloatArray, targets: IntArray) -> tuple[float, FloatArray]:
@@ -24,21 +25,28 @@ def fit(logits: FloatArray, targets: IntArray) -> tuple[float, FloatArray]:
 
     ``softmax(logits / temperature + offsets)``: a temperature for how sure, an offset per label for
     how often (Guo et al. 2017, vector scaling with one scale for all labels). Offsets are drawn
-    towards 0, since some labels have a handful of faces. logits (N, K), targets (N,).
+    towards 0 and the temperature towards 1, since some labels have a handful of faces and some
+    users a few dozen in all, on which every answer may be right. logits (N, K), targets (N,).
     """
     try:
         from scipy.optimize import minimize
     except ImportError:
         raise MissingExtra("scipy", "train", "calibrating a model") from None
     rows = np.arange(len(targets))
+    penalty = PRIOR_FACES / len(targets)  # one for all faces together: of many, it is nothing
 
     def loss(x: npt.NDArray[np.float64]) -> float:
-        probs = softmax(calibrated(logits, float(np.exp(x[0])), x[1:]))
+        probs = softmax(calibrated(logits, _temperature(x), x[1:]))
         nll = -np.log(np.maximum(probs[rows, targets], 1e-12)).mean()
-        return float(nll + OFFSET_PENALTY * (x[1:] ** 2).sum())
+        return float(nll + penalty * (x**2).sum())
 
     found = minimize(loss, np.zeros(1 + logits.shape[1]), method="Powell").x
-    return float(np.exp(found[0])), np.asarray(found[1:] - found[1:].mean(), np.float32)
+    return _temperature(found), np.asarray(found[1:] - found[1:].mean(), np.float32)
+
+
+def _temperature(x: npt.NDArray[np.float64]) -> float:
+    """Of the first number its exponential; the search also tries some that would be 0."""
+    return float(np.exp(np.clip(x[0], -_STEEPEST, _STEEPEST)))
 
 
 def uncertain_below(probs: FloatArray, targets: IntArray) -> float:

@@ -10,6 +10,7 @@ import copy
 import io
 import json
 import os
+import shlex
 import stat
 import sys
 from pathlib import Path
@@ -21,7 +22,7 @@ from . import __version__
 from .errors import ConfigError, InputError, MienError, UnknownName
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from .baserates import BaseRates
     from .console import Screen
@@ -426,11 +427,22 @@ def data_sheet(
 
 @app.command()
 def train(
-    recipe: Annotated[
-        str, typer.Argument(help="One that comes with mien (iliev2022, ...), or a .toml file.")
+    data: Annotated[
+        Path,
+        typer.Option(
+            "--data",
+            "-d",
+            help="A mien table (.parquet); without a recipe also a folder, <label>/*.jpg.",
+        ),
     ],
-    data: Annotated[Path, typer.Option("--data", "-d", help="A mien table (.parquet).")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The run's folder, new or half done.")],
+    recipe: Annotated[
+        str | None,
+        typer.Argument(
+            help="A recipe that comes with mien (iliev2022, ...), or a .toml file. Without one: "
+            "the default model, trained further on --data and exported."
+        ),
+    ] = None,
     overrides: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override a setting."),
@@ -438,12 +450,21 @@ def train(
     accelerator: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     init: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Start from an earlier run's weights.safetensors."),
+        typer.Option(
+            metavar="FILE",
+            help="Start from an earlier run's weights.safetensors, or from an .onnx of mien's.",
+        ),
     ] = None,
     teacher: Annotated[
         str | None,
         typer.Option(metavar="MODEL", help="A model whose answers are part of the targets."),
     ] = None,
+    devices: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Devices of this machine that share a batch.")
+    ] = 1,
+    nodes: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Machines; start the command on every one.")
+    ] = 1,
 ) -> None:
     """Train a recipe; the same command in the same folder goes on where it stopped."""
     # Read by OpenMP when torch loads: waiting threads sleep instead of spinning, which is
@@ -454,10 +475,36 @@ def train(
     from .console import TrainingBar
     from .train import train as run
 
-    with TrainingBar() as bar:
+    if recipe is None and (teacher or nodes > 1):
+        raise ConfigError("--teacher and --nodes go with a recipe: mien train RECIPE ...")
+    try:
+        if recipe is None:
+            _train_folder(data, out, overrides or (), accelerator, init, devices)
+            return
         what = recipes.read(recipes.find(recipe), overrides or ())
-        weights = run(what, data, out, bar, accelerator, init, teacher)
+        with TrainingBar() as bar:
+            weights = run(what, data, out, bar, accelerator, init, teacher, devices, nodes)
+    except KeyboardInterrupt:
+        _say("stopped; the same command goes on from the last whole epoch")
+        raise
     typer.echo(weights)
+
+
+def _train_folder(
+    data: Path,
+    out: Path,
+    overrides: Sequence[str],
+    accelerator: str,
+    init: Path | None,
+    devices: int,
+) -> None:
+    from . import console, finetune
+
+    with console.TrainingBar() as bar:
+        trained = finetune.train_folder(data, out, bar, overrides, accelerator, init, devices)
+    console.trained(trained.report)
+    typer.echo(trained.model)
+    _say(f"use it: mien analyze --model {shlex.quote(str(trained.model))} photo.jpg")
 
 
 @app.command()

@@ -162,6 +162,9 @@ def markdown(text: str) -> None:
         print(text, end="")
 
 
+_FEW = 10  # pictures of a label
+
+
 class TrainingBar:
     """A bar per epoch on a terminal; a JSON line per epoch on stderr where there is none."""
 
@@ -179,7 +182,6 @@ class TrainingBar:
         self.task = self.bar.add_task("train", epoch=0, loss=0.0, total=None)
 
     def __enter__(self) -> TrainingBar:
-        self.bar.start()
         return self
 
     def __exit__(
@@ -191,6 +193,7 @@ class TrainingBar:
         self.bar.stop()
 
     def step(self, epoch: int, step: int, steps: int, loss: float) -> None:
+        self.bar.start()  # only now: of several processes, one alone takes steps here
         self.bar.update(self.task, completed=step + 1, total=steps, epoch=epoch, loss=loss)
 
     def epoch(self, record: dict[str, Any]) -> None:
@@ -201,6 +204,31 @@ class TrainingBar:
         self.console.print(
             f"epoch {record['epoch']:3d}  loss {record['loss']:.4f}  {figures}  "
             f"{record['images_per_s']:.0f} pictures/s"
+        )
+
+
+def trained(report: dict[str, Any]) -> None:
+    """What a folder's model was trained on, what was left out, and what the model is worth."""
+    faces, split = report["faces"], report["split"]
+    for file, reason in faces["unreadable"].items():
+        print(f"left out {file}: {reason}", file=sys.stderr)
+    for file in faces["no_face"]:
+        print(f"left out {file}: no face found", file=sys.stderr)
+    left_out = len(faces["unreadable"]) + len(faces["no_face"])
+    whole = f", {faces['whole']} of them whole pictures" if faces["whole"] else ""
+    print(f"{faces['faces']} faces{whole}; {left_out} pictures left out", file=sys.stderr)
+    for label, count in report["labels"].items():
+        few = "  (too few to learn from, or to tell how well)" if count < _FEW else ""
+        print(f"  {label}: {count}{few}", file=sys.stderr)
+    for reason in faces["left_out"].values():
+        print(f"left out: {reason}", file=sys.stderr)
+    apart = "of other people" if split["by"] == "subject" else "held back"
+    for name, figures in report["figures"].items():
+        low, high = figures["accuracy_ci95"]
+        print(
+            f"{name}: {figures['accuracy']:.1%} right [{low:.1%}, {high:.1%}], balanced "
+            f"{figures['balanced_accuracy']:.1%}, on {figures['n']} pictures {apart}",
+            file=sys.stderr,
         )
 
 

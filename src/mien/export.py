@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import save
 from torch import nn
 
-from . import calibrate, checkpoint, labels, recipes, splits
+from . import calibrate, checkpoint, recipes, splits
 from .baserates import BaseRates
 from .checkpoint import write_whole
 from .errors import ConfigError, DataError, ModelError
@@ -63,7 +63,7 @@ def export(
         return _export_landmarks(run, recipe, facts, read_table(data), out, which)
     if isinstance(recipe, recipes.ProposalRecipe):
         return _export_proposals(run, recipe, facts, read_table(data), out, which)
-    names = labels.label_set(recipe.data.label_set)
+    names = recipe.data.names
     net = build(recipe.model, len(names))
     weights = _weights(run, which)
     net.load_state_dict(weights)

@@ -11,7 +11,8 @@ from . import align
 from .augment import augment
 from .errors import ConfigError, DataError
 from .face import FloatArray
-from .labels import LabelSet, label_set
+from .labels import LabelSet
+from .metrics import IntArray
 from .models import Standardised, build
 from .recipes import ExpressionRecipe
 from .recognize import OnnxRecognizer, softmax
@@ -24,7 +25,7 @@ class ExpressionTask:
 
     def __init__(self, recipe: ExpressionRecipe) -> None:
         self._recipe = recipe
-        self._labels = label_set(recipe.data.label_set)
+        self._labels = recipe.data.names
 
     def network(self) -> nn.Module:
         return build(self._recipe.model, len(self._labels))
@@ -61,7 +62,7 @@ def prepare(recipe: ExpressionRecipe, table: Table, teacher: OnnxRecognizer | No
             f"the faces of {table.name} are cut by '{cut}', the recipe's model.align is "
             f"'{recipe.model.align}'; cut them anew with: mien data align"
         )
-    labels = label_set(recipe.data.label_set)
+    labels = recipe.data.names
     train = table.of_split(recipe.data.train)
     select = table.of_split(recipe.data.select)
     counts = {"train_rows": len(train), "select_rows": len(select)}
@@ -82,19 +83,34 @@ def prepare(recipe: ExpressionRecipe, table: Table, teacher: OnnxRecognizer | No
     y = eye[train.targets(labels)]
     if recipe.data.target == "votes":
         y = train.vote_shares(labels, recipe.data.min_votes)
-    # Base rates are the data's own; a teacher's answers would blur them.
-    base_rates = tuple(float(v) for v in y.mean(0))
+    chances = drawn(train.targets(labels), recipe.data.balance)
+    # Base rates are those of the pictures drawn; a teacher's answers would blur them.
+    base_rates = tuple(float(v) for v in (y.mean(0) if chances is None else chances @ y))
     if teacher:
         y = (1 - weight) * y + weight * taught(teacher, train, labels)
     spec = recipe.model.preprocess
     return Sets(
-        Samples(torch.from_numpy(train.planes(spec)), torch.from_numpy(y)),
+        Samples(
+            torch.from_numpy(train.planes(spec)),
+            torch.from_numpy(y),
+            None if chances is None else torch.from_numpy(chances),
+        ),
         Samples(
             torch.from_numpy(select.planes(spec)), torch.from_numpy(eye[select.targets(labels)])
         ),
-        len(train),
+        # Drawn with replacement, a few pictures are enough for a batch.
+        len(train) if chances is None else max(len(train), recipe.train.batch),
         {"counts": counts, "base_rates": base_rates},
     )
+
+
+def drawn(targets: IntArray, balance: float) -> FloatArray | None:
+    """How likely each picture is drawn, (N,) summing to 1; None for every picture once an epoch."""
+    if balance == 0:
+        return None
+    counts = np.bincount(targets)[targets].astype(np.float64)
+    chances = counts**-balance
+    return np.asarray(chances / chances.sum(), np.float32)
 
 
 def taught(teacher: OnnxRecognizer, table: Table, labels: LabelSet) -> FloatArray:

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from . import align, config, labels
+from . import align, config
 from .errors import ConfigError, UnknownName
+from .labels import LabelSet, label_set
 from .preprocess import Preprocess
 
 
@@ -38,6 +39,10 @@ class ExpressionData:
     drop_overlap : leave out training rows whose exact pixels occur in select or test.
     teacher_weight : how much of the target is a teacher's answer instead (Hinton et al. 2015,
         arXiv:1503.02531); ten votes are few, and a trained net's view of the face steadies them.
+    labels : only these of the label set, whose order stays; empty for all of them.
+    balance : a picture is drawn with a chance in proportion to (pictures of its label)^-balance: 0
+        as often as any other, 1 every label as often as any other, 0.5 between the two (Mahajan et
+        al. 2018, arXiv:1805.00932).
     """
 
     label_set: str
@@ -48,13 +53,30 @@ class ExpressionData:
     min_votes: int = 1
     drop_overlap: bool = True
     teacher_weight: float = 0.0
+    labels: tuple[str, ...] = ()
+    balance: float = 0.0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.teacher_weight <= 1:
-            raise ConfigError(f"data.teacher_weight lies in [0, 1], got {self.teacher_weight}")
-        labels.label_set(self.label_set)
+        for name in ("teacher_weight", "balance"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ConfigError(f"data.{name} lies in [0, 1], got {getattr(self, name)}")
+        if len(self.names) < 2:
+            raise ConfigError(f"data.labels are two or more, got {list(self.labels)}")
         if self.target not in ("votes", "label"):
             raise ConfigError(f"data.target is votes or label, got '{self.target}'")
+
+    @property
+    def names(self) -> LabelSet:
+        """What the network answers; raises UnknownName."""
+        whole = label_set(self.label_set)
+        if not self.labels:
+            return whole
+        places = sorted({whole.index(label) for label in self.labels})
+        return LabelSet(
+            whole.name,
+            tuple(whole.labels[i] for i in places),
+            tuple(whole.native[i] for i in places),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +186,7 @@ class Model:
     """A network of the registry and the picture it takes.
 
     align : how the faces of its table are cut (``mien data align``), and users' faces will be.
+    init : the model whose weights it begins with, a name or a file; None to begin at random.
     parameters : how many the network must have, where a paper says so.
     """
 
@@ -171,6 +194,7 @@ class Model:
     size: int = 48
     color: str = "gray"
     align: str = align.DEFAULT
+    init: str | None = None
     parameters: int | None = None
 
     def __post_init__(self) -> None:
