@@ -192,6 +192,9 @@ class TrainingBar:
     ) -> None:
         self.bar.stop()
 
+    def say(self, text: str) -> None:
+        self.console.print(_text(text))
+
     def step(self, epoch: int, step: int, steps: int, loss: float) -> None:
         self.bar.start()  # only now: of several processes, one alone takes steps here
         self.bar.update(self.task, completed=step + 1, total=steps, epoch=epoch, loss=loss)

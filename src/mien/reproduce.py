@@ -11,11 +11,10 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -33,13 +32,17 @@ from .recognize import OnnxRecognizer, load_model, softmax
 from .table import Table, file_sha256
 from .train import Progress, task_of, train
 
-log = logging.getLogger(__name__)
-
 QUICK = {"epochs": 2, "copies": 3, "rows": 180, "folds": 3, "batch": 32}
 """What ``quick`` cuts a paper's experiments down to; of the folds, only the first is done."""
 _TRAIN_ROWS = 2000  # of the training split, for the accuracy on what was trained on
 _CHUNK = 512
 RESULT, ANSWERS, MODEL = "result.json", "answers.json", "model.onnx"  # in an experiment's folder
+
+
+class Listener(Progress, Protocol):
+    """Told of every step, and of what is being done."""
+
+    def say(self, text: str) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,7 @@ def reproduce(
     plan: Reproduction,
     data: Mapping[str, Path],
     out: Path,
-    progress: Progress,
+    progress: Listener,
     quick: bool = False,
     accelerator: str = "auto",
 ) -> dict[str, str]:
@@ -73,14 +76,14 @@ def reproduce(
         data = {name: _few_rows(path, out) for name, path in data.items()}
     results, failures = [], {}
     for number, (run, recipe) in enumerate(zip(plan.runs, plan.recipes, strict=True), 1):
-        log.info("%s (%d of %d): %s", run.name, number, len(plan.runs), run.what)
+        progress.say(f"{number} of {len(plan.runs)}, {run.name}: {run.what}")
         wanted = _quick(recipe) if quick else recipe
         job = Job(run, wanted, data[run.data], out / "runs" / run.name)
         try:
             results.append(_experiment(job, out, progress, accelerator, quick))
         except (MienError, RuntimeError, OSError) as err:  # torch's are RuntimeErrors
             failures[run.name] = str(err)
-            log.error("%s failed: %s", run.name, err)
+            progress.say(f"{run.name} failed: {err}")
     report.write(plan, results, failures, out, QUICK if quick else None)
     return failures
 
@@ -135,7 +138,7 @@ def _quick(recipe: ExpressionRecipe) -> ExpressionRecipe:
 
 
 def _experiment(
-    job: Job, out: Path, progress: Progress, accelerator: str, quick: bool
+    job: Job, out: Path, progress: Listener, accelerator: str, quick: bool
 ) -> dict[str, Any]:
     """An experiment's trainings (``parts``), and what its test says of all of them together."""
     jobs = list(_folds(job))[: 1 if quick else None]
@@ -170,7 +173,7 @@ def _folds(job: Job) -> Iterator[Job]:
         yield replace(job, recipe=recipe, folder=job.folder / f"fold{fold}")
 
 
-def _one(job: Job, progress: Progress, accelerator: str) -> dict[str, Any]:
+def _one(job: Job, progress: Listener, accelerator: str) -> dict[str, Any]:
     """Train, export and test, unless that is done."""
     identity = {
         "recipe": json.loads(json.dumps(dataclasses.asdict(job.recipe))),
@@ -180,7 +183,7 @@ def _one(job: Job, progress: Progress, accelerator: str) -> dict[str, Any]:
     if path.exists():
         result: dict[str, Any] = _read_json(path)
         if {key: result[key] for key in identity} == identity:
-            log.info("%s is done already", job.folder)
+            progress.say(f"{job.folder} is done already")
             return result
     train(job.recipe, job.data, job.folder, progress, accelerator)
     export(job.folder, job.data, job.folder / MODEL)
