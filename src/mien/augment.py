@@ -15,6 +15,8 @@ from torch import Generator, Tensor
 
 from .recipes import Augment
 
+_NOTHING = Augment(flip=False)
+
 
 class Draw:
     """Uniform numbers for a batch, from one seeded generator on the CPU."""
@@ -34,7 +36,9 @@ class Draw:
 
 
 def augment(x: Tensor, settings: Augment, generator: Generator) -> Tensor:
-    """A changed copy of a batch (N, C, S, S), gray levels 0..255."""
+    """A changed copy of a batch (N, C, S, S), gray levels 0..255; itself where nothing is asked."""
+    if settings == _NOTHING:
+        return x
     draw = Draw(len(x), generator, x.device)
     return change_pixels(_warp(x, settings, draw), settings, draw)
 
