@@ -61,10 +61,17 @@ def parameters(net: nn.Module) -> int:
     return sum(p.numel() for p in net.parameters())
 
 
-from . import iliev2022, landmarknet, proposalnet, resnet  # noqa: E402  (they register themselves)
+from . import (  # noqa: E402  (they register themselves)
+    autoencoder2018,
+    iliev2022,
+    landmarknet,
+    proposalnet,
+    resnet,
+)
 
 __all__ = [
     "Standardised",
+    "autoencoder2018",
     "build",
     "iliev2022",
     "landmark_networks",
