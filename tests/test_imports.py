@@ -46,6 +46,7 @@ LAB = {
     *("checkpoint", "recipes", "datasets", "stats", "sheet", "table", "cards", "bench"),
     *("tasks", "expression_task", "landmark_task", "proposal_task", "scenes", "patches", "decoys"),
     *("teach", "splits", "plots", "reproduce", "report"),
+    *("against_rest", "reconstruction_task", "folds", "fold_report"),
 }
 HEAVY = {
     "torch",

@@ -213,7 +213,12 @@ def _read_run(run: Path) -> tuple[AnyRecipe, dict[str, Any]]:
     if not (run / CHECKPOINT).is_file():
         raise ModelError(f"{run} has no weights yet; finish it with: mien train")
     stages = {key: saved[key] for key in ("data", "init_sha256", "teacher_sha256")}
-    return recipes.from_values(saved["recipe"]), environment | stages
+    recipe = recipes.from_values(saved["recipe"])
+    if not isinstance(recipe, AnyRecipe):
+        raise ConfigError(
+            f"{run} trained a step of {recipe.model.name}, which is no model to export"
+        )
+    return recipe, environment | stages
 
 
 def _weights(run: Path, which: str) -> dict[str, torch.Tensor]:

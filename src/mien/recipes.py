@@ -182,6 +182,77 @@ class ProposalData:
 
 
 @dataclass(frozen=True, slots=True)
+class ReconstructionData:
+    """Which rows of a table an autoencoder learns, and is selected by; what they show is no matter.
+
+    drop_overlap : leave out training rows whose exact pixels occur in select or test.
+    """
+
+    train: str
+    select: str
+    test: str
+    drop_overlap: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Autoencoder:
+    """An autoencoder of one hidden layer.
+
+    hidden : its units; 0 for none, where a CNN sees the pictures as they came.
+    tied : decode with the encoder's own weights.
+    """
+
+    hidden: int
+    tied: bool = False
+
+    def __post_init__(self) -> None:
+        if self.hidden < 0:
+            raise ConfigError(f"autoencoder.hidden is at least 0, got {self.hidden}")
+
+
+@dataclass(frozen=True, slots=True)
+class Folds:
+    """How each expression of a label set is told from all the others, fold by fold.
+
+    label_set : its expressions that occur in the table take their turns.
+    by : what stays together, as in ``Split``.
+    count : parts the table is dealt into; each is a test once, and the next one selects.
+    run : how many of these folds are run.
+    positives : pictures of the expression in a test, and as many of the others together.
+    train_positives : the same in training.
+    autoencoder_rows : training pictures of a fold that its autoencoder learns.
+    """
+
+    label_set: str
+    by: str = "stratified"
+    count: int = 10
+    run: int = 10
+    positives: int = 140
+    train_positives: int = 860
+    autoencoder_rows: int = 8000
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        label_set(self.label_set)
+        Split(self.by, folds=self.count)  # raises where they do not fit
+        if not 1 <= self.run <= self.count:
+            raise ConfigError(f"folds.run lies in 1..{self.count}, got {self.run}")
+        if min(self.positives, self.train_positives, self.autoencoder_rows) < 1:
+            raise ConfigError("folds' numbers of pictures are at least 1")
+
+
+@dataclass(frozen=True, slots=True)
+class Cnn:
+    """width : filters of each convolution, units of the first fully connected layer."""
+
+    width: int
+
+    def __post_init__(self) -> None:
+        if self.width < 1:
+            raise ConfigError(f"cnn.width is at least 1, got {self.width}")
+
+
+@dataclass(frozen=True, slots=True)
 class Model:
     """A network of the registry and the picture it takes.
 
@@ -310,7 +381,31 @@ class ProposalRecipe(Recipe):
     data: ProposalData
 
 
-AnyRecipe = ExpressionRecipe | LandmarkRecipe | ProposalRecipe
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReconstructionRecipe(Recipe):
+    """Everything that decides a run that gives pictures back."""
+
+    data: ReconstructionData
+    autoencoder: Autoencoder
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgainstRestRecipe(Recipe):
+    """An autoencoder a fold, and a CNN on its reconstructions for each expression and fold.
+
+    pretrain, finetune : of the autoencoder, tied first and then untied. ``train`` is the CNN's.
+    """
+
+    folds: Folds
+    autoencoder: Autoencoder
+    cnn: Cnn
+    pretrain: Train
+    finetune: Train
+
+
+AnyRecipe = (
+    ExpressionRecipe | LandmarkRecipe | ProposalRecipe | ReconstructionRecipe | AgainstRestRecipe
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -405,7 +500,7 @@ class Reproduction:
     name: str
     paper: Paper
     runs: tuple[Experiment, ...]
-    recipes: tuple[ExpressionRecipe, ...]
+    recipes: tuple[ExpressionRecipe | AgainstRestRecipe, ...]
     published: tuple[Published, ...]
     contrasts: tuple[Contrast, ...]
     deviations: tuple[Deviation, ...]
@@ -424,6 +519,8 @@ _KINDS: dict[str, type[AnyRecipe]] = {
     "expression": ExpressionRecipe,
     "landmarks": LandmarkRecipe,
     "proposals": ProposalRecipe,
+    "reconstruction": ReconstructionRecipe,
+    "against_rest": AgainstRestRecipe,
 }
 _EXPERIMENTS = ("run", "published", "contrast")
 _HERE = Path(__file__).resolve().parent
@@ -464,10 +561,14 @@ def from_values(values: dict[str, Any]) -> AnyRecipe:
     return recipe
 
 
-def reproduction(path: Path) -> Reproduction:
-    """The experiments in a recipe's file; raises ConfigError where it has none."""
+def reproduction(path: Path, overrides: Sequence[str] = ()) -> Reproduction:
+    """The experiments in a recipe's file; raises ConfigError where it has none.
+
+    overrides : as ``--set``, of the recipe that all of them start from.
+    """
     values = config.read_toml(path)
     listed = {key: values.pop(key) for key in _EXPERIMENTS if key in values}
+    values = config.apply_overrides(values, overrides)
     found = config.from_dict(_Experiments, listed)
     base = from_values(values)
     if not found.run or base.paper is None:
@@ -487,14 +588,14 @@ def reproduction(path: Path) -> Reproduction:
     )
 
 
-def _experiment(run: Experiment, values: dict[str, Any]) -> ExpressionRecipe:
+def _experiment(run: Experiment, values: dict[str, Any]) -> ExpressionRecipe | AgainstRestRecipe:
     """What one experiment trains."""
     for section in run.without:
         if section not in values:
             raise UnknownName("section", section, values)
     changed = config.apply_overrides(_without(values, run.without), run.set)
     recipe = from_values(changed)
-    if not isinstance(recipe, ExpressionRecipe):
+    if not isinstance(recipe, ExpressionRecipe | AgainstRestRecipe):
         raise ConfigError(f"run '{run.name}': only recipes of expressions can be reproduced")
     return recipe
 

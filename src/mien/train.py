@@ -19,7 +19,7 @@ import logging
 import math
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -30,16 +30,25 @@ from safetensors.torch import save
 from torch import Generator, Tensor, nn
 
 from . import (
+    against_rest,
     checkpoint,
     expression_task,
     landmark_task,
     proposal_task,
     provenance,
     ranks,
+    reconstruction_task,
     splits,
 )
 from .errors import ConfigError, MienError, OutputError, TrainingError
-from .recipes import ExpressionRecipe, LandmarkRecipe, ProposalRecipe, Recipe
+from .recipes import (
+    AgainstRestRecipe,
+    ExpressionRecipe,
+    LandmarkRecipe,
+    ProposalRecipe,
+    Recipe,
+    ReconstructionRecipe,
+)
 from .recognize import OnnxRecognizer, load_model
 from .table import Table, file_sha256
 from .tasks import Sets, Task
@@ -266,14 +275,23 @@ class Run:
         checkpoint.write_whole("".join(lines[: self.epoch]).encode(), self.log)
 
 
+_TASKS: dict[type[Recipe], Callable[[Any], Task]] = {
+    ExpressionRecipe: expression_task.ExpressionTask,
+    LandmarkRecipe: landmark_task.LandmarkTask,
+    ProposalRecipe: proposal_task.ProposalTask,
+    ReconstructionRecipe: reconstruction_task.ReconstructionTask,
+    AgainstRestRecipe: against_rest.AgainstRestTask,
+}
+_SAMPLES: dict[type[Recipe], Callable[[Any, Table], Sets]] = {
+    LandmarkRecipe: landmark_task.prepare,
+    ProposalRecipe: proposal_task.prepare,
+    ReconstructionRecipe: reconstruction_task.prepare,
+}
+
+
 def task_of(recipe: Recipe) -> Task:
     """What a recipe trains for."""
-    if isinstance(recipe, ExpressionRecipe):
-        return expression_task.ExpressionTask(recipe)
-    if isinstance(recipe, LandmarkRecipe):
-        return landmark_task.LandmarkTask(recipe)
-    assert isinstance(recipe, ProposalRecipe)
-    return proposal_task.ProposalTask(recipe)
+    return _TASKS[type(recipe)](recipe)
 
 
 def prepare(recipe: Recipe, table: Table, teacher: OnnxRecognizer | None) -> Sets:
@@ -282,10 +300,11 @@ def prepare(recipe: Recipe, table: Table, teacher: OnnxRecognizer | None) -> Set
         return expression_task.prepare(recipe, table, teacher)
     if teacher:
         raise ConfigError("--teacher goes with expressions; landmarks are taught by: data teach")
-    if isinstance(recipe, LandmarkRecipe):
-        return landmark_task.prepare(recipe, table)
-    assert isinstance(recipe, ProposalRecipe)
-    return proposal_task.prepare(recipe, table)
+    if type(recipe) not in _SAMPLES:
+        raise ConfigError(
+            "this recipe is many runs, one for each expression and fold: mien reproduce"
+        )
+    return _SAMPLES[type(recipe)](recipe, table)
 
 
 def train(
