@@ -11,13 +11,14 @@ from mien import config, patches, recipes, scenes
 from mien.errors import ConfigError, UnknownName
 from mien.labels import label_set
 from mien.landmarks import POINTS
-<<<<<<< HEAD
-from mien.recipes import ExpressionRecipe, LandmarkRecipe, ProposalRecipe, Recipe
+from mien.recipes import (
+    AgainstRestRecipe,
+    ExpressionRecipe,
+    LandmarkRecipe,
+    ProposalRecipe,
+    Recipe,
+)
 from mien.scenes import MOST
-=======
-from mien.patches import SIDE
-from mien.recipes import AgainstRestRecipe, ExpressionRecipe, LandmarkRecipe, Recipe
->>>>>>> 44aa29c (Train autoencoders, and tell one expression from the rest)
 from mien.train import build_optimizer, learning_rate, task_of
 
 RECIPES = sorted((Path(__file__).parents[1] / "recipes").glob("*.toml"))
@@ -43,15 +44,12 @@ def targets(recipe: Recipe, n: int) -> torch.Tensor:
     if isinstance(recipe, ExpressionRecipe):
         k = len(label_set(recipe.data.label_set))
         return torch.eye(k)[torch.arange(n) % k]
-<<<<<<< HEAD
     if isinstance(recipe, ProposalRecipe):
         faces = torch.full((n, MOST, 4), torch.nan)
         faces[:, 0] = torch.tensor([150.0, 160.0, 60.0, 0.1])
         return faces
-=======
     if isinstance(recipe, AgainstRestRecipe):
         return torch.eye(2)[torch.arange(n) % 2]
->>>>>>> 44aa29c (Train autoencoders, and tell one expression from the rest)
     points = torch.rand(n, 2 * POINTS) * 2 - 1
     return torch.cat([points, torch.ones(n, 1), (torch.arange(n) % 2)[:, None]], dim=1)
 

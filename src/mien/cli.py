@@ -610,12 +610,19 @@ def export(
 
 @app.command()
 def reproduce(
-    paper: Annotated[str, typer.Argument(help="A recipe with experiments: iliev2022, or a file.")],
+    paper: Annotated[
+        str,
+        typer.Argument(help="A recipe with experiments (iliev2022, autoencoder2018), or its file."),
+    ],
     data: Annotated[
         list[str],
         typer.Option("--data", "-d", metavar="NAME=TABLE", help="A table it takes; repeated."),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="A folder, new or half done.")],
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override it in every run."),
+    ] = None,
     quick: Annotated[
         bool,
         typer.Option("--quick", metavar="", help="Few rows, two epochs: to see that it works."),
@@ -632,7 +639,7 @@ def reproduce(
     from .console import TrainingBar
     from .reproduce import reproduce as run
 
-    plan = recipes.reproduction(recipes.find(paper))
+    plan = recipes.reproduction(recipes.find(paper), overrides or ())
     with TrainingBar() as bar:
         failures = run(plan, _named_tables(data), out, bar, quick, accelerator)
     for name, reason in failures.items():

@@ -40,6 +40,18 @@ def write(
     cut : what a quick look was cut down to; None for all of it.
     """
     (out / FIGURES).mkdir(parents=True, exist_ok=True)
+    write_json(plan, results, failures, out, cut)
+    write_text("report.md.j2", _content(plan, results, failures, out, cut), out)
+
+
+def write_json(
+    plan: Reproduction,
+    results: Sequence[Result],
+    failures: Mapping[str, str],
+    out: Path,
+    cut: Mapping[str, int] | None,
+) -> None:
+    """Every figure in full, ``report.json`` in ``out``."""
     content = {
         "paper": plan.name,
         "quick": dict(cut) if cut else None,
@@ -47,7 +59,11 @@ def write(
         "runs": list(results),
     }
     write_whole((json.dumps(content, indent=1) + "\n").encode(), out / "report.json")
-    text = _template("report.md.j2").render(_content(plan, results, failures, out, cut))
+
+
+def write_text(template: str, content: Mapping[str, Any], out: Path) -> None:
+    """A template filled in: ``report.md`` and ``report.html`` in ``out``."""
+    text = _template(template).render(content)
     write_whole(text.encode(), out / "report.md")
     write_whole(page(text, out).encode(), out / "report.html")
 
@@ -386,9 +402,15 @@ def _folds(result: Result) -> str:
 def _environment(results: Sequence[Result]) -> str:
     if not results:
         return NONE
-    dates = sorted(part["environment"]["date"] for result in results for part in result["parts"])
-    part = results[0]["parts"][0]
-    environment, machine = part["environment"], part["environment"]["machine"]
+    parts = [part for result in results for part in result["parts"]]
+    data = {(part["data"]["file"], part["data"]["sha256"]) for part in parts}
+    return environment_table([part["environment"] for part in parts], data)
+
+
+def environment_table(environments: Sequence[Result], data: Iterable[tuple[str, str]]) -> str:
+    """When, on what and on which tables (file, sha256) it was run; the first one's machine."""
+    dates = sorted(environment["date"] for environment in environments)
+    environment, machine = environments[0], environments[0]["machine"]
     rows = [
         ("trained", " to ".join(dict.fromkeys((dates[0], dates[-1])))),
         ("commit", environment["commit"] or NONE),
@@ -396,6 +418,5 @@ def _environment(results: Sequence[Result]) -> str:
         ("device, threads", f"{environment['device']}, {environment['threads']}"),
         ("versions", ", ".join(f"{k} {v}" for k, v in environment["versions"].items())),
     ]
-    data = {(p["data"]["file"], p["data"]["sha256"]) for r in results for p in r["parts"]}
     rows += [(f"`{file}`", f"sha256 {sha256}") for file, sha256 in sorted(data)]
     return table(("", ""), rows)

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from . import metrics, report, splits
+from . import fold_report, folds, metrics, report, splits
 from . import table as tables
 from .audit import audit
 from .checkpoint import write_whole
@@ -27,7 +27,7 @@ from .export import export
 from .face import FloatArray
 from .labels import LabelSet, label_set, subset
 from .models import parameters
-from .recipes import Experiment, ExpressionRecipe, Reproduction
+from .recipes import AgainstRestRecipe, Experiment, ExpressionRecipe, Reproduction
 from .recognize import OnnxRecognizer, load_model, softmax
 from .table import Table, file_sha256
 from .train import Progress, task_of, train
@@ -72,19 +72,25 @@ def reproduce(
     before anything is done where a table is not given.
     """
     _check_tables(plan, data)
-    if quick:
-        data = {name: _few_rows(path, out) for name, path in data.items()}
     results, failures = [], {}
     for number, (run, recipe) in enumerate(zip(plan.runs, plan.recipes, strict=True), 1):
         progress.say(f"{number} of {len(plan.runs)}, {run.name}: {run.what}")
-        wanted = _quick(recipe) if quick else recipe
-        job = Job(run, wanted, data[run.data], out / "runs" / run.name)
+        table, folder = data[run.data], out / "runs" / run.name
         try:
+            if isinstance(recipe, AgainstRestRecipe):
+                results.append(folds.run(run, recipe, table, folder, progress, accelerator, quick))
+                continue
+            if quick:
+                recipe, table = _quick(recipe), _few_rows(table, out)
+            job = Job(run, recipe, table, folder)
             results.append(_experiment(job, out, progress, accelerator, quick))
         except (MienError, RuntimeError, OSError) as err:  # torch's are RuntimeErrors
             failures[run.name] = str(err)
             progress.say(f"{run.name} failed: {err}")
-    report.write(plan, results, failures, out, QUICK if quick else None)
+    if isinstance(plan.recipes[0], AgainstRestRecipe):  # then all are: a file has one task
+        fold_report.write(plan, results, failures, out, folds.QUICK if quick else None)
+    else:
+        report.write(plan, results, failures, out, QUICK if quick else None)
     return failures
 
 
