@@ -45,7 +45,10 @@ def write(
         "published": [
             {"title": p.title, "table": report.published(p, found)} for p in plan.published
         ],
-        "tables": [_table(name, group, out) for name, group in _by_table(results).items()],
+        "tables": [
+            _table(name, group, _papers(plan, group), out)
+            for name, group in _by_table(results).items()
+        ],
         "autoencoders": _autoencoders(with_units),
         "error_figure": error_figure if with_units else None,
         "repeats": _repeats(results),
@@ -64,15 +67,31 @@ def _by_table(results: Sequence[Result]) -> dict[str, list[Result]]:
     return groups
 
 
-def _table(name: str, group: Sequence[Result], out: Path) -> dict[str, Any]:
+Spread = tuple[float, float]
+
+
+def _papers(plan: Reproduction, group: Sequence[Result]) -> dict[str, Spread]:
+    """The paper's least and greatest accuracy of each expression that a run is put beside."""
+    runs = {result["name"] for result in group}
+    rows = [row for published in plan.published for row in published.rows if runs & {*row.runs}]
+    return {row.name: (row.values[0], row.values[-1]) for row in rows}
+
+
+def _table(
+    name: str, group: Sequence[Result], papers: Mapping[str, Spread], out: Path
+) -> dict[str, Any]:
     """The runs on one table side by side, expression by expression, as a table and as bars."""
     names = list(group[0]["expressions"])
     rows = [(row, *(_accuracies(result, row) for result in group)) for row in names]
-    series = {r["name"]: [r["expressions"][row]["mean"] for row in names] for r in group}
-    spread = {
-        r["name"]: [(r["expressions"][row]["min"], r["expressions"][row]["max"]) for row in names]
-        for r in group
-    }
+    series: dict[str, list[float | None]] = {}
+    spread: dict[str, list[Spread | None]] = {}
+    if papers:
+        spread["paper, middle"] = [papers.get(row) for row in names]
+        series["paper, middle"] = [sum(papers[row]) / 2 if row in papers else None for row in names]
+    for result in group:
+        own = [result["expressions"][row] for row in names]
+        series[result["name"]] = [e["mean"] for e in own]
+        spread[result["name"]] = [(e["min"], e["max"]) for e in own]
     picture = plots.compared(
         names, series, spread, ylabel="accuracy, %: mean, least, greatest", baseline=50.0
     )
