@@ -84,6 +84,7 @@ class Told:
     def __init__(self) -> None:
         self.runs: list[str] = []
 
+    def say(self, text: str) -> None: ...
     def step(self, epoch: int, step: int, steps: int, loss: float) -> None: ...
     def epoch(self, record: dict[str, Any]) -> None:
         self.runs.append(record["run"])

@@ -63,6 +63,10 @@ def export(
         return _export_landmarks(run, recipe, facts, read_table(data), out, which)
     if isinstance(recipe, recipes.ProposalRecipe):
         return _export_proposals(run, recipe, facts, read_table(data), out, which)
+    if not isinstance(recipe, recipes.ExpressionRecipe):
+        raise ConfigError(
+            f"{run} trained a step of {recipe.model.name}, which is no model to export"
+        )
     names = recipe.data.names
     net = build(recipe.model, len(names))
     weights = _weights(run, which)
@@ -201,6 +205,7 @@ def _splits(recipe: AnyRecipe) -> dict[str, Any]:
     if isinstance(recipe, recipes.ProposalRecipe):
         made_of = [*recipe.data.faces, recipe.data.backgrounds, *recipe.data.decoys]
         return {"train": made_of, "select": "scenes made of a tenth of each"}
+    assert isinstance(recipe, recipes.ExpressionRecipe)  # no others are exported
     return {"train": recipe.data.train, "select": recipe.data.select}
 
 
