@@ -188,7 +188,7 @@ def test_another_recipe_in_the_same_folder_is_refused(done: Path) -> None:
     recipe = recipes.read(done / "small.toml", [*SMALL, "cnn.width=5"])
     assert isinstance(recipe, AgainstRestRecipe)
     path = done / "r" / "runs" / "units"
-    with pytest.raises(ConfigError, match="folds of another recipe or other data"):
+    with pytest.raises(ConfigError, match="a run of another recipe or other data"):
         folds.run(other.runs[0], recipe, done / "made.parquet", path, Told())
 
 

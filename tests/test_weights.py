@@ -53,7 +53,7 @@ def test_every_row_is_complete(row: WeightSpec) -> None:
     assert re.fullmatch("[0-9a-f]{64}", row.sha256)
     assert row.licence
     assert row.about
-    assert row.kind in ("recognizer", "detector", "landmarker", "teacher")
+    assert row.kind in ("recognizer", "proposer", "detector", "landmarker", "teacher")
     assert row.file == Path(row.file).name
     assert row.url is None or row.url.startswith("https://")
 
