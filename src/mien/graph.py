@@ -16,7 +16,7 @@ _GRAPH_NODE, _GRAPH_INITIALIZER, _GRAPH_INPUT, _GRAPH_OUTPUT, _GRAPH_VALUE_INFO 
 _NODE_INPUT, _NODE_OUTPUT, _NODE_OP = 1, 2, 4
 _TENSOR_NAME = 8
 _VALUE_NAME, _VALUE_TYPE = 1, 2
-_TYPE_TENSOR, _TENSOR_ELEMENT, _FLOAT = 1, 1, 1
+_TYPE_TENSOR, _TENSOR_ELEMENT, _TENSOR_SHAPE, _SHAPE_SIDE, _FLOAT = 1, 1, 2, 1, 1
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
 _ENDS_MAPS = {
@@ -83,8 +83,8 @@ def tail(content: bytes) -> Tail:
     stored = {_name(f, _TENSOR_NAME) for f in graph if f.number == _GRAPH_INITIALIZER}
     maps = _last_maps(nodes)
     kept, taken = _behind(nodes, maps, outputs[0])
-    if taken - stored - {maps}:
-        raise ModelError(f"the model looks past its last feature maps, at {sorted(taken - stored)}")
+    if past := taken - stored - {maps}:
+        raise ModelError(f"the model looks past its last feature maps, at {sorted(past)}")
     new = [node.whole for node in kept]
     for field in graph:
         if field.number == _GRAPH_INITIALIZER and _name(field, _TENSOR_NAME) not in taken:
@@ -93,7 +93,7 @@ def tail(content: bytes) -> Tail:
             continue
         if field.number not in (_GRAPH_NODE, _GRAPH_INPUT, _GRAPH_VALUE_INFO):
             new.append(field.whole)
-    new.append(_encoded(_GRAPH_INPUT, _float_tensor(maps)))
+    new.append(_encoded(_GRAPH_INPUT, _maps_of_any_size(maps)))
     rest = [part.whole for part in parts if part.number != _MODEL_GRAPH]
     model = b"".join([*rest, _encoded(_MODEL_GRAPH, b"".join(new))])
     return Tail(maps, model, all(node.op in _AFFINE for node in kept))
@@ -133,10 +133,11 @@ def _name(field: _Field, number: int) -> str:
     return next((f.content.decode() for f in _fields(field.content) if f.number == number), "")
 
 
-def _float_tensor(name: str) -> bytes:
-    """A ValueInfoProto of floats of any shape."""
+def _maps_of_any_size(name: str) -> bytes:
+    """A ValueInfoProto of floats with four sides."""
     element = _varint(_TENSOR_ELEMENT << 3 | _VARINT) + _varint(_FLOAT)
-    kind = _encoded(_TYPE_TENSOR, element)
+    sides = _encoded(_TENSOR_SHAPE, 4 * _encoded(_SHAPE_SIDE, b""))
+    kind = _encoded(_TYPE_TENSOR, element + sides)
     return _encoded(_VALUE_NAME, name.encode()) + _encoded(_VALUE_TYPE, kind)
 
 
