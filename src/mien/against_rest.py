@@ -14,47 +14,31 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Generator, Tensor, nn
+from torch import Tensor, nn
 
 from . import splits
-from .augment import augment
 from .errors import DataError
-from .expression_task import cross_entropy, score
+from .expression_task import Classification
 from .labels import label_set
 from .models.autoencoder2018 import UnitsCnn
 from .recipes import AgainstRestRecipe, Folds, Split
 from .table import Table
-from .tasks import Samples, Sets, predict
+from .tasks import Samples, Sets
 
 IntArray = npt.NDArray[np.intp]
 REST, POSITIVE = 0, 1
 """Columns of the targets and logits."""
 
 
-class AgainstRestTask:
+class AgainstRestTask(Classification):
     """Reconstructed pictures -> logits (N, 2) of the rest and the expression, by cross-entropy."""
 
     def __init__(self, recipe: AgainstRestRecipe) -> None:
-        self._recipe = recipe
+        super().__init__(recipe)
+        self._channels, self._width = recipe.model.preprocess.channels, recipe.cnn.width
 
     def network(self) -> nn.Module:
-        return UnitsCnn(2, self._recipe.model.preprocess.channels, self._recipe.cnn.width)
-
-    def begin(self, net: nn.Module, train: Samples) -> None:
-        assert isinstance(net, UnitsCnn)
-        net.measure(train.x)
-
-    def change(self, x: Tensor, y: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
-        return augment(x, self._recipe.augment, generator), y
-
-    def loss(self, outputs: Tensor, y: Tensor) -> Tensor:
-        return cross_entropy(outputs, y)
-
-    def score(self, net: nn.Module, select: Samples, device: torch.device) -> dict[str, float]:
-        return score(torch.cat(predict(net, select.x, device)), select.y)
-
-    def rank(self, figures: dict[str, float]) -> float:
-        return figures["accuracy"]
+        return UnitsCnn(2, self._channels, self._width)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from .errors import ModelError, OutputError
+from .errors import ConfigError, ModelError, OutputError
 
 
 @dataclass(slots=True)
@@ -39,6 +39,23 @@ def write(checkpoint: Checkpoint, path: Path) -> None:
     }
     content = save(flat, metadata={"state": json.dumps(checkpoint.state)})
     write_whole(content, path)
+
+
+def claim(path: Path, identity: Mapping[str, Any]) -> None:
+    """Write what a folder's run is into ``path`` there, or check that it is the same run.
+
+    Raises ConfigError where another one has been begun.
+    """
+    wanted = json.loads(json.dumps(identity))
+    if path.exists():
+        if json.loads(path.read_text(encoding="utf-8")) != wanted:
+            raise ConfigError(
+                f"{path.parent} holds a run of another recipe or other data; name another --out, "
+                "or remove that folder"
+            )
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole((json.dumps(wanted, indent=2) + "\n").encode(), path)
 
 
 def write_whole(content: bytes, path: Path) -> None:

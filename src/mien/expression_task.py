@@ -14,28 +14,24 @@ from .face import FloatArray
 from .labels import LabelSet
 from .metrics import IntArray
 from .models import Standardised, build
-from .recipes import ExpressionRecipe
+from .recipes import ExpressionRecipe, Recipe
 from .recognize import OnnxRecognizer, softmax
 from .table import Table, pixel_hash
 from .tasks import Samples, Sets, predict
 
 
-class ExpressionTask:
-    """Pictures -> logits over a label set, by cross-entropy."""
+class Classification:
+    """Pictures -> logits over classes, by cross-entropy; subclasses build the network."""
 
-    def __init__(self, recipe: ExpressionRecipe) -> None:
-        self._recipe = recipe
-        self._labels = recipe.data.names
-
-    def network(self) -> nn.Module:
-        return build(self._recipe.model, len(self._labels))
+    def __init__(self, recipe: Recipe) -> None:
+        self._augment = recipe.augment
 
     def begin(self, net: nn.Module, train: Samples) -> None:
         if isinstance(net, Standardised):
             net.measure(train.x)
 
     def change(self, x: Tensor, y: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
-        return augment(x, self._recipe.augment, generator), y
+        return augment(x, self._augment, generator), y
 
     def loss(self, outputs: Tensor, y: Tensor) -> Tensor:
         return cross_entropy(outputs, y)
@@ -45,6 +41,17 @@ class ExpressionTask:
 
     def rank(self, figures: dict[str, float]) -> float:
         return figures["accuracy"]
+
+
+class ExpressionTask(Classification):
+    """Pictures -> logits over a label set."""
+
+    def __init__(self, recipe: ExpressionRecipe) -> None:
+        super().__init__(recipe)
+        self._model, self._classes = recipe.model, len(recipe.data.names)
+
+    def network(self) -> nn.Module:
+        return build(self._model, self._classes)
 
 
 def prepare(recipe: ExpressionRecipe, table: Table, teacher: OnnxRecognizer | None = None) -> Sets:

@@ -28,8 +28,7 @@ from . import against_rest, provenance, reconstruction_task
 from . import table as tables
 from .against_rest import POSITIVE, Drawn, Fold
 from .audit import Audit, audit
-from .checkpoint import load_weights, write_whole
-from .errors import ConfigError
+from .checkpoint import claim, load_weights, write_whole
 from .metrics import bootstrap, one_against_rest
 from .models import parameters
 from .models.autoencoder2018 import Autoencoder
@@ -221,7 +220,7 @@ def run(
         "recipe": json.loads(json.dumps(asdict(recipe))),
         "data": {"file": data.name, "sha256": file_sha256(data)},
     }
-    _claim(out, identity | {"quick": quick})
+    claim(out / "experiment.json", identity | {"quick": quick})
     table = against_rest.named(tables.read(data), recipe.folds)
     if quick:
         recipe, table = _quick(recipe), _few(table)
@@ -235,20 +234,6 @@ def run(
         **every.run(),
         "environment": every.environment(),
     }
-
-
-def _claim(out: Path, identity: dict[str, Any]) -> None:
-    """Write whose folder this is, or check that it is the same experiment's."""
-    path = out / "experiment.json"
-    if path.exists():
-        if json.loads(path.read_text(encoding="utf-8")) != identity:
-            raise ConfigError(
-                f"{out} holds folds of another recipe or other data; name another --out, "
-                "or remove that folder"
-            )
-        return
-    out.mkdir(parents=True, exist_ok=True)
-    write_whole((json.dumps(identity, indent=1) + "\n").encode(), path)
 
 
 def _quick(recipe: AgainstRestRecipe) -> AgainstRestRecipe:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from . import align, geometry, preprocess, session, weights
+from . import align, geometry, preprocess, session
 from .face import Crop, FloatArray, Frame
 from .landmarks import NET_FRAMING, NET_SIDE, POINTS, leveled_box
 
@@ -29,7 +28,7 @@ class Placed:
     scores: FloatArray
 
 
-class Landmarker:
+class Landmarker(session.Network):
     """The shipped landmark network; raises WeightsMissing or ModelError.
 
     It looks twice. First at a square around the box it is given, which only has to be about right;
@@ -38,13 +37,7 @@ class Landmarker:
     """
 
     def __init__(self, threads: int = 1) -> None:
-        path, content = weights.read(weights.spec(NAME))
-        self._session = session.load(content, str(path), threads)
-
-    @property
-    def meta(self) -> dict[str, Any]:
-        """What the file says of itself: preprocessing, training, licence."""
-        return session.metadata(self._session)
+        super().__init__(NAME, threads)
 
     def look(self, frame: Frame, squares: FloatArray, rolls: Sequence[float]) -> Placed:
         """One look at each square (N, 4) of a frame, turned by its roll in radians."""

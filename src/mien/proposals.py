@@ -7,12 +7,11 @@ says which of its proposals hold a face, and places the points.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
 
-from . import session, weights
+from . import session
 from .face import FloatArray, Frame
 from .preprocess import shrink
 
@@ -45,17 +44,11 @@ class Proposals:
         return len(self.boxes)
 
 
-class Proposer:
+class Proposer(session.Network):
     """The shipped proposal network; raises WeightsMissing or ModelError."""
 
     def __init__(self, threads: int = 1) -> None:
-        path, content = weights.read(weights.spec(NAME))
-        self._session = session.load(content, str(path), threads)
-
-    @property
-    def meta(self) -> dict[str, Any]:
-        """What the file says of itself: training, licence."""
-        return session.metadata(self._session)
+        super().__init__(NAME, threads)
 
     def propose(self, frame: Frame, least: float) -> Proposals:
         """What scores at ``least`` so much, in pixels of the frame."""

@@ -358,12 +358,16 @@ def _setting(result: Result) -> str:
     dealt = f"split by {split['by']}, seed {split['seed']}" if split else "split as published"
     copies = part["recipe"].get("copies")
     made = f"{copies['count']} copies of each picture, made before the split; " if copies else ""
+    pixels = ""
+    if "std" in network:
+        mean, deviation = (", ".join(f"{v:.1f}" for v in network[key]) for key in ("mean", "std"))
+        pixels = f" Pixels trained on: mean {mean}, deviation {deviation} gray levels a channel."
     curves = " The curves are of the first fold." if len(result["parts"]) > 1 else ""
     return (
         f"`{network['name']}` on {network['size']} x {network['size']} {network['color']}, "
         f"{network['parameters']:,} parameters; {made}{dealt}; {train['epochs']} epochs in batches "
         f"of {train['batch']}, {train['optimizer']} at {train['lr']:g}, seed {train['seed']}, "
-        f"{part['environment'].get('precision', '')}.{curves}"
+        f"{part['environment'].get('precision', '')}.{pixels}{curves}"
     )
 
 

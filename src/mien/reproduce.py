@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+from safetensors.torch import load_file
 
 from . import fold_report, folds, metrics, report, splits
 from . import table as tables
@@ -217,8 +218,16 @@ def _network(job: Job) -> dict[str, Any]:
         "color": model.color,
         "parameters": parameters(task_of(job.recipe).network()),
         "bytes": (job.folder / MODEL).stat().st_size,
+        **_pixels(job.folder),
         "sha256": file_sha256(job.folder / MODEL),
     }
+
+
+def _pixels(run: Path) -> dict[str, list[float]]:
+    """Mean and deviation per channel of the pixels trained on, in gray levels, if it has them."""
+    weights = load_file(run / "weights.safetensors")
+    there = [name for name in ("mean", "std") if name in weights]
+    return {name: [round(v, 2) for v in weights[name].flatten().tolist()] for name in there}
 
 
 def _sides(recipe: ExpressionRecipe, table: Table) -> dict[str, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from . import weights
 from .errors import ModelError
 
 if TYPE_CHECKING:
@@ -12,12 +13,6 @@ if TYPE_CHECKING:
 
 METADATA_KEY = "mien"
 """Under which a model file says what it is: JSON."""
-
-
-def metadata(of: InferenceSession) -> dict[str, Any]:
-    """What a model file of mien's says of itself: preprocessing, training, licence."""
-    said: dict[str, Any] = json.loads(of.get_modelmeta().custom_metadata_map[METADATA_KEY])
-    return said
 
 
 def load(content: bytes, name: str, threads: int) -> InferenceSession:
@@ -34,3 +29,18 @@ def load(content: bytes, name: str, threads: int) -> InferenceSession:
         return ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as err:  # onnxruntime's own types share no public base class
         raise ModelError(f"{name} is not an ONNX model that can be loaded: {err}") from err
+
+
+class Network:
+    """A network of the catalogue, ready to run; raises WeightsMissing or ModelError."""
+
+    def __init__(self, name: str, threads: int) -> None:
+        path, content = weights.read(weights.spec(name))
+        self._session = load(content, str(path), threads)
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        """What the file says of itself: preprocessing, training, licence."""
+        kept = self._session.get_modelmeta().custom_metadata_map
+        said: dict[str, Any] = json.loads(kept[METADATA_KEY])
+        return said

@@ -337,7 +337,7 @@ def train(
     fabric = launched(recipe, accelerator, devices, nodes)
     try:
         if fabric.is_global_zero:
-            _claim(out, recipe, data, start, guide)
+            checkpoint.claim(out / "recipe.json", _identity(recipe, data, start, guide))
         sets = prepare(recipe, splits.read(recipe, data), guide)
         if fabric.is_global_zero:
             _write_json(out / "environment.json", _facts(fabric) | sets.facts)
@@ -402,26 +402,16 @@ def _end_the_others(fabric: Fabric) -> None:
         process.kill()
 
 
-def _claim(
-    out: Path, recipe: Recipe, data: Path, init: Start | None, teacher: OnnxRecognizer | None
-) -> None:
-    """Write what this run is into its folder, or check that it is the same run."""
-    wanted = {
-        "recipe": json.loads(json.dumps(dataclasses.asdict(recipe))),
+def _identity(
+    recipe: Recipe, data: Path, init: Start | None, teacher: OnnxRecognizer | None
+) -> dict[str, Any]:
+    """What must be the same for a folder's run to go on."""
+    return {
+        "recipe": dataclasses.asdict(recipe),
         "data": {"file": data.name, "sha256": file_sha256(data) if data.is_file() else None},
         "init_sha256": init.sha256 if init else None,
         "teacher_sha256": teacher.info.sha256 if teacher else None,
     }
-    path = out / "recipe.json"
-    if path.exists():
-        if json.loads(path.read_text(encoding="utf-8")) != wanted:
-            raise ConfigError(
-                f"{out} holds a run of another recipe or other data; name another --out, "
-                "or remove that folder"
-            )
-        return
-    out.mkdir(parents=True, exist_ok=True)
-    _write_json(path, wanted)
 
 
 def _write_json(path: Path, content: object) -> None:
