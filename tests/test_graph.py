@@ -10,6 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 from mien import graph, session, weights
 from mien.errors import ModelError
 from mien.face import FloatArray
+from mien.recognize import OnnxRecognizer
 
 FLOAT = TensorProto.FLOAT
 
@@ -49,8 +50,7 @@ def test_the_tail_of_the_default_model_answers_as_the_whole() -> None:
     assert maps.shape == (2, 192, 6, 6)
     (again,) = session.load(tail.content, "tail", 1).run(None, {tail.maps: maps})
     np.testing.assert_allclose(again, logits, atol=1e-5)
-    said = session.metadata(session.load(whole, "whole", 1))
-    assert said["name"] == weights.DEFAULT_MODEL
+    assert OnnxRecognizer(whole, "whole", "").info.name == weights.DEFAULT_MODEL
 
 
 def test_maps_are_taken_behind_the_activation() -> None:
