@@ -39,7 +39,7 @@ INFERENCE = {
         "recognize",
         "pipeline",
     ),
-    *("records", "batch", "draw", "testing"),
+    *("records", "batch", "draw", "testing", "graph", "explain"),
 }
 LAB = {
     *("models", "augment", "train", "export", "evaluate", "metrics", "audit", "calibrate"),
@@ -47,6 +47,7 @@ LAB = {
     *("tasks", "expression_task", "landmark_task", "proposal_task", "scenes", "patches", "decoys"),
     *("teach", "splits", "plots", "reproduce", "report"),
     *("against_rest", "reconstruction_task", "folds", "fold_report"),
+    *("attention", "stress"),
 }
 HEAVY = {
     "torch",

@@ -33,37 +33,71 @@ Looked = tuple[Frame, list[Face]]
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A picture to analyse, and where its annotated copy goes, if anywhere, landmarks or not."""
+    """A picture to analyse, and what else to make of it.
+
+    annotated : where its annotated copy goes, if anywhere; ``landmarks`` says whether with them.
+    explained : what the files that explain its faces begin with, if there are to be any;
+        ``emotion`` says which labels they explain, see ``mien.explain``.
+    """
 
     path: Path
     annotated: Path | None = None
     landmarks: bool = False
+    explained: Path | None = None
+    emotion: str = "top"
 
 
-def plan(paths: Sequence[Path], annotate: Path | None, landmarks: bool = False) -> list[Job]:
-    """A job per path; annotated copies are named after their picture, never twice the same.
+def plan(
+    paths: Sequence[Path],
+    annotate: Path | None = None,
+    landmarks: bool = False,
+    explain: Path | None = None,
+    emotion: str = "top",
+) -> list[Job]:
+    """A job per path; what it writes is named after its picture, never twice the same.
 
     A copy replaces an older copy, but nobody's own picture: raises ConfigError where it would be
     one of ``paths``, OutputError where it would be another file or the folder cannot be made.
     """
-    if annotate is None:
-        return [Job(path) for path in paths]
-    pictures = {_same_file(os.path.realpath(path)) for path in paths}
-    folder = os.path.realpath(annotate)
+    jobs = [
+        Job(
+            path,
+            annotate / f"{name}.png" if annotate else None,
+            landmarks,
+            explain / name if explain else None,
+            emotion,
+        )
+        for path, name in zip(paths, _names(paths), strict=True)
+    ]
+    if annotate:
+        _check_copies(jobs, annotate)
+    if explain:
+        _make_folder(explain)
+    return jobs
+
+
+def _names(paths: Sequence[Path]) -> Iterator[str]:
+    """Each picture's name without its suffix; a number behind it where it came before."""
     used: set[str] = set()
-    jobs = []
     for path in paths:
         name, number = path.stem, 1
         while _same_file(name) in used:
             number += 1
             name = f"{path.stem}-{number}"
         used.add(_same_file(name))
-        if _same_file(os.path.join(folder, name + ".png")) in pictures:
+        yield name
+
+
+def _check_copies(jobs: Sequence[Job], annotate: Path) -> None:
+    pictures = {_same_file(os.path.realpath(job.path)) for job in jobs}
+    folder = os.path.realpath(annotate)
+    for job in jobs:
+        assert job.annotated
+        if _same_file(os.path.join(folder, job.annotated.name)) in pictures:
             raise ConfigError(
-                f"{annotate / name}.png is one of the pictures to analyse, and an annotated copy "
+                f"{job.annotated} is one of the pictures to analyse, and an annotated copy "
                 "would replace it; name another folder for these"
             )
-        jobs.append(Job(path, annotate / f"{name}.png", landmarks))
     _make_folder(annotate)
     for job in jobs:
         if job.annotated and job.annotated.exists() and not _is_ours(job.annotated):
@@ -71,7 +105,6 @@ def plan(paths: Sequence[Path], annotate: Path | None, landmarks: bool = False) 
                 f"{job.annotated} is there already, and no annotated copy of mien's; "
                 "name another folder for these"
             )
-    return jobs
 
 
 def _same_file(name: str) -> str:
@@ -115,6 +148,8 @@ def run_job(analyzer: Analyzer, job: Job, begun: Later[Looked] | None = None) ->
             from . import draw
 
             save(draw.annotate(frame, faces, job.landmarks), job.annotated)
+        if job.explained:
+            _explain(analyzer, frame, faces, job.explained, job.emotion)
         return records.of_frame(frame, faces)
     except OutputError:
         raise  # a full disk is not the picture's fault, and the next picture will not fare better
@@ -123,6 +158,24 @@ def run_job(analyzer: Analyzer, job: Job, begun: Later[Looked] | None = None) ->
     except Exception as err:  # a bug here must not cost the other pictures
         log.debug("unexpected error on %s", job.path, exc_info=True)
         return records.of_error(str(job.path), f"unexpected {_whereabouts(err)}; please report it")
+
+
+def _explain(analyzer: Analyzer, frame: Frame, faces: list[Face], base: Path, emotion: str) -> None:
+    """An overlay per face and label, ``<base>.face1.happiness.png``, and ``<base>.json`` on all."""
+    from . import explain
+    from .finder import pixels
+
+    told = []
+    for number, face in enumerate(faces, 1):
+        found = explain.explain(analyzer.explainer, frame, face, emotion)
+        files = [f"{base.name}.face{number}.{one.label}.png" for one in found]
+        for one, file in zip(found, files, strict=True):
+            if (path := base.with_name(file)).exists() and not _is_ours(path):
+                raise OutputError(f"{path} is there already, and no overlay of mien's")
+            save(explain.overlay(pixels(frame, face), one), path)
+        maps = [one.as_dict() | {"file": f} for one, f in zip(found, files, strict=True)]
+        told.append({"box": [round(float(v), 2) for v in face.box], "maps": maps})
+    explain.write(base.with_name(base.name + ".json"), frame.source, analyzer.explainer.info, told)
 
 
 def _whereabouts(err: Exception) -> str:

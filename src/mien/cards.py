@@ -21,6 +21,46 @@ def card(info: ModelInfo) -> str:
     return "\n".join(_lines(info)) + "\n"
 
 
+def stress_section(name: str, result: dict[str, Any]) -> str:
+    """What ``mien evaluate --stress`` found of a model, accuracy by level, to follow its card."""
+    return "\n".join(_stress_lines(name, result)) + "\n"
+
+
+def _stress_lines(name: str, result: dict[str, Any]) -> Iterator[str]:
+    data, curves = result["data"], result["results"]
+    peers = [peer for peer in curves if peer != name]
+    yield from (
+        "",
+        f"## Under stress, on {data['n']:,} pictures of {data['name']}, {data['split']}",
+    )
+    yield ""
+    about = f"Accuracy over {', '.join(result['labels'])}"
+    beside = f"; in brackets that of {' / '.join(peers)} on the same pictures" if peers else ""
+    yield f"{about}, at the base rates a user gets{beside}. Unchanged:"
+    low, high = curves[name]["clean"]["accuracy_ci95"]
+    clean = _beside(curves[name]["clean"], [curves[peer]["clean"] for peer in peers])
+    yield f"{clean}, 95 % interval {low:.3f}-{high:.3f}, about as wide throughout."
+    yield from ("", "| condition | level: accuracy |", "| --- | --- |")
+    for condition, what in result["conditions"].items():
+        cells = [
+            f"{_level(point['level'])}: {_beside(point, others)}"
+            for point, *others in zip(
+                *(curves[model][condition] for model in (name, *peers)), strict=True
+            )
+            if point["level"] is not None
+        ]
+        yield f"| {condition} ({what['unit']}) | {'; '.join(cells)} |"
+
+
+def _beside(point: dict[str, Any], others: list[dict[str, Any]]) -> str:
+    figures = " / ".join(f"{other['accuracy']:.2f}" for other in others)
+    return f"{point['accuracy']:.2f}" + (f" ({figures})" if figures else "")
+
+
+def _level(level: float | str) -> str:
+    return str(level).replace("_", " ")
+
+
 def finder_card(name: str, meta: dict[str, Any], sha256: str) -> str:
     """The card of a network that finds faces or their landmarks, from what its file says."""
     return "\n".join(_finder_lines(name, meta, sha256)) + "\n"

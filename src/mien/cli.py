@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from .baserates import BaseRates
     from .console import Screen
     from .pipeline import Analyzer
+    from .recognize import Recognizer
     from .records import Output, Record
+    from .table import Table
 
 app = typer.Typer(
     name="mien",
@@ -95,6 +97,13 @@ Alignment = Annotated[
         "trained.",
     ),
 ]
+Crops = Annotated[
+    bool,
+    typer.Option("--crops", metavar="", help="Each picture is one face crop: no detector."),
+]
+Detector = Annotated[
+    str, typer.Option("--detector", "-d", metavar="NAME", help="auto, mien, yunet or haar.")
+]
 TableFile = Annotated[Path, typer.Argument(help="A mien table (.parquet).")]
 OptionalOut = Annotated[
     Path | None, typer.Option("--out", "-o", help="Write the whole result as JSON to this file.")
@@ -126,13 +135,14 @@ def analyze(
         str | None,
         typer.Option(metavar="landmarks", help="What else --annotate draws: the 68 landmarks."),
     ] = None,
-    crops: Annotated[
-        bool,
-        typer.Option("--crops", metavar="", help="Each picture is one face crop: no detector."),
-    ] = False,
-    detector: Annotated[
-        str, typer.Option("--detector", "-d", metavar="NAME", help="auto, mien, yunet or haar.")
-    ] = "auto",
+    explained: Annotated[
+        Path | None,
+        typer.Option(
+            "--explain", metavar="DIR", help="Write where the model looked, face by face, into DIR."
+        ),
+    ] = None,
+    crops: Crops = False,
+    detector: Detector = "auto",
     alignment: Alignment = None,
     model: Model = DEFAULT_MODEL,
     base_rates: Rates = None,
@@ -171,7 +181,9 @@ def analyze(
     for looking in begun:
         looking.wait()  # the model loads during its search, and would only hinder its reading
     analyzer.wait()  # a model that cannot be used is told before anything is written
-    jobs = batch.plan(paths, annotate, landmarks=draw is not None)
+    if explained:
+        _ = analyzer.explainer  # likewise one that cannot be explained
+    jobs = batch.plan(paths, annotate, draw is not None, explained)
     output = _output(out, form, analyzer, overwrite)
     errors: list[str] = []
     try:
@@ -185,6 +197,8 @@ def analyze(
     _summarise(output, errors, len(jobs))
     if annotate and output.counts.total() > len(errors):
         _say(f"annotated pictures: {annotate}")
+    if explained and output.counts.total() > len(errors):
+        _say(f"explained faces: {explained}")
     if errors:
         raise typer.Exit(1)
 
@@ -243,6 +257,71 @@ def _summarise(output: Output | Screen, errors: list[str], planned: int) -> None
     done = "" if counts.total() == planned else f"stopped after {counts.total()} of "
     where = f" -> {output.path}" if output.path else ""
     _say(f"{done}{pictures}{': ' if parts else ''}{', '.join(parts)}{where}")
+
+
+@app.command()
+def explain(
+    inputs: Annotated[
+        list[str],
+        typer.Argument(metavar="INPUT", help="Pictures, folders, patterns; or one mien table."),
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Where it all goes.")],
+    emotion: Annotated[
+        str,
+        typer.Option(metavar="NAME|top|all", help="Which expression is explained in pictures."),
+    ] = "all",
+    average: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Of a table: the mean of N maps of each expression."),
+    ] = None,
+    split: Annotated[str | None, typer.Option(help="Of a table: only this split.")] = None,
+    crops: Crops = False,
+    detector: Detector = "auto",
+    alignment: Alignment = None,
+    model: Model = DEFAULT_MODEL,
+) -> None:
+    """Show which parts of a face speak for an expression, as the model sees it (Grad-CAM).
+
+    An overlay per face and expression, and a JSON file per picture with the shares of eyes, nose,
+    mouth and the rest. Of a table: mean maps per expression, whole and with parts hidden.
+    """
+    from . import batch, image
+    from . import explain as maps
+    from .pipeline import Analyzer, Settings
+
+    tables = [name for name in inputs if name.endswith(".parquet")]
+    if average is None and (tables or split):
+        raise ConfigError("a table is explained on average: mien explain TABLE --average N")
+    if average is not None:
+        if len(inputs) != 1 or not tables:
+            raise ConfigError("--average N takes one mien table (.parquet), and nothing else")
+        _average(Path(tables[0]), out, average, split, model, alignment)
+        return
+    paths = list(image.find(inputs))
+    analyzer = Analyzer(Settings(model, detector, crops=crops, align=alignment))
+    wanted = maps.chosen(emotion, analyzer.explainer.info.label_set)
+    jobs = batch.plan(paths, explain=out, emotion=wanted)
+    records = list(batch.analyze_files(jobs, analyzer))
+    errors = [reason for record in records for reason in _reasons(record)]
+    for reason in errors:
+        _say(f"mien: {reason}")
+    count = sum(len(record["faces"]) for record in records)
+    _say(f"{count} {'face' if count == 1 else 'faces'} explained -> {out}")
+    if errors:
+        raise typer.Exit(1)
+
+
+def _average(
+    path: Path, out: Path, count: int, split: str | None, model: str, alignment: str | None
+) -> None:
+    """Mean maps of a table's faces: a figure, and what it shows as JSON."""
+    from . import attention, table
+    from .recognize import load_model
+
+    found = attention.average(load_model(model), table.read(path), split, count, alignment)
+    _write_bytes(attention.figure(found), out / "average.png")
+    _write_json(found.as_dict(), out / "average.json")
+    typer.echo(out / "average.png")
 
 
 @data_app.command("import")
@@ -538,7 +617,21 @@ def evaluate(
     ] = None,
     plots: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Draw the confusion matrix and the reliability there."),
+        typer.Option(
+            metavar="DIR", help="Draw the confusion matrix and the reliability there, or curves."
+        ),
+    ] = None,
+    stress: Annotated[
+        str | None,
+        typer.Option(
+            metavar="all|NAME,...",
+            help="Accuracy against more and more occlusion, blur, brightness, noise, jpeg, "
+            "resolution, rotation of face crops, instead.",
+        ),
+    ] = None,
+    beside: Annotated[
+        list[str] | None,
+        typer.Option(metavar="MODEL", help="With --stress: another model, on the same pictures."),
     ] = None,
     out: OptionalOut = None,
 ) -> None:
@@ -549,6 +642,8 @@ def evaluate(
     from .evaluate import evaluate as run
     from .recognize import load_model
 
+    if beside and not stress:
+        raise ConfigError("--beside goes with --stress: mien evaluate MODEL TABLE --stress all")
     recognizer = load_model(model)
     known = recognizer.info.base_rates is not None
     names = base_rates or (["training", "equal"] if known else ["training"])
@@ -561,11 +656,47 @@ def evaluate(
             raise ConfigError(f"{recipe} trains {what.task}; a recipe of expressions is needed")
         pictures, trained = splits.arrange(what, pictures), what.data.train
         split = split or what.data.test
+    if stress:
+        if base_rates or strength is not None or finder or pad:
+            raise ConfigError("--stress takes face crops, and a model as it is used by default")
+        _stress(
+            [recognizer, *map(load_model, beside or ())],
+            pictures,
+            split,
+            stress,
+            alignment,
+            plots,
+            out,
+        )
+        return
     result = run(recognizer, pictures, split, rates, finder, pad, alignment, trained)
     _write_json(result, out)
     if plots:
         _plot(result, plots)
     console.evaluation(result)
+
+
+def _stress(
+    recognizers: Sequence[Recognizer],
+    pictures: Table,
+    split: str | None,
+    conditions: str,
+    alignment: str | None,
+    folder: Path | None,
+    out: Path | None,
+) -> None:
+    from . import console, plots, stress
+
+    names = stress.named(conditions)
+    result = stress.stress(recognizers, pictures, split, names, alignment)
+    _write_json(result, out)
+    if folder:
+        title = f"{pictures.name}, {result['data']['split']}: {result['data']['n']:,} pictures"
+        for measure in ("accuracy", "balanced_accuracy"):
+            content = plots.stress(result, measure, title=title)
+            _write_bytes(content, folder / f"stress-{measure.replace('_', '-')}.png")
+        _say(f"plots: {folder}")
+    console.stressed(result)
 
 
 def _plot(result: dict[str, Any], folder: Path) -> None:

@@ -253,6 +253,25 @@ def evaluation(result: dict[str, Any]) -> None:
     key_values(classes, ("recall", *names))
 
 
+def stressed(result: dict[str, Any]) -> None:
+    """What ``mien evaluate --stress`` found: accuracy, a line per level, a column per model."""
+    data, models = result["data"], list(result["results"])
+    print(f"{data['name']} {data['split']}, {data['n']} pictures", file=sys.stderr)
+    rows = [("clean", "", *(_share(result["results"][m]["clean"]) for m in models))]
+    for condition, about in result["conditions"].items():
+        curves = [result["results"][model][condition] for model in models]
+        for points in zip(*curves, strict=True):
+            if (level := points[0]["level"]) is not None:
+                rows.append((condition, str(level), *map(_share, points)))
+        print(f"{condition}: {about['unit']}", file=sys.stderr)
+    key_values(rows, ("accuracy (95 %)", "level", *models))
+
+
+def _share(point: dict[str, Any]) -> str:
+    low, high = point["accuracy_ci95"]
+    return f"{point['accuracy']:.3f} ({low:.3f}-{high:.3f})"
+
+
 def audit(result: dict[str, Any]) -> None:
     """What ``mien data audit`` found: repeats, then what crosses from split to split."""
     exact, near = result["exact"], result["near"]

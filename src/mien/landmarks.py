@@ -18,7 +18,9 @@ from .face import FloatArray
 
 POINTS = 68
 RIGHT_EAR, CHIN, LEFT_EAR = 0, 8, 16
-NOSE_TIP = 30
+BROWS = slice(17, 27)
+NOSE = slice(27, 36)
+NOSE_BRIDGE, NOSE_TIP = 27, 30  # between the eyes, and where it ends
 RIGHT_EYE, LEFT_EYE = slice(36, 42), slice(42, 48)
 RIGHT_EYE_CORNER, LEFT_EYE_CORNER = 36, 45  # the outer ones
 MOUTH = slice(48, 68)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy.typing as npt
 
@@ -17,6 +18,9 @@ from .finder import Finder, pixels
 from .later import Later
 from .recognize import Recognizer, load_model
 from .weights import DEFAULT_MODEL
+
+if TYPE_CHECKING:
+    from .explain import Explainer
 
 Picture = str | os.PathLike[str] | bytes | npt.NDArray[Any]
 
@@ -115,6 +119,13 @@ class Analyzer:
     def base_rates(self) -> BaseRates:
         """What its probabilities are turned to."""
         return self._model.get()[1]
+
+    @cached_property
+    def explainer(self) -> Explainer:
+        """Says where its model looks; raises ModelError for a model that cannot be explained."""
+        from . import explain
+
+        return explain.Explainer(self.recognizer, self.settings.threads or 1)
 
     def analyze(self, picture: Picture) -> list[Face]:
         """The faces of a file, its bytes, or an RGB array, best found first; [] for none.

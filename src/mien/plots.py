@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .errors import DataError, MissingExtra, ShapeError, UnknownName
+from .face import ImageArray
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 FORMATS = ("png", "svg")
 _INK, _FAINT, _OURS, _THEIRS = "#222222", "#9a9a9a", "#1f5f99", "#d9822b"
+_SERIES = (_OURS, _THEIRS, "#4d4d4d", "#7fb0d9", "#8a5fa8", "#3a9a5b")
 _STYLE: Any = {
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same everywhere
     "font.size": 9.0,
@@ -202,9 +204,98 @@ def _whiskers(
             axes.plot([x, x], [low, high], color=_INK, linewidth=1)
 
 
+def stress(
+    result: Mapping[str, Any], measure: str = "accuracy", form: str = "png", title: str = ""
+) -> bytes:
+    """Curves of ``mien.stress``'s result, a small picture per condition, a line per model.
+
+    measure : "accuracy" or "balanced_accuracy", with its 95 % interval as a band. The level that
+        leaves pictures as they are is called clean; what is hidden has no order, so no line either.
+    """
+    conditions, models = result["conditions"], result["results"]
+    columns = min(4, len(conditions))
+    rows = -(-len(conditions) // columns)
+    size = (max(4.2, 0.6 + 2.7 * columns), 0.9 + 2.55 * rows)
+    with _figure(*size, rows=[1] * rows, columns=columns, shared=False) as (figure, all_):
+        places = list(np.ravel(all_))
+        for axes, (condition, about) in zip(places, conditions.items(), strict=False):
+            for i, curves in enumerate(models.values()):
+                aside = (i - (len(models) - 1) / 2) * 0.18
+                _stressed(axes, curves[condition], measure, _series(i), aside)
+            axes.set(title=condition, xlabel=about["unit"], ylim=(0, 1))
+            axes.grid(axis="y", color=_FAINT, alpha=0.25, linewidth=0.6)
+            if measure == "accuracy":
+                axes.axhline(result["majority_baseline"], color=_FAINT, linestyle=":")
+        for axes in places[len(conditions) :]:
+            axes.set_axis_off()
+        for axes in places[::columns]:
+            axes.set_ylabel(measure.replace("_", " "))
+        figure.suptitle(title, fontsize=10)
+        keys = [
+            places[0].plot([], "o-", markersize=3, color=_series(i), label=model)[0]
+            for i, model in enumerate(models)
+        ]
+        columns = len(models) if columns > 1 else 1
+        figure.legend(handles=keys, loc="outside lower center", ncols=columns)
+        return _bytes(figure, form)
+
+
+def _series(place: int) -> str:
+    return _SERIES[place % len(_SERIES)]
+
+
+def _stressed(
+    axes: Axes, curve: Sequence[Mapping[str, Any]], measure: str, color: str, aside: float
+) -> None:
+    """One model under one condition; ``aside``: how far points without an order step aside."""
+    levels, values = [point["level"] for point in curve], [point[measure] for point in curve]
+    low, high = np.transpose([point[f"{measure}_ci95"] for point in curve])
+    at = np.arange(len(levels))
+    names = ["clean" if level is None else str(level).replace("_", " ") for level in levels]
+    if any(isinstance(level, str) for level in levels):
+        axes.plot(at + aside, values, "o", markersize=3, color=color)
+        axes.vlines(at + aside, low, high, color=color, linewidth=1, alpha=0.6)
+        axes.set_xticks(at, names, rotation=40, ha="right", rotation_mode="anchor")
+    else:
+        axes.plot(at, values, "o-", markersize=3, color=color)
+        axes.fill_between(at, low, high, color=color, alpha=0.15, linewidth=0)
+        axes.set_xticks(at, names)
+
+
+def grid(
+    pictures: Sequence[Sequence[ImageArray]],
+    rows: Sequence[str],
+    columns: Sequence[str],
+    form: str = "png",
+    title: str = "",
+) -> bytes:
+    """Pictures in rows and columns with their names.
+
+    pictures : for each row a picture (H, W, 3) uint8 per column.
+    """
+    if len(pictures) != len(rows) or any(len(row) != len(columns) for row in pictures):
+        raise ShapeError(f"a grid of {len(rows)} x {len(columns)} needs as many pictures")
+    size = (0.9 + 1.5 * len(columns), 0.5 + 1.5 * len(rows))
+    with _figure(*size, rows=[1] * len(rows), columns=len(columns), shared=False) as (figure, all_):
+        places = np.reshape(all_, (len(rows), len(columns)))
+        for row, name in enumerate(rows):
+            for column, head in enumerate(columns):
+                axes = places[row, column]
+                axes.imshow(pictures[row][column], interpolation="bicubic")
+                axes.set(xticks=[], yticks=[], title=head if row == 0 else "")
+                axes.spines[:].set_visible(False)
+            places[row, 0].set_ylabel(name)
+        figure.suptitle(title, fontsize=10)
+        return _bytes(figure, form)
+
+
 @contextmanager
 def _figure(
-    width: float, height: float, rows: Sequence[int] = (1,), columns: int = 1
+    width: float,
+    height: float,
+    rows: Sequence[int] = (1,),
+    columns: int = 1,
+    shared: bool = True,
 ) -> Iterator[tuple[Figure, Any]]:
     """An empty figure of so many inches and its axes, in the one style of all of them.
 
@@ -222,7 +313,10 @@ def _figure(
         yield (
             figure,
             figure.subplots(
-                len(rows), columns, gridspec_kw={"height_ratios": rows}, sharex=len(rows) > 1
+                len(rows),
+                columns,
+                gridspec_kw={"height_ratios": rows},
+                sharex=shared and len(rows) > 1,
             ),
         )
 

@@ -71,7 +71,7 @@ class Recognizer(Protocol):
 class OnnxRecognizer:
     """A model file in ONNX Runtime.
 
-    content : the file's bytes; name : what an error calls it.
+    content : the file's bytes, kept for ``mien.explain``; name : what an error calls it.
     info : what the file says of itself, where it carries none of mien's metadata.
     threads : of ONNX Runtime within one call; 0 leaves it to the library.
     """
@@ -84,6 +84,7 @@ class OnnxRecognizer:
         info: ModelInfo | None = None,
         threads: int = 0,
     ) -> None:
+        self.content = content
         self._session = load_session(content, name, threads)
         metadata = self._session.get_modelmeta().custom_metadata_map
         self.info = info or read_info(metadata.get(METADATA_KEY), name, sha256)

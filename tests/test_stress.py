@@ -1,0 +1,173 @@
+"""Accuracy against what is done to pictures."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from mien import plots, stress, table
+from mien.cli import main
+from mien.errors import ConfigError, DataError, UnknownName
+from mien.face import FloatArray, ImageArray
+from mien.image import read_bytes
+from mien.recognize import load_model
+from mien.stress import CONDITIONS
+from mien.table import Row, Table
+from mien.testing import FakeRecognizer
+
+NOWHERE = np.zeros((0, 2), np.float32)
+
+
+def face(side: int = 64) -> ImageArray:
+    """Something with edges and a slope, gray."""
+    picture = np.tile(np.linspace(60, 190, side, dtype=np.uint8)[:, None, None], (1, side, 3))
+    picture[side // 4 : side // 2, side // 4 : side // 2] = 20
+    return picture
+
+
+def apply(name: str, level: Any, picture: ImageArray, points: FloatArray = NOWHERE) -> ImageArray:
+    return CONDITIONS[name].apply(picture, level, np.random.default_rng(1), points)
+
+
+@pytest.mark.parametrize("name", ["blur", "noise", "jpeg", "resolution", "rotation"])
+def test_each_level_changes_more_than_the_one_before(name: str) -> None:
+    picture = face()
+    apart = []
+    for level in CONDITIONS[name].levels[1:]:
+        changed = apply(name, level, picture)
+        assert changed.dtype == np.uint8
+        assert (changed == changed[:, :, :1]).all(), "a gray picture stays gray"
+        back = cv2.resize(changed, (64, 64), interpolation=cv2.INTER_LINEAR)
+        apart.append(float(np.abs(back.astype(int) - picture).mean()))
+    assert apart[0] > 0
+    # a quarter turn of a slope is as far from it as half of that: 60 and 90 degrees are alike
+    assert all(later > 0.9 * before for before, later in pairwise(apart))
+
+
+def test_what_a_level_means() -> None:
+    picture = face()
+    assert (apply("brightness", 40, picture).astype(int) - picture == 40).mean() > 0.9
+    assert apply("brightness", 120, picture).max() == 255
+    assert apply("resolution", 16, picture).shape == (16, 16, 3)
+    assert apply("resolution", 32, face(24)).shape == (24, 24, 3), "never enlarged"
+    noise = apply("noise", 20, np.full((100, 100, 3), 128, np.uint8)).astype(float)
+    assert noise.std() == pytest.approx(20, rel=0.05)
+    half = np.zeros((65, 65, 3), np.uint8)
+    half[:, 33:] = 255
+    turned = apply("rotation", 90, half)
+    assert abs(float(turned[:20].mean()) - float(turned[-20:].mean())) > 250
+    assert (apply("blur", 4, half)[:, 20] == 0).all()
+    assert 0 < apply("blur", 4, half)[30, 32, 0] < 255
+
+
+def test_conditions_by_name() -> None:
+    assert stress.named("all") == tuple(CONDITIONS)
+    assert stress.named("jpeg, blur,jpeg") == ("jpeg", "blur")
+    with pytest.raises(UnknownName, match="did you mean noise"):
+        stress.named("nois")
+
+
+def made(labels: list[str]) -> Table:
+    content = cv2.imencode(".png", face(32))[1].tobytes()
+    rows = [Row(f"r{i}", "Test", label, content, 32, 32) for i, label in enumerate(labels)]
+    return Table("made", rows)
+
+
+def test_who_is_asked_and_what_is_counted() -> None:
+    happy, sad = FakeRecognizer("happiness"), FakeRecognizer("sadness")
+    sad.info = replace(sad.info, name="sad")
+    data = made(["happiness"] * 6 + ["sadness"] * 2 + ["unknown"])
+    found = stress.stress([happy, sad], data, "Test", ["noise"])
+    assert found["data"] == {"name": "made", "split": "Test", "rows": 9, "n": 8}
+    assert found["majority_baseline"] == 0.75
+    curves = found["results"]
+    assert curves["fake"]["clean"]["accuracy"] == 0.75
+    assert [p["accuracy"] for p in curves["sad"]["noise"]] == [0.25] * 6
+    assert [p["level"] for p in curves["sad"]["noise"]] == [None, 10, 20, 30, 40, 60]
+    low, high = curves["fake"]["clean"]["accuracy_ci95"]
+    assert low < 0.75 < high
+    json.dumps(found)
+    with pytest.raises(ConfigError, match="asked once"):
+        stress.stress([happy, happy], data)
+    with pytest.raises(DataError, match="less than two labels"):
+        stress.stress([happy], made(["fear"]))
+
+
+def test_real_faces_suffer_and_a_run_can_be_repeated(lfw_table: Table) -> None:
+    some = lfw_table.keep(i % 60 == 0 for i in range(len(lfw_table)))
+    model = load_model()
+    names = ["occlusion", "noise"]
+    found = stress.stress([model], some, conditions=names)
+    curves = found["results"][model.info.name]
+    clean = curves["clean"]["accuracy"]
+    assert clean > 0.6
+    assert curves["noise"][-1]["accuracy"] < clean - 0.1
+    hidden = {point["level"]: point["accuracy"] for point in curves["occlusion"]}
+    assert hidden[None] == clean
+    assert hidden["mask"] < clean - 0.05
+    again = stress.stress([model], some, conditions=["noise"])
+    assert again["results"][model.info.name]["noise"] == curves["noise"]
+
+
+def test_the_command_draws_and_writes(
+    jaffe_table: Table,
+    peer_models: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    data, out, drawn = tmp_path / "j.parquet", tmp_path / "s.json", tmp_path / "plots"
+    table.write(jaffe_table.keep(i % 12 == 0 for i in range(len(jaffe_table))), data)
+
+    def run(*words: object) -> int:
+        monkeypatch.setattr("sys.argv", ["mien", "evaluate", "resnet10-ferplus", *map(str, words)])
+        with pytest.raises(SystemExit) as end:
+            main()
+        return int(end.value.code or 0)
+
+    words = (data, "--stress", "jpeg,rotation", "--beside", "mini-xception", "-o", out)
+    assert run(*words, "--plots", drawn) == 0
+    said = capsys.readouterr()
+    assert "mini-xception" in said.out
+    assert "rotation" in said.out
+    assert list(json.loads(out.read_text())["results"]) == ["resnet10-ferplus", "mini-xception"]
+    assert sorted(f.name for f in drawn.iterdir()) == [
+        "stress-accuracy.png",
+        "stress-balanced-accuracy.png",
+    ]
+    assert run(data, "--beside", "mini-xception") == 2
+    assert "--beside goes with --stress" in capsys.readouterr().err
+    assert run(data, "--stress", "all", "--detector", "haar") == 2
+    assert "--stress takes face crops" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("names", [["noise"], list(CONDITIONS)])
+def test_curves_are_whole(names: list[str]) -> None:
+    def curve(condition: str) -> list[dict[str, Any]]:
+        return [
+            {
+                "level": level,
+                **dict.fromkeys(("accuracy", "balanced_accuracy"), 0.8),
+                **{f"{k}_ci95": [0.7, 0.9] for k in ("accuracy", "balanced_accuracy")},
+            }
+            for level in CONDITIONS[condition].levels
+        ]
+
+    result = {
+        "conditions": {name: {"unit": CONDITIONS[name].unit} for name in names},
+        "majority_baseline": 0.4,
+        "results": {m: {name: curve(name) for name in names} for m in ("ours", "theirs", "other")},
+    }
+    content = plots.stress(result, title="made" if len(names) > 1 else "")
+    picture = read_bytes(content, "figure")
+    assert all((edge == 255).all() for edge in (picture[[0, -1]], picture[:, [0, -1]]))
+    if len(names) == 1:
+        assert content == plots.stress(result)
+        assert content != plots.stress(result, "balanced_accuracy")
