@@ -8,7 +8,7 @@ import torch
 
 from mien import checkpoint
 from mien.checkpoint import Checkpoint
-from mien.errors import ModelError, OutputError
+from mien.errors import ConfigError, ModelError, OutputError
 
 
 def adamw(weight: torch.Tensor) -> torch.optim.Optimizer:
@@ -60,3 +60,18 @@ def test_a_damaged_checkpoint_is_named(content: bytes, tmp_path: Path) -> None:
     path.write_bytes(content)
     with pytest.raises(ModelError, match=r"c\.safetensors is not a checkpoint"):
         checkpoint.read(path)
+
+
+def test_a_run_is_its_settings_not_what_is_said_of_them(tmp_path: Path) -> None:
+    def run(lr: float, said: str) -> dict[str, object]:
+        recipe = {"train": {"lr": lr}, "paper": {"cite": said}, "deviation": [{"what": said}]}
+        return {"recipe": recipe, "data": {"sha256": "1"}}
+
+    path = tmp_path / "run" / "recipe.json"
+    checkpoint.claim(path, run(0.1, "first"))
+    checkpoint.claim(path, run(0.1, "better"))
+    assert "better" in path.read_text()
+    with pytest.raises(ConfigError, match="holds a run of another recipe or other data"):
+        checkpoint.claim(path, run(0.2, "better"))
+    with pytest.raises(ConfigError, match="holds a run"):
+        checkpoint.claim(path, {**run(0.1, "better"), "data": {"sha256": "2"}})

@@ -41,21 +41,33 @@ def write(checkpoint: Checkpoint, path: Path) -> None:
     write_whole(content, path)
 
 
+_PROSE = ("paper", "deviation")  # of a recipe: words, which a report may say better later
+
+
 def claim(path: Path, identity: Mapping[str, Any]) -> None:
     """Write what a folder's run is into ``path`` there, or check that it is the same run.
 
     Raises ConfigError where another one has been begun.
     """
-    wanted = json.loads(json.dumps(identity))
-    if path.exists():
-        if json.loads(path.read_text(encoding="utf-8")) != wanted:
-            raise ConfigError(
-                f"{path.parent} holds a run of another recipe or other data; name another --out, "
-                "or remove that folder"
-            )
-        return
+    if path.exists() and not same_run(json.loads(path.read_text(encoding="utf-8")), identity):
+        raise ConfigError(
+            f"{path.parent} holds a run of another recipe or other data; name another --out, "
+            "or remove that folder"
+        )
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole((json.dumps(wanted, indent=2) + "\n").encode(), path)
+    write_whole((json.dumps(identity, indent=2) + "\n").encode(), path)
+
+
+def same_run(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two runs have the same settings and data; what a recipe says about them may differ.
+
+    one, other : what ``claim`` writes, with the recipe under "recipe".
+    """
+    first, second = (
+        {**run, "recipe": {k: v for k, v in run["recipe"].items() if k not in _PROSE}}
+        for run in (one, other)
+    )
+    return json.dumps(first, sort_keys=True) == json.dumps(second, sort_keys=True)
 
 
 def write_whole(content: bytes, path: Path) -> None:

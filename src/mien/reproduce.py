@@ -22,7 +22,7 @@ from safetensors.torch import load_file
 from . import fold_report, folds, metrics, report, splits
 from . import table as tables
 from .audit import audit
-from .checkpoint import write_whole
+from .checkpoint import same_run, write_whole
 from .errors import ConfigError, DataError, MienError
 from .export import export
 from .face import FloatArray
@@ -189,9 +189,9 @@ def _one(job: Job, progress: Listener, accelerator: str) -> dict[str, Any]:
     path = job.folder / RESULT
     if path.exists():
         result: dict[str, Any] = _read_json(path)
-        if {key: result[key] for key in identity} == identity:
+        if same_run({key: result[key] for key in identity}, identity):
             progress.say(f"{job.folder} is done already")
-            return result
+            return {**result, **identity}
     train(job.recipe, job.data, job.folder, progress, accelerator)
     export(job.folder, job.data, job.folder / MODEL)
     table = splits.read(job.recipe, job.data)
