@@ -15,15 +15,18 @@ METADATA_KEY = "mien"
 """Under which a model file says what it is: JSON."""
 
 
-def load(content: bytes, name: str, threads: int) -> InferenceSession:
+def load(content: bytes, name: str, threads: int, quickly: bool = False) -> InferenceSession:
     """A session for a model file's bytes; ``name`` is what an error calls it.
 
-    threads : of ONNX Runtime within one call; 0 leaves it to the library. Raises ModelError.
+    threads : of ONNX Runtime within one call; 0 leaves it to the library.
+    quickly : do not look for the memory layout that suits this machine best. Raises ModelError.
     """
     import onnxruntime as ort  # here, so that it loads in the background where the model does
 
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
+    if quickly:
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
     options.log_severity_level = 4  # its errors come as exceptions; the log repeats them
     try:
         return ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
@@ -34,9 +37,9 @@ def load(content: bytes, name: str, threads: int) -> InferenceSession:
 class Network:
     """A network of the catalogue, ready to run; raises WeightsMissing or ModelError."""
 
-    def __init__(self, name: str, threads: int) -> None:
+    def __init__(self, name: str, threads: int, quickly: bool = False) -> None:
         path, content = weights.read(weights.spec(name))
-        self._session = load(content, str(path), threads)
+        self._session = load(content, str(path), threads, quickly)
 
     @property
     def meta(self) -> dict[str, Any]:
