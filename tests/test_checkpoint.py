@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from mien import checkpoint
+from mien import checkpoint, recipes
 from mien.checkpoint import Checkpoint
 from mien.errors import ConfigError, ModelError, OutputError
 
@@ -63,15 +64,14 @@ def test_a_damaged_checkpoint_is_named(content: bytes, tmp_path: Path) -> None:
 
 
 def test_a_run_is_its_settings_not_what_is_said_of_them(tmp_path: Path) -> None:
-    def run(lr: float, said: str) -> dict[str, object]:
-        recipe = {"train": {"lr": lr}, "paper": {"cite": said}, "deviation": [{"what": said}]}
-        return {"recipe": recipe, "data": {"sha256": "1"}}
-
-    path = tmp_path / "run" / "recipe.json"
-    checkpoint.claim(path, run(0.1, "first"))
-    checkpoint.claim(path, run(0.1, "better"))
+    path, facts = tmp_path / "run" / "recipe.json", {"data": {"sha256": "1"}}
+    first = recipes.read(recipes.find("landmarks68"))
+    better = replace(first, deviation=(recipes.Deviation("said", "better"),))
+    checkpoint.claim(path, first, facts)
+    checkpoint.claim(path, better, facts)
     assert "better" in path.read_text()
+    other = recipes.read(recipes.find("landmarks68"), ["train.epochs=3"])
     with pytest.raises(ConfigError, match="holds a run of another recipe or other data"):
-        checkpoint.claim(path, run(0.2, "better"))
+        checkpoint.claim(path, other, facts)
     with pytest.raises(ConfigError, match="holds a run"):
-        checkpoint.claim(path, {**run(0.1, "better"), "data": {"sha256": "2"}})
+        checkpoint.claim(path, first, {"data": {"sha256": "2"}})

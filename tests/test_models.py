@@ -10,7 +10,13 @@ from mien.preprocess import Preprocess
 from mien.recipes import Model
 
 GRAY = Preprocess(48, "gray")
-PARAMETERS = {"autoencoder2018": 11_291_144, "iliev2022": 1_274_632, "resnet10": 1_349_448}
+PARAMETERS = {
+    "autoencoder2018": 11_291_144,
+    "googlenet": 5_981_752,
+    "iliev2022": 1_274_632,
+    "mobilenetv2": 2_217_064,
+    "resnet10": 1_349_448,
+}
 
 
 @pytest.mark.parametrize("name", list(networks))

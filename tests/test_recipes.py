@@ -5,11 +5,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import Generator
+from torch import Generator, nn
 
 from mien import config, patches, recipes, scenes
 from mien.errors import ConfigError, UnknownName
-from mien.labels import label_set
 from mien.landmarks import POINTS
 from mien.recipes import (
     AgainstRestRecipe,
@@ -42,7 +41,7 @@ CASES = dict(cases())
 def targets(recipe: Recipe, n: int) -> torch.Tensor:
     """Made-up targets of the shape the recipe's task takes."""
     if isinstance(recipe, ExpressionRecipe):
-        k = len(label_set(recipe.data.label_set))
+        k = len(recipe.data.names)
         return torch.eye(k)[torch.arange(n) % k]
     if isinstance(recipe, ProposalRecipe):
         faces = torch.full((n, MOST, 4), torch.nan)
@@ -65,10 +64,14 @@ def test_every_recipe_parses_builds_and_learns(name: str) -> None:
     generator = Generator().manual_seed(recipe.train.seed)
     side = {"landmarks": patches.SIDE, "proposals": scenes.SIDE}.get(recipe.task, spec.size)
     x = torch.randint(0, 256, (8, spec.channels, side, side), generator=generator)
+    shape: tuple[int, ...] = (spec.channels, spec.size, spec.size)
+    if recipe.model.frozen:  # two views of features, and one of them is learned from
+        (last,) = (layer for layer in net.modules() if isinstance(layer, nn.Linear))
+        x, shape = torch.rand(8, 2, last.in_features, generator=generator), (last.in_features,)
     before = [p.detach().clone() for p in net.parameters()]
     for _ in range(2):
         seen, y = task.change(x.float(), targets(recipe, 8), generator)
-        assert seen.shape[1:] == (spec.channels, spec.size, spec.size)
+        assert seen.shape[1:] == shape
         loss = task.loss(net(seen), y)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
@@ -186,3 +189,37 @@ def test_a_paper_without_deviations_is_refused(tmp_path: Path) -> None:
     (tmp_path / "proud.toml").write_text(text)
     with pytest.raises(ConfigError, match="deviation"):
         recipes.read(tmp_path / "proud.toml")
+
+
+# -- occlusion and repeats ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["occlude.what=eyse"], "did you mean eyes"),
+        (["occlude.what=mask"], "no occlusion called 'mask'"),
+        (["occlude.what=eyes", "occlude.by=bnds"], "bands or landmarks, got 'bnds'"),
+        (["occlude.what=eyes", "occlude.share=0"], r"occlude\.share lies in \(0, 1\]"),
+        (["occlude.what=eyes", "data.drop_overlap=true"], "no longer equal"),
+    ],
+)
+def test_an_occlusion_that_does_not_fit_says_why(overrides: list[str], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        recipes.read(recipes.find("dobes2023"), overrides)
+
+
+def test_dobes2023_trains_what_the_paper_trained() -> None:
+    plan = recipes.reproduction(recipes.find("dobes2023"))
+    by_name = dict(zip((run.name for run in plan.runs), plan.recipes, strict=True))
+    assert all(run.repeats >= 3 for run in plan.runs)
+    for part in ("none", "eyes", "nose", "mouth"):
+        for name, by in ((part, "random"), (f"{part}-apart", "duplicates")):
+            made = by_name[name]
+            assert isinstance(made, recipes.ExpressionRecipe)
+            assert made.split is not None
+            assert (made.split.by, made.split.test) == (by, 0.3)
+            assert (made.model.pretrained, made.model.frozen) == ("googlenet-bvlc", True)
+            assert made.data.names.labels == ("anger", "happiness", "neutral")
+            assert (made.occlude.what if made.occlude else "none") == part
+            assert made.occlude is None or len(made.occlude.sides) == 3

@@ -58,6 +58,7 @@ def result(name: str, right: int, out: Path) -> dict[str, Any]:
         "fold": None,
         "recipe": {
             "train": {"epochs": 2, "batch": 8, "optimizer": "adamw", "lr": 1e-3, "seed": 1},
+            "model": {"pretrained": None, "frozen": False, "enlarge": 0},
             "split": None,
             "copies": None,
         },

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+import shutil
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -233,6 +234,41 @@ def test_what_is_done_is_not_done_again(done: Done, monkeypatch: pytest.MonkeyPa
     )
     assert reproduce.reproduce(kept, done.data, done.out, Silent()) == {}
     assert {p: p.stat().st_mtime_ns for p in done.out.rglob("model.onnx")} == before
+
+
+def test_repeats_differ_in_their_seeds_and_are_told_together(done: Done, tmp_path: Path) -> None:
+    run = replace(done.plan.runs[0], repeats=2)
+    twice = replace(
+        done.plan, runs=(run,), recipes=done.plan.recipes[:1], published=(), contrasts=()
+    )
+    assert reproduce.reproduce(twice, done.data, tmp_path, Silent(), accelerator="cpu") == {}
+    (result,) = json.loads((tmp_path / "report.json").read_text())["runs"]
+    first, second = result["parts"]
+    assert [part["seed"] for part in (first, second)] == [1, 2]
+    assert [part["recipe"]["split"]["seed"] for part in (first, second)] == [1, 2]
+    assert first["test"] == done.result("shuffled")["parts"][0]["test"]
+    accuracies = [part["test"]["accuracy"] for part in (first, second)]
+    assert result["test"]["n"] == 2 * first["test"]["n"]
+    assert result["test"]["accuracy"] == pytest.approx(sum(accuracies) / 2)
+    assert result["over_folds"]["sd"]["accuracy"] == pytest.approx(np.std(accuracies, ddof=1))
+    assert (first["audit"] is None, second["audit"] is None) == (False, True)
+    text = (tmp_path / "report.md").read_text()
+    assert "## From seed to seed" in text
+    assert "| seed 2 |" in text
+
+
+def test_a_result_of_before_a_setting_existed_is_still_done(
+    done: Done, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = shutil.copytree(done.out, tmp_path / "out")
+    path = out / "runs" / "shuffled" / "result.json"
+    old = json.loads(path.read_text())
+    del old["recipe"]["model"]["enlarge"], old["recipe"]["occlude"]
+    path.write_text(json.dumps(old))
+    monkeypatch.setattr(reproduce, "train", lambda *args, **more: pytest.fail("trained again"))
+    plan = done.plan
+    one = replace(plan, runs=plan.runs[:1], recipes=plan.recipes[:1], published=(), contrasts=())
+    assert reproduce.reproduce(one, done.data, out, Silent()) == {}
 
 
 def test_mean_and_deviation_are_those_of_the_training_pictures(done: Done) -> None:

@@ -17,9 +17,9 @@ from mien.cli import main
 from mien.errors import DataError, UnknownName
 from mien.image import read_bytes
 from mien.labels import label_set
-from mien.recipes import Copies, Split
-from mien.splits import arrange, copies, split
-from mien.table import Row, Table
+from mien.recipes import Copies, Occlude, Split
+from mien.splits import arrange, copies, occluded, split
+from mien.table import Row, Table, png
 
 ROOT = Path(__file__).parents[1]
 GRAY = cv2.imencode(".png", np.arange(64, dtype=np.uint8).reshape(8, 8) * 3)[1].tobytes()
@@ -46,6 +46,15 @@ def made(labels: list[str], people: int = 0, clips: int = 0, image: bytes = GRAY
     return Table("made", rows)
 
 
+def distinct(labels: list[str], people: int = 0, clips: int = 0) -> Table:
+    """The same rows, each with a picture of its own."""
+    plain = made(labels, people, clips)
+    random = np.random.default_rng(3)
+    pictures = [random.integers(0, 256, (12, 12), np.uint8) for _ in plain.rows]
+    rows = [replace(r, image=png(p)) for r, p in zip(plain.rows, pictures, strict=True)]
+    return replace(plain, rows=rows)
+
+
 def counts(of: Table) -> dict[str, int]:
     return dict(Counter(row.split for row in of.rows))
 
@@ -63,7 +72,7 @@ def sides_of(of: Table, key: str) -> dict[str, set[str]]:
 
 @pytest.mark.parametrize("by", recipes.SPLITS)
 def test_shares_are_met_and_the_seed_decides(by: str) -> None:
-    whole = made(["fear", "anger", "fear", "sadness"] * 100, people=40, clips=5)
+    whole = distinct(["fear", "anger", "fear", "sadness"] * 100, people=40, clips=5)
     once = split(whole, Split(by, 0.7, 0.1, 0.2))
     again, other = split(whole, Split(by, 0.7, 0.1, 0.2)), split(whole, Split(by, seed=2))
     n = counts(once)
@@ -75,7 +84,7 @@ def test_shares_are_met_and_the_seed_decides(by: str) -> None:
 
 def test_a_side_without_a_share_gets_nothing() -> None:
     for by in recipes.SPLITS:
-        done = split(made(["fear", "anger"] * 20, 10, 2), Split(by, 0.75, 0.0, 0.25))
+        done = split(distinct(["fear", "anger"] * 20, 10, 2), Split(by, 0.75, 0.0, 0.25))
         assert set(counts(done)) == {"train", "test"}
 
 
@@ -161,7 +170,7 @@ def test_nobody_named(by: str) -> None:
 
 @pytest.mark.parametrize("by", recipes.SPLITS)
 def test_every_row_is_tested_in_one_fold_and_selects_in_another(by: str) -> None:
-    whole = made(["fear", "anger", "sadness", "anger"] * 30, people=12, clips=3)
+    whole = distinct(["fear", "anger", "sadness", "anger"] * 30, people=12, clips=3)
     tested: Counter[str] = Counter()
     selected: Counter[str] = Counter()
     for fold in range(5):
@@ -384,3 +393,86 @@ def test_data_split(
 def test_an_unknown_way_to_split_is_named() -> None:
     with pytest.raises(UnknownName, match="did you mean subject"):
         Split("subjects")
+
+
+# -- duplicates ---------------------------------------------------------------------------------
+
+
+def test_by_duplicates_the_same_photo_is_on_one_side() -> None:
+    """Sixty photos, each once more, brighter, as another person's; and copies of both."""
+    once = distinct(["fear", "anger", "sadness"] * 20)
+    rows = list(once.rows)
+    for row, picture in zip(once.rows, once.pictures(), strict=True):
+        brighter = np.asarray(picture // 2 + 100, np.uint8)
+        rows.append(replace(row, id=f"again/{row.id}", image=png(brighter)))
+    whole = copies(replace(once, rows=rows), Copies(1, noise=60.0))
+    done = split(whole, Split("duplicates", 0.7, 0.1, 0.2))
+    where: dict[str, set[str]] = {}
+    for row in done.rows:
+        where.setdefault((row.copy_of or row.id).removeprefix("again/"), set()).add(row.split)
+    assert len(where) == 60
+    assert all(len(sides) == 1 for sides in where.values())
+    assert counts(done) == {"train": 168, "select": 24, "test": 48}
+    assert done.notes["split"]["groups"] == 60
+    shuffled = audit(split(replace(once, rows=rows), Split("random"))).overlap("test", "train")
+    assert shuffled.near
+
+
+def test_folds_by_duplicates_keep_them_together() -> None:
+    once = distinct(["fear", "anger"] * 10)
+    twice = replace(once, rows=[*once.rows, *(replace(r, id=f"b{r.id}") for r in once.rows)])
+    for fold in range(3):
+        done = split(twice, Split("duplicates", folds=3, fold=fold))
+        assert [r.split for r in done.rows[:20]] == [r.split for r in done.rows[20:]]
+
+
+# -- occlusion ----------------------------------------------------------------------------------
+
+
+def _changed(before: Table, after: Table) -> list[bool]:
+    return [a.image != b.image for a, b in zip(before.rows, after.rows, strict=True)]
+
+
+def test_occlusion_depends_on_the_seed_and_the_row_alone() -> None:
+    whole = split(distinct(["fear", "anger"] * 20), Split("random"))
+    hidden = occluded(whole, Occlude("mouth"))
+    assert all(_changed(whole, hidden))
+    back = replace(whole, rows=whole.rows[::-1])
+    assert occluded(back, Occlude("mouth")).rows == hidden.rows[::-1]
+    assert all(_changed(hidden, occluded(whole, Occlude("mouth", seed=2))))
+    before, after = next(whole.pictures()), next(hidden.pictures())
+    rows = np.flatnonzero((before != after).any(axis=(1, 2)))
+    assert set(rows) <= {8, 9}  # of twelve: 30 to 39 of 48, rounded
+    assert hidden.notes["occlude"]["what"] == "mouth"
+
+
+def test_a_side_alone_or_a_share_of_it_is_occluded() -> None:
+    whole = split(distinct(["fear", "anger"] * 150), Split("random"))
+    only = _changed(whole, occluded(whole, Occlude("eyes", sides=("test",))))
+    assert only == [row.split == "test" for row in whole.rows]
+    some = _changed(whole, occluded(whole, Occlude("eyes", share=0.3, sides=("train",))))
+    assert 0.2 < np.mean(some) / 0.8 < 0.4
+
+
+def test_landmarks_are_asked_for_where_they_are_needed() -> None:
+    whole = made(["fear", "anger"])
+    with pytest.raises(DataError, match="no landmarks to occlude its mask by"):
+        occluded(whole, Occlude("mask", by="landmarks", sides=("all",)))
+
+
+def test_occlusion_comes_after_the_split() -> None:
+    """So equal pictures are found, and the sides are those without occlusion."""
+    settings = {
+        "data": {"label_set": "mien8", "train": "train", "select": "select", "test": "test"},
+        "model": {"name": "resnet10"},
+        "train": {"epochs": 1},
+        "augment": {},
+        "split": {"by": "duplicates"},
+    }
+    settings["data"]["drop_overlap"] = False  # type: ignore[index]
+    twice = distinct(["fear", "anger"] * 20)
+    twice = replace(twice, rows=[*twice.rows, *(replace(r, id=f"b{r.id}") for r in twice.rows)])
+    plain = arrange(recipes.from_values(settings), twice)
+    hidden = arrange(recipes.from_values({**settings, "occlude": {"what": "nose"}}), twice)
+    assert [r.split for r in plain.rows] == [r.split for r in hidden.rows]
+    assert all(_changed(plain, hidden))

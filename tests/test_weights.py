@@ -53,7 +53,8 @@ def test_every_row_is_complete(row: WeightSpec) -> None:
     assert re.fullmatch("[0-9a-f]{64}", row.sha256)
     assert row.licence
     assert row.about
-    assert row.kind in ("recognizer", "proposer", "detector", "landmarker", "teacher")
+    kinds = ("recognizer", "detector", "landmarker", "proposer", "teacher", "backbone")
+    assert row.kind in kinds
     assert row.file == Path(row.file).name
     assert row.url is None or row.url.startswith("https://")
 
@@ -174,7 +175,7 @@ def test_a_missing_file_says_what_to_do(home: Path) -> None:
         weights.read(ROW)
     for part in ("made.onnx", "MIEN_MODELS", str(home / "models"), "mien models pull made"):
         assert part in str(caught.value)
-    with pytest.raises(WeightsMissing, match="no address to pull from"):
+    with pytest.raises(WeightsMissing, match="mien models import made FILE"):
         weights.read(replace(ROW, url=None))
 
 
@@ -391,3 +392,32 @@ def test_a_home_that_is_a_file_is_a_clear_error(
     serve(whole(CONTENT))
     with pytest.raises(OutputError, match=f"cannot write {home}"):
         weights.pull("made")
+
+
+# -- files that the user has --------------------------------------------------------------------
+
+
+def test_a_file_is_kept_where_it_will_be_found(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(CATALOGUE, ROW.name, ROW)
+    given = tmp_path / "downloaded (1).onnx"
+    given.write_bytes(CONTENT)
+    assert weights.take("made", given) == home / "models" / ROW.file
+    given.unlink()
+    assert weights.read(ROW) == (home / "models" / ROW.file, CONTENT)
+    assert [file.name for file in (home / "models").iterdir()] == [ROW.file]
+
+
+def test_another_file_is_not_kept(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(CATALOGUE, ROW.name, ROW)
+    (tmp_path / "other").write_bytes(CONTENT[:-1])
+    with pytest.raises(ModelError, match=r"other is damaged or another version.*nothing was kept"):
+        weights.take("made", tmp_path / "other")
+    with pytest.raises(ModelError, match="cannot read"):
+        weights.take("made", tmp_path / "nothing")
+    with pytest.raises(UnknownName, match="did you mean made"):
+        weights.take("mad", tmp_path / "other")
+    assert not (home / "models").exists()

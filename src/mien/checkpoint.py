@@ -7,6 +7,7 @@ any moment finds either the old state or the new one, never half of one.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import os
 from collections.abc import Mapping
@@ -20,6 +21,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from .errors import ConfigError, ModelError, OutputError
+from .recipes import Recipe, is_same
 
 
 @dataclass(slots=True)
@@ -41,33 +43,23 @@ def write(checkpoint: Checkpoint, path: Path) -> None:
     write_whole(content, path)
 
 
-_PROSE = ("paper", "deviation")  # of a recipe: words, which a report may say better later
-
-
-def claim(path: Path, identity: Mapping[str, Any]) -> None:
+def claim(path: Path, recipe: Recipe, facts: Mapping[str, Any]) -> None:
     """Write what a folder's run is into ``path`` there, or check that it is the same run.
 
-    Raises ConfigError where another one has been begun.
+    facts : what else must be the same; data, weights that it starts from. Raises ConfigError where
+    another run has been begun.
     """
-    if path.exists() and not same_run(json.loads(path.read_text(encoding="utf-8")), identity):
-        raise ConfigError(
-            f"{path.parent} holds a run of another recipe or other data; name another --out, "
-            "or remove that folder"
-        )
+    if path.exists():
+        saved = json.loads(path.read_text(encoding="utf-8"))
+        same_recipe = is_same(recipe, saved.pop("recipe"))
+        if not same_recipe or saved != {key: facts.get(key) for key in saved}:
+            raise ConfigError(
+                f"{path.parent} holds a run of another recipe or other data; name another --out, "
+                "or remove that folder"
+            )
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole((json.dumps(identity, indent=2) + "\n").encode(), path)
-
-
-def same_run(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Whether two runs have the same settings and data; what a recipe says about them may differ.
-
-    one, other : what ``claim`` writes, with the recipe under "recipe".
-    """
-    first, second = (
-        {**run, "recipe": {k: v for k, v in run["recipe"].items() if k not in _PROSE}}
-        for run in (one, other)
-    )
-    return json.dumps(first, sort_keys=True) == json.dumps(second, sort_keys=True)
+    content = {"recipe": dataclasses.asdict(recipe), **facts}
+    write_whole((json.dumps(content, indent=2) + "\n").encode(), path)
 
 
 def write_whole(content: bytes, path: Path) -> None:

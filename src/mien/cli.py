@@ -805,6 +805,17 @@ def models_pull(name: Annotated[str, typer.Argument(help="A name of `mien models
     typer.echo(weights.pull(name))
 
 
+@models_app.command("import")
+def models_import(
+    name: Annotated[str, typer.Argument(help="A name of `mien models list`.")],
+    file: Annotated[Path, typer.Argument(help="Its file, from wherever it was found.")],
+) -> None:
+    """Check the sha256 of a model's file and keep a copy, as if it had been pulled."""
+    from . import weights
+
+    typer.echo(weights.take(name, file))
+
+
 @models_app.command("card")
 def models_card(
     model: Annotated[str, typer.Argument(help="A model, or an .onnx file.")] = DEFAULT_MODEL,

@@ -144,7 +144,7 @@ def models(catalogue: Iterable[WeightSpec]) -> None:
 def _whereabouts(spec: WeightSpec) -> str:
     path = weights.locate(spec)
     if path is None:
-        how = f"mien models pull {spec.name}" if spec.url else f"put {spec.file} on MIEN_MODELS"
+        how = f"mien models {f'pull {spec.name}' if spec.url else f'import {spec.name} FILE'}"
         return f"not here; {how}"
     try:
         weights.read(spec)

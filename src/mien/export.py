@@ -15,14 +15,15 @@ import torch
 from safetensors.torch import save
 from torch import nn
 
-from . import calibrate, checkpoint, recipes, splits
-from .baserates import BaseRates
+from . import calibrate, checkpoint, recipes, splits, transfer
+from .baserates import BaseRates, reweight
 from .checkpoint import write_whole
 from .errors import ConfigError, DataError, ModelError
-from .face import Frame, ImageArray
+from .face import FloatArray, Frame, ImageArray
+from .labels import LabelSet
 from .landmarks import NET_SIDE
 from .metrics import IntArray
-from .models import build, landmark_networks, proposal_networks
+from .models import Backbone, landmark_networks, proposal_networks
 from .preprocess import Preprocess, batch
 from .proposals import STRIDES, searched
 from .recognize import (
@@ -42,16 +43,24 @@ PARITY = 1e-4
 LOOK_AGAIN_BELOW = 0.7
 CHECKPOINT = "checkpoint.safetensors"
 _PARITY_FACES, _PARITY_PICTURES = 256, 32
+_BACKBONE_FACES = 32  # it takes a hundred times as long as a small network
+_FEATURES_ATOL = 0.05  # of a probability: features are kept in half precision
 _OPSET = 18
 
 
 def export(
-    run: Path, data: Path, out: Path, figures: Sequence[Path] = (), which: str = "best"
+    run: Path,
+    data: Path,
+    out: Path,
+    figures: Sequence[Path] = (),
+    which: str = "best",
+    features: Path | None = None,
 ) -> dict[str, Any]:
     """Write a run's weights as ONNX, calibrated on the recipe's select split.
 
     which : "best", of the epoch most accurate on the select split, or "last", the average the
         schedule ended with; the most accurate of many epochs owes some of that to luck.
+    features : where training kept those of a frozen trunk; without, in ``run``.
     ``figures`` are files ``mien evaluate`` wrote for this model; they go into its card. Raises
     ModelError where ONNX Runtime and torch disagree on real faces by more than 1e-4.
     Returns the metadata.
@@ -68,10 +77,8 @@ def export(
             f"{run} trained a step of {recipe.model.name}, which is no model to export"
         )
     names = recipe.data.names
-    net = build(recipe.model, len(names))
     weights = _weights(run, which)
-    net.load_state_dict(weights)
-    net.eval()
+    net = transfer.whole(recipe.model, len(names), weights).eval()
 
     meta: dict[str, Any] = {
         "schema": METADATA_SCHEMA,
@@ -89,15 +96,27 @@ def export(
     }
     meta["card"]["figures"] = _figures(meta["card"]["weights_sha256"], figures)
     graph = to_onnx(net, recipe.model.size, recipe.model.preprocess.channels)
-    select = splits.read(recipe, data).of_split(recipe.data.select)
+    table = splits.read(recipe, data)
+    select = table.of_split(recipe.data.select)
     select = select.keep(select.targets(names) >= 0)
-    pictures, targets = list(select.pictures()), select.targets(names)
-    meta |= _calibration(_recognizer(graph, meta), pictures, targets)
+    targets = select.targets(names)
+    if recipe.model.frozen:
+        assert isinstance(net, Backbone)
+        cpu = torch.device("cpu")
+        kept = transfer.Features(recipe, table, features or run / transfer.FOLDER, cpu)
+        looks = transfer.logits(net.head, kept.of(select))
+    else:
+        looks = _looks(_recognizer(graph, meta), list(select.pictures()))
+    if len(looks) == 1:  # it never saw a mirror image in training either
+        meta["look_again_below"] = 0.0
+    meta |= _calibration(looks, targets)
     # The threshold belongs to the probabilities a user sees: those at the default base rates.
-    probs = _recognizer(graph, meta).probabilities(pictures, BaseRates())
-    meta["uncertain_below"] = calibrate.uncertain_below(probs, targets)
+    meta["uncertain_below"] = calibrate.uncertain_below(_probs(looks, meta, names), targets)
     recognizer = _recognizer(graph, meta)
-    meta["card"]["parity"] = parity(net, recognizer, select)
+    few = _BACKBONE_FACES if isinstance(net, Backbone) else _PARITY_FACES
+    meta["card"]["parity"] = parity(net, recognizer, select, few)
+    if recipe.model.frozen:
+        meta["card"]["features"] = _same_as_kept(recognizer, select, looks[0], few)
     write_whole(with_metadata(graph, meta), out)
     return meta
 
@@ -259,6 +278,7 @@ def _card(run: Path, recipe: AnyRecipe, facts: dict[str, Any], which: str) -> di
             "machine": facts["machine"],
             "versions": facts["versions"],
             "network": recipe.model.name,
+            "pretrained": recipe.model.pretrained,
             "epochs": len(epochs),
             "weights": which,
             "epoch": best["epoch"],
@@ -334,21 +354,53 @@ def _recognizer(graph: bytes, meta: dict[str, Any]) -> OnnxRecognizer:
     return OnnxRecognizer(with_metadata(graph, meta), meta["name"], "")
 
 
-def _calibration(
-    recognizer: OnnxRecognizer, pictures: list[ImageArray], targets: IntArray
-) -> dict[str, Any]:
+def _looks(recognizer: OnnxRecognizer, pictures: list[ImageArray]) -> list[FloatArray]:
+    """Logits of the pictures and of their mirror images."""
+    mirrored = [np.ascontiguousarray(p[:, ::-1]) for p in pictures]
+    return [recognizer.logits(pictures), recognizer.logits(mirrored)]
+
+
+def _calibration(looks: Sequence[FloatArray], targets: IntArray) -> dict[str, Any]:
     """Temperature and offsets for answers that look again, mirrored, where they are unsure."""
-    once = recognizer.logits(pictures)
-    again = recognizer.logits([np.ascontiguousarray(p[:, ::-1]) for p in pictures])
-    sure = softmax(calibrated(once, *calibrate.fit(once, targets))).max(axis=1)
-    looked = np.where((sure < LOOK_AGAIN_BELOW)[:, None], (once + again) / 2, once)
+    looked = _looked(looks, *calibrate.fit(looks[0], targets))
     temperature, offsets = calibrate.fit(looked, targets)
     return {"temperature": temperature, "offsets": [round(float(v), 4) for v in offsets]}
 
 
-def parity(net: nn.Module, recognizer: OnnxRecognizer, table: Table) -> dict[str, float]:
-    """The largest difference between torch's and ONNX Runtime's logits on real faces."""
-    crops = [p for p, _ in zip(table.pictures(), range(_PARITY_FACES), strict=False)]
+def _looked(
+    looks: Sequence[FloatArray], temperature: float, offsets: FloatArray | Sequence[float]
+) -> FloatArray:
+    """The first look's logits, and the mean of all where that one was unsure."""
+    sure = softmax(calibrated(looks[0], temperature, offsets)).max(axis=1)
+    both = np.mean(looks, axis=0, dtype=np.float32)
+    return np.where((sure < LOOK_AGAIN_BELOW)[:, None], both, looks[0])
+
+
+def _probs(looks: Sequence[FloatArray], meta: dict[str, Any], names: LabelSet) -> FloatArray:
+    """What the model file makes of these looks, at the default base rates."""
+    how = meta["temperature"], meta["offsets"]
+    probs = softmax(calibrated(_looked(looks, *how), *how))
+    training = np.array(meta["base_rates"], np.float32)
+    return reweight(probs, BaseRates().weights(names, training))
+
+
+def _same_as_kept(
+    recognizer: OnnxRecognizer, table: Table, kept: FloatArray, few: int
+) -> dict[str, float]:
+    """How far the model file's answers are from those of the features the run was tested by."""
+    crops = [p for p, _ in zip(table.pictures(), range(few), strict=False)]
+    apart = np.abs(softmax(recognizer.logits(crops)) - softmax(kept[: len(crops)]))
+    found = {"faces": len(crops), "largest_difference": float(apart.max())}
+    if found["largest_difference"] > _FEATURES_ATOL:
+        raise ModelError(f"the kept features are not those of this model: {found}; delete them")
+    return found
+
+
+def parity(
+    net: nn.Module, recognizer: OnnxRecognizer, table: Table, few: int = _PARITY_FACES
+) -> dict[str, float]:
+    """The largest difference between torch's and ONNX Runtime's logits on ``few`` real faces."""
+    crops = [p for p, _ in zip(table.pictures(), range(few), strict=False)]
     x = torch.from_numpy(batch(crops, recognizer.info.preprocess))
     with torch.no_grad():
         difference = float(np.abs(net(x).numpy() - recognizer.logits(crops)).max())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -48,14 +50,21 @@ class ExpressionTask(Classification):
 
     def __init__(self, recipe: ExpressionRecipe) -> None:
         super().__init__(recipe)
-        self._model, self._classes = recipe.model, len(recipe.data.names)
+        self.recipe = recipe
 
     def network(self) -> nn.Module:
-        return build(self._model, self._classes)
+        return build(self.recipe.model, len(self.recipe.data.names))
 
 
-def prepare(recipe: ExpressionRecipe, table: Table, teacher: OnnxRecognizer | None = None) -> Sets:
+def prepare(
+    recipe: ExpressionRecipe,
+    table: Table,
+    teacher: OnnxRecognizer | None = None,
+    shown: Callable[[Table], Tensor] | None = None,
+) -> Sets:
     """The train and select samples of a recipe, with what was left out counted.
+
+    shown : what the trained network gets of some rows, if not their pictures.
 
     Select rows are labelled by majority whatever the training target is: the best epoch is the
     one that names most faces right.
@@ -95,16 +104,14 @@ def prepare(recipe: ExpressionRecipe, table: Table, teacher: OnnxRecognizer | No
     base_rates = tuple(float(v) for v in (y.mean(0) if chances is None else chances @ y))
     if teacher:
         y = (1 - weight) * y + weight * taught(teacher, train, labels)
-    spec = recipe.model.preprocess
+    shown = shown or (lambda rows: torch.from_numpy(rows.planes(recipe.model.preprocess)))
     return Sets(
         Samples(
-            torch.from_numpy(train.planes(spec)),
+            shown(train),
             torch.from_numpy(y),
             None if chances is None else torch.from_numpy(chances),
         ),
-        Samples(
-            torch.from_numpy(select.planes(spec)), torch.from_numpy(eye[select.targets(labels)])
-        ),
+        Samples(shown(select), torch.from_numpy(eye[select.targets(labels)])),
         # Drawn with replacement, a few pictures are enough for a batch.
         len(train) if chances is None else max(len(train), recipe.train.batch),
         {"counts": counts, "base_rates": base_rates},

@@ -220,7 +220,7 @@ def run(
         "recipe": json.loads(json.dumps(asdict(recipe))),
         "data": {"file": data.name, "sha256": file_sha256(data)},
     }
-    claim(out / "experiment.json", identity | {"quick": quick})
+    claim(out / "experiment.json", recipe, {"data": identity["data"], "quick": quick})
     table = against_rest.named(tables.read(data), recipe.folds)
     if quick:
         recipe, table = _quick(recipe), _few(table)

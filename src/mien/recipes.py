@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from . import align, config
+from . import align, config, occlude
 from .errors import ConfigError, UnknownName
 from .labels import LabelSet, label_set
 from .preprocess import Preprocess
@@ -104,15 +104,15 @@ class Copies:
             raise ConfigError(f"copies.monochrome lies in [0, 1], got {self.monochrome}")
 
 
-SPLITS = ("random", "stratified", "subject", "sequence")
+SPLITS = ("random", "stratified", "subject", "sequence", "duplicates")
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
     """How a table's rows are dealt to ``train``, ``select`` and ``test``; without, as published.
 
-    by : "random" over rows, "stratified" over rows of each label, or whole "subject"s, or whole
-        "sequence"s of them.
+    by : "random" over rows, "stratified" over rows of each label, or whole "subject"s, whole
+        "sequence"s of them, or whole clusters of "duplicates" (``mien.audit``).
     train, select, test : shares, summing to 1; without meaning where there are folds.
     folds, fold : of k folds, this one is the test, the next one selects; 0 where there are none.
     """
@@ -136,6 +136,32 @@ class Split:
             raise ConfigError(
                 f"split.folds is at least 3 and split.fold below it, got {self.folds}, {self.fold}"
             )
+
+
+@dataclass(frozen=True, slots=True)
+class Occlude:
+    """A part of each face hidden, after the split; see ``mien.occlude``.
+
+    what : eyes, nose or mouth; with by = "landmarks", any of ``occlude.REGIONS``.
+    by : "bands" of a face crop, or "landmarks", which every row must then have.
+    share : of the rows of a side, at random: 1 as a condition, less as an augmentation.
+    sides : of the split ("train", "select", "test") whose rows are meant.
+    """
+
+    what: str
+    by: str = "bands"
+    share: float = 1.0
+    sides: tuple[str, ...] = ("train", "select", "test")
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        if self.by not in ("bands", "landmarks"):
+            raise ConfigError(f"occlude.by is bands or landmarks, got '{self.by}'")
+        known = occlude.BANDS if self.by == "bands" else occlude.REGIONS
+        if self.what not in known:
+            raise UnknownName("occlusion", self.what, known)
+        if not 0 < self.share <= 1:
+            raise ConfigError(f"occlude.share lies in (0, 1], got {self.share}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,6 +285,10 @@ class Model:
     align : how the faces of its table are cut (``mien data align``), and users' faces will be.
     init : the model whose weights it begins with, a name or a file; None to begin at random.
     parameters : how many the network must have, where a paper says so.
+    pretrained : the catalogue's weights of a backbone to begin with, trained for something else:
+        all but the last layer is theirs.
+    frozen : only the last layer is trained; what the rest makes of each picture is computed once.
+    enlarge : the side in pixels that a backbone enlarges its pictures to; 0 leaves them.
     """
 
     name: str
@@ -267,8 +297,15 @@ class Model:
     align: str = align.DEFAULT
     init: str | None = None
     parameters: int | None = None
+    pretrained: str | None = None
+    frozen: bool = False
+    enlarge: int = 0
 
     def __post_init__(self) -> None:
+        if self.pretrained and self.init:
+            raise ConfigError("model.pretrained and model.init: a network begins with one of them")
+        if self.frozen and not self.pretrained:
+            raise ConfigError("model.frozen keeps weights as they are: name them, model.pretrained")
         align.known(self.align)
         Preprocess(self.size, self.color)  # raises ConfigError where they do not fit
 
@@ -359,12 +396,22 @@ class Recipe:
 class ExpressionRecipe(Recipe):
     """Everything that decides a run that names expressions.
 
-    copies, split : what is done to the table first, in this order; None for nothing.
+    copies, split, occlude : what is done to the table first, in this order; None for nothing.
     """
 
     data: ExpressionData
     copies: Copies | None = None
     split: Split | None = None
+    occlude: Occlude | None = None
+
+    def __post_init__(self) -> None:
+        if self.occlude and self.data.drop_overlap:
+            raise ConfigError(
+                "occluded pictures are no longer equal: data.drop_overlap = false, and "
+                'split.by = "duplicates" to keep equal ones on one side'
+            )
+        if self.model.frozen and self.augment not in (Augment(), Augment(flip=False)):
+            raise ConfigError("with model.frozen, augment.flip is the only change there is")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -417,6 +464,7 @@ class Experiment:
     data : which table it takes, by the name ``mien reproduce --data NAME=FILE`` gives it.
     set : as ``--set`` on the command line. Where the split has folds, each is trained on its own
         and their answers are pooled.
+    repeats : how often it is done, each time with the next seed for the split and the training.
     without : sections of the recipe ("copies", "split") that it leaves out.
     """
 
@@ -425,6 +473,11 @@ class Experiment:
     data: str
     set: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
+    repeats: int = 1
+
+    def __post_init__(self) -> None:
+        if self.repeats < 1:
+            raise ConfigError(f"run '{self.name}': repeats is at least 1, got {self.repeats}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -556,9 +609,24 @@ def from_values(values: dict[str, Any]) -> AnyRecipe:
         raise UnknownName("task", str(task), _KINDS)
     kind: Any = _KINDS[task]
     recipe: AnyRecipe = config.from_dict(kind, values)
+    if recipe.model.pretrained and not isinstance(recipe, ExpressionRecipe):
+        raise ConfigError("model.pretrained goes with recipes of expressions only")
     if recipe.paper and not recipe.deviation:
         raise ConfigError("a recipe with a [paper] says in [[deviation]] where it differs from it")
     return recipe
+
+
+def is_same(recipe: Recipe, saved: dict[str, Any]) -> bool:
+    """Whether nested dictionaries, of a finished run say, have this recipe's settings.
+
+    A setting that they lack, as it did not exist then, has its default; what is said of the paper
+    and of where the recipe differs from it is no setting.
+    """
+    try:
+        then = from_values({k: v for k, v in saved.items() if k not in ("paper", "deviation")})
+    except ConfigError:
+        return False
+    return then == replace(recipe, paper=None, deviation=())
 
 
 def reproduction(path: Path, overrides: Sequence[str] = ()) -> Reproduction:

@@ -112,6 +112,7 @@ def _content(
         "failures": failures,
         "summary": _summary(results),
         "contrasts": [_contrast(c, i, found, out) for i, c in enumerate(plan.contrasts, 1)],
+        "seeds": _seeds(results),
         "published": [{"title": p.title, "table": published(p, found)} for p in plan.published],
         "audit": _audit(results),
         "deviations": plan.deviations,
@@ -264,6 +265,17 @@ def look_up(result: Result | None, names: Sequence[str]) -> Result | None:
     return result
 
 
+def _seeds(results: Sequence[Result]) -> str:
+    """How far the seed of split and training moves the accuracy; empty where none is repeated."""
+    rows = []
+    for result in (result for result in results if result.get("repeats", 1) > 1):
+        spread = result["over_folds"]
+        figures = (spread[how]["accuracy"] for how in ("mean", "sd", "min", "max"))
+        rows.append((result["name"], str(result["repeats"]), *map(number, figures)))
+    head = ("accuracy", "seeds", "mean", "standard deviation", "least", "greatest")
+    return table(head, rows) if rows else ""
+
+
 def _audit(results: Sequence[Result]) -> str:
     """Of each run: how many rows each side has, and what the test side shares with training."""
     head = (
@@ -278,9 +290,9 @@ def _audit(results: Sequence[Result]) -> str:
     )
     rows = []
     for result in results:
-        for part in result["parts"]:
+        for part in (part for part in result["parts"] if part["audit"]):
             audit, sides = part["audit"], part["sides"]
-            several = len(result["parts"]) > 1
+            several = len(result["parts"]) > 1 and part["fold"] is not None
             people = f"{audit['people']}, {audit['people_trained_on']}" if audit["people"] else NONE
             rows.append(
                 (
@@ -362,11 +374,27 @@ def _setting(result: Result) -> str:
     if "std" in network:
         mean, deviation = (", ".join(f"{v:.1f}" for v in network[key]) for key in ("mean", "std"))
         pixels = f" Pixels trained on: mean {mean}, deviation {deviation} gray levels a channel."
-    curves = " The curves are of the first fold." if len(result["parts"]) > 1 else ""
+    repeats, model = result.get("repeats", 1), part["recipe"]["model"]
+    first = "seed" if repeats > 1 else "fold"
+    curves = f" The curves are of the first {first}." if len(result["parts"]) > 1 else ""
+    seeds = f"seeds {train['seed']} to {train['seed'] + repeats - 1}" if repeats > 1 else ""
+    origin = f", begun with {model['pretrained']}" if model.get("pretrained") else ""
+    if model.get("enlarge"):
+        origin += f", pictures enlarged to {model['enlarge']}"
+    if model.get("frozen"):
+        origin += f", only the last layer's {network['trained']:,} trained"
+        made_by = part["environment"]["features"]
+        if made_by["computed"]:
+            speed = made_by["computed"] / made_by["seconds"]
+            origin += f" (its features were computed at {speed:,.0f} pictures a second)"
+    occluded = part["recipe"].get("occlude")
+    hidden = f"{occluded['what']} occluded by {occluded['by']}; " if occluded else ""
     return (
         f"`{network['name']}` on {network['size']} x {network['size']} {network['color']}, "
-        f"{network['parameters']:,} parameters; {made}{dealt}; {train['epochs']} epochs in batches "
-        f"of {train['batch']}, {train['optimizer']} at {train['lr']:g}, seed {train['seed']}, "
+        f"{network['parameters']:,} parameters{origin}; {made}{dealt}; {hidden}"
+        f"{train['epochs']} epochs in batches of {train['batch']}, "
+        f"{train['optimizer']} at {train['lr']:g}, "
+        f"{seeds or 'seed ' + str(train['seed'])}, "
         f"{part['environment'].get('precision', '')}.{pixels}{curves}"
     )
 
@@ -389,10 +417,10 @@ def _classes(score: Mapping[str, Any]) -> str:
 
 
 def _folds(result: Result) -> str:
-    """Each fold on its own: how far one lucky fold could have misled."""
+    """Each fold or seed on its own: how far a lucky one could have misled."""
     rows = [
         (
-            f"fold {part['fold'] + 1}",
+            f"seed {part['seed']}" if part["fold"] is None else f"fold {part['fold'] + 1}",
             f"{part['test']['n']:,}",
             number(part["test"]["accuracy"]),
             number(part["test"]["balanced_accuracy"]),

@@ -3,7 +3,9 @@
 An experiment is arranged, audited, trained, exported and tested. What the test says is the plain
 network's answer, through ONNX Runtime: one look at each picture, no calibration, no base rates, as
 the papers did it. Where its split has folds, each is an experiment of its own, and their answers
-are pooled. A finished one is not done again: its ``result.json`` is there.
+are pooled; likewise where it is repeated with other seeds. Where a trunk is frozen, only the first
+one is exported: what that trunk makes of a picture is computed once for all of them, and they are
+tested by it. A finished one is not done again: its ``result.json`` is there.
 """
 
 from __future__ import annotations
@@ -11,29 +13,30 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+import torch
 from safetensors.torch import load_file
 
-from . import fold_report, folds, metrics, report, splits
+from . import checkpoint, fold_report, folds, metrics, report, splits, transfer
 from . import table as tables
 from .audit import audit
-from .checkpoint import same_run, write_whole
+from .checkpoint import write_whole
 from .errors import ConfigError, DataError, MienError
 from .export import export
 from .face import FloatArray
-from .labels import LabelSet, label_set, subset
-from .models import parameters
-from .recipes import AgainstRestRecipe, Experiment, ExpressionRecipe, Reproduction
+from .labels import LabelSet, subset
+from .models import build, parameters
+from .recipes import AgainstRestRecipe, Experiment, ExpressionRecipe, Reproduction, is_same
 from .recognize import OnnxRecognizer, load_model, softmax
 from .table import Table, file_sha256
 from .train import Progress, task_of, train
 
-QUICK = {"epochs": 2, "copies": 3, "rows": 180, "folds": 3, "batch": 32}
+QUICK = {"epochs": 2, "copies": 3, "rows": 180, "folds": 3, "repeats": 2, "batch": 32}
 """What ``quick`` cuts a paper's experiments down to; of the folds, only the first is done."""
 _TRAIN_ROWS = 2000  # of the training split, for the accuracy on what was trained on
 _CHUNK = 512
@@ -48,12 +51,22 @@ class Listener(Progress, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One training of an experiment: all of it, or one of its folds."""
+    """One training of an experiment: all of it, or one of its folds or repeats.
+
+    features : where those of a frozen trunk are kept, for all experiments.
+    """
 
     run: Experiment
     recipe: ExpressionRecipe
     data: Path
     folder: Path
+    features: Path
+    repeat: int = 0
+
+    @property
+    def exported(self) -> bool:
+        """Whether there is to be a model file."""
+        return not (self.recipe.model.frozen and self.repeat)
 
 
 def reproduce(
@@ -83,7 +96,8 @@ def reproduce(
                 continue
             if quick:
                 recipe, table = _quick(recipe), _few_rows(table, out)
-            job = Job(run, recipe, table, folder)
+                run = replace(run, repeats=min(run.repeats, QUICK["repeats"]))
+            job = Job(run, recipe, table, folder, out / transfer.FOLDER)
             results.append(_experiment(job, out, progress, accelerator, quick))
         except (MienError, RuntimeError, OSError) as err:  # torch's are RuntimeErrors
             failures[run.name] = str(err)
@@ -148,7 +162,7 @@ def _experiment(
     job: Job, out: Path, progress: Listener, accelerator: str, quick: bool
 ) -> dict[str, Any]:
     """An experiment's trainings (``parts``), and what its test says of all of them together."""
-    jobs = list(_folds(job))[: 1 if quick else None]
+    jobs = [again for fold in list(_folds(job))[: 1 if quick else None] for again in _repeats(fold)]
     parts = [
         {"folder": str(part.folder.relative_to(out)), **_one(part, progress, accelerator)}
         for part in jobs
@@ -159,6 +173,7 @@ def _experiment(
         "what": job.run.what,
         "table": job.run.data,
         "folds": job.recipe.split.folds if job.recipe.split else 0,
+        "repeats": job.run.repeats,
         "test": parts[0]["test"] if len(parts) == 1 else _pooled(answers),
         "train": {"accuracy": float(np.mean([part["train"]["accuracy"] for part in parts]))},
         "over_folds": _over_folds([part["test"] for part in parts]),
@@ -180,6 +195,21 @@ def _folds(job: Job) -> Iterator[Job]:
         yield replace(job, recipe=recipe, folder=job.folder / f"fold{fold}")
 
 
+def _repeats(job: Job) -> Iterator[Job]:
+    """The same with the next seeds; what is occluded, and how, stays."""
+    if job.run.repeats == 1:
+        yield job
+        return
+    recipe = job.recipe
+    for i in range(job.run.repeats):
+        again = replace(recipe, train=replace(recipe.train, seed=recipe.train.seed + i))
+        if recipe.split:
+            again = replace(again, split=replace(recipe.split, seed=recipe.split.seed + i))
+        yield replace(
+            job, recipe=again, folder=job.folder / f"seed{recipe.train.seed + i}", repeat=i
+        )
+
+
 def _one(job: Job, progress: Listener, accelerator: str) -> dict[str, Any]:
     """Train, export and test, unless that is done."""
     identity = {
@@ -189,19 +219,24 @@ def _one(job: Job, progress: Listener, accelerator: str) -> dict[str, Any]:
     path = job.folder / RESULT
     if path.exists():
         result: dict[str, Any] = _read_json(path)
-        if same_run({key: result[key] for key in identity}, identity):
+        if is_same(job.recipe, result["recipe"]) and result["data"] == identity["data"]:
             progress.say(f"{job.folder} is done already")
             return {**result, **identity}
-    train(job.recipe, job.data, job.folder, progress, accelerator)
-    export(job.folder, job.data, job.folder / MODEL)
-    table = splits.read(job.recipe, job.data)
-    table = _labelled(table, label_set(job.recipe.data.label_set))
+    train(job.recipe, job.data, job.folder, progress, accelerator, features=job.features)
+    if job.exported:
+        export(job.folder, job.data, job.folder / MODEL, features=job.features)
+    table = _labelled(splits.read(job.recipe, job.data), job.recipe.data.names)
+    plain = splits.read(replace(job.recipe, occlude=None), job.data)
     result = {
         **identity,
         "fold": job.recipe.split.fold if job.recipe.split and job.recipe.split.folds else None,
+        "seed": job.recipe.train.seed,
         "network": _network(job),
         "sides": _sides(job.recipe, table),
-        "audit": audited(job.recipe, table),
+        # Of the first repeat only: what another shuffle leaves on both sides is much the same.
+        "audit": None
+        if job.repeat
+        else audited(job.recipe, _labelled(plain, job.recipe.data.names)),
         **_learning(job.folder),
         **_tested(job, table),
         "environment": _read_json(job.folder / "environment.json"),
@@ -212,14 +247,16 @@ def _one(job: Job, progress: Listener, accelerator: str) -> dict[str, Any]:
 
 def _network(job: Job) -> dict[str, Any]:
     model = job.recipe.model
+    file = job.folder / MODEL
     return {
         "name": model.name,
         "size": model.size,
         "color": model.color,
-        "parameters": parameters(task_of(job.recipe).network()),
-        "bytes": (job.folder / MODEL).stat().st_size,
+        "parameters": parameters(build(model, len(job.recipe.data.names))),
+        "trained": parameters(task_of(job.recipe).network()),
+        "bytes": file.stat().st_size if job.exported else None,
         **_pixels(job.folder),
-        "sha256": file_sha256(job.folder / MODEL),
+        "sha256": file_sha256(file) if job.exported else None,
     }
 
 
@@ -251,26 +288,37 @@ def _learning(run: Path) -> dict[str, Any]:
 
 def _tested(job: Job, table: Table) -> dict[str, Any]:
     """Figures on the test side, kept row by row too, and the accuracy on what was trained on."""
-    recognizer = load_model(str(job.folder / MODEL))
-    assert isinstance(recognizer, OnnxRecognizer)
-    labels = recognizer.info.label_set
+    labels = job.recipe.data.names
+    answered = _answerer(job, table)
     seen = table.of_split(job.recipe.data.train)
     step = -(-len(seen) // _TRAIN_ROWS)
     seen = seen.keep(i % step == 0 for i in range(len(seen)))
-    right = _probs(recognizer, seen).argmax(1) == seen.targets(labels)
+    right = answered(seen).argmax(1) == seen.targets(labels)
     test = table.of_split(job.recipe.data.test)
     answers = {
         "labels": list(labels.labels),
         "ids": [row.id for row in test.rows],
         "subjects": [row.subject for row in test.rows],
         "targets": test.targets(labels).tolist(),
-        "probs": np.round(_probs(recognizer, test), 6).tolist(),
+        "probs": np.round(answered(test), 6).tolist(),
     }
     _write_json(job.folder / ANSWERS, answers)
     return {
         "test": _pooled([answers]),
         "train": {"n": len(seen), "accuracy": float(right.mean())},
     }
+
+
+def _answerer(job: Job, table: Table) -> Callable[[Table], FloatArray]:
+    """What gives the network's own probabilities (N, K) for rows of the table."""
+    if not job.recipe.model.frozen:
+        recognizer = load_model(str(job.folder / MODEL))
+        assert isinstance(recognizer, OnnxRecognizer)
+        return lambda rows: _probs(recognizer, rows)
+    last = task_of(job.recipe).network()
+    checkpoint.load_weights(last, job.folder / "weights.safetensors")
+    kept = transfer.Features(job.recipe, table, job.features, torch.device("cpu"))
+    return lambda rows: softmax(transfer.logits(last, kept.of(rows))[0])
 
 
 def _labelled(table: Table, labels: LabelSet) -> Table:
@@ -288,14 +336,15 @@ def _probs(recognizer: OnnxRecognizer, table: Table) -> FloatArray:
 
 
 def _pooled(answers: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Figures of the answers of all folds together."""
+    """Figures of the answers of all folds, or repeats, together."""
 
     def joined(key: str) -> list[Any]:
         return [value for part in answers for value in part[key]]
 
     labels = subset(answers[0]["labels"])
     people = [name or row for name, row in zip(joined("subjects"), joined("ids"), strict=True)]
-    known = any(joined("subjects"))  # an unknown person stands alone
+    # An unknown person stands alone; a picture that several repeats tested is one picture.
+    known = len(set(people)) < len(people)
     probs, targets = np.array(joined("probs"), np.float32), np.array(joined("targets"), np.intp)
     score = metrics.score(probs, targets, labels, people if known else None)
     if known and len(set(people)) == 1:  # drawn again and again, one person is always the same
@@ -304,13 +353,17 @@ def _pooled(answers: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _over_folds(scores: Sequence[dict[str, Any]]) -> dict[str, dict[str, float]]:
-    """The least, mean and greatest of each figure that is one number."""
+    """The least, mean, greatest and standard deviation of each figure that is one number."""
     names = [name for name, value in scores[0].items() if isinstance(value, float)]
     columns = {name: [score[name] for score in scores] for name in names}
     return {
         how: {name: float(pick(values)) for name, values in columns.items()}
-        for how, pick in (("min", min), ("mean", np.mean), ("max", max))
+        for how, pick in (("min", min), ("mean", np.mean), ("max", max), ("sd", _deviation))
     }
+
+
+def _deviation(values: Sequence[float]) -> float:
+    return float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
 
 
 def _paper_epoch(recipe: ExpressionRecipe, parts: Sequence[dict[str, Any]]) -> float | None:

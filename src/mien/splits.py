@@ -1,9 +1,10 @@
-"""Who trains, who selects, who tests: changed copies of a table's rows, and its rows dealt out.
+"""Who trains, who selects, who tests: a table's rows changed, copied and dealt out.
 
 A split decides what a test score means. Dealt row by row, pictures of one person, frames of one
 film and changed copies of one picture lie on both sides, and the score is partly memory; dealt by
-subject or by sequence it says how a model does on somebody new. Papers do both, so both are here,
-and ``mien.audit`` shows what each leaves on both sides.
+subject or by sequence it says how a model does on somebody new, dealt by clusters of duplicates at
+least on another photo. Papers do both, so both are here, and ``mien.audit`` shows what each leaves
+on both sides.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import functools
 import hashlib
 import warnings
 from collections.abc import Hashable
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,13 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from . import recipes
+from . import occlude, recipes
+from .audit import audit
 from .errors import DataError, MissingExtra
 from .face import ImageArray
 from .image import read_bytes
 from .preprocess import resize
-from .table import Row, Table
+from .table import Row, Table, png
 from .table import read as read_table
 
 SIDES = ("train", "select", "test")
@@ -35,35 +37,43 @@ IntArray = npt.NDArray[np.intp]
 
 
 def arrange(recipe: recipes.Recipe, table: Table) -> Table:
-    """The table as a recipe wants it: its copies made, then its rows dealt out.
+    """The table as a recipe wants it: its copies made, its rows dealt out, faces occluded.
 
     Training, export and evaluation all come through here, so the same recipe and table give the
-    same sides everywhere. A recipe that says neither takes the table as it is.
+    same sides everywhere. A recipe that says none of these takes the table as it is. Faces are
+    occluded last: duplicates are found in plain pictures only, and sides may differ.
     """
     if not isinstance(recipe, recipes.ExpressionRecipe):
         return table
     if recipe.copies:
         table = copies(table, recipe.copies)
-    return split(table, recipe.split) if recipe.split else table
+    return _dealt(recipe, table)
+
+
+def _dealt(recipe: recipes.ExpressionRecipe, table: Table) -> Table:
+    if recipe.split:
+        table = split(table, recipe.split)
+    return occluded(table, recipe.occlude) if recipe.occlude else table
 
 
 def read(recipe: recipes.Recipe, path: Path) -> Table:
     """The table of a file as a recipe wants it.
 
-    The last table's copies are kept: training, export and evaluation ask for the same one after
-    another, and fourteen thousand copies take longer to make than some networks to train.
+    The last table is kept with its copies, and so are clusters of duplicates and occluded rows:
+    training, export and evaluation ask for the same one after another, and fourteen thousand
+    copies take longer to make than some networks to train.
     """
     if not isinstance(recipe, recipes.ExpressionRecipe):
         return read_table(path)
-    if not path.is_file() or recipe.copies is None:
+    if not path.is_file() or not (recipe.copies or recipe.split or recipe.occlude):
         return arrange(recipe, read_table(path))
-    table = _copies_of(path, path.stat().st_mtime_ns, recipe.copies)
-    return split(table, recipe.split) if recipe.split else table
+    return _dealt(recipe, _table_of(path, path.stat().st_mtime_ns, recipe.copies))
 
 
 @functools.lru_cache(maxsize=1)
-def _copies_of(path: Path, changed_ns: int, settings: recipes.Copies) -> Table:
-    return copies(read_table(path), settings)
+def _table_of(path: Path, changed_ns: int, settings: recipes.Copies | None) -> Table:
+    table = read_table(path)
+    return copies(table, settings) if settings else table
 
 
 def copies(table: Table, settings: recipes.Copies) -> Table:
@@ -81,7 +91,7 @@ def copies(table: Table, settings: recipes.Copies) -> Table:
         if settings.size:
             picture = resize(picture, settings.size)
             height, width = picture.shape[:2]
-            row = replace(row, image=_png(picture), width=width, height=height, landmarks=None)
+            row = replace(row, image=png(picture), width=width, height=height, landmarks=None)
         rows.append(row)
         rows += [_copy(row, picture, number, settings) for number in range(1, settings.count + 1)]
     notes = {**table.notes, "copies": {**asdict(settings), "of": len(table)}}
@@ -90,16 +100,14 @@ def copies(table: Table, settings: recipes.Copies) -> Table:
 
 def _copy(row: Row, picture: ImageArray, number: int, settings: recipes.Copies) -> Row:
     name = f"{row.id}#{number}"
+    changed = _changed(picture, settings, _generator(settings.seed, name))
+    return replace(row, id=name, image=png(changed), copy_of=row.id, landmarks=None)
+
+
+def _generator(seed: int, name: str) -> np.random.Generator:
+    """Numbers that depend on the seed and a row's id alone, wherever the row is."""
     key = hashlib.blake2b(name.encode(), digest_size=8).digest()
-    rng = np.random.default_rng([settings.seed, int.from_bytes(key)])
-    changed = _changed(picture, settings, rng)
-    return replace(row, id=name, image=_png(changed), copy_of=row.id, landmarks=None)
-
-
-def _png(picture: ImageArray) -> bytes:
-    bgr = picture if picture.ndim == 2 else cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
-    quickly = [cv2.IMWRITE_PNG_COMPRESSION, 1]  # noise hardly packs at any level
-    return cv2.imencode(".png", bgr, quickly)[1].tobytes()
+    return np.random.default_rng([seed, int.from_bytes(key)])
 
 
 def _changed(picture: ImageArray, settings: recipes.Copies, rng: np.random.Generator) -> ImageArray:
@@ -123,11 +131,45 @@ def _is_gray(picture: ImageArray) -> bool:
     return bool((picture == picture[:, :, :1]).all())
 
 
+def occluded(table: Table, settings: recipes.Occlude) -> Table:
+    """The same rows, a part of the face hidden in those of the sides that ``settings`` names.
+
+    What is hidden, and whether, depends on the seed and the row's id alone. Raises DataError where
+    it goes by landmarks and a row has none.
+    """
+    rows = [_occluded(row, settings) if row.split in settings.sides else row for row in table.rows]
+    notes = {**table.notes, "occlude": {**asdict(settings), "sides": list(settings.sides)}}
+    return replace(table, rows=rows, notes=notes)
+
+
+def _occluded(row: Row, settings: recipes.Occlude) -> Row:
+    image = _hidden(row.image, row.landmarks, row.id, replace(settings, sides=()))
+    return row if image is None else replace(row, image=image)
+
+
+@functools.lru_cache(maxsize=80_000)
+def _hidden(
+    image: bytes, points: tuple[float, ...] | None, name: str, settings: recipes.Occlude
+) -> bytes | None:
+    """The picture with something hidden; None where it stays as it is."""
+    rng = _generator(settings.seed, name)
+    if rng.uniform() >= settings.share:
+        return None
+    picture = read_bytes(image, name)
+    if settings.by == "bands":
+        return png(occlude.band(picture, settings.what, rng))
+    if points is None:
+        raise DataError(f"{name} has no landmarks to occlude its {settings.what} by; use bands")
+    at = np.reshape(np.array(points, np.float32), (-1, 2))
+    return png(occlude.region(picture, at, settings.what, rng))
+
+
 def split(table: Table, settings: recipes.Split) -> Table:
     """The same rows with ``split`` set anew to train, select or test; see ``recipes.Split``.
 
     "subject" and "sequence" keep whole people and whole recordings together, and copies with what
-    they are of; a row that names none is one of its own. Sides are as near their shares as whole
+    they are of; a row that names none is one of its own. "duplicates" keeps equal and nearly equal
+    pictures together, and copies with what they are of. Sides are as near their shares as whole
     groups allow, and hold every label where they can. "random" and "stratified" look at single
     rows, so copies of one picture do lie on several sides. ``notes["split"]`` says what was done.
 
@@ -143,6 +185,8 @@ def split(table: Table, settings: recipes.Split) -> Table:
         side = _deal(len(table), _shares(settings), rng)
     elif settings.by == "stratified":
         side = _deal_each(labels, _shares(settings), rng)
+    elif settings.by == "duplicates":
+        side = _deal_clusters(groups, _shares(settings), rng)
     else:
         side = _deal_groups(labels, groups, _shares(settings), rng)
     rows = [replace(row, split=SIDES[s]) for row, s in zip(table.rows, side, strict=True)]
@@ -157,6 +201,8 @@ def _shares(settings: recipes.Split) -> npt.NDArray[np.float64]:
 
 def _groups(table: Table, by: str) -> IntArray:
     """The number of what each row must stay together with, (N,)."""
+    if by == "duplicates":
+        return _cluster_of(table)
     keys: list[Hashable] = []
     for row in table.rows:
         itself = ("row", row.copy_of or row.id)
@@ -175,8 +221,31 @@ def _groups(table: Table, by: str) -> IntArray:
     return np.array([number[key] for key in keys], np.intp)
 
 
+def _cluster_of(table: Table) -> IntArray:
+    """Clusters of duplicates among pictures as they came, copies in those of their originals."""
+    plain = table.keep(row.copy_of is None for row in table.rows)
+    digest = hashlib.blake2b(b"".join(hashlib.sha256(row.image).digest() for row in plain.rows))
+    clusters = _clusters(_Pictures(digest.hexdigest(), plain))
+    number = {row.id: int(cluster) for row, cluster in zip(plain.rows, clusters, strict=True)}
+    return np.array([number[row.copy_of or row.id] for row in table.rows], np.intp)
+
+
+@dataclass(frozen=True)
+class _Pictures:
+    """A table known by its pictures."""
+
+    digest: str
+    table: Table = field(compare=False)
+
+
+@functools.lru_cache(maxsize=1)
+def _clusters(pictures: _Pictures) -> IntArray:
+    return audit(pictures.table).cluster_of
+
+
 def _unit(by: str) -> str:
-    return {"subject": "people", "sequence": "sequences"}.get(by, "rows")
+    units = {"subject": "people", "sequence": "sequences", "duplicates": "distinct pictures"}
+    return units.get(by, "rows")
 
 
 def _check_enough(table: Table, settings: recipes.Split, groups: int) -> None:
@@ -245,6 +314,19 @@ def _deal_each(
     return side
 
 
+def _deal_clusters(
+    groups: IntArray, shares: npt.NDArray[np.float64], rng: np.random.Generator
+) -> IntArray:
+    """A side for each row: whole groups, none of them large, at random up to the shares."""
+    size = np.bincount(groups)
+    order = rng.permutation(len(size))
+    before = np.cumsum(size[order]) - size[order]
+    ends = np.cumsum(_sizes(len(groups), shares))
+    side = np.empty(len(size), np.intp)
+    side[order] = np.searchsorted(ends, before, side="right")
+    return side[groups]
+
+
 def _deal_groups(
     labels: IntArray,
     groups: IntArray,
@@ -304,6 +386,7 @@ def _folds(labels: IntArray, groups: IntArray, settings: recipes.Split) -> IntAr
         "stratified": model_selection.StratifiedKFold,
         "subject": model_selection.StratifiedGroupKFold,
         "sequence": model_selection.StratifiedGroupKFold,
+        "duplicates": model_selection.StratifiedGroupKFold,
     }
     # Where every label has fewer rows than there are folds, there is nothing to keep even.
     y = labels if np.bincount(labels).max() >= settings.folds else np.zeros_like(labels)

@@ -64,6 +64,12 @@ class Task(Protocol):
         ...
 
 
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether the hardware multiplies in bfloat16."""
+    cuda = device.type == "cuda"
+    return bool(torch.cuda.is_bf16_supported() if cuda else torch.cpu._is_avx512_bf16_supported())
+
+
 @torch.no_grad()
 def predict(net: nn.Module, x: Tensor, device: torch.device, batch: int = 512) -> list[Outputs]:
     """The outputs for pictures, part by part on the CPU, the net in evaluation mode."""

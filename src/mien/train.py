@@ -39,6 +39,7 @@ from . import (
     ranks,
     reconstruction_task,
     splits,
+    transfer,
 )
 from .errors import ConfigError, MienError, OutputError, TrainingError
 from .recipes import (
@@ -51,7 +52,7 @@ from .recipes import (
 )
 from .recognize import OnnxRecognizer, load_model
 from .table import Table, file_sha256
-from .tasks import Sets, Task
+from .tasks import Sets, Task, has_bfloat16
 from .warmstart import Start
 
 log = logging.getLogger(__name__)
@@ -104,9 +105,7 @@ def update_average(average: nn.Module, net: nn.Module, decay: float, step: int) 
 
 def auto_precision(fabric_device: torch.device) -> str:
     """bfloat16 where the hardware multiplies in it, float32 elsewhere."""
-    if fabric_device.type == "cuda":
-        return "bf16-mixed" if torch.cuda.is_bf16_supported() else "32-true"
-    return "bf16-mixed" if torch.cpu._is_avx512_bf16_supported() else "32-true"
+    return "bf16-mixed" if has_bfloat16(fabric_device) else "32-true"
 
 
 class Run:
@@ -237,7 +236,7 @@ class Run:
             if self.parts > 1:
                 n, part = size // self.parts, self.fabric.global_rank
                 x, y = x[part * n : (part + 1) * n], y[part * n : (part + 1) * n]
-            yield x.contiguous(memory_format=torch.channels_last), y
+            yield (x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x), y
 
     def _save(self, record: dict[str, Any]) -> None:
         """The log line first: ``resume`` cuts off what the checkpoint does not know of."""
@@ -276,7 +275,7 @@ class Run:
 
 
 _TASKS: dict[type[Recipe], Callable[[Any], Task]] = {
-    ExpressionRecipe: expression_task.ExpressionTask,
+    ExpressionRecipe: transfer.task,
     LandmarkRecipe: landmark_task.LandmarkTask,
     ProposalRecipe: proposal_task.ProposalTask,
     ReconstructionRecipe: reconstruction_task.ReconstructionTask,
@@ -294,10 +293,21 @@ def task_of(recipe: Recipe) -> Task:
     return _TASKS[type(recipe)](recipe)
 
 
-def prepare(recipe: Recipe, table: Table, teacher: OnnxRecognizer | None) -> Sets:
-    """The samples a recipe's task trains on and selects by."""
+def prepare(
+    recipe: Recipe,
+    table: Table,
+    teacher: OnnxRecognizer | None,
+    kept: transfer.Features | None = None,
+) -> Sets:
+    """The samples a recipe's task trains on and selects by.
+
+    kept : what a frozen trunk makes of the table's pictures, where the recipe has one.
+    """
     if isinstance(recipe, ExpressionRecipe):
-        return expression_task.prepare(recipe, table, teacher)
+        if kept is None:
+            return expression_task.prepare(recipe, table, teacher)
+        sets = expression_task.prepare(recipe, table, teacher, kept.of)
+        return dataclasses.replace(sets, facts=sets.facts | {"features": kept.facts})
     if teacher:
         raise ConfigError("--teacher goes with expressions; landmarks are taught by: data teach")
     if type(recipe) not in _SAMPLES:
@@ -317,6 +327,7 @@ def train(
     teacher: str | None = None,
     devices: int = 1,
     nodes: int = 1,
+    features: Path | None = None,
 ) -> Path:
     """Train a recipe on a table, in a new folder or on from where that folder stands.
 
@@ -326,6 +337,8 @@ def train(
     devices, nodes : processes on each machine, and machines. Fabric starts this program again for
         every further device; those copies end here, with the training. Machines find each other by
         MASTER_ADDR, MASTER_PORT and NODE_RANK, or by what Slurm or torchrun set.
+    features : where what a frozen trunk makes of pictures is kept, for several runs to share;
+        without, in ``out``.
 
     Returns the weights of the best epoch on the select split, ``out/weights.safetensors``.
     Raises ConfigError where ``out`` holds a run of another recipe or other data, DataError where
@@ -334,11 +347,18 @@ def train(
     guide = load_model(teacher) if teacher else None
     source = str(init) if init else recipe.model.init
     start = Start(source) if source else None
+    if recipe.model.frozen and devices * nodes > 1:
+        raise ConfigError("a last layer alone trains in seconds: leave out --devices and --nodes")
     fabric = launched(recipe, accelerator, devices, nodes)
     try:
         if fabric.is_global_zero:
-            checkpoint.claim(out / "recipe.json", _identity(recipe, data, start, guide))
-        sets = prepare(recipe, splits.read(recipe, data), guide)
+            checkpoint.claim(out / "recipe.json", recipe, _facts_of(data, start, guide))
+        table = splits.read(recipe, data)
+        kept = None
+        if isinstance(recipe, ExpressionRecipe) and recipe.model.frozen:
+            folder = features or out / transfer.FOLDER
+            kept = transfer.Features(recipe, table, folder, fabric.device)
+        sets = prepare(recipe, table, guide, kept)
         if fabric.is_global_zero:
             _write_json(out / "environment.json", _facts(fabric) | sets.facts)
         run = Run(recipe, sets, out, fabric, start)
@@ -402,12 +422,9 @@ def _end_the_others(fabric: Fabric) -> None:
         process.kill()
 
 
-def _identity(
-    recipe: Recipe, data: Path, init: Start | None, teacher: OnnxRecognizer | None
-) -> dict[str, Any]:
-    """What must be the same for a folder's run to go on."""
+def _facts_of(data: Path, init: Start | None, teacher: OnnxRecognizer | None) -> dict[str, Any]:
+    """What beside the recipe must be the same for a folder's run to go on."""
     return {
-        "recipe": dataclasses.asdict(recipe),
         "data": {"file": data.name, "sha256": file_sha256(data) if data.is_file() else None},
         "init_sha256": init.sha256 if init else None,
         "teacher_sha256": teacher.info.sha256 if teacher else None,

@@ -24,7 +24,8 @@ _TIMEOUT_S = 30
 class WeightSpec:
     """One weight file.
 
-    kind : "recognizer", "detector", "landmarker", or "teacher", which only training asks.
+    kind : "recognizer", "detector", "landmarker", "proposer"; "teacher" and "backbone" (what a
+        network begins with, see ``mien.transfer``) are for training alone.
     url : where ``mien models pull`` fetches it; None where there is no public address.
     label_set, size, color : what a recogniser without mien's own metadata answers and takes.
     """
@@ -138,6 +139,28 @@ CATALOGUE = {
             label_set="fer2013",
             size=64,
         ),
+        WeightSpec(
+            name="googlenet-bvlc",
+            kind="backbone",
+            file="googlenet_bvlc_imagenet_f32.npz",
+            sha256="ba9a596e58821798658e8d967abb04ec38b4592da38e7cdc01a3a8ef84e0172f",
+            licence="released for unrestricted use (BVLC); trained on ImageNet (research use)",
+            about=(
+                "GoogLeNet on ImageNet, Caffe's bvlc_googlenet as NumPy arrays (of Motamedi et al. "
+                "2016, github.com/mtmd/GoogleNet_MATLAB): to train from; needs mien[train]"
+            ),
+        ),
+        WeightSpec(
+            name="mobilenetv2-imagenet",
+            kind="backbone",
+            file="mobilenet_v2_imagenet_dequant_f16.npz",
+            sha256="d5307fda1e19ae77d048dfdede340d628f64d76e6f57e7fa29b2bbdb790b6b86",
+            licence="Apache-2.0; trained on ImageNet (research use)",
+            about=(
+                "MobileNetV2 1.0 on ImageNet, google-coral/test_data's quantised file as NumPy "
+                "arrays: to train from; needs mien[train]"
+            ),
+        ),
     )
 }
 
@@ -181,7 +204,7 @@ def read(row: WeightSpec) -> tuple[Path, bytes]:
     """
     path = locate(row)
     if path is None:
-        how = f"mien models pull {row.name}" if row.url else "it has no address to pull from"
+        how = f"mien models pull {row.name}" if row.url else f"mien models import {row.name} FILE"
         raise WeightsMissing(
             f"{row.name} needs {row.file}, found neither on MIEN_MODELS nor in "
             f"{home() / 'models'}; {how}, or put the file into a folder of MIEN_MODELS"
@@ -230,6 +253,24 @@ def pull(name: str) -> Path:
             f"cannot fetch {row.url}: {err}; offline, put {row.file} on MIEN_MODELS"
         ) from err
     check(content, row, f"what {row.url} sent", "nothing was kept; try again later")
+    return _keep(content, row)
+
+
+def take(name: str, file: Path) -> Path:
+    """Keep a copy of a row's file under ``home()/models`` where it is the catalogue's.
+
+    Raises UnknownName, ModelError.
+    """
+    row = spec(name)
+    try:
+        content = file.read_bytes()
+    except OSError as err:
+        raise ModelError(f"cannot read {file}: {err.strerror}") from err
+    check(content, row, str(file), "nothing was kept")
+    return _keep(content, row)
+
+
+def _keep(content: bytes, row: WeightSpec) -> Path:
     path = home() / "models" / row.file
     part = path.with_name(f"{path.name}.{os.getpid()}.part")  # two may pull at once
     try:

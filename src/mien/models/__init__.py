@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..errors import ConfigError
+from ..errors import ConfigError, ModelError
 from ..recipes import Model
 from ..registry import Registry
 
@@ -44,9 +47,61 @@ class Standardised(nn.Module):
         return (x - self.mean) / self.std
 
 
+class Backbone(nn.Module):
+    """A trunk that was trained for something else, and a last layer of one's own.
+
+    Takes gray levels (N, 1 or 3, S, S), enlarges them to ``side`` pixels if that is not 0, and
+    shows gray pictures to all three colour channels.
+
+    width : numbers that the trunk makes of a picture.
+    dropout : share of them left out before the last layer, in training.
+    """
+
+    def __init__(self, num_classes: int, width: int, dropout: float) -> None:
+        super().__init__()
+        self.side = 0
+        self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(width, num_classes))
+
+    def trunk(self, x: Tensor) -> Tensor:
+        """Gray levels of three channels (N, 3, S, S) -> (N, width)."""
+        raise NotImplementedError
+
+    def adopt(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take the weights of a file, its last layer too where it answers as many classes.
+
+        Raises ModelError where they are another network's.
+        """
+        raise NotImplementedError
+
+    def features(self, x: Tensor) -> Tensor:
+        """Gray levels (N, 1 or 3, S, S) -> (N, width)."""
+        if self.side:
+            x = F.interpolate(x, (self.side, self.side), mode="bilinear", align_corners=False)
+        return self.trunk(x.expand(-1, 3, -1, -1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.head(self.features(x))
+        return logits
+
+    def _fill(self, weights: Mapping[str, Tensor], head: tuple[Tensor | None, ...]) -> None:
+        """Load the trunk's weights, and the last layer's (weight, bias) if they fit this one."""
+        own = {f"head.{key}": value for key, value in self.head.state_dict().items()}
+        theirs = {key: value for key, value in zip(own, head, strict=True) if value is not None}
+        fit = all(value.shape == own[key].shape for key, value in theirs.items())
+        named = {**weights, **own, **(theirs if fit else {})}
+        try:
+            self.load_state_dict(named)
+        except RuntimeError as err:
+            raise ModelError(f"these are another network's weights: {err}") from err
+
+
 def build(model: Model, num_classes: int) -> nn.Module:
     """The network a recipe names; raises ConfigError where it has another size than it says."""
     net = networks.build(model.name, num_classes, model.preprocess)
+    if isinstance(net, Backbone):
+        net.side = model.enlarge
+    elif model.enlarge or model.pretrained:
+        raise ConfigError(f"{model.name} is no backbone: no model.pretrained, no model.enlarge")
     count = parameters(net)
     if model.parameters not in (None, count):
         raise ConfigError(
@@ -63,19 +118,24 @@ def parameters(net: nn.Module) -> int:
 
 from . import (  # noqa: E402  (they register themselves)
     autoencoder2018,
+    googlenet,
     iliev2022,
     landmarknet,
+    mobilenetv2,
     proposalnet,
     resnet,
 )
 
 __all__ = [
+    "Backbone",
     "Standardised",
     "autoencoder2018",
     "build",
+    "googlenet",
     "iliev2022",
     "landmark_networks",
     "landmarknet",
+    "mobilenetv2",
     "networks",
     "parameters",
     "proposal_networks",
