@@ -743,13 +743,15 @@ def export(
 def reproduce(
     paper: Annotated[
         str,
-        typer.Argument(help="A recipe with experiments (iliev2022, autoencoder2018), or its file."),
-    ],
-    data: Annotated[
-        list[str],
-        typer.Option("--data", "-d", metavar="NAME=TABLE", help="A table it takes; repeated."),
+        typer.Argument(help="autoencoder2018, dobes2023, iliev2022, or a recipe's file."),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="A folder, new or half done.")],
+    data: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--data", "-d", metavar="NAME=TABLE", help="A table it takes; repeated. Says which."
+        ),
+    ] = None,
     overrides: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override it in every run."),
@@ -772,7 +774,7 @@ def reproduce(
 
     plan = recipes.reproduction(recipes.find(paper), overrides or ())
     with TrainingBar() as bar:
-        failures = run(plan, _named_tables(data), out, bar, quick, accelerator)
+        failures = run(plan, _named_tables(data or []), out, bar, quick, accelerator)
     for name, reason in failures.items():
         _say(f"mien: {name} failed: {reason}")
     typer.echo(out / "report.html")
