@@ -749,7 +749,7 @@ def reproduce(
     data: Annotated[
         list[str] | None,
         typer.Option(
-            "--data", "-d", metavar="NAME=TABLE", help="A table it takes; repeated. Says which."
+            "--data", "-d", metavar="NAME=TABLE", help="A table it takes; may be repeated."
         ),
     ] = None,
     overrides: Annotated[
