@@ -168,7 +168,7 @@ def test_everything_that_has_to_be_said_is_said(folder: Path) -> None:
 def test_the_page_is_one_file_with_everything_inside(folder: Path) -> None:
     page = (folder / "report.html").read_text()
     figures = sorted((folder / "figures").glob("*.png"))
-    assert len(figures) == page.count('src="data:image/png;base64,') == 5
+    assert len(figures) == page.count('src="data:image/png;base64,') == 7
     assert not re.search(r'(src|href)="(?!data:)', page)
     assert "<title>paper1999: the paper" in page
     assert "A &amp; B &lt;1999&gt;" in page

@@ -174,6 +174,7 @@ def _summary(results: Sequence[Result]) -> str:
         "majority baseline",
         "balanced accuracy",
         "macro F1",
+        "ECE",
         "accuracy in training",
     )
     rows = [
@@ -184,6 +185,7 @@ def _summary(results: Sequence[Result]) -> str:
             number(result["test"]["majority_baseline"]),
             _with_interval(result["test"], "balanced_accuracy"),
             number(result["test"]["macro_f1"]),
+            number(result["test"]["ece"]),
             number(result["train"]["accuracy"]),
         )
         for result in results
@@ -333,17 +335,21 @@ def _time(results: Sequence[Result]) -> str:
 
 
 def _run(result: Result, out: Path) -> dict[str, Any]:
-    """One run's section: its setting, curves, confusion matrix and figures per class and fold."""
+    """One run's section: its setting, figures, and numbers per class and fold."""
     name, part = result["name"], result["parts"][0]
-    curves, confusion = f"{FIGURES}/{name}-curves.png", f"{FIGURES}/{name}-confusion.png"
+    curves, confusion, reliability = (
+        f"{FIGURES}/{name}-{what}.png" for what in ("curves", "confusion", "reliability")
+    )
     _write_figure(plots.learning_curves(out / part["folder"] / "log.jsonl"), out / curves)
     _write_figure(plots.confusion(result["test"]["confusion"]), out / confusion)
+    _write_figure(plots.reliability(result["test"]["reliability"]), out / reliability)
     return {
         "name": name,
         "what": result["what"],
         "setting": _setting(result),
         "curves": curves,
         "confusion": confusion,
+        "reliability": reliability,
         "classes": _classes(result["test"]),
         "folds": _folds(result) if len(result["parts"]) > 1 else "",
         "tables": [
