@@ -289,7 +289,7 @@ def test_the_report_is_whole(done: Done) -> None:
         assert (done.out / "figures" / figure).read_bytes().startswith(b"\x89PNG")
     assert "nothing is real: it is a test." in text
     page = (done.out / "report.html").read_text()
-    assert page.count("data:image/png;base64,") == 5
+    assert page.count("data:image/png;base64,") == 7
     assert 'src="figures/' not in page
     assert "http" not in page.split("<body>")[1].replace("https", "http").split("data:")[0]
 

@@ -136,7 +136,7 @@ def models(catalogue: Iterable[WeightSpec]) -> None:
     """What ``mien models list`` shows: a line per model, and under it where and whose it is."""
     console = _console()
     for spec in catalogue:
-        console.print(Text(f"{spec.name:<20}", "bold") + Text(spec.kind, "dim"))
+        console.print(Text(f"{spec.name:<22}", "bold") + Text(spec.kind, "dim"))
         for line in (spec.about, f"licence: {spec.licence}", f"file: {_whereabouts(spec)}"):
             console.print(Padding(_text(line), (0, 0, 0, 4), expand=False))
 
