@@ -164,7 +164,7 @@ def analyze(
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from contextlib import closing
 
-    from . import batch, image
+    from . import batch, image, session
     from .later import Later
     from .pipeline import Analyzer, Settings
 
@@ -175,6 +175,7 @@ def analyze(
     if draw and annotate is None:
         raise ConfigError("--draw says what --annotate DIR draws; name a folder with --annotate")
     paths = list(image.find(inputs))
+    session.prepare()
     settings = Settings(model, detector, _rates(base_rates, strength), crops, alignment)
     analyzer = Analyzer(settings, wait=False)
     begun = [Later(lambda: batch.look(analyzer, paths[0]))] if processes == 1 else []

@@ -48,8 +48,7 @@ class Proposer(session.Network):
     """The shipped proposal network; raises WeightsMissing or ModelError."""
 
     def __init__(self, threads: int = 1) -> None:
-        # Ready 8 ms sooner, when the first picture waits for it, and 0.4 ms slower a picture.
-        super().__init__(NAME, threads, quickly=True)
+        super().__init__(NAME, threads)
 
     def propose(self, frame: Frame, least: float) -> Proposals:
         """What scores at ``least`` so much, in pixels of the frame."""

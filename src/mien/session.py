@@ -15,18 +15,24 @@ METADATA_KEY = "mien"
 """Under which a model file says what it is: JSON."""
 
 
-def load(content: bytes, name: str, threads: int, quickly: bool = False) -> InferenceSession:
+def prepare() -> None:
+    """Import ONNX Runtime now, for whoever goes on to do several things at once.
+
+    An import holds Python's lock: in a thread of its own it would take turns with whatever else
+    imports something, five milliseconds each, and both would be later.
+    """
+    import onnxruntime  # noqa: F401
+
+
+def load(content: bytes, name: str, threads: int) -> InferenceSession:
     """A session for a model file's bytes; ``name`` is what an error calls it.
 
-    threads : of ONNX Runtime within one call; 0 leaves it to the library.
-    quickly : do not look for the memory layout that suits this machine best. Raises ModelError.
+    threads : of ONNX Runtime within one call; 0 leaves it to the library. Raises ModelError.
     """
     import onnxruntime as ort  # here, so that it loads in the background where the model does
 
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
-    if quickly:
-        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
     options.log_severity_level = 4  # its errors come as exceptions; the log repeats them
     try:
         return ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
@@ -37,9 +43,9 @@ def load(content: bytes, name: str, threads: int, quickly: bool = False) -> Infe
 class Network:
     """A network of the catalogue, ready to run; raises WeightsMissing or ModelError."""
 
-    def __init__(self, name: str, threads: int, quickly: bool = False) -> None:
+    def __init__(self, name: str, threads: int) -> None:
         path, content = weights.read(weights.spec(name))
-        self._session = load(content, str(path), threads, quickly)
+        self._session = load(content, str(path), threads)
 
     @property
     def meta(self) -> dict[str, Any]:

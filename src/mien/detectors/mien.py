@@ -13,7 +13,7 @@ from ..later import Later
 from ..proposals import Proposals, Proposer
 
 _LEAST = 0.05  # score of a proposal worth a look
-_AT_ONCE = 12  # proposals looked at before there must have been a face among them
+_AT_ONCE, _CROWD = 12, 2  # proposals looked at before there must have been so many faces
 _MAYBE = 0.1  # the landmark network's score worth a second look
 # Its score of a face. From 0.5 on half of the false alarms on HELEN's and AFW's crops go, and one
 # in five hundred faces of LFW (benchmarks/detection.py).
@@ -37,21 +37,23 @@ class Mien:
         self._landmarker.begin()
         proposed = self._proposer.get().propose(frame, _LEAST)
         boxes, points, scores = [], [], []
-        # Where nobody is, the likeliest proposals are looked at; in a crowd, all of them.
+        faces: list[Face] = []
+        # Of a portrait, or nobody, the likeliest proposals are looked at; of a crowd, all of them.
         for start in range(0, len(proposed), _AT_ONCE):
             placed = self._looked_at(frame, proposed, slice(start, start + _AT_ONCE))
-            faces = np.flatnonzero(placed.scores >= _FACE)
-            if not len(faces):
+            found = np.flatnonzero(placed.scores >= _FACE)
+            boxes += [face_box(p) for p in placed.points[found]]
+            points += list(placed.points[found])
+            scores += placed.scores[found].tolist()
+            faces = best_first(
+                frame,
+                np.array(boxes, np.float32).reshape(-1, 4),
+                np.array(scores, np.float32),
+                points,
+            )
+            if not len(found) or len(faces) < _CROWD:
                 break
-            boxes += [face_box(p) for p in placed.points[faces]]
-            points += list(placed.points[faces])
-            scores += placed.scores[faces].tolist()
-        return best_first(
-            frame,
-            np.array(boxes, np.float32).reshape(-1, 4),
-            np.array(scores, np.float32),
-            points,
-        )
+        return faces
 
     def _looked_at(self, frame: Frame, proposed: Proposals, part: slice) -> Placed:
         rolls = proposed.rolls[part].tolist()
