@@ -183,6 +183,16 @@ def test_a_finished_fold_is_not_done_again(done: Path) -> None:
     assert json.loads(gone.read_text()) | {"seconds": 0} == wanted | {"seconds": 0}
 
 
+def test_a_report_written_again_says_when_it_was_run(done: Path) -> None:
+    kept = done / "r" / "runs" / "units" / "environment.json"
+    then = json.loads(kept.read_text()) | {"date": "2001-02-03T04:05:06+00:00"}
+    kept.write_text(json.dumps(then))
+    data = {"made": done / "made.parquet"}
+    reproduce.reproduce(plan(done), data, done / "r", Told(), accelerator="cpu")
+    content = json.loads((done / "r" / "report.json").read_text())
+    assert content["runs"][0]["environment"] == then
+
+
 def test_another_recipe_in_the_same_folder_is_refused(done: Path) -> None:
     other = plan(done)
     recipe = recipes.read(done / "small.toml", [*SMALL, "cnn.width=5"])

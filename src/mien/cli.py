@@ -609,10 +609,10 @@ def evaluate(
     ] = 0.0,
     alignment: Alignment = None,
     recipe: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             "--recipe",
-            metavar="FILE",
+            metavar="NAME|FILE",
             help="Score on this recipe's test split, after its [copies] and [split].",
         ),
     ] = None,
@@ -652,7 +652,7 @@ def evaluate(
     finder = detect.build(detector) if detector else None
     pictures, trained = table.read(path), TRAINING
     if recipe:
-        what = recipes.read(recipe)
+        what = recipes.read(recipes.find(recipe))
         if not isinstance(what, recipes.ExpressionRecipe):
             raise ConfigError(f"{recipe} trains {what.task}; a recipe of expressions is needed")
         pictures, trained = splits.arrange(what, pictures), what.data.train

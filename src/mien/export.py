@@ -68,10 +68,8 @@ def export(
     recipe, facts = _read_run(run)
     if file_sha256(data) != facts["data"]["sha256"]:
         raise DataError(f"{data} is not the table {run} was trained on ({facts['data']['file']})")
-    if isinstance(recipe, recipes.LandmarkRecipe):
-        return _export_landmarks(run, recipe, facts, read_table(data), out, which)
-    if isinstance(recipe, recipes.ProposalRecipe):
-        return _export_proposals(run, recipe, facts, read_table(data), out, which)
+    if isinstance(recipe, recipes.LandmarkRecipe | recipes.ProposalRecipe):
+        return _export_finder(run, recipe, facts, read_table(data), out, which)
     if not isinstance(recipe, recipes.ExpressionRecipe):
         raise ConfigError(
             f"{run} trained a step of {recipe.model.name}, which is no model to export"
@@ -121,27 +119,35 @@ def export(
     return meta
 
 
-def _export_landmarks(
+def _export_finder(
     run: Path,
-    recipe: recipes.LandmarkRecipe,
+    recipe: recipes.LandmarkRecipe | recipes.ProposalRecipe,
     facts: dict[str, Any],
     table: Table,
     out: Path,
     which: str,
 ) -> dict[str, Any]:
-    """Write a landmark run's weights as ONNX: points in [0, 1] of the crop, face-or-not logits."""
-    net = landmark_networks.build(recipe.model.name)
+    """Write the weights of a run that finds faces or their landmarks as ONNX.
+
+    Landmarks: points in [0, 1] of the crop, face-or-not logits. Proposals: four maps of a picture
+    of any size.
+    """
+    placing = isinstance(recipe, recipes.LandmarkRecipe)
+    net = (landmark_networks if placing else proposal_networks).build(recipe.model.name)
     net.load_state_dict(_weights(run, which))
     net.eval()
-    graph = to_onnx(net, recipe.model.size, recipe.model.preprocess.channels, ["points", "logits"])
-    card = _card(run, recipe, facts, which)
-    meta = {
-        "schema": METADATA_SCHEMA,
-        "name": out.stem,
-        "points": "ibug68",
-        "preprocess": {"size": recipe.model.size, "color": recipe.model.color},
-        "card": card | {"parity": landmark_parity(net, graph, table)},
-    }
+    size, spec = recipe.model.size, recipe.model.preprocess
+    says: dict[str, Any]
+    if isinstance(recipe, recipes.LandmarkRecipe):
+        graph = to_onnx(net, size, spec.channels, ["points", "logits"])
+        parity = landmark_parity(net, graph, table)
+        says = {"points": "ibug68", "preprocess": {"size": size, "color": spec.color}}
+    else:
+        graph = proposals_to_onnx(net)
+        parity = proposal_parity(net, graph, table.of_split(recipe.data.backgrounds))
+        says = {"strides": list(STRIDES), "preprocess": {"color": spec.color}}
+    card = _card(run, recipe, facts, which) | {"parity": parity}
+    meta = {"schema": METADATA_SCHEMA, "name": out.stem, **says, "card": card}
     write_whole(with_metadata(graph, meta), out)
     return meta
 
@@ -158,32 +164,6 @@ def landmark_parity(net: nn.Module, graph: bytes, table: Table) -> dict[str, flo
         pairs = zip(net(torch.from_numpy(x)), session.run(None, {"face": x}), strict=True)
         difference = max(float(np.abs(a.numpy() - b).max()) for a, b in pairs)
     return _checked({"faces": len(few), "largest_difference": difference})
-
-
-def _export_proposals(
-    run: Path,
-    recipe: recipes.ProposalRecipe,
-    facts: dict[str, Any],
-    table: Table,
-    out: Path,
-    which: str,
-) -> dict[str, Any]:
-    """Write a proposal run's weights as ONNX: four maps of a picture of any size."""
-    net = proposal_networks.build(recipe.model.name)
-    net.load_state_dict(_weights(run, which))
-    net.eval()
-    graph = proposals_to_onnx(net)
-    card = _card(run, recipe, facts, which)
-    backgrounds = table.of_split(recipe.data.backgrounds)
-    meta = {
-        "schema": METADATA_SCHEMA,
-        "name": out.stem,
-        "strides": list(STRIDES),
-        "preprocess": {"color": recipe.model.color},
-        "card": card | {"parity": proposal_parity(net, graph, backgrounds)},
-    }
-    write_whole(with_metadata(graph, meta), out)
-    return meta
 
 
 def proposals_to_onnx(net: nn.Module) -> bytes:

@@ -91,12 +91,20 @@ class EveryFold:
         }
 
     def environment(self) -> dict[str, Any]:
-        """Where and with what it was run, as ``environment.json`` of a training run says it."""
-        return provenance.environment() | {
-            "device": str(self.fabric.device),
-            "precision": self.fabric.strategy.precision.precision,
-            "threads": torch.get_num_threads(),
-        }
+        """Where and with what it was begun, kept in ``environment.json`` as of a training run.
+
+        A report written once more is no other run.
+        """
+        path = self.out / "environment.json"
+        if not path.exists():
+            now = provenance.environment() | {
+                "device": str(self.fabric.device),
+                "precision": self.fabric.strategy.precision.precision,
+                "threads": torch.get_num_threads(),
+            }
+            write_whole((json.dumps(now, indent=2) + "\n").encode(), path)
+        kept: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return kept
 
     def _described(self) -> dict[str, Any]:
         rows = [row.label for row in self.table.rows]
@@ -225,6 +233,7 @@ def run(
     if quick:
         recipe, table = _quick(recipe), _few(table)
     every = EveryFold(recipe, table, out, progress, accelerator)
+    environment = every.environment()
     return {
         "name": experiment.name,
         "what": experiment.what,
@@ -232,7 +241,7 @@ def run(
         **identity,
         "parameters": parameters(task_of(recipe).network()),
         **every.run(),
-        "environment": every.environment(),
+        "environment": environment,
     }
 
 

@@ -132,23 +132,21 @@ def _cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
 
 
-def number(value: float | None) -> str:
+def number(value: float | None, like: float | None = None) -> str:
     """Three decimals up to 1, one up to 100, none above; a dash for what is not there.
+
+    like : whose decimals to take, for a difference that stands behind it.
 
     Examples
     --------
-    >>> number(0.90754), number(66.04), number(430.2), number(None)
-    ('0.908', '66.0', '430', '-')
+    >>> number(0.90754), number(66.04), number(430.2), number(None), number(0.881, like=71.1)
+    ('0.908', '66.0', '430', '-', '0.9')
     """
     if value is None or math.isnan(value):
         return NONE
-    return (
-        f"{value:.3f}"
-        if abs(value) <= 1
-        else f"{value:.1f}"
-        if abs(value) < 100
-        else f"{value:,.0f}"
-    )
+    size = abs(value if like is None else like)
+    decimals = 3 if size <= 1 else 1 if size < 100 else 0
+    return f"{value:,.{decimals}f}"
 
 
 def _with_interval(score: Mapping[str, Any], name: str) -> str:
@@ -163,7 +161,7 @@ def _interval(score: Mapping[str, Any] | None) -> tuple[float, float] | None:
 
 
 def _difference(ours: float, theirs: float) -> str:
-    return ("" if ours < theirs else "+") + number(ours - theirs)
+    return ("" if ours < theirs else "+") + number(ours - theirs, like=theirs)
 
 
 def _summary(results: Sequence[Result]) -> str:
