@@ -174,6 +174,7 @@ def test_csv_reads_back(
         *("source", "frame", "time_s", "status", "reason", "face", "track"),
         *("x0", "y0", "x1", "y1", "score", "top", "confidence", "uncertain"),
         *LABELS,
+        *(f"intensity_{label}" for label in LABELS),
         *(f"quality_{name}" for name in QUALITIES),
     ]
     assert "\r" not in content

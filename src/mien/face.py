@@ -142,6 +142,10 @@ class Face:
     quality : None until measured.
     confidence : how far to trust this face, in [0, 1]; see ``mien.quality``.
     uncertain : the answer falls short of the model's own threshold, or the picture of it does.
+    intensity : (K,) float32, how strongly each label of ``emotions`` shows, each in [0, 1] and none
+        of them depending on the others. None where the model does not tell.
+    track : the same number for the same face in every frame of a recording, from 1. None in a
+        still.
     """
 
     box: FloatArray
@@ -152,6 +156,8 @@ class Face:
     quality: Quality | None = None
     confidence: float | None = None
     uncertain: bool | None = None
+    intensity: FloatArray | None = None
+    track: int | None = None
 
     def __post_init__(self) -> None:
         if self.box.shape != (4,):

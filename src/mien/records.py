@@ -12,7 +12,7 @@ import json
 import math
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -21,7 +21,7 @@ from typing import IO, Any, Protocol
 from . import quality
 from .baserates import read_rates
 from .errors import ConfigError, MissingExtra, OutputError
-from .face import Face, Frame, Quality
+from .face import Face, FloatArray, Frame, Quality
 from .pipeline import Analyzer
 from .registry import Registry
 
@@ -66,7 +66,7 @@ def _of_face(face: Face) -> Record:
     assert face.confidence is not None
     points = face.landmarks
     return {
-        "track": None,
+        "track": face.track,
         "box": [_rounded(v, 2) for v in face.box],
         "score": _rounded(face.score),
         "landmarks": None if points is None else [[_rounded(v, 2) for v in p] for p in points],
@@ -74,9 +74,15 @@ def _of_face(face: Face) -> Record:
         "top": face.emotions.top[0],
         "confidence": _rounded(face.confidence),
         "uncertain": face.uncertain,
-        "intensity": None,
+        "intensity": _named(face.intensity, face.emotions.label_set.labels),
         "quality": {k: _rounded(v) for k, v in dataclasses.asdict(face.quality).items()},
     }
+
+
+def _named(values: FloatArray | None, labels: Sequence[str]) -> Record | None:
+    if values is None:
+        return None
+    return {label: _rounded(v) for label, v in zip(labels, values, strict=True)}
 
 
 def _rounded(value: float | None, digits: int = _DIGITS) -> float | None:
@@ -94,12 +100,17 @@ _WHOLE = ("frame", "face", "track")
 _FLAGS = ("uncertain",)
 
 
-def flat_columns(labels: Iterable[str]) -> list[str]:
+def flat_columns(labels: Sequence[str]) -> list[str]:
     """The columns of the flat formats, in order; all but a few hold floats."""
+    strengths = [_strength(label) for label in labels]
     measures = [f"quality_{f.name}" for f in dataclasses.fields(Quality)]
     head = ["source", "frame", "time_s", "status", "reason", "face", "track"]
     box = ["x0", "y0", "x1", "y1", "score"]
-    return [*head, *box, "top", "confidence", "uncertain", *labels, *measures]
+    return [*head, *box, "top", "confidence", "uncertain", *labels, *strengths, *measures]
+
+
+def _strength(label: str) -> str:
+    return f"intensity_{label}"
 
 
 def flat_rows(record: Record) -> Iterator[Record]:
@@ -114,7 +125,8 @@ def flat_rows(record: Record) -> Iterator[Record]:
         box = dict(zip(("x0", "y0", "x1", "y1"), face["box"], strict=True))
         plain = {k: face[k] for k in ("track", "score", "top", "confidence", "uncertain")}
         measures = {f"quality_{k}": v for k, v in face["quality"].items()}
-        yield head | {"face": number} | box | plain | face["emotions"] | measures
+        strengths = {_strength(k): v for k, v in (face["intensity"] or {}).items()}
+        yield head | {"face": number} | box | plain | face["emotions"] | strengths | measures
 
 
 class Writer(Protocol):
@@ -372,6 +384,7 @@ def meta(analyzer: Analyzer) -> Record:
                 "left the subject's; in JSON lines only"
             ),
             "emotions": "probabilities, sum 1, at the base rates above",
+            "intensity": "0..1, how strongly each shows, apart from the others; null: unknown",
             "confidence": "0..1, how far to trust the face's picture; not a probability",
             "quality": (
                 "size_px: pixels; brightness, contrast, inside: 0..1; yaw_rad > 0: to the "
