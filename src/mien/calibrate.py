@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from .errors import MissingExtra
 from .face import FloatArray
+from .logits import calibrated, softmax
 from .metrics import IntArray
-from .recognize import calibrated, softmax
 
 ANSWERED_ACCURACY = 0.9
 PRIOR_FACES = 1.75

@@ -15,13 +15,15 @@ import torch
 from safetensors.torch import save
 from torch import nn
 
-from . import calibrate, checkpoint, recipes, splits, transfer
+from . import calibrate, checkpoint, intensity, recipes, splits, transfer
 from .baserates import BaseRates, reweight
 from .checkpoint import write_whole
 from .errors import ConfigError, DataError, ModelError
+from .expression_task import wanted
 from .face import FloatArray, Frame, ImageArray
 from .labels import LabelSet
 from .landmarks import NET_SIDE
+from .logits import calibrated, softmax
 from .metrics import IntArray
 from .models import Backbone, landmark_networks, proposal_networks
 from .preprocess import Preprocess, batch
@@ -29,8 +31,6 @@ from .proposals import STRIDES, searched
 from .recognize import (
     METADATA_SCHEMA,
     OnnxRecognizer,
-    calibrated,
-    softmax,
 )
 from .session import METADATA_KEY
 from .table import Table, file_sha256
@@ -108,6 +108,8 @@ def export(
     if len(looks) == 1:  # it never saw a mirror image in training either
         meta["look_again_below"] = 0.0
     meta |= _calibration(looks, targets)
+    strengths = _strengths_of(recipe, _looked(looks, meta), select)
+    meta["intensity"] = strengths and strengths.as_dict()
     # The threshold belongs to the probabilities a user sees: those at the default base rates.
     meta["uncertain_below"] = calibrate.uncertain_below(_probs(looks, meta, names), targets)
     recognizer = _recognizer(graph, meta)
@@ -342,26 +344,36 @@ def _looks(recognizer: OnnxRecognizer, pictures: list[ImageArray]) -> list[Float
 
 def _calibration(looks: Sequence[FloatArray], targets: IntArray) -> dict[str, Any]:
     """Temperature and offsets for answers that look again, mirrored, where they are unsure."""
-    looked = _looked(looks, *calibrate.fit(looks[0], targets))
+    first, centred = calibrate.fit(looks[0], targets)
+    looked = _looked(looks, {"temperature": first, "offsets": centred})
     temperature, offsets = calibrate.fit(looked, targets)
     return {"temperature": temperature, "offsets": [round(float(v), 4) for v in offsets]}
 
 
-def _looked(
-    looks: Sequence[FloatArray], temperature: float, offsets: FloatArray | Sequence[float]
-) -> FloatArray:
+def _looked(looks: Sequence[FloatArray], meta: dict[str, Any]) -> FloatArray:
     """The first look's logits, and the mean of all where that one was unsure."""
-    sure = softmax(calibrated(looks[0], temperature, offsets)).max(axis=1)
+    sure = softmax(calibrated(looks[0], meta["temperature"], meta["offsets"])).max(axis=1)
     both = np.mean(looks, axis=0, dtype=np.float32)
     return np.where((sure < LOOK_AGAIN_BELOW)[:, None], both, looks[0])
 
 
 def _probs(looks: Sequence[FloatArray], meta: dict[str, Any], names: LabelSet) -> FloatArray:
     """What the model file makes of these looks, at the default base rates."""
-    how = meta["temperature"], meta["offsets"]
-    probs = softmax(calibrated(_looked(looks, *how), *how))
+    looked = _looked(looks, meta)
+    probs = softmax(calibrated(looked, meta["temperature"], meta["offsets"]))
     training = np.array(meta["base_rates"], np.float32)
     return reweight(probs, BaseRates().weights(names, training))
+
+
+def _strengths_of(
+    recipe: recipes.ExpressionRecipe, logits: FloatArray, select: Table
+) -> intensity.Strengths | None:
+    """How intensities follow from the answers; None where nobody graded what was trained on."""
+    if recipe.answers == "intensities":
+        return intensity.Strengths()
+    if recipe.data.target == "label":
+        return None
+    return intensity.fit(logits, wanted(recipe, select))
 
 
 def _same_as_kept(
