@@ -103,7 +103,7 @@ def _content(
     cut: Mapping[str, int] | None,
 ) -> dict[str, Any]:
     """What the template names."""
-    found = {result["name"]: result for result in results}
+    found = _by_name(results)
     return {
         "name": plan.name,
         "paper": plan.paper,
@@ -112,6 +112,9 @@ def _content(
         "failures": failures,
         "summary": _summary(results),
         "contrasts": [_contrast(c, i, found, out) for i, c in enumerate(plan.contrasts, 1)],
+        "elsewhere": _elsewhere(results),
+        "intensities": _intensities(found),
+        "strengths": _strengths(found),
         "seeds": _seeds(results),
         "published": [{"title": p.title, "table": published(p, found)} for p in plan.published],
         "audit": _audit(results),
@@ -120,6 +123,16 @@ def _content(
         "runs": [_run(result, out) for result in results],
         "environment": _environment(results),
     }
+
+
+def _by_name(results: Sequence[Result]) -> dict[str, Result]:
+    """Every run's result, and behind each what it came to elsewhere, as "run@table"."""
+    found: dict[str, Result] = {}
+    for result in results:
+        found[result["name"]] = result
+        for name, score in result.get("elsewhere", {}).items():
+            found[f"{result['name']}@{name}"] = {"test": score}
+    return found
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -150,6 +163,8 @@ def number(value: float | None, like: float | None = None) -> str:
 
 
 def _with_interval(score: Mapping[str, Any], name: str) -> str:
+    if score[name] is None:
+        return NONE
     interval = score.get(f"{name}_ci95")
     inside = f" [{number(interval[0])}, {number(interval[1])}]" if interval else ""
     return number(score[name]) + inside
@@ -263,6 +278,57 @@ def look_up(result: Result | None, names: Sequence[str]) -> Result | None:
     for name in names:
         result = result.get(name) if isinstance(result, dict) else None
     return result
+
+
+def _elsewhere(results: Sequence[Result]) -> str:
+    """Accuracies on tables that nothing was trained on; empty where none is tested."""
+    rows = [
+        (
+            result["name"],
+            name,
+            f"{score['n']:,}",
+            _with_interval(score, "accuracy"),
+            number(score["majority_baseline"]),
+            _with_interval(score, "balanced_accuracy"),
+            number(score["macro_f1"]),
+        )
+        for result in results
+        for name, score in result.get("elsewhere", {}).items()
+    ]
+    head = ("run", "tested on", "pictures", "accuracy", "majority baseline")
+    return table((*head, "balanced accuracy", "macro F1"), rows) if rows else ""
+
+
+def _graded(found: Mapping[str, Result]) -> dict[str, Result]:
+    """What was said of intensities, by run, where people had graded the pictures tested."""
+    scores = {name: result["test"].get("intensity") for name, result in found.items()}
+    return {name: score for name, score in scores.items() if score}
+
+
+def _intensities(found: Mapping[str, Result]) -> str:
+    """How near intensities are to what people said; empty where nobody graded anything."""
+    rows = [
+        (
+            name,
+            f"{score['n']:,} x {len(score['per_label'])}",
+            *(_with_interval(score["overall"], figure) for figure in ("rmse", "pcc", "ccc")),
+            number(score["overall"]["rmse_of_mean"]),
+        )
+        for name, score in _graded(found).items()
+    ]
+    head = ("run", "tested", "RMSE", "correlation", "concordance", "RMSE of the mean")
+    return table(head, rows) if rows else ""
+
+
+def _strengths(found: Mapping[str, Result]) -> str:
+    """Of each expression, how its intensities go with what people said."""
+    scores = _graded(found)
+    labels = list(dict.fromkeys(label for s in scores.values() for label in s["per_label"]))
+    rows = []
+    for name, score in scores.items():
+        told = [score["per_label"].get(label) for label in labels]
+        rows.append((name, *(_with_interval(one, "pcc") if one else NONE for one in told)))
+    return table(("correlation", *labels), rows) if rows else ""
 
 
 def _seeds(results: Sequence[Result]) -> str:
