@@ -578,6 +578,24 @@ class Contrast:
 
 
 @dataclass(frozen=True, slots=True)
+class Attention:
+    """Where the networks of some runs look: the mean map of each expression, run beside run.
+
+    text : what to look for. samples : random tested faces of each expression.
+    runs : a column each, all of one table and one split; what a run occludes is its condition.
+    """
+
+    title: str
+    text: str
+    samples: int
+    runs: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if self.samples < 1 or not self.runs:
+            raise ConfigError(f"attention '{self.title}': one sample, and one run, or more")
+
+
+@dataclass(frozen=True, slots=True)
 class Reproduction:
     """A recipe's experiments and what they are compared with.
 
@@ -591,6 +609,7 @@ class Reproduction:
     published: tuple[Published, ...]
     contrasts: tuple[Contrast, ...]
     deviations: tuple[Deviation, ...]
+    attention: tuple[Attention, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -600,6 +619,7 @@ class _Experiments:
     run: tuple[Experiment, ...] = ()
     published: tuple[Published, ...] = ()
     contrast: tuple[Contrast, ...] = ()
+    attention: tuple[Attention, ...] = ()
     paper: Paper | None = None
     deviation: tuple[Deviation, ...] = ()
 
@@ -611,7 +631,7 @@ _KINDS: dict[str, type[AnyRecipe]] = {
     "reconstruction": ReconstructionRecipe,
     "against_rest": AgainstRestRecipe,
 }
-_EXPERIMENTS = ("run", "published", "contrast")
+_EXPERIMENTS = ("run", "published", "contrast", "attention")
 _HERE = Path(__file__).resolve().parent
 _FOLDERS = (_HERE / "shipped" / "recipes", _HERE.parents[1] / "recipes")  # installed; a checkout
 
@@ -692,6 +712,9 @@ def reproduction(path: Path, overrides: Sequence[str] = ()) -> Reproduction:
     for name in (name for runs in compared for name in runs if name):
         if name not in tested:
             raise UnknownName("run", name, tested)
+    for name in (name for attention in found.attention for name in attention.runs):
+        if name not in names:
+            raise UnknownName("run", name, names)
     _check_inits(found.run)
     own = _without(values, _EXPERIMENTS)
     made = tuple(
@@ -701,7 +724,14 @@ def reproduction(path: Path, overrides: Sequence[str] = ()) -> Reproduction:
         for run in found.run
     )
     return Reproduction(
-        path.stem, found.paper, found.run, made, found.published, found.contrast, found.deviation
+        path.stem,
+        found.paper,
+        found.run,
+        made,
+        found.published,
+        found.contrast,
+        found.deviation,
+        found.attention,
     )
 
 

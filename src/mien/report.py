@@ -20,7 +20,7 @@ from PIL import Image
 from . import plots
 from .checkpoint import write_whole
 from .errors import MissingExtra
-from .recipes import Contrast, Published, Reproduction
+from .recipes import Attention, Contrast, Published, Reproduction
 
 NONE = "-"
 FIGURES = "figures"
@@ -111,6 +111,7 @@ def _content(
         "cut": cut,
         "failures": failures,
         "summary": _summary(results),
+        "attention": [_attention(a, i, out) for i, a in enumerate(plan.attention, 1)],
         "contrasts": [_contrast(c, i, found, out) for i, c in enumerate(plan.contrasts, 1)],
         "elsewhere": _elsewhere(results),
         "intensities": _intensities(found),
@@ -241,7 +242,7 @@ def _contrast(
         baseline=sum(baselines) / len(baselines) if baselines else None,
     )
     path = f"{FIGURES}/contrast-{place}.png"
-    _write_figure(picture, out / path)
+    write_figure(picture, out / path)
     return {
         "title": contrast.title,
         "text": contrast.text,
@@ -278,6 +279,36 @@ def look_up(result: Result | None, names: Sequence[str]) -> Result | None:
     for name in names:
         result = result.get(name) if isinstance(result, dict) else None
     return result
+
+
+def attention_file(number: int) -> str:
+    """Where the figures behind a reproduction's mean maps lie, from its folder."""
+    return f"attention-{number}.json"
+
+
+def attention_figure(number: int) -> str:
+    return f"{FIGURES}/attention-{number}.png"
+
+
+def _attention(wanted: Attention, number: int, out: Path) -> dict[str, str]:
+    """Mean maps, and which share of their heat lies where; without a table where they failed."""
+    path = out / attention_file(number)
+    told = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    rows = []
+    for label, of_label in told.get("expressions", {}).items():
+        for condition, shares in of_label["shares"].items():
+            cells = [
+                f"{share:.0%} ({share / of_label['areas'][part]:.1f})"
+                for part, share in shares.items()
+            ]
+            rows.append((label, condition, f"{of_label['faces']:,}", *cells))
+    parts = list(next(iter(of_label["shares"].values()))) if rows else []
+    return {
+        "title": wanted.title,
+        "text": wanted.text,
+        "table": table(("expression", "hidden", "faces", *parts), rows) if rows else "",
+        "figure": attention_figure(number),
+    }
 
 
 def _elsewhere(results: Sequence[Result]) -> str:
@@ -404,9 +435,9 @@ def _run(result: Result, out: Path) -> dict[str, Any]:
     curves, confusion, reliability = (
         f"{FIGURES}/{name}-{what}.png" for what in ("curves", "confusion", "reliability")
     )
-    _write_figure(plots.learning_curves(out / part["folder"] / "log.jsonl"), out / curves)
-    _write_figure(plots.confusion(result["test"]["confusion"]), out / confusion)
-    _write_figure(plots.reliability(result["test"]["reliability"]), out / reliability)
+    write_figure(plots.learning_curves(out / part["folder"] / "log.jsonl"), out / curves)
+    write_figure(plots.confusion(result["test"]["confusion"]), out / confusion)
+    write_figure(plots.reliability(result["test"]["reliability"]), out / reliability)
     return {
         "name": name,
         "what": result["what"],
@@ -423,8 +454,8 @@ def _run(result: Result, out: Path) -> dict[str, Any]:
     }
 
 
-def _write_figure(png: bytes, path: Path) -> None:
-    """A PNG in 64 colours: the same to the eye in a third of the bytes, and a page holds many."""
+def write_figure(png: bytes, path: Path) -> None:
+    """Keep a PNG in 64 colours: to the eye the same in a third of the bytes; a page holds many."""
     small = io.BytesIO()
     Image.open(io.BytesIO(png)).convert("RGB").quantize(64).save(small, "PNG", optimize=True)
     write_whole(small.getvalue(), path)

@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
-from . import align, checkpoint, fold_report, folds, metrics, report, splits, transfer
+from . import align, attention, checkpoint, fold_report, folds, metrics, report, splits, transfer
 from . import table as tables
 from .align import ALIGNMENTS
 from .audit import audit
@@ -34,12 +34,19 @@ from .face import FloatArray
 from .labels import LabelSet, subset
 from .logits import sigmoid, softmax
 from .models import build, parameters
-from .recipes import AgainstRestRecipe, Experiment, ExpressionRecipe, Reproduction, is_same
+from .recipes import (
+    AgainstRestRecipe,
+    Attention,
+    Experiment,
+    ExpressionRecipe,
+    Reproduction,
+    is_same,
+)
 from .recognize import OnnxRecognizer, load_model
 from .table import Table, file_sha256
 from .train import Progress, task_of, train
 
-QUICK = {"epochs": 2, "copies": 3, "rows": 180, "folds": 3, "repeats": 2, "batch": 32}
+QUICK = {"epochs": 2, "copies": 3, "rows": 180, "folds": 3, "repeats": 2, "batch": 32, "samples": 4}
 """What ``quick`` cuts a paper's experiments down to; of the folds, only the first is done."""
 _TRAIN_ROWS = 2000  # of the training split, for the accuracy on what was trained on
 _CHUNK = 512
@@ -94,7 +101,7 @@ def reproduce(
     before anything is done where a table is not given.
     """
     _check_tables(plan, data)
-    results, failures = [], {}
+    results, failures, done = [], {}, {}
     for number, (run, recipe) in enumerate(zip(plan.runs, plan.recipes, strict=True), 1):
         progress.say(f"{number} of {len(plan.runs)}, {run.name}: {run.what}")
         table, folder = data[run.data], out / "runs" / run.name
@@ -115,14 +122,47 @@ def reproduce(
                 elsewhere={name: data[name] for name in run.elsewhere},
             )
             results.append(_experiment(job, out, progress, accelerator, quick))
+            done[run.name] = next(_repeats(next(_folds(job))))
         except (MienError, RuntimeError, OSError) as err:  # torch's are RuntimeErrors
             failures[run.name] = str(err)
             progress.say(f"{run.name} failed: {err}")
+    for number, wanted in enumerate(plan.attention, 1):
+        if all(run in done for run in wanted.runs):
+            progress.say(f"{wanted.title}: {wanted.samples} faces of each expression")
+            _attention(wanted, number, [done[run] for run in wanted.runs], out, quick)
     if isinstance(plan.recipes[0], AgainstRestRecipe):  # then all are: a file has one task
         fold_report.write(plan, results, failures, out, folds.QUICK if quick else None)
     else:
         report.write(plan, results, failures, out, QUICK if quick else None)
     return failures
+
+
+def _attention(wanted: Attention, number: int, jobs: Sequence[Job], out: Path, quick: bool) -> None:
+    """Mean maps of the networks of some runs, as a figure and as JSON, unless that is done."""
+    models = [load_model(str(job.folder / MODEL)) for job in jobs]
+    path = out / report.attention_file(number)
+    if path.exists():
+        before = list(_read_json(path)["models"].values())
+        if before == [model.info.sha256 for model in models]:
+            return
+    columns = [
+        attention.Trained(_hidden(job.recipe), model, _tested_rows(job.recipe, job.data))
+        for job, model in zip(jobs, models, strict=True)
+    ]
+    plain = _tested_rows(replace(jobs[0].recipe, occlude=None), jobs[0].data)
+    samples = min(wanted.samples, QUICK["samples"]) if quick else wanted.samples
+    found = attention.of_each(columns, plain, samples)
+    report.write_figure(attention.figure(found), out / report.attention_figure(number))
+    _write_json(path, found.as_dict())
+
+
+def _hidden(recipe: ExpressionRecipe) -> str:
+    return recipe.occlude.what if recipe.occlude else "none"
+
+
+def _tested_rows(recipe: ExpressionRecipe, data: Path) -> Table:
+    table = _labelled(splits.read(recipe, data), recipe.data.names)
+    return table.of_split(recipe.data.test)
 
 
 def _check_tables(plan: Reproduction, data: Mapping[str, Path]) -> None:
