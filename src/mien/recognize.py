@@ -90,6 +90,7 @@ class OnnxRecognizer:
     """A model file in ONNX Runtime.
 
     content : the file's bytes, kept for ``mien.explain``; name : what an error calls it.
+    input : the name of its graph's input.
     info : what the file says of itself, where it carries none of mien's metadata.
     threads : of ONNX Runtime within one call; 0 leaves it to the library.
     """
@@ -106,7 +107,7 @@ class OnnxRecognizer:
         self._session = load_session(content, name, threads)
         metadata = self._session.get_modelmeta().custom_metadata_map
         self.info = info or read_info(metadata.get(METADATA_KEY), name, sha256)
-        self._input = self._checked_input(name)
+        self.input = self._checked_input(name)
 
     def _checked_input(self, name: str) -> str:
         """The name of the graph's input; raises ModelError for a graph that does not fit info."""
@@ -147,7 +148,7 @@ class OnnxRecognizer:
         return np.concatenate([none, *parts])
 
     def _run(self, x: FloatArray) -> FloatArray:
-        logits: FloatArray = self._session.run(None, {self._input: x})[0]
+        logits: FloatArray = self._session.run(None, {self.input: x})[0]
         return logits
 
     def _look(self, x: FloatArray) -> FloatArray:
