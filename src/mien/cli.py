@@ -132,8 +132,12 @@ def analyze(
         typer.Option(metavar="DIR", help="Write each picture with boxes and bars into DIR."),
     ] = None,
     draw: Annotated[
-        str | None,
-        typer.Option(metavar="landmarks", help="What else --annotate draws: the 68 landmarks."),
+        list[str] | None,
+        typer.Option(
+            metavar="landmarks|intensity",
+            help="What else --annotate draws: the 68 landmarks; intensities as bars and in the "
+            "corner. May be repeated.",
+        ),
     ] = None,
     explained: Annotated[
         Path | None,
@@ -170,8 +174,9 @@ def analyze(
 
     if out == Path("-"):
         out, form = None, form or "jsonl"
-    if draw and draw != "landmarks":
-        raise UnknownName("drawing", draw, ["landmarks"])
+    for name in draw or ():
+        if name not in ("landmarks", "intensity"):
+            raise UnknownName("drawing", name, ["landmarks", "intensity"])
     if draw and annotate is None:
         raise ConfigError("--draw says what --annotate DIR draws; name a folder with --annotate")
     paths = list(image.find(inputs))
@@ -184,7 +189,11 @@ def analyze(
     analyzer.wait()  # a model that cannot be used is told before anything is written
     if explained:
         _ = analyzer.explainer  # likewise one that cannot be explained
-    jobs = batch.plan(paths, annotate, draw is not None, explained)
+    if draw and "intensity" in draw and analyzer.recognizer.info.strengths is None:
+        raise ConfigError(
+            f"{model} tells no intensities; fit them on rated faces with: mien calibrate"
+        )
+    jobs = batch.plan(paths, annotate, draw or (), explained)
     output = _output(out, form, analyzer, overwrite)
     errors: list[str] = []
     try:
