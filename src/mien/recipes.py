@@ -21,6 +21,7 @@ class Paper:
     protocol : how the paper measured, and how its runs here do.
     notes : what its tables hide or mix up, for the reader of a report.
     pictures : in one epoch of the paper's, to compare times; 0 where it gives none.
+    findings : what our figures say against the paper's, written once they were there.
     """
 
     cite: str
@@ -28,6 +29,7 @@ class Paper:
     protocol: str = ""
     notes: tuple[str, ...] = ()
     pictures: int = 0
+    findings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

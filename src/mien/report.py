@@ -242,7 +242,7 @@ def _contrast(
         baseline=sum(baselines) / len(baselines) if baselines else None,
     )
     path = f"{FIGURES}/contrast-{place}.png"
-    write_figure(picture, out / path)
+    _write_figure(picture, out / path)
     return {
         "title": contrast.title,
         "text": contrast.text,
@@ -435,9 +435,9 @@ def _run(result: Result, out: Path) -> dict[str, Any]:
     curves, confusion, reliability = (
         f"{FIGURES}/{name}-{what}.png" for what in ("curves", "confusion", "reliability")
     )
-    write_figure(plots.learning_curves(out / part["folder"] / "log.jsonl"), out / curves)
-    write_figure(plots.confusion(result["test"]["confusion"]), out / confusion)
-    write_figure(plots.reliability(result["test"]["reliability"]), out / reliability)
+    _write_figure(plots.learning_curves(out / part["folder"] / "log.jsonl"), out / curves)
+    _write_figure(plots.confusion(result["test"]["confusion"]), out / confusion)
+    _write_figure(plots.reliability(result["test"]["reliability"]), out / reliability)
     return {
         "name": name,
         "what": result["what"],
@@ -454,7 +454,7 @@ def _run(result: Result, out: Path) -> dict[str, Any]:
     }
 
 
-def write_figure(png: bytes, path: Path) -> None:
+def _write_figure(png: bytes, path: Path) -> None:
     """Keep a PNG in 64 colours: to the eye the same in a third of the bytes; a page holds many."""
     small = io.BytesIO()
     Image.open(io.BytesIO(png)).convert("RGB").quantize(64).save(small, "PNG", optimize=True)

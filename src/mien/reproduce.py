@@ -152,7 +152,7 @@ def _attention(wanted: Attention, number: int, jobs: Sequence[Job], out: Path, q
     plain = _tested_rows(replace(jobs[0].recipe, occlude=None), jobs[0].data)
     samples = min(wanted.samples, QUICK["samples"]) if quick else wanted.samples
     found = attention.of_each(columns, plain, samples)
-    report.write_figure(attention.figure(found), out / report.attention_figure(number))
+    write_whole(attention.figure(found), out / report.attention_figure(number))
     _write_json(path, found.as_dict())
 
 
