@@ -340,7 +340,8 @@ def data_import(
         str,
         typer.Argument(
             help="300w, affectnet, ckplus, csv, enterface05, faces10k, fer2013, ferplus, folder, "
-            "jaffe, kdef, lfw, mug, rafd, rafdb or videos; see docs/data-sets.md."
+            "jaffe, kdef, lfw, mug, mug-frames, mug-intensity, rafd, rafdb or videos; see "
+            "docs/data-sets.md."
         ),
     ],
     path: Annotated[
@@ -409,6 +410,38 @@ def data_align(
     seen = f"no face seen in {whole} of {len(result)} pictures, which stay whole"
     rest = f"; {seen}" if whole else ""
     _say(f"{out}: {len(result) - whole} faces cut by {alignment}{rest}")
+
+
+@data_app.command("strong")
+def data_strong(
+    path: TableFile,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The table to write (.parquet).")],
+    share: Annotated[
+        float,
+        typer.Option(metavar="N", min=0, max=1, help="Of a sequence's peak, at least so strong."),
+    ] = 0.8,
+    least: Annotated[
+        float, typer.Option(metavar="N", min=0, max=1, help="A sequence's peak is at least this.")
+    ] = 0.5,
+    look: Annotated[
+        Path | None, typer.Option("--sheet", help="A picture of what was chosen (.png).")
+    ] = None,
+    model: Model = DEFAULT_MODEL,
+) -> None:
+    """Keep the frames of each sequence that show its expression strongly, as a model measures it.
+
+    For recordings from neutral to a peak and back, whose owners do not say where the peak is.
+    """
+    from . import batch, strong, table
+    from .recognize import load_model
+
+    takes = strong.measured(table.read(path), load_model(model), share, least)
+    result = strong.kept(table.read(path), takes)
+    table.write(result, out)
+    if look:
+        batch.save(strong.sheet(takes, f"{result.name}: strong frames"), look)
+    weak = sum(not take.kept.any() for take in takes)
+    _say(f"{out}: {len(result)} frames of {len(takes) - weak} sequences; {weak} show too little")
 
 
 @data_app.command("decoys")
