@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from mien.face import Face, Frame, ImageArray
+from mien.face import Face, FloatArray, Frame, ImageArray
 from mien.landmarks import face_box
 from mien.pipeline import Analyzer
 
@@ -52,14 +52,21 @@ class Head:
         cv2.ellipse(mask, (side, side), axes, 0, 0, 360, (1.0,), -1)
         self._mask = cv2.GaussianBlur(mask, (0, 0), 3)
 
-    def put(self, picture: np.ndarray, number: int, x: float, y: float) -> np.ndarray:
-        """The picture (H, W, 3) with the head at x, y; its own film runs to and fro."""
+    def put(self, picture: FloatArray, number: int, x: float, y: float) -> None:
+        """Draw the head at x, y of a picture (H, W, 3); its own film runs to and fro."""
         turn, at = divmod(number, len(self._cut))
         cut = self._cut[-1 - at if turn % 2 else at]
-        shift = np.array([[1, 0, x - self.side], [0, 1, y - self.side]])
-        size = (picture.shape[1], picture.shape[0])
-        cover = cv2.warpAffine(self._mask, shift, size)[:, :, None]
-        return np.asarray(picture * (1 - cover) + cv2.warpAffine(cut, shift, size) * cover)
+        left, top = int(x) - self.side, int(y) - self.side
+        shift = np.array([[1, 0, x % 1], [0, 1, y % 1]])
+        moved, cover = (cv2.warpAffine(p, shift, cut.shape[:2]) for p in (cut, self._mask))
+        height, width = picture.shape[:2]
+        rows = slice(max(0, -top), self._whole - max(0, top + self._whole - height))
+        columns = slice(max(0, -left), self._whole - max(0, left + self._whole - width))
+        under = picture[
+            top + rows.start : top + rows.stop, left + columns.start : left + columns.stop
+        ]
+        share = cover[rows, columns, None]
+        under += share * (moved[rows, columns] - under)
 
 
 def film(
@@ -70,7 +77,7 @@ def film(
     for number, places in enumerate(zip(*paths, strict=True)):
         picture = background.astype(np.float32)
         for head, (x, y) in reversed(list(zip(heads, places, strict=True))):
-            picture = head.put(picture, number, x, y)
+            head.put(picture, number, x, y)
         picture += rng.normal(0, 2, picture.shape[:2])[:, :, None]
         yield Frame(picture.clip(0, 255).astype(np.uint8), number, number / fps)
 

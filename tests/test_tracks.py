@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -335,3 +338,15 @@ def test_where_it_was_followed_the_landmarks_are_as_good_as_found(
             assert found.landmarks is not None
             off = np.hypot(*(face.landmarks - found.landmarks).T).mean()
             assert off < 0.04 * landmarks.interocular(found.landmarks)
+
+
+def test_the_examples_of_the_docs_run(portrait: Frame) -> None:
+    text = (Path(__file__).parents[1] / "docs" / "tracks.md").read_text(encoding="utf-8")
+    first, second = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(first, names)
+    out = names["read"]([replace(portrait, index=i, time_s=i / 30) for i in range(3)])
+    assert [[face.track for face in faces] for _, faces in out] == [[1]] * 3
+    exec(second, names)
+    (face,) = names["tracker"].follow(replace(portrait, index=3, time_s=0.1))
+    assert face.track == 1
