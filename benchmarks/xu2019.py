@@ -1,4 +1,4 @@
-"""The 12.1 MB network of a finished `mien reproduce xu2019`: eight bits, time, and its peers.
+r"""The 12.1 MB network of a finished `mien reproduce xu2019`: eight bits, time, and its peers.
 
 The classifier and the intensity network in 32 and in 8 bits on FER+ PrivateTest, LFW and JAFFE;
 milliseconds a picture on one thread; and the default model and other makers' on the same pictures
