@@ -121,6 +121,7 @@ def _content(
         "audit": _audit(results),
         "deviations": plan.deviations,
         "time": _time(results),
+        "minutes": f"{minutes(results):,.0f}",
         "runs": [_run(result, out) for result in results],
         "environment": _environment(results),
     }
@@ -427,6 +428,15 @@ def _time(results: Sequence[Result]) -> str:
         ]
         rows.append([*row, number(result["paper_epoch_s"])] if paper else row)
     return table(head, rows)
+
+
+def minutes(results: Sequence[Result]) -> float:
+    """Of every epoch of all runs, and of the features of frozen trunks."""
+    seconds = 0.0
+    for part in (part for result in results for part in result["parts"]):
+        seconds += sum(epoch["seconds"] for epoch in part["epochs"])
+        seconds += part["environment"].get("features", {}).get("seconds", 0.0)
+    return seconds / 60
 
 
 def _run(result: Result, out: Path) -> dict[str, Any]:
