@@ -129,7 +129,11 @@ def reproduce(
     for number, wanted in enumerate(plan.attention, 1):
         if all(run in done for run in wanted.runs):
             progress.say(f"{wanted.title}: {wanted.samples} faces of each expression")
-            _attention(wanted, number, [done[run] for run in wanted.runs], out, quick)
+            try:
+                _attention(wanted, number, [done[run] for run in wanted.runs], out, quick)
+            except (MienError, RuntimeError, OSError) as err:
+                failures[wanted.title] = str(err)
+                progress.say(f"{wanted.title} failed: {err}")
     if isinstance(plan.recipes[0], AgainstRestRecipe):  # then all are: a file has one task
         fold_report.write(plan, results, failures, out, folds.QUICK if quick else None)
     else:
@@ -152,7 +156,9 @@ def _attention(wanted: Attention, number: int, jobs: Sequence[Job], out: Path, q
     plain = _tested_rows(replace(jobs[0].recipe, occlude=None), jobs[0].data)
     samples = min(wanted.samples, QUICK["samples"]) if quick else wanted.samples
     found = attention.of_each(columns, plain, samples)
-    write_whole(attention.figure(found), out / report.attention_figure(number))
+    figure = out / report.attention_figure(number)
+    figure.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(attention.figure(found), figure)
     _write_json(path, found.as_dict())
 
 
