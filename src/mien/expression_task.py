@@ -112,10 +112,18 @@ def prepare(
             None if chances is None else torch.from_numpy(chances),
         ),
         Samples(shown(select), torch.from_numpy(eye[select.targets(labels)])),
-        # Drawn with replacement, a few pictures are enough for a batch.
-        len(train) if chances is None else max(len(train), recipe.train.batch),
+        draws(recipe, len(train)),
         {"counts": counts, "base_rates": base_rates},
     )
+
+
+def draws(recipe: ExpressionRecipe, pictures: int) -> int:
+    """How many pictures an epoch sees."""
+    t = recipe.train
+    if t.epoch_steps:
+        return t.epoch_steps * t.batch
+    # Drawn with replacement, a few pictures are enough for a batch.
+    return max(pictures, t.batch) if recipe.data.balance else pictures
 
 
 def drawn(targets: IntArray, balance: float) -> FloatArray | None:
