@@ -843,7 +843,9 @@ def quantize(
 def reproduce(
     paper: Annotated[
         str,
-        typer.Argument(help="autoencoder2018, dobes2023, iliev2022, or a recipe's file."),
+        typer.Argument(
+            help="autoencoder2018, biondi2019, dobes2023, iliev2022, or a recipe's file."
+        ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="A folder, new or half done.")],
     data: Annotated[
