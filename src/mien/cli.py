@@ -844,7 +844,7 @@ def reproduce(
     paper: Annotated[
         str,
         typer.Argument(
-            help="autoencoder2018, biondi2019, dobes2023, iliev2022, or a recipe's file."
+            help="autoencoder2018, biondi2019, dobes2023, iliev2022, xu2019, or a recipe's file."
         ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="A folder, new or half done.")],
