@@ -40,6 +40,7 @@ INFERENCE = {
         "pipeline",
     ),
     *("records", "batch", "draw", "testing", "graph", "explain"),
+    *("video", "recording", "resume", "annotated"),
 }
 LAB = {
     *("models", "augment", "train", "export", "evaluate", "metrics", "audit", "calibrate"),
@@ -59,6 +60,7 @@ HEAVY = {
     "h5py",
     "onnx",
     "matplotlib",
+    "av",
 }
 
 
@@ -217,7 +219,9 @@ def test_inference_knows_nothing_of_the_laboratory(name: str) -> None:
     assert not {part(other) for other in imports(name)} & LAB
 
 
-REGISTRATIONS = {("detect", "detectors"), ("datasets", "datasets"), ("models", "models")}
+REGISTRATIONS = {
+    *(("detect", "detectors"), ("datasets", "datasets"), ("models", "models")),
+}
 """A registry imports what registers itself there, and that imports the registry."""
 
 
