@@ -40,7 +40,7 @@ INFERENCE = {
         "pipeline",
     ),
     *("records", "batch", "draw", "testing", "graph", "explain"),
-    *("video", "recording", "resume", "annotated"),
+    *("video", "recording", "resume", "peers", "annotated"),
 }
 LAB = {
     *("models", "augment", "train", "export", "evaluate", "metrics", "audit", "calibrate"),
@@ -221,6 +221,7 @@ def test_inference_knows_nothing_of_the_laboratory(name: str) -> None:
 
 REGISTRATIONS = {
     *(("detect", "detectors"), ("datasets", "datasets"), ("models", "models")),
+    ("records", "peers"),
 }
 """A registry imports what registers itself there, and that imports the registry."""
 

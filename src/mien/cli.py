@@ -135,7 +135,7 @@ def analyze(
             "--format",
             "-f",
             metavar="NAME",
-            help="jsonl, csv or parquet.",
+            help="jsonl, csv or parquet; or another tool's: pyfeat, openface, deepface, bids.",
         ),
     ] = None,
     annotate: Annotated[

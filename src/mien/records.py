@@ -295,6 +295,13 @@ class Output:
         form = form or (path.suffix[1:].lower() if path else "") or "jsonl"
         if form == "parquet" and path is None:
             raise ConfigError("--format parquet needs a file to write: --out FILE.parquet")
+        if form == "bids" and not (path and path.name.endswith((".tsv", ".tsv.gz"))):
+            raise ConfigError(
+                "--format bids needs a file named as BIDS has it: "
+                "--out sub-01_task-interview_recording-face_physio.tsv.gz"
+            )
+        if form not in writers:
+            from . import peers  # noqa: F401  (adds its own)
         if form not in writers:
             writers.build(form)  # raises UnknownName
         self._writer = writers.build(form, analyzer.recognizer.info.label_set.labels)
