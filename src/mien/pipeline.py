@@ -145,17 +145,21 @@ class Analyzer:
         return self._finder.find(frame, None if self.detector else self.alignment)
 
     def recognize(self, frame: Frame, faces: list[Face]) -> list[Face]:
-        """The same faces with crop, emotions, quality and confidence."""
+        """The same faces with crop, emotions, intensity, quality and confidence."""
         size = self.recognizer.info.preprocess.size
         faces = [self._finder.framed(face, self.alignment, size) for face in faces]
         crops = [pixels(frame, face) for face in faces]
-        probs = self.recognizer.probabilities(crops, self.base_rates)
+        read = self.recognizer.read(crops, self.base_rates)
+        strengths = [None] * len(faces) if read.intensity is None else read.intensity
         return [
-            self._finish(frame, face, crop, Emotions(self.recognizer.info.label_set, p))
-            for face, crop, p in zip(faces, crops, probs, strict=True)
+            replace(
+                self._judged(frame, face, crop, Emotions(self.recognizer.info.label_set, probs)),
+                intensity=strength,
+            )
+            for face, crop, probs, strength in zip(faces, crops, read.probs, strengths, strict=True)
         ]
 
-    def _finish(self, frame: Frame, face: Face, crop: ImageArray, emotions: Emotions) -> Face:
+    def _judged(self, frame: Frame, face: Face, crop: ImageArray, emotions: Emotions) -> Face:
         measured = quality.measure(frame, face, crop)
         confidence = quality.confidence(face.score, measured)
         unsure = emotions.top[1] < self.recognizer.info.uncertain_below

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from . import align, config, occlude
+from . import align, config, occlude, variants
 from .errors import ConfigError, UnknownName
 from .labels import LabelSet, label_set
 from .preprocess import Preprocess
@@ -34,7 +34,8 @@ class Paper:
 class ExpressionData:
     """Which rows of a table train, select and test.
 
-    target : "votes" (the taggers' shares) or "label" (one label a picture).
+    target : "votes" (the taggers' shares), "label" (one label a picture), or "strengths" (the
+        raters' intensities, or else the taggers' shares).
     min_votes : a label with fewer votes counts as none.
     drop_overlap : leave out training rows whose exact pixels occur in select or test.
     teacher_weight : how much of the target is a teacher's answer instead (Hinton et al. 2015,
@@ -62,8 +63,8 @@ class ExpressionData:
                 raise ConfigError(f"data.{name} lies in [0, 1], got {getattr(self, name)}")
         if len(self.names) < 2:
             raise ConfigError(f"data.labels are two or more, got {list(self.labels)}")
-        if self.target not in ("votes", "label"):
-            raise ConfigError(f"data.target is votes or label, got '{self.target}'")
+        if self.target not in ("votes", "label", "strengths"):
+            raise ConfigError(f"data.target is votes, label or strengths, got '{self.target}'")
 
     @property
     def names(self) -> LabelSet:
@@ -88,6 +89,8 @@ class Copies:
     noise : standard deviation of Gaussian noise up to this many gray levels.
     monochrome : share of the copies made gray.
     size : every picture's longer side is scaled to this many pixels first; 0 leaves them so.
+    variants : the copies are the others of ``mien.variants``, at most so many; nothing else is done
+        to them.
     """
 
     count: int
@@ -96,10 +99,15 @@ class Copies:
     monochrome: float = 0.0
     size: int = 0
     seed: int = 1
+    variants: bool = False
 
     def __post_init__(self) -> None:
         if self.count < 1:
             raise ConfigError(f"copies.count is at least 1, got {self.count}")
+        if self.variants and self.count >= len(variants.ALL):
+            raise ConfigError(f"copies.count: a picture has {len(variants.ALL) - 1} other variants")
+        if self.variants and (self.rotate_deg or self.noise or self.monochrome):
+            raise ConfigError("copies.variants goes without rotate_deg, noise and monochrome")
         if not 0 <= self.monochrome <= 1:
             raise ConfigError(f"copies.monochrome lies in [0, 1], got {self.monochrome}")
 
@@ -328,6 +336,7 @@ class Augment:
     blur : share of pictures averaged 3 x 3.
     noise : standard deviation of Gaussian noise up to this many gray levels, on a fifth of them.
     erase : share of pictures with a rectangle (1/8 to 3/8 of the side) set to the mean.
+    variants : each picture is one of its ``mien.variants``, before anything else.
     """
 
     flip: bool = True
@@ -341,6 +350,7 @@ class Augment:
     blur: float = 0.0
     noise: float = 0.0
     erase: float = 0.0
+    variants: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -396,15 +406,29 @@ class Recipe:
 class ExpressionRecipe(Recipe):
     """Everything that decides a run that names expressions.
 
+    answers : "probabilities", which share one certainty among the labels (softmax), or
+        "intensities", a strength for each label by itself (sigmoid).
     copies, split, occlude : what is done to the table first, in this order; None for nothing.
     """
 
     data: ExpressionData
+    answers: str = "probabilities"
     copies: Copies | None = None
     split: Split | None = None
     occlude: Occlude | None = None
 
     def __post_init__(self) -> None:
+        if self.answers not in ("probabilities", "intensities"):
+            raise ConfigError(f"answers are probabilities or intensities, got '{self.answers}'")
+        if self.answers == "intensities" and (
+            self.data.target == "label" or self.data.teacher_weight
+        ):
+            raise ConfigError(
+                "intensities are learnt from people who graded what they saw: data.target is votes "
+                "or strengths, and data.teacher_weight 0"
+            )
+        if self.answers == "intensities" and self.model.pretrained:
+            raise ConfigError("intensities are learnt by the whole network: no model.pretrained")
         if self.occlude and self.data.drop_overlap:
             raise ConfigError(
                 "occluded pictures are no longer equal: data.drop_overlap = false, and "
@@ -462,8 +486,12 @@ class Experiment:
     name : of its folder, and of its column in the report.
     what : in one line.
     data : which table it takes, by the name ``mien reproduce --data NAME=FILE`` gives it.
+    recipe : the name of the recipe it trains, where it is another file's.
+    init : the name of an earlier run whose weights it begins with.
     set : as ``--set`` on the command line. Where the split has folds, each is trained on its own
         and their answers are pooled.
+    elsewhere : further tables, by name as ``data``, none of whose rows it trains on: all of them
+        are tested, too.
     repeats : how often it is done, each time with the next seed for the split and the training.
     without : sections of the recipe ("copies", "split") that it leaves out.
     """
@@ -474,8 +502,13 @@ class Experiment:
     set: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
     repeats: int = 1
+    recipe: str = ""
+    init: str = ""
+    elsewhere: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        if self.data in self.elsewhere:
+            raise ConfigError(f"run '{self.name}': '{self.data}' is its own table, not elsewhere")
         if self.repeats < 1:
             raise ConfigError(f"run '{self.name}': repeats is at least 1, got {self.repeats}")
 
@@ -483,7 +516,7 @@ class Experiment:
 @dataclass(frozen=True, slots=True)
 class PublishedRow:
     """name : of the row. values : the paper's, NaN for none. runs : ours, one for each of
-    ``Published.beside``; "" for none."""
+    ``Published.beside``: "run", or "run@table" for its test elsewhere; "" for none."""
 
     name: str
     values: tuple[float, ...]
@@ -519,7 +552,8 @@ class Published:
 
 @dataclass(frozen=True, slots=True)
 class ContrastRow:
-    """name : of what the runs share (a size, an emotion). runs : one for each of ``beside``."""
+    """name : of what the runs share (a size, an emotion). runs : one for each of ``beside``, as
+    in ``PublishedRow``."""
 
     name: str
     runs: tuple[str, ...]
@@ -544,6 +578,24 @@ class Contrast:
 
 
 @dataclass(frozen=True, slots=True)
+class Attention:
+    """Where the networks of some runs look: the mean map of each expression, run beside run.
+
+    text : what to look for. samples : random tested faces of each expression.
+    runs : a column each, all of one table and one split; what a run occludes is its condition.
+    """
+
+    title: str
+    text: str
+    samples: int
+    runs: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if self.samples < 1 or not self.runs:
+            raise ConfigError(f"attention '{self.title}': one sample, and one run, or more")
+
+
+@dataclass(frozen=True, slots=True)
 class Reproduction:
     """A recipe's experiments and what they are compared with.
 
@@ -557,15 +609,19 @@ class Reproduction:
     published: tuple[Published, ...]
     contrasts: tuple[Contrast, ...]
     deviations: tuple[Deviation, ...]
+    attention: tuple[Attention, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class _Experiments:
-    """What a recipe file holds beside the recipe."""
+    """What a recipe file holds beside the recipe; paper and deviations are the recipe's too."""
 
     run: tuple[Experiment, ...] = ()
     published: tuple[Published, ...] = ()
     contrast: tuple[Contrast, ...] = ()
+    attention: tuple[Attention, ...] = ()
+    paper: Paper | None = None
+    deviation: tuple[Deviation, ...] = ()
 
 
 _KINDS: dict[str, type[AnyRecipe]] = {
@@ -575,7 +631,7 @@ _KINDS: dict[str, type[AnyRecipe]] = {
     "reconstruction": ReconstructionRecipe,
     "against_rest": AgainstRestRecipe,
 }
-_EXPERIMENTS = ("run", "published", "contrast")
+_EXPERIMENTS = ("run", "published", "contrast", "attention")
 _HERE = Path(__file__).resolve().parent
 _FOLDERS = (_HERE / "shipped" / "recipes", _HERE.parents[1] / "recipes")  # installed; a checkout
 
@@ -598,7 +654,13 @@ def find(name: str) -> Path:
 
 def read(path: Path, overrides: Sequence[str] = ()) -> AnyRecipe:
     """The recipe in a TOML file with ``--set`` overrides applied; raises ConfigError."""
-    values = _without(config.read_toml(path), _EXPERIMENTS)
+    values = config.read_toml(path)
+    if "run" in values and "model" not in values:
+        raise ConfigError(
+            f"{path} holds experiments of other recipes: mien reproduce {path.stem}, or train one "
+            f"of {sorted({str(run.get('recipe')) for run in values['run']})}"
+        )
+    values = _without(values, _EXPERIMENTS)
     return from_values(config.apply_overrides(values, overrides))
 
 
@@ -632,14 +694,13 @@ def is_same(recipe: Recipe, saved: dict[str, Any]) -> bool:
 def reproduction(path: Path, overrides: Sequence[str] = ()) -> Reproduction:
     """The experiments in a recipe's file; raises ConfigError where it has none.
 
-    overrides : as ``--set``, of the recipe that all of them start from.
+    overrides : as ``--set``, of every recipe that they start from.
     """
     values = config.read_toml(path)
-    listed = {key: values.pop(key) for key in _EXPERIMENTS if key in values}
-    values = config.apply_overrides(values, overrides)
+    shared = ("paper", "deviation")
+    listed = {key: values[key] for key in (*_EXPERIMENTS, *shared) if key in values}
     found = config.from_dict(_Experiments, listed)
-    base = from_values(values)
-    if not found.run or base.paper is None:
+    if not found.run or found.paper is None:
         raise ConfigError(f"{path} has no [[run]] to reproduce; train it with: mien train {path}")
     names = [run.name for run in found.run]
     twice = next((name for name in names if names.count(name) > 1), None)
@@ -647,17 +708,46 @@ def reproduction(path: Path, overrides: Sequence[str] = ()) -> Reproduction:
         raise ConfigError(f"{path} has two runs called '{twice}'")
     compared = [row.runs for table in found.published for row in table.rows]
     compared += [row.runs for contrast in found.contrast for row in contrast.rows]
+    tested = [*names, *(f"{run.name}@{table}" for run in found.run for table in run.elsewhere)]
     for name in (name for runs in compared for name in runs if name):
+        if name not in tested:
+            raise UnknownName("run", name, tested)
+    for name in (name for attention in found.attention for name in attention.runs):
         if name not in names:
             raise UnknownName("run", name, names)
-    made = tuple(_experiment(run, values) for run in found.run)
+    _check_inits(found.run)
+    own = _without(values, _EXPERIMENTS)
+    made = tuple(
+        _experiment(run, _without(config.read_toml(find(run.recipe)), _EXPERIMENTS), overrides)
+        if run.recipe
+        else _experiment(run, own, overrides)
+        for run in found.run
+    )
     return Reproduction(
-        path.stem, base.paper, found.run, made, found.published, found.contrast, base.deviation
+        path.stem,
+        found.paper,
+        found.run,
+        made,
+        found.published,
+        found.contrast,
+        found.deviation,
+        found.attention,
     )
 
 
-def _experiment(run: Experiment, values: dict[str, Any]) -> ExpressionRecipe | AgainstRestRecipe:
+def _check_inits(runs: Sequence[Experiment]) -> None:
+    done: list[str] = []
+    for run in runs:
+        if run.init and run.init not in done:
+            raise UnknownName(f"run before '{run.name}'", run.init, done)
+        done.append(run.name)
+
+
+def _experiment(
+    run: Experiment, values: dict[str, Any], overrides: Sequence[str]
+) -> ExpressionRecipe | AgainstRestRecipe:
     """What one experiment trains."""
+    values = config.apply_overrides(values, overrides)
     for section in run.without:
         if section not in values:
             raise UnknownName("section", section, values)

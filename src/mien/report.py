@@ -20,7 +20,7 @@ from PIL import Image
 from . import plots
 from .checkpoint import write_whole
 from .errors import MissingExtra
-from .recipes import Contrast, Published, Reproduction
+from .recipes import Attention, Contrast, Published, Reproduction
 
 NONE = "-"
 FIGURES = "figures"
@@ -103,7 +103,7 @@ def _content(
     cut: Mapping[str, int] | None,
 ) -> dict[str, Any]:
     """What the template names."""
-    found = {result["name"]: result for result in results}
+    found = _by_name(results)
     return {
         "name": plan.name,
         "paper": plan.paper,
@@ -111,7 +111,11 @@ def _content(
         "cut": cut,
         "failures": failures,
         "summary": _summary(results),
+        "attention": [_attention(a, i, out) for i, a in enumerate(plan.attention, 1)],
         "contrasts": [_contrast(c, i, found, out) for i, c in enumerate(plan.contrasts, 1)],
+        "elsewhere": _elsewhere(results),
+        "intensities": _intensities(found),
+        "strengths": _strengths(found),
         "seeds": _seeds(results),
         "published": [{"title": p.title, "table": published(p, found)} for p in plan.published],
         "audit": _audit(results),
@@ -120,6 +124,16 @@ def _content(
         "runs": [_run(result, out) for result in results],
         "environment": _environment(results),
     }
+
+
+def _by_name(results: Sequence[Result]) -> dict[str, Result]:
+    """Every run's result, and behind each what it came to elsewhere, as "run@table"."""
+    found: dict[str, Result] = {}
+    for result in results:
+        found[result["name"]] = result
+        for name, score in result.get("elsewhere", {}).items():
+            found[f"{result['name']}@{name}"] = {"test": score}
+    return found
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -150,6 +164,8 @@ def number(value: float | None, like: float | None = None) -> str:
 
 
 def _with_interval(score: Mapping[str, Any], name: str) -> str:
+    if score[name] is None:
+        return NONE
     interval = score.get(f"{name}_ci95")
     inside = f" [{number(interval[0])}, {number(interval[1])}]" if interval else ""
     return number(score[name]) + inside
@@ -226,7 +242,7 @@ def _contrast(
         baseline=sum(baselines) / len(baselines) if baselines else None,
     )
     path = f"{FIGURES}/contrast-{place}.png"
-    _write_figure(picture, out / path)
+    write_figure(picture, out / path)
     return {
         "title": contrast.title,
         "text": contrast.text,
@@ -263,6 +279,87 @@ def look_up(result: Result | None, names: Sequence[str]) -> Result | None:
     for name in names:
         result = result.get(name) if isinstance(result, dict) else None
     return result
+
+
+def attention_file(number: int) -> str:
+    """Where the figures behind a reproduction's mean maps lie, from its folder."""
+    return f"attention-{number}.json"
+
+
+def attention_figure(number: int) -> str:
+    return f"{FIGURES}/attention-{number}.png"
+
+
+def _attention(wanted: Attention, number: int, out: Path) -> dict[str, str]:
+    """Mean maps, and which share of their heat lies where; without a table where they failed."""
+    path = out / attention_file(number)
+    told = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    rows = []
+    for label, of_label in told.get("expressions", {}).items():
+        for condition, shares in of_label["shares"].items():
+            cells = [
+                f"{share:.0%} ({share / of_label['areas'][part]:.1f})"
+                for part, share in shares.items()
+            ]
+            rows.append((label, condition, f"{of_label['faces']:,}", *cells))
+    parts = list(next(iter(of_label["shares"].values()))) if rows else []
+    return {
+        "title": wanted.title,
+        "text": wanted.text,
+        "table": table(("expression", "hidden", "faces", *parts), rows) if rows else "",
+        "figure": attention_figure(number),
+    }
+
+
+def _elsewhere(results: Sequence[Result]) -> str:
+    """Accuracies on tables that nothing was trained on; empty where none is tested."""
+    rows = [
+        (
+            result["name"],
+            name,
+            f"{score['n']:,}",
+            _with_interval(score, "accuracy"),
+            number(score["majority_baseline"]),
+            _with_interval(score, "balanced_accuracy"),
+            number(score["macro_f1"]),
+        )
+        for result in results
+        for name, score in result.get("elsewhere", {}).items()
+    ]
+    head = ("run", "tested on", "pictures", "accuracy", "majority baseline")
+    return table((*head, "balanced accuracy", "macro F1"), rows) if rows else ""
+
+
+def _graded(found: Mapping[str, Result]) -> dict[str, Result]:
+    """What was said of intensities, by run, where people had graded the pictures tested."""
+    scores = {name: result["test"].get("intensity") for name, result in found.items()}
+    return {name: score for name, score in scores.items() if score}
+
+
+def _intensities(found: Mapping[str, Result]) -> str:
+    """How near intensities are to what people said; empty where nobody graded anything."""
+    rows = [
+        (
+            name,
+            f"{score['n']:,} x {len(score['per_label'])}",
+            *(_with_interval(score["overall"], figure) for figure in ("rmse", "pcc", "ccc")),
+            number(score["overall"]["rmse_of_mean"]),
+        )
+        for name, score in _graded(found).items()
+    ]
+    head = ("run", "tested", "RMSE", "correlation", "concordance", "RMSE of the mean")
+    return table(head, rows) if rows else ""
+
+
+def _strengths(found: Mapping[str, Result]) -> str:
+    """Of each expression, how its intensities go with what people said."""
+    scores = _graded(found)
+    labels = list(dict.fromkeys(label for s in scores.values() for label in s["per_label"]))
+    rows = []
+    for name, score in scores.items():
+        told = [score["per_label"].get(label) for label in labels]
+        rows.append((name, *(_with_interval(one, "pcc") if one else NONE for one in told)))
+    return table(("correlation", *labels), rows) if rows else ""
 
 
 def _seeds(results: Sequence[Result]) -> str:
@@ -338,9 +435,9 @@ def _run(result: Result, out: Path) -> dict[str, Any]:
     curves, confusion, reliability = (
         f"{FIGURES}/{name}-{what}.png" for what in ("curves", "confusion", "reliability")
     )
-    _write_figure(plots.learning_curves(out / part["folder"] / "log.jsonl"), out / curves)
-    _write_figure(plots.confusion(result["test"]["confusion"]), out / confusion)
-    _write_figure(plots.reliability(result["test"]["reliability"]), out / reliability)
+    write_figure(plots.learning_curves(out / part["folder"] / "log.jsonl"), out / curves)
+    write_figure(plots.confusion(result["test"]["confusion"]), out / confusion)
+    write_figure(plots.reliability(result["test"]["reliability"]), out / reliability)
     return {
         "name": name,
         "what": result["what"],
@@ -357,8 +454,8 @@ def _run(result: Result, out: Path) -> dict[str, Any]:
     }
 
 
-def _write_figure(png: bytes, path: Path) -> None:
-    """A PNG in 64 colours: the same to the eye in a third of the bytes, and a page holds many."""
+def write_figure(png: bytes, path: Path) -> None:
+    """Keep a PNG in 64 colours: to the eye the same in a third of the bytes; a page holds many."""
     small = io.BytesIO()
     Image.open(io.BytesIO(png)).convert("RGB").quantize(64).save(small, "PNG", optimize=True)
     write_whole(small.getvalue(), path)

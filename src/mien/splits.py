@@ -21,7 +21,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from . import occlude, recipes
+from . import occlude, recipes, variants
 from .audit import audit
 from .errors import DataError, MissingExtra
 from .face import ImageArray
@@ -100,7 +100,11 @@ def copies(table: Table, settings: recipes.Copies) -> Table:
 
 def _copy(row: Row, picture: ImageArray, number: int, settings: recipes.Copies) -> Row:
     name = f"{row.id}#{number}"
-    changed = _changed(picture, settings, _generator(settings.seed, name))
+    changed = (
+        variants.variant(picture, number)
+        if settings.variants
+        else _changed(picture, settings, _generator(settings.seed, name))
+    )
     return replace(row, id=name, image=png(changed), copy_of=row.id, landmarks=None)
 
 

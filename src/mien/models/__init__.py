@@ -124,6 +124,7 @@ from . import (  # noqa: E402  (they register themselves)
     mobilenetv2,
     proposalnet,
     resnet,
+    xu2019,
 )
 
 __all__ = [
@@ -141,4 +142,5 @@ __all__ = [
     "proposal_networks",
     "proposalnet",
     "resnet",
+    "xu2019",
 ]
