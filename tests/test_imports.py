@@ -41,6 +41,7 @@ INFERENCE = {
     ),
     *("records", "batch", "draw", "testing", "graph", "explain"),
     *("video", "recording", "resume", "peers", "annotated"),
+    *("assign", "cuts", "tracks", "smooth"),
 }
 LAB = {
     *("models", "augment", "train", "export", "evaluate", "metrics", "audit", "calibrate"),

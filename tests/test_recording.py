@@ -54,9 +54,13 @@ def analyzer() -> Analyzer:
 
 
 def records_of(
-    analyzer: Analyzer, path: Path | str, span: Span | None = None, reached: Reached | None = None
+    analyzer: Analyzer,
+    path: Path | str,
+    span: Span | None = None,
+    reached: Reached | None = None,
+    smooth: str = "none",
 ) -> list[Any]:
-    jobs = [Recording(path, Options(span or Span()))]
+    jobs = [Recording(path, Options(span or Span(), smooth=smooth))]
     return list(batch.analyze_files(jobs, analyzer, reached=reached))
 
 
@@ -70,7 +74,18 @@ def test_a_record_for_every_frame(whole: list[Any], film: Path) -> None:
     assert [r["time_s"] for r in whole] == pytest.approx([i / 25 for i in range(FRAMES)])
     assert [r["status"] for r in whole] == ["ok"] * (FRAMES - 10) + ["no_face"] * 10
     assert {r["source"] for r in whole} == {str(film)}
+    assert {face["track"] for r in whole for face in r["faces"]} == {1}
     assert [face["top"] for r in whole[:5] for face in r["faces"]] == ["happiness"] * 5
+
+
+def test_without_tracks_each_frame_is_searched_anew(analyzer: Analyzer, film: Path) -> None:
+    jobs = [Recording(film, Options(Span(end_s=0.1), tracks=False))]
+    found = list(batch.analyze_files(jobs, analyzer))
+    assert [face["track"] for r in found for face in r["faces"]] == [None] * 3
+    with pytest.raises(ConfigError, match="not followed cannot be smoothed"):
+        Options(tracks=False, smooth="causal")
+    with pytest.raises(ConfigError, match="did you mean two-sided"):
+        Options(smooth="two_sided")
 
 
 def test_frames_asked_for(analyzer: Analyzer, film: Path) -> None:
@@ -134,17 +149,24 @@ def test_analyze_video(film: Path, analyzer: Analyzer) -> None:
 # -- going on --------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("smooth", ["none", "causal", "two-sided"])
 def test_a_state_goes_on_wherever_it_was_kept(
-    analyzer: Analyzer, film: Path, whole: list[Any]
+    analyzer: Analyzer, film: Path, smooth: str, whole: list[Any]
 ) -> None:
-    for stop in (1, 24, FRAMES):
+    """Tracks, and what was smoothed of them, as if nothing had happened."""
+    if smooth != "none":
+        plain, whole = whole, records_of(analyzer, film, smooth=smooth)
+        assert [r["frame"] for r in whole] == [r["frame"] for r in plain]
+        assert whole != plain
+    for stop in (1, 11, FRAMES - 3, FRAMES):
         reached = Reached()
-        found = batch.analyze_files([Recording(film, Options())], analyzer, reached=reached)
+        jobs = [Recording(film, Options(smooth=smooth))]
+        found = batch.analyze_files(jobs, analyzer, reached=reached)
         begun = [next(found) for _ in range(stop)]
         assert reached.state
-        kept = json.loads(json.dumps(reached.state.plain()))
+        kept = json.loads(json.dumps(reached.state.plain(), allow_nan=False))
         found.close()
-        rest = records_of(analyzer, film, reached=Reached(0, State.from_plain(kept)))
+        rest = records_of(analyzer, film, None, Reached(0, State.from_plain(kept)), smooth)
         assert begun + rest == whole
 
 
@@ -166,7 +188,7 @@ def command(*words: str | Path, limit: int = 0, marks_s: float = 0.0) -> list[st
 @pytest.mark.parametrize(("suffix", "times"), [("jsonl", 3), ("csv", 1)])
 def test_killed_at_random_and_resumed(film: Path, tmp_path: Path, suffix: str, times: int) -> None:
     unbroken, out = tmp_path / f"whole.{suffix}", tmp_path / f"broken.{suffix}"
-    inputs = [film, film]
+    inputs = [film, film, "--smooth", "two-sided"]
     subprocess.run(command("analyze", *inputs, "-o", unbroken), check=True, timeout=120)
     chance = random.Random(suffix)
     for _ in range(times):

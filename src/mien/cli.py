@@ -7,8 +7,10 @@ Heavy imports stay inside the verbs, so that ``mien --help`` and ``mien analyze`
 from __future__ import annotations
 
 import copy
+import dataclasses
 import io
 import json
+import math
 import os
 import shlex
 import stat
@@ -179,6 +181,14 @@ def analyze(
     end: Annotated[
         str | None, typer.Option(metavar="TIME", help="Of recordings: up to this time.")
     ] = None,
+    smooth: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="Of recordings: none, causal or two-sided, per face."),
+    ] = "none",
+    no_tracks: Annotated[
+        bool,
+        typer.Option("--no-tracks", metavar="", help="Of recordings: search each frame anew."),
+    ] = False,
     resume: Annotated[
         bool,
         typer.Option("--resume", metavar="", help="Go on with --out where a run was cut off."),
@@ -205,7 +215,7 @@ def analyze(
         raise ConfigError("--draw says what --annotate DIR draws; name a folder with --annotate")
     if resume and out is None:
         raise ConfigError("--resume goes on with a file; name it with --out")
-    options = _recording_options(start, end, every, fps)
+    options = _recording_options(start, end, every, fps, not no_tracks, smooth)
     paths = batch.find(inputs)
     session.prepare()
     settings = Settings(model, detector, _rates(base_rates, strength), crops, alignment)
@@ -228,7 +238,7 @@ def analyze(
     if resume and mark is None:
         _say(f"{out} is complete already")
         return
-    output = _output(out, form, analyzer, overwrite, mark, recordings)
+    output = _output(out, form, analyzer, overwrite, mark, recordings, options)
     reached = mark.reached if mark else batch.Reached()
     errors: list[str] = []
     try:
@@ -254,12 +264,13 @@ def analyze(
 
 
 def _recording_options(
-    start: str | None, end: str | None, every: int, fps: float | None
+    start: str | None, end: str | None, every: int, fps: float | None, tracks: bool, smooth: str
 ) -> Options:
     from .recording import Options
     from .video import Span
 
-    return Options(Span(_seconds(start, 0.0), _seconds(end, float("inf")), every, fps))
+    span = Span(_seconds(start, 0.0), _seconds(end, math.inf), every, fps)
+    return Options(span, tracks, smooth)
 
 
 def _seconds(time: str | None, otherwise: float) -> float:
@@ -289,11 +300,11 @@ def _bookmark(
     request = {
         "model": f"{info.name} ({(info.sha256 or '')[:12]})",
         "detector": settings.detector,
-        "base rates": resume.as_plain(analyzer.base_rates),
+        "base rates": dataclasses.asdict(analyzer.base_rates),
         "align": analyzer.alignment,
         "crops": settings.crops,
         "format": form or out.suffix,
-        "frames": resume.as_plain(options.span),
+        "recordings": options.plain(),
         "inputs": resume.fingerprint([str(job.path) for job in jobs]),
     }
     return resume.Bookmark(out, request)
@@ -315,6 +326,7 @@ def _output(
     overwrite: bool,
     mark: Mark | None,
     recordings: set[str],
+    options: Options,
 ) -> Output | Screen:
     """A table where a person looks and asked for nothing else."""
     if out is None and form is None and sys.stdout.isatty():
@@ -325,7 +337,8 @@ def _output(
 
     keep, counts = (mark.bytes, mark.counts) if mark else (0, None)
     overwrite |= mark is not None
-    return Output(out, form, analyzer, sys.stdout.buffer, overwrite, keep, counts)
+    more = {"recordings": options.plain()} if recordings else {}
+    return Output(out, form, analyzer, sys.stdout.buffer, overwrite, keep, counts, more)
 
 
 def _with_bar(

@@ -14,7 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -110,9 +110,3 @@ class Bookmark:
 def fingerprint(names: list[str]) -> str:
     """What two lists of inputs share that are the same."""
     return hashlib.sha256("\0".join(names).encode(errors="surrogateescape")).hexdigest()[:16]
-
-
-def as_plain(options: Any) -> dict[str, Any]:
-    """A dataclass of plain values as JSON holds it."""
-    plain: dict[str, Any] = json.loads(json.dumps(asdict(options)))
-    return plain
