@@ -123,14 +123,14 @@ def test_a_span_behind_the_end_is_one_record(analyzer: Analyzer, film: Path) -> 
 def test_an_error_in_one_frame_is_its_record_only(
     analyzer: Analyzer, film: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = Analyzer.find
+    real = Analyzer.recognize
 
-    def find(self: Analyzer, frame: Frame) -> list[Any]:
+    def recognize(self: Analyzer, frame: Frame, faces: list[Any]) -> list[Any]:
         if frame.index == 3:
             raise RuntimeError("a bug")
-        return real(self, frame)
+        return real(self, frame, faces)
 
-    monkeypatch.setattr(Analyzer, "find", find)
+    monkeypatch.setattr(Analyzer, "recognize", recognize)
     found = records_of(analyzer, film, Span(end_s=0.24))
     assert [r["status"] for r in found] == ["ok", "ok", "ok", "error", "ok", "ok"]
     assert "unexpected RuntimeError: a bug" in found[3]["reason"]
@@ -188,7 +188,7 @@ def command(*words: str | Path, limit: int = 0, marks_s: float = 0.0) -> list[st
 @pytest.mark.parametrize(("suffix", "times"), [("jsonl", 3), ("csv", 1)])
 def test_killed_at_random_and_resumed(film: Path, tmp_path: Path, suffix: str, times: int) -> None:
     unbroken, out = tmp_path / f"whole.{suffix}", tmp_path / f"broken.{suffix}"
-    inputs = [film, film, "--smooth", "two-sided"]
+    inputs: list[str | Path] = [film, film, "--smooth", "two-sided"]
     subprocess.run(command("analyze", *inputs, "-o", unbroken), check=True, timeout=120)
     chance = random.Random(suffix)
     for _ in range(times):
