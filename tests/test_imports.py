@@ -45,7 +45,7 @@ INFERENCE = {
 }
 LAB = {
     *("models", "augment", "train", "export", "evaluate", "metrics", "audit", "calibrate"),
-    *("checkpoint", "recipes", "datasets", "stats", "sheet", "table", "cards", "bench"),
+    *("checkpoint", "recipes", "datasets", "summary", "stats", "sheet", "table", "cards", "bench"),
     *("tasks", "expression_task", "landmark_task", "proposal_task", "scenes", "patches", "decoys"),
     *("teach", "splits", "plots", "reproduce", "report", "occlude", "transfer"),
     *("against_rest", "reconstruction_task", "folds", "fold_report"),

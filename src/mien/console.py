@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markdown import Markdown
@@ -32,6 +32,9 @@ from .cards import SUBSETS
 from .errors import ModelError
 from .records import Record
 from .weights import WeightSpec
+
+if TYPE_CHECKING:
+    from .summary import Recording, Rule
 
 _BAR = 10  # cells of a full probability bar
 
@@ -236,6 +239,30 @@ def markdown(text: str) -> None:
         console.print(Markdown(text))
     else:
         print(text, end="")
+
+
+def summary(recordings: Sequence[Recording], rule: Rule) -> None:
+    """What ``mien summary`` found: a row for each face, and its episodes as counts."""
+    from .summary import episodes, shares
+
+    rows = []
+    for recording in recordings:
+        for _, track in sorted(recording.tracks.items()):
+            face = shares(recording, track)
+            parts = sorted(((face[k], k) for k in recording.labels), reverse=True)[:3]
+            often = Counter(e.label for e in episodes(recording, track, rule))
+            rows.append(
+                (
+                    Path(recording.source).name,
+                    str(track.number),
+                    f"{face['seen_s']:.1f} s",
+                    ", ".join(f"{name} {_percent(p)}" for p, name in parts if p > 0),
+                    ", ".join(f"{count} {label}" for label, count in often.most_common()),
+                )
+            )
+        if not recording.tracks:
+            rows.append((Path(recording.source).name, "", "", "no face", ""))
+    key_values(rows, ("recording", "face", "seen", "of the time", "episodes"))
 
 
 _FEW = 10  # pictures of a label
