@@ -40,11 +40,12 @@ INFERENCE = {
         "pipeline",
     ),
     *("records", "batch", "draw", "testing", "graph", "explain"),
+    *("video", "recording", "resume", "peers", "annotated"),
     *("assign", "cuts", "tracks", "smooth"),
 }
 LAB = {
     *("models", "augment", "train", "export", "evaluate", "metrics", "audit", "calibrate"),
-    *("checkpoint", "recipes", "datasets", "stats", "sheet", "table", "cards", "bench"),
+    *("checkpoint", "recipes", "datasets", "summary", "stats", "sheet", "table", "cards", "bench"),
     *("tasks", "expression_task", "landmark_task", "proposal_task", "scenes", "patches", "decoys"),
     *("teach", "splits", "plots", "reproduce", "report", "occlude", "transfer"),
     *("against_rest", "reconstruction_task", "folds", "fold_report"),
@@ -60,6 +61,7 @@ HEAVY = {
     "h5py",
     "onnx",
     "matplotlib",
+    "av",
 }
 
 
@@ -218,7 +220,10 @@ def test_inference_knows_nothing_of_the_laboratory(name: str) -> None:
     assert not {part(other) for other in imports(name)} & LAB
 
 
-REGISTRATIONS = {("detect", "detectors"), ("datasets", "datasets"), ("models", "models")}
+REGISTRATIONS = {
+    *(("detect", "detectors"), ("datasets", "datasets"), ("models", "models")),
+    ("records", "peers"),
+}
 """A registry imports what registers itself there, and that imports the registry."""
 
 

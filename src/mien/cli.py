@@ -7,8 +7,10 @@ Heavy imports stay inside the verbs, so that ``mien --help`` and ``mien analyze`
 from __future__ import annotations
 
 import copy
+import dataclasses
 import io
 import json
+import math
 import os
 import shlex
 import stat
@@ -19,16 +21,20 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from . import __version__
+from .cli_summary import summary
 from .errors import ConfigError, InputError, MienError, UnknownName
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from .baserates import BaseRates
+    from .batch import Job, Reached, Recording
     from .console import Screen
     from .pipeline import Analyzer
     from .recognize import Recognizer
+    from .recording import Options
     from .records import Output, Record
+    from .resume import Bookmark, Mark
     from .table import Table
 
 app = typer.Typer(
@@ -43,6 +49,7 @@ data_app = typer.Typer(help="Data sets: import, describe, audit, look at.", no_a
 models_app = typer.Typer(help="Models: what there is, fetch, describe.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 app.add_typer(models_app, name="models")
+app.command()(summary)
 
 
 def _version(wanted: bool) -> None:
@@ -115,7 +122,10 @@ _REASONS = 10  # errors told one by one; the records hold all of them
 @app.command()
 def analyze(
     inputs: Annotated[
-        list[str], typer.Argument(metavar="INPUT", help="Pictures, folders, or glob patterns.")
+        list[str],
+        typer.Argument(
+            metavar="INPUT", help="Pictures, recordings, folders, glob patterns; rtsp://, http://."
+        ),
     ],
     out: Annotated[
         Path | None,
@@ -125,11 +135,18 @@ def analyze(
     ] = None,
     form: Annotated[
         str | None,
-        typer.Option("--format", "-f", metavar="NAME", help="jsonl, csv or parquet."),
+        typer.Option(
+            "--format",
+            "-f",
+            metavar="NAME",
+            help="jsonl, csv or parquet; or another tool's: pyfeat, openface, deepface, bids.",
+        ),
     ] = None,
     annotate: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Write each picture with boxes and bars into DIR."),
+        typer.Option(
+            metavar="DIR", help="Write each picture or recording with boxes and bars into DIR."
+        ),
     ] = None,
     draw: Annotated[
         list[str] | None,
@@ -158,8 +175,32 @@ def analyze(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", metavar="", help="Replace --out if it is there.")
     ] = False,
+    every: Annotated[
+        int, typer.Option(metavar="N", help="Of recordings: every so many-th frame.")
+    ] = 1,
+    fps: Annotated[
+        float | None, typer.Option(metavar="R", help="Of recordings: R frames of each second.")
+    ] = None,
+    start: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Of recordings: from 90, 1:30 or 1:02:03 on.")
+    ] = None,
+    end: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Of recordings: up to this time.")
+    ] = None,
+    smooth: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="Of recordings: none, causal or two-sided, per face."),
+    ] = "none",
+    no_tracks: Annotated[
+        bool,
+        typer.Option("--no-tracks", metavar="", help="Of recordings: search each frame anew."),
+    ] = False,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", metavar="", help="Go on with --out where a run was cut off."),
+    ] = False,
 ) -> None:
-    """Read the expression of every face in pictures.
+    """Read the expression of every face in pictures and recordings.
 
     A table on a terminal; JSON lines into a pipe; or a file with --out, and its meta file.
     """
@@ -168,7 +209,7 @@ def analyze(
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from contextlib import closing
 
-    from . import batch, image, session
+    from . import batch, session
     from .later import Later
     from .pipeline import Analyzer, Settings
 
@@ -179,11 +220,19 @@ def analyze(
             raise UnknownName("drawing", name, ["landmarks", "intensity"])
     if draw and annotate is None:
         raise ConfigError("--draw says what --annotate DIR draws; name a folder with --annotate")
-    paths = list(image.find(inputs))
+    if resume and out is None:
+        raise ConfigError("--resume goes on with a file; name it with --out")
+    options = _recording_options(start, end, every, fps, not no_tracks, smooth)
+    paths = batch.find(inputs)
     session.prepare()
     settings = Settings(model, detector, _rates(base_rates, strength), crops, alignment)
     analyzer = Analyzer(settings, wait=False)
-    begun = [Later(lambda: batch.look(analyzer, paths[0]))] if processes == 1 else []
+    first = paths[0]
+    begun = (
+        []
+        if processes > 1 or resume or batch.is_recording(first)
+        else [Later(lambda: batch.look(analyzer, Path(first)))]
+    )
     for looking in begun:
         looking.wait()  # the model loads during its search, and would only hinder its reading
     analyzer.wait()  # a model that cannot be used is told before anything is written
@@ -193,24 +242,83 @@ def analyze(
         raise ConfigError(
             f"{model} tells no intensities; fit them on rated faces with: mien calibrate"
         )
-    jobs = batch.plan(paths, annotate, draw or (), explained)
-    output = _output(out, form, analyzer, overwrite)
+    jobs = batch.plan_all(paths, options, annotate, draw or (), explained)
+    recordings = {str(job.path) for job in jobs if isinstance(job, batch.Recording)}
+    bookmark = _bookmark(out, form, analyzer, jobs, options) if out else None
+    mark = bookmark.find() if bookmark and resume else None
+    if resume and mark is None:
+        _say(f"{out} is complete already")
+        return
+    output = _output(out, form, analyzer, overwrite, mark, recordings, options)
+    reached = mark.reached if mark else batch.Reached()
     errors: list[str] = []
     try:
-        with output, closing(batch.analyze_files(jobs, analyzer, processes, begun)) as results:
-            for record in _with_bar(results, len(jobs), output):
+        results = batch.analyze_files(jobs, analyzer, processes, begun, reached)
+        with output, closing(results):
+            for record in _with_bar(results, jobs, reached, output):
                 output.write(record)
                 errors += _reasons(record)
+                if bookmark:
+                    bookmark.note(output.whole_bytes, output.counts, reached)
     except (KeyboardInterrupt, SystemExit):
-        _summarise(output, errors, len(jobs))
+        _summarise(output, errors, reached.jobs, len(jobs), len(recordings))
         raise
-    _summarise(output, errors, len(jobs))
+    if bookmark:
+        bookmark.remove()
+    _summarise(output, errors, reached.jobs, len(jobs), len(recordings))
     if annotate and output.counts.total() > len(errors):
-        _say(f"annotated pictures: {annotate}")
+        _say(f"annotated: {annotate}")
     if explained and output.counts.total() > len(errors):
         _say(f"explained faces: {explained}")
-    if errors:
+    if output.counts["error"]:
         raise typer.Exit(1)
+
+
+def _recording_options(
+    start: str | None, end: str | None, every: int, fps: float | None, tracks: bool, smooth: str
+) -> Options:
+    from .recording import Options
+    from .video import Span
+
+    span = Span(_seconds(start, 0.0), _seconds(end, math.inf), every, fps)
+    return Options(span, tracks, smooth)
+
+
+def _seconds(time: str | None, otherwise: float) -> float:
+    """What ``90``, ``1:30`` or ``0:01:30.5`` means."""
+    if time is None:
+        return otherwise
+    total = 0.0
+    try:
+        for part in time.split(":"):
+            total = total * 60 + float(part)
+    except ValueError:
+        raise ConfigError(f"a time is 90, 1:30 or 1:02:03.5, got '{time}'") from None
+    return total
+
+
+def _bookmark(
+    out: Path,
+    form: str | None,
+    analyzer: Analyzer,
+    jobs: Sequence[Job | Recording],
+    options: Options,
+) -> Bookmark:
+    """Where this run notes how far it came; what it asks for is what a later one must ask for."""
+    from . import resume
+
+    info, settings = analyzer.recognizer.info, analyzer.settings
+    request = {
+        "model": f"{info.name} ({(info.sha256 or '')[:12]})",
+        "detector": settings.detector,
+        "base rates": dataclasses.asdict(analyzer.base_rates),
+        "align": analyzer.alignment,
+        "crops": settings.crops,
+        "format": form or out.suffix,
+        "recordings": options.plain(),
+        "inputs": resume.fingerprint([str(job.path) for job in jobs]),
+    }
+    return resume.Bookmark(out, request)
 
 
 def _rates(target: str | None, strength: float | None) -> BaseRates | None:
@@ -223,50 +331,80 @@ def _rates(target: str | None, strength: float | None) -> BaseRates | None:
 
 
 def _output(
-    out: Path | None, form: str | None, analyzer: Analyzer, overwrite: bool
+    out: Path | None,
+    form: str | None,
+    analyzer: Analyzer,
+    overwrite: bool,
+    mark: Mark | None,
+    recordings: set[str],
+    options: Options,
 ) -> Output | Screen:
     """A table where a person looks and asked for nothing else."""
     if out is None and form is None and sys.stdout.isatty():
         from .console import Screen
 
-        return Screen()
+        return Screen(recordings)
     from .records import Output
 
-    return Output(out, form, analyzer, sys.stdout.buffer, overwrite)
+    keep, counts = (mark.bytes, mark.counts) if mark else (0, None)
+    overwrite |= mark is not None
+    more = {"recordings": options.plain()} if recordings else {}
+    return Output(out, form, analyzer, sys.stdout.buffer, overwrite, keep, counts, more)
 
 
-def _with_bar(results: Iterator[Record], planned: int, output: Output | Screen) -> Iterator[Record]:
+def _with_bar(
+    results: Iterator[Record],
+    jobs: Sequence[Job | Recording],
+    reached: Reached,
+    output: Output | Screen,
+) -> Iterator[Record]:
     """The same records; a bar on a terminal, unless other things are written there meanwhile."""
+    from .batch import Job
+
     streams = output.is_stream and (sys.stdout.isatty() or stat.S_ISFIFO(os.fstat(1).st_mode))
-    if planned < 2 or streams or not sys.stderr.isatty():
+    pictures = all(isinstance(job, Job) for job in jobs)
+    if (pictures and len(jobs) < 2) or streams or not sys.stderr.isatty():
         return results
     from . import console
 
-    return console.progress(results, planned)
+    if pictures:
+        return console.progress(results, len(jobs))
+    return console.frames_progress(results, len(jobs), reached)
 
 
 def _reasons(record: Record) -> list[str]:
-    """Why a picture could not be analysed, if it could not; it says which."""
+    """Why a picture or a frame could not be analysed, if it could not; it says which."""
     if record["status"] != "error":
         return []
     source, reason = record["source"], record["reason"]
+    if record["time_s"]:
+        return [f"{source}, {record['time_s']:.3f} s: {reason}"]
     return [reason if source in reason else f"{source}: {reason}"]
 
 
-def _summarise(output: Output | Screen, errors: list[str], planned: int) -> None:
+def _summarise(
+    output: Output | Screen, errors: list[str], done: int, planned: int, recordings: int
+) -> None:
     """What did not go well, and where the results are; silent for one good picture in a pipe."""
     for reason in errors[:_REASONS]:
         _say(f"mien: {reason}")
     if len(errors) > _REASONS:
         _say(f"mien: and {len(errors) - _REASONS} more errors")
     counts = output.counts
-    if planned == 1 and not output.path:
+    if planned == 1 and not output.path and not recordings:
         return
     parts = [f"{counts[s]} {s}" for s in ("ok", "no_face", "low_quality", "error") if counts[s]]
-    pictures = f"{planned} picture" if planned == 1 else f"{planned} pictures"
-    done = "" if counts.total() == planned else f"stopped after {counts.total()} of "
+    whole = _count(planned - recordings, "picture"), _count(recordings, "recording")
+    stopped = "" if done == planned else f"stopped after {done} of "
+    what = " and ".join(filter(None, whole))
+    records = f", {_count(counts.total(), 'record')}" if recordings else ""
     where = f" -> {output.path}" if output.path else ""
-    _say(f"{done}{pictures}{': ' if parts else ''}{', '.join(parts)}{where}")
+    _say(f"{stopped}{what}{records}{': ' if parts else ''}{', '.join(parts)}{where}")
+
+
+def _count(number: int, thing: str) -> str:
+    """ "1 picture", "2 pictures"; nothing of none."""
+    return "" if number == 0 else f"{number} {thing}{'' if number == 1 else 's'}"
 
 
 @app.command()
