@@ -124,6 +124,21 @@ def test_the_command_line_alone_loads_no_library_of_pictures() -> None:
     assert not loaded_by("mien.cli") & {"cv2", "onnxruntime", "PIL", *HEAVY}
 
 
+def test_a_picture_loads_nothing_of_recordings(astronaut: ImageArray, tmp_path: Path) -> None:
+    path = tmp_path / "portrait.png"
+    Image.fromarray(astronaut[:200, 100:300]).save(path)
+    code = f"""
+import sys
+from mien import cli
+sys.argv = ["mien", "analyze", {str(path)!r}]
+try:
+    cli.main()
+finally:
+    print(sorted({{"av", "mien.video", "mien.tracks", "mien.resume"}} & set(sys.modules)))
+"""
+    assert python(code).endswith("}\n[]\n")
+
+
 def test_analysis_runs_where_the_extras_are_not_installed(
     astronaut: ImageArray, tmp_path: Path
 ) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import random
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -273,3 +275,27 @@ def test_a_mark_of_another_request(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl.meta.json").unlink()
     with pytest.raises(OutputError, match="no run of mien's"):
         bookmark.find()
+
+
+def test_the_commands_of_the_documentation(film: Path, tmp_path: Path) -> None:
+    """The first block of docs/recordings.md, line by line, and its Python."""
+    said = (Path(__file__).parents[1] / "docs" / "recordings.md").read_text(encoding="utf-8")
+    (tmp_path / "interview.mp4").write_bytes(film.read_bytes())
+    lines = re.findall(r"```bash\n(.*?)```", said, re.DOTALL)[0].splitlines()
+    assert len(lines) == 3
+    for line in lines:
+        words = shlex.split(line.split("  #")[0])[1:]
+        done = subprocess.run(
+            [sys.executable, "-m", "mien", *words], cwd=tmp_path, capture_output=True, timeout=120
+        )
+        assert done.returncode == 0, done.stderr
+    made = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
+    assert made >= {
+        *("interview.jsonl", "interview.csv", "interview.jsonl.meta.json"),
+        *("annotated/interview.mp4", "summary/episodes.csv", "summary/interview.png"),
+    }
+    (code,) = re.findall(r"```python\n(.*?)```", said, re.DOTALL)
+    ended = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=120
+    )
+    assert ended.stdout.startswith("0.0 [(1, ('happiness'"), ended.stderr

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import signal
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mien import records, summary
-from mien.errors import ConfigError, DataError
+from mien import cli, records, summary
+from mien.errors import ConfigError, DataError, OutputError
 from mien.face import Emotions, Face, Frame, Quality
 from mien.labels import label_set
 from mien.summary import Rule
@@ -152,6 +154,25 @@ def test_the_timeline(kept: Path) -> None:
     colors = {c for _, c in picture.getcolors(1 << 24) or []}
     assert {(240, 228, 66), (86, 180, 233)} <= colors  # happiness and sadness
     assert picture.width > 1000
+
+
+def test_the_command_line(
+    kept: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    monkeypatch.setattr(sys, "argv", ["mien", "summary", str(kept), "--out", str(out)])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    assert not end.value.code
+    shown = capsys.readouterr().out
+    assert "neutral 75%, happiness 25%" in shown
+    assert "1 happiness" in shown
+    assert (out / "film.png").read_bytes().startswith(b"\x89PNG")
+    (tmp_path / "file").touch()
+    recordings = summary.read(kept)
+    with pytest.raises(OutputError, match="cannot write into"):
+        summary.write(recordings, tmp_path / "file")
 
 
 def test_recordings_of_one_name_get_two(tmp_path: Path) -> None:

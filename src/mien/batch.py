@@ -80,14 +80,12 @@ class Reached:
 
 def find(inputs: Sequence[str]) -> list[Path | str]:
     """The pictures and recordings meant by paths, folders, patterns, and addresses of streams."""
-    from . import video
-
+    both = image.SUFFIXES | image.RECORDINGS
     found: list[Path | str] = []
     for given in inputs:
-        if video.is_address(given):
+        if image.is_address(given):
             found.append(given)
         else:
-            both = image.SUFFIXES | video.SUFFIXES
             found += image.find([given], both, "picture or recording")
     return found
 
@@ -134,22 +132,29 @@ def plan(
 
 def plan_all(
     paths: Sequence[Path | str],
-    options: Options,
+    options: Options | None,
     annotate: Path | None = None,
     shown: Collection[str] = (),
     explain: Path | None = None,
 ) -> list[Job | Recording]:
-    """A job per picture as of ``plan``, and per recording, in the order of ``paths``."""
+    """A job per picture as of ``plan``, and per recording, in the order of ``paths``.
+
+    options : None where there are only pictures.
+    """
     recordings = {i for i, path in enumerate(paths) if is_recording(path)}
     if recordings and explain:
         raise ConfigError("--explain takes pictures; extract the frame that is to be explained")
     pictures = [Path(path) for i, path in enumerate(paths) if i not in recordings]
     jobs = iter(plan(pictures, annotate, shown, explain))
     copies = iter(_plan_copies([Path(paths[i]) for i in sorted(recordings)], annotate))
-    return [
-        Recording(path, options, next(copies), tuple(shown)) if i in recordings else next(jobs)
-        for i, path in enumerate(paths)
-    ]
+    planned: list[Job | Recording] = []
+    for i, path in enumerate(paths):
+        if i not in recordings:
+            planned.append(next(jobs))
+        else:
+            assert options
+            planned.append(Recording(path, options, next(copies), tuple(shown)))
+    return planned
 
 
 def _plan_copies(paths: Sequence[Path], folder: Path | None) -> list[Path | None]:

@@ -116,6 +116,7 @@ OptionalOut = Annotated[
     Path | None, typer.Option("--out", "-o", help="Write the whole result as JSON to this file.")
 ]
 DEFAULT_MODEL = "resnet10-ferplus"
+_MANY = 100  # pictures that are worth a mark to go on from
 _REASONS = 10  # errors told one by one; the records hold all of them
 
 
@@ -222,8 +223,13 @@ def analyze(
         raise ConfigError("--draw says what --annotate DIR draws; name a folder with --annotate")
     if resume and out is None:
         raise ConfigError("--resume goes on with a file; name it with --out")
-    options = _recording_options(start, end, every, fps, not no_tracks, smooth)
     paths = batch.find(inputs)
+    wanted = start, end, every, fps, not no_tracks, smooth
+    options = (
+        _recording_options(*wanted)
+        if wanted != (None, None, 1, None, True, "none") or any(map(batch.is_recording, paths))
+        else None  # what recordings need is not loaded for pictures
+    )
     session.prepare()
     settings = Settings(model, detector, _rates(base_rates, strength), crops, alignment)
     analyzer = Analyzer(settings, wait=False)
@@ -244,9 +250,10 @@ def analyze(
         )
     jobs = batch.plan_all(paths, options, annotate, draw or (), explained)
     recordings = {str(job.path) for job in jobs if isinstance(job, batch.Recording)}
-    bookmark = _bookmark(out, form, analyzer, jobs, options) if out else None
+    lasting = recordings or resume or len(jobs) >= _MANY
+    bookmark = _bookmark(out, form, analyzer, jobs, options) if out and lasting else None
     mark = bookmark.find() if bookmark and resume else None
-    if resume and mark is None:
+    if resume and out and mark is None:
         _say(f"{out} is complete already")
         return
     output = _output(out, form, analyzer, overwrite, mark, recordings, options)
@@ -302,7 +309,7 @@ def _bookmark(
     form: str | None,
     analyzer: Analyzer,
     jobs: Sequence[Job | Recording],
-    options: Options,
+    options: Options | None,
 ) -> Bookmark:
     """Where this run notes how far it came; what it asks for is what a later one must ask for."""
     from . import resume
@@ -315,7 +322,7 @@ def _bookmark(
         "align": analyzer.alignment,
         "crops": settings.crops,
         "format": form or out.suffix,
-        "recordings": options.plain(),
+        "recordings": options.plain() if options else None,
         "inputs": resume.fingerprint([str(job.path) for job in jobs]),
     }
     return resume.Bookmark(out, request)
@@ -337,7 +344,7 @@ def _output(
     overwrite: bool,
     mark: Mark | None,
     recordings: set[str],
-    options: Options,
+    options: Options | None,
 ) -> Output | Screen:
     """A table where a person looks and asked for nothing else."""
     if out is None and form is None and sys.stdout.isatty():
@@ -348,7 +355,7 @@ def _output(
 
     keep, counts = (mark.bytes, mark.counts) if mark else (0, None)
     overwrite |= mark is not None
-    more = {"recordings": options.plain()} if recordings else {}
+    more = {"recordings": options.plain()} if options and recordings else {}
     return Output(out, form, analyzer, sys.stdout.buffer, overwrite, keep, counts, more)
 
 

@@ -29,16 +29,13 @@ def summary(
 
     Writes summary.csv, episodes.csv, a BIDS events.tsv and a timeline for each recording.
     """
-    from . import cli, console
+    from . import console
     from . import summary as sums
 
     rule = sums.Rule(threshold, min(sums.Rule().leave, threshold), shortest)
     recordings = sums.read(path)
     console.summary(recordings, rule)
-    if out is None:
-        return
-    sums.write(recordings, out, rule)
-    for recording, name in zip(recordings, sums.names(recordings), strict=True):
-        if recording.tracks:
-            cli._write_bytes(sums.timeline(recording, rule), out / f"{name}.png")
-    cli._say(f"summary: {out}")
+    if out:
+        sums.write(recordings, out, rule)
+        sums.draw(recordings, out, rule)
+        typer.echo(out)

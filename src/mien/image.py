@@ -37,6 +37,10 @@ SUFFIXES = frozenset(
     # jfif is what browsers on Windows call a JPEG
     {".jpg", ".jpeg", ".jfif", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"}
 )
+RECORDINGS = frozenset(  # for mien.video; .ts is TypeScript more often than not
+    {".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".flv", ".ogv"}
+    | {".mts", ".m2ts", ".3gp", ".asf", ".vob", ".mxf", ".dv", ".y4m", ".ivf", ".h264", ".h265"}
+)
 
 _READERS = {  # first bytes, ? for any -> Pillow's plugin and class
     b"\xff\xd8\xff": ("JpegImagePlugin", "JpegImageFile"),
@@ -339,6 +343,12 @@ def find(
             yield from _non_empty(_matching(Path(text), suffixes), f"no {kind} matches {text}")
         else:
             raise InputError(f"no such file or folder: {text}")
+
+
+def is_address(name: str) -> bool:
+    """Whether an input is a stream on a network: ``rtsp://camera/1``, ``https://...``."""
+    scheme, mark, rest = name.partition("://")
+    return bool(mark and rest and scheme.isalnum())
 
 
 def _is_pattern(text: str) -> bool:

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .errors import ConfigError, DataError
+from .errors import ConfigError, DataError, OutputError
 from .records import SCHEMA, Record
 
 Floats = npt.NDArray[np.float64]
@@ -258,7 +258,31 @@ def _runs(times: Floats, probs: Floats, rule: Rule) -> Iterator[tuple[int, int]]
 
 
 def write(recordings: Sequence[Recording], folder: Path, rule: Rule | None = None) -> list[Path]:
-    """``summary.csv``, ``episodes.csv``, and an ``*_events.tsv`` of BIDS for each recording."""
+    """``summary.csv``, ``episodes.csv``, and an ``*_events.tsv`` of BIDS for each recording.
+
+    Raises OutputError.
+    """
+    try:
+        return _write(recordings, folder, rule)
+    except OSError as err:
+        raise OutputError(f"cannot write into {folder}: {err.strerror or err}") from err
+
+
+def draw(recordings: Sequence[Recording], folder: Path, rule: Rule | None = None) -> list[Path]:
+    """The ``timeline`` of each recording that shows a face; raises OutputError, MissingExtra."""
+    drawn = []
+    for recording, name in zip(recordings, names(recordings), strict=True):
+        if recording.tracks:
+            path = folder / f"{name}.png"
+            try:
+                path.write_bytes(timeline(recording, rule))
+            except OSError as err:
+                raise OutputError(f"cannot write {path}: {err.strerror or err}") from err
+            drawn.append(path)
+    return drawn
+
+
+def _write(recordings: Sequence[Recording], folder: Path, rule: Rule | None) -> list[Path]:
     faces = [(r, t) for r in recordings for _, t in sorted(r.tracks.items())]
     rows = [shares(recording, track) for recording, track in faces]
     told = [

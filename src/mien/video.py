@@ -23,11 +23,7 @@ from .face import Frame, ImageArray
 
 T = TypeVar("T")
 
-SUFFIXES = frozenset(
-    {".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".flv", ".ogv"}
-    | {".mts", ".m2ts", ".3gp", ".asf", ".vob", ".mxf", ".dv", ".y4m", ".ivf", ".h264", ".h265"}
-    # .ts is TypeScript more often than not
-)
+SUFFIXES = image.RECORDINGS
 _HEADS = {  # where -> first bytes there of the containers that have them
     0: (b"\x1aE\xdf\xa3", b"FLV\x01", b"OggS", b"\0\0\x01\xba", b"0&\xb2u", b"\x06\x0e+4"),
     4: (b"ftyp", b"moov", b"mdat", b"wide"),
@@ -166,12 +162,6 @@ def _nothing() -> Any:
     return io.BytesIO()
 
 
-def is_address(name: str) -> bool:
-    """Whether an input is a stream on a network: ``rtsp://camera/1``, ``https://...``."""
-    scheme, mark, rest = name.partition("://")
-    return bool(mark and rest and scheme.isalnum())
-
-
 class Video:
     """A recording that is open: what it says of itself, and its frames. A context manager.
 
@@ -194,10 +184,10 @@ class Video:
         import av
 
         name = str(self.path)
-        if not is_address(name):
+        if not image.is_address(name):
             self._refuse(Path(name))
         try:
-            timeout = (_STALL_S, _STALL_S) if is_address(name) else None
+            timeout = (_STALL_S, _STALL_S) if image.is_address(name) else None
             self._container = av.open(name, timeout=timeout, metadata_errors="replace")
         except (av.FFmpegError, OSError, ValueError) as err:
             raise VideoError(f"cannot read {name}: {reason(err)}") from err
@@ -295,7 +285,7 @@ class Video:
             else:
                 yield from self._skipped(place.index)
             return
-        if span.start_s > _SEEK_MARGIN_S and not (self._untold or is_address(str(self.path))):
+        if span.start_s > _SEEK_MARGIN_S and not (self._untold or image.is_address(str(self.path))):
             index = self._frames_before(span.start_s)
             if index is not None and (found := self._sought(span.start_s)):
                 before = math.nextafter(span.start_s, 0)
@@ -315,7 +305,7 @@ class Video:
         import av
 
         to = time_s + self.origin_s - _SEEK_MARGIN_S
-        if to <= 0 or self._untold or is_address(str(self.path)):
+        if to <= 0 or self._untold or image.is_address(str(self.path)):
             return None
         self._reopen()
         try:
