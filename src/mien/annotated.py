@@ -54,12 +54,14 @@ class Copy:
     """A copy that is being made; a context manager.
 
     path : without its suffix, which the sound decides. begun : how many bytes of the frames an
-    earlier run has left. landmarks : draw them, too.
+    earlier run has left. shown : what else is drawn.
     """
 
-    def __init__(self, path: Path, source: Video, begun: int = 0, landmarks: bool = False) -> None:
+    def __init__(
+        self, path: Path, source: Video, begun: int = 0, shown: tuple[str, ...] = ()
+    ) -> None:
         self.path = path.with_name(path.name + suffix(source.info.audio))
-        self._source, self._landmarks = source, landmarks
+        self._source, self._shown = source, shown
         self._part = self.path.with_name(self.path.name + ".part")
         self._encoder: Any = None
         self._last = -1
@@ -88,7 +90,9 @@ class Copy:
         if ticks <= self._last:
             return  # a file whose times go back: shown in their order, as a player would
         self._last = ticks
-        rgb = draw.annotate(frame, faces, self._landmarks) if faces else frame.rgb
+        rgb = (
+            draw.annotate(frame, faces, **dict.fromkeys(self._shown, True)) if faces else frame.rgb
+        )
         self._encode(rgb, ticks)
 
     def _encode(self, rgb: ImageArray, ticks: int) -> None:

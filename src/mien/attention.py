@@ -135,7 +135,7 @@ def of_each(columns: Sequence[Trained], plain: Table, count: int) -> Average:
         rows.append(_row(label, list(some.pictures()), seen))
     about = {
         "models": {column.name: column.recognizer.info.sha256 for column in columns},
-        "model": {"name": "each trained so"},
+        "model": {"name": "each network under the occlusion it was trained on"},
         "data": {"name": plain.name, "split": list(plain.splits)},
     }
     return _joined(labels, rows, about)

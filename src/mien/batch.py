@@ -6,7 +6,7 @@ import logging
 import os
 import unicodedata
 from collections import deque
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -39,14 +39,15 @@ Looked = tuple[Frame, list[Face]]
 class Job:
     """A picture to analyse, and what else to make of it.
 
-    annotated : where its annotated copy goes, if anywhere; ``landmarks`` says whether with them.
+    annotated : where its annotated copy goes, if anywhere; ``shown`` says what it shows beside
+        boxes and names, see ``draw.annotate``.
     explained : what the files that explain its faces begin with, if there are to be any;
         ``emotion`` says which labels they explain, see ``mien.explain``.
     """
 
     path: Path
     annotated: Path | None = None
-    landmarks: bool = False
+    shown: tuple[str, ...] = ()
     explained: Path | None = None
     emotion: str = "top"
 
@@ -55,14 +56,13 @@ class Job:
 class Recording:
     """A recording to analyse: a file, or the address of a stream.
 
-    annotated : where its annotated copy goes, without a suffix; ``landmarks`` says whether with
-        them.
+    annotated : where its annotated copy goes, without a suffix; ``shown`` as of ``Job``.
     """
 
     path: Path | str
     options: Options
     annotated: Path | None = None
-    landmarks: bool = False
+    shown: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -102,11 +102,13 @@ def is_recording(path: Path | str) -> bool:
 def plan(
     paths: Sequence[Path],
     annotate: Path | None = None,
-    landmarks: bool = False,
+    shown: Collection[str] = (),
     explain: Path | None = None,
     emotion: str = "top",
 ) -> list[Job]:
     """A job per picture; what it writes is named after its picture, never twice the same.
+
+    shown : what annotated copies show beside boxes and names, of "landmarks" and "intensity".
 
     A copy replaces an older copy, but nobody's own picture: raises ConfigError where it would be
     one of ``paths``, OutputError where it would be another file or the folder cannot be made.
@@ -115,7 +117,7 @@ def plan(
         Job(
             path,
             annotate / f"{name}.png" if annotate else None,
-            landmarks,
+            tuple(shown),
             explain / name if explain else None,
             emotion,
         )
@@ -132,7 +134,7 @@ def plan_all(
     paths: Sequence[Path | str],
     options: Options | None,
     annotate: Path | None = None,
-    landmarks: bool = False,
+    shown: Collection[str] = (),
     explain: Path | None = None,
 ) -> list[Job | Recording]:
     """A job per picture as of ``plan``, and per recording, in the order of ``paths``.
@@ -143,7 +145,7 @@ def plan_all(
     if recordings and explain:
         raise ConfigError("--explain takes pictures; extract the frame that is to be explained")
     pictures = [Path(path) for i, path in enumerate(paths) if i not in recordings]
-    jobs = iter(plan(pictures, annotate, landmarks, explain))
+    jobs = iter(plan(pictures, annotate, shown, explain))
     copies = iter(_plan_copies([Path(paths[i]) for i in sorted(recordings)], annotate))
     planned: list[Job | Recording] = []
     for i, path in enumerate(paths):
@@ -151,7 +153,7 @@ def plan_all(
             planned.append(next(jobs))
         else:
             assert options
-            planned.append(Recording(path, options, next(copies), landmarks))
+            planned.append(Recording(path, options, next(copies), tuple(shown)))
     return planned
 
 
@@ -249,7 +251,7 @@ def run_job(analyzer: Analyzer, job: Job, begun: Later[Looked] | None = None) ->
         if job.annotated:
             from . import draw
 
-            save(draw.annotate(frame, faces, job.landmarks), job.annotated)
+            save(draw.annotate(frame, faces, **dict.fromkeys(job.shown, True)), job.annotated)
         if job.explained:
             _explain(analyzer, frame, faces, job.explained, job.emotion)
         return records.of_frame(frame, faces)
@@ -379,7 +381,7 @@ def _copy(job: Recording, source: Video, state: State) -> AbstractContextManager
         return nullcontext()
     from .annotated import Copy
 
-    return Copy(job.annotated, source, state.drawn, job.landmarks)
+    return Copy(job.annotated, source, state.drawn, job.shown)
 
 
 def _nothing(job: Recording, duration_s: float | None) -> str:

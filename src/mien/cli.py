@@ -150,8 +150,12 @@ def analyze(
         ),
     ] = None,
     draw: Annotated[
-        str | None,
-        typer.Option(metavar="landmarks", help="What else --annotate draws: the 68 landmarks."),
+        list[str] | None,
+        typer.Option(
+            metavar="landmarks|intensity",
+            help="What else --annotate draws: the 68 landmarks; intensities as bars and in the "
+            "corner. May be repeated.",
+        ),
     ] = None,
     explained: Annotated[
         Path | None,
@@ -212,8 +216,9 @@ def analyze(
 
     if out == Path("-"):
         out, form = None, form or "jsonl"
-    if draw and draw != "landmarks":
-        raise UnknownName("drawing", draw, ["landmarks"])
+    for name in draw or ():
+        if name not in ("landmarks", "intensity"):
+            raise UnknownName("drawing", name, ["landmarks", "intensity"])
     if draw and annotate is None:
         raise ConfigError("--draw says what --annotate DIR draws; name a folder with --annotate")
     if resume and out is None:
@@ -239,7 +244,11 @@ def analyze(
     analyzer.wait()  # a model that cannot be used is told before anything is written
     if explained:
         _ = analyzer.explainer  # likewise one that cannot be explained
-    jobs = batch.plan_all(paths, options, annotate, draw is not None, explained)
+    if draw and "intensity" in draw and analyzer.recognizer.info.strengths is None:
+        raise ConfigError(
+            f"{model} tells no intensities; fit them on rated faces with: mien calibrate"
+        )
+    jobs = batch.plan_all(paths, options, annotate, draw or (), explained)
     recordings = {str(job.path) for job in jobs if isinstance(job, batch.Recording)}
     lasting = recordings or resume or len(jobs) >= _MANY
     bookmark = _bookmark(out, form, analyzer, jobs, options) if out and lasting else None
@@ -476,7 +485,8 @@ def data_import(
         str,
         typer.Argument(
             help="300w, affectnet, ckplus, csv, enterface05, faces10k, fer2013, ferplus, folder, "
-            "jaffe, kdef, lfw, mug, rafd, rafdb or videos; see docs/data-sets.md."
+            "jaffe, kdef, lfw, mug, mug-frames, mug-intensity, rafd, rafdb or videos; see "
+            "docs/data-sets.md."
         ),
     ],
     path: Annotated[
@@ -545,6 +555,38 @@ def data_align(
     seen = f"no face seen in {whole} of {len(result)} pictures, which stay whole"
     rest = f"; {seen}" if whole else ""
     _say(f"{out}: {len(result) - whole} faces cut by {alignment}{rest}")
+
+
+@data_app.command("strong")
+def data_strong(
+    path: TableFile,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The table to write (.parquet).")],
+    share: Annotated[
+        float,
+        typer.Option(metavar="N", min=0, max=1, help="Of a sequence's peak, at least so strong."),
+    ] = 0.8,
+    least: Annotated[
+        float, typer.Option(metavar="N", min=0, max=1, help="A sequence's peak is at least this.")
+    ] = 0.5,
+    look: Annotated[
+        Path | None, typer.Option("--sheet", help="A picture of what was chosen (.png).")
+    ] = None,
+    model: Model = DEFAULT_MODEL,
+) -> None:
+    """Keep the frames of each sequence that show its expression strongly, as a model measures it.
+
+    For recordings from neutral to a peak and back, whose owners do not say where the peak is.
+    """
+    from . import batch, strong, table
+    from .recognize import load_model
+
+    takes = strong.measured(table.read(path), load_model(model), share, least)
+    result = strong.kept(table.read(path), takes)
+    table.write(result, out)
+    if look:
+        batch.save(strong.sheet(takes, f"{result.name}: strong frames"), look)
+    weak = sum(not take.kept.any() for take in takes)
+    _say(f"{out}: {len(result)} frames of {len(takes) - weak} sequences; {weak} show too little")
 
 
 @data_app.command("decoys")
@@ -946,7 +988,9 @@ def quantize(
 def reproduce(
     paper: Annotated[
         str,
-        typer.Argument(help="autoencoder2018, dobes2023, iliev2022, or a recipe's file."),
+        typer.Argument(
+            help="autoencoder2018, biondi2019, dobes2023, iliev2022, xu2019, or a recipe's file."
+        ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="A folder, new or half done.")],
     data: Annotated[

@@ -141,8 +141,7 @@ def prepare(
                 else eye[select.targets(labels)]
             ),
         ),
-        # Drawn with replacement, a few pictures are enough for a batch.
-        len(train) if chances is None else max(len(train), recipe.train.batch),
+        draws(recipe, len(train)),
         {"counts": counts, "base_rates": base_rates},
     )
 
@@ -152,6 +151,15 @@ def wanted(recipe: ExpressionRecipe, table: Table) -> FloatArray:
     data = recipe.data
     graded = table.strengths if data.target == "strengths" else table.vote_shares
     return graded(data.names, data.min_votes)
+
+
+def draws(recipe: ExpressionRecipe, pictures: int) -> int:
+    """How many pictures an epoch sees."""
+    t = recipe.train
+    if t.epoch_steps:
+        return t.epoch_steps * t.batch
+    # Drawn with replacement, a few pictures are enough for a batch.
+    return max(pictures, t.batch) if recipe.data.balance else pictures
 
 
 def drawn(targets: IntArray, balance: float) -> FloatArray | None:

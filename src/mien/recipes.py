@@ -21,6 +21,7 @@ class Paper:
     protocol : how the paper measured, and how its runs here do.
     notes : what its tables hide or mix up, for the reader of a report.
     pictures : in one epoch of the paper's, to compare times; 0 where it gives none.
+    findings : what our figures say against the paper's, written once they were there.
     """
 
     cite: str
@@ -28,6 +29,7 @@ class Paper:
     protocol: str = ""
     notes: tuple[str, ...] = ()
     pictures: int = 0
+    findings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,7 @@ class ExpressionData:
     teacher_weight : how much of the target is a teacher's answer instead (Hinton et al. 2015,
         arXiv:1503.02531); ten votes are few, and a trained net's view of the face steadies them.
     labels : only these of the label set, whose order stays; empty for all of them.
+    subject : only this person's rows; None for everybody's.
     balance : a picture is drawn with a chance in proportion to (pictures of its label)^-balance: 0
         as often as any other, 1 every label as often as any other, 0.5 between the two (Mahajan et
         al. 2018, arXiv:1805.00932).
@@ -56,6 +59,7 @@ class ExpressionData:
     teacher_weight: float = 0.0
     labels: tuple[str, ...] = ()
     balance: float = 0.0
+    subject: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("teacher_weight", "balance"):
@@ -78,6 +82,24 @@ class ExpressionData:
             tuple(whole.labels[i] for i in places),
             tuple(whole.native[i] for i in places),
         )
+
+
+CUTS = ("landmarks", "cascade")
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """Every face is cut out of its picture first, as ``model.align`` says; see ``mien.cut``.
+
+    by : "landmarks", found by the default chain; or "cascade", Haar's for the face and, in its
+        lower half, Haar's for the mouth.
+    """
+
+    by: str = "landmarks"
+
+    def __post_init__(self) -> None:
+        if self.by not in CUTS:
+            raise UnknownName("way to cut", self.by, CUTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +144,10 @@ class Split:
     by : "random" over rows, "stratified" over rows of each label, or whole "subject"s, whole
         "sequence"s of them, or whole clusters of "duplicates" (``mien.audit``).
     train, select, test : shares, summing to 1; without meaning where there are folds.
+    each : instead of shares, how many rows of every label train and select, all the rest tests;
+        exactly so where rows are "stratified", as near as whole people allow where by "subject".
+    hold_out : people with at least so many rows of every label are the test, and the others are
+        dealt to train and select by their shares, whole people; 0 for none.
     folds, fold : of k folds, this one is the test, the next one selects; 0 where there are none.
     """
 
@@ -132,10 +158,21 @@ class Split:
     folds: int = 0
     fold: int = 0
     seed: int = 1
+    each: tuple[int, ...] = ()
+    hold_out: int = 0
 
     def __post_init__(self) -> None:
         if self.by not in SPLITS:
             raise UnknownName("split", self.by, SPLITS)
+        if self.each and not (
+            len(self.each) == 2 and min(self.each) > 0 and self.by in ("stratified", "subject")
+        ):
+            raise ConfigError(
+                "split.each is two numbers of rows of a label, to train and to select, and goes "
+                'with split.by = "stratified" or "subject"'
+            )
+        if self.hold_out and (self.by != "subject" or self.each or self.folds):
+            raise ConfigError('split.hold_out goes with shares and split.by = "subject" alone')
         if abs(self.train + self.select + self.test - 1) > 1e-6 or self.train <= 0:
             raise ConfigError("split.train, split.select and split.test are shares summing to 1")
         if min(self.select, self.test) < 0:
@@ -362,6 +399,10 @@ class Train:
     ema_decay : of the moving average of the weights, which is what gets evaluated and exported.
     precision : Fabric's name ("32-true", "bf16-mixed"), or "auto": bfloat16 where the machine
         computes in it.
+    schedule : "cosine", or "constant" after the warm-up.
+    epoch_steps : steps of an epoch, where a paper counts these; 0 for as many as show every picture
+        once. Pictures come in one random order after another. ``mien reproduce`` tests such a run
+        after every epoch.
     """
 
     epochs: int
@@ -374,8 +415,14 @@ class Train:
     ema_decay: float = 0.999
     precision: str = "auto"
     seed: int = 1
+    schedule: str = "cosine"
+    epoch_steps: int = 0
 
     def __post_init__(self) -> None:
+        if self.schedule not in ("cosine", "constant"):
+            raise ConfigError(f"train.schedule is cosine or constant, got '{self.schedule}'")
+        if self.epoch_steps < 0:
+            raise ConfigError(f"train.epoch_steps is at least 0, got {self.epoch_steps}")
         if self.optimizer not in ("sgd", "adamw"):
             raise ConfigError(f"train.optimizer is sgd or adamw, got '{self.optimizer}'")
         if self.epochs < 1 or self.batch < 2:
@@ -408,11 +455,12 @@ class ExpressionRecipe(Recipe):
 
     answers : "probabilities", which share one certainty among the labels (softmax), or
         "intensities", a strength for each label by itself (sigmoid).
-    copies, split, occlude : what is done to the table first, in this order; None for nothing.
+    cut, copies, split, occlude : what is done to the table first, in this order; None for nothing.
     """
 
     data: ExpressionData
     answers: str = "probabilities"
+    cut: Cut | None = None
     copies: Copies | None = None
     split: Split | None = None
     occlude: Occlude | None = None
@@ -434,6 +482,8 @@ class ExpressionRecipe(Recipe):
                 "occluded pictures are no longer equal: data.drop_overlap = false, and "
                 'split.by = "duplicates" to keep equal ones on one side'
             )
+        if self.cut and self.cut.by == "cascade" and self.model.align != "mouth":
+            raise ConfigError('cut.by = "cascade" finds mouths: model.align = "mouth"')
         if self.model.frozen and self.augment not in (Augment(), Augment(flip=False)):
             raise ConfigError("with model.frozen, augment.flip is the only change there is")
 
@@ -494,6 +544,9 @@ class Experiment:
         are tested, too.
     repeats : how often it is done, each time with the next seed for the split and the training.
     without : sections of the recipe ("copies", "split") that it leaves out.
+    people : every person with at least so many pictures of each label is trained and tested alone,
+        and their answers are pooled; 0 for all people together.
+    networks : the run whose networks this one tests, on all of its own table, training none.
     """
 
     name: str
@@ -505,12 +558,21 @@ class Experiment:
     recipe: str = ""
     init: str = ""
     elsewhere: tuple[str, ...] = ()
+    people: int = 0
+    networks: str = ""
 
     def __post_init__(self) -> None:
         if self.data in self.elsewhere:
             raise ConfigError(f"run '{self.name}': '{self.data}' is its own table, not elsewhere")
         if self.repeats < 1:
             raise ConfigError(f"run '{self.name}': repeats is at least 1, got {self.repeats}")
+        if self.people < 0:
+            raise ConfigError(f"run '{self.name}': people is at least 0, got {self.people}")
+        if self.networks and (self.set or self.without or self.people or self.repeats > 1):
+            raise ConfigError(
+                f"run '{self.name}' tests the networks of '{self.networks}' as they are, and has "
+                "no settings of its own"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -531,6 +593,8 @@ class Published:
     figures : for each column the path of our figure in ``result.json``, {row} being the row's
         name: "test.accuracy", "test.per_class.{row}.recall".
     beside : headings of the runs put beside it.
+    curve : how many of the columns, from the first, are drawn as lines too, the rows' names being
+        numbers then, of steps say.
     """
 
     title: str
@@ -538,10 +602,13 @@ class Published:
     figures: tuple[str, ...]
     beside: tuple[str, ...]
     rows: tuple[PublishedRow, ...]
+    curve: int = 0
 
     def __post_init__(self) -> None:
         if len(self.figures) != len(self.columns):
             raise ConfigError(f"published '{self.title}': one of figures for each of columns")
+        if self.curve and not all(row.name.isdecimal() for row in self.rows):
+            raise ConfigError(f"published '{self.title}': a curve needs numbers for row names")
         for row in self.rows:
             if len(row.values) != len(self.columns) or len(row.runs) != len(self.beside):
                 raise ConfigError(
@@ -717,17 +784,16 @@ def reproduction(path: Path, overrides: Sequence[str] = ()) -> Reproduction:
             raise UnknownName("run", name, names)
     _check_inits(found.run)
     own = _without(values, _EXPERIMENTS)
-    made = tuple(
-        _experiment(run, _without(config.read_toml(find(run.recipe)), _EXPERIMENTS), overrides)
-        if run.recipe
-        else _experiment(run, own, overrides)
-        for run in found.run
-    )
+    made = []
+    for run in found.run:
+        trains = _trained_by(run, found.run)
+        file = config.read_toml(find(trains.recipe)) if trains.recipe else own
+        made.append(_experiment(trains, _without(file, _EXPERIMENTS), overrides))
     return Reproduction(
         path.stem,
         found.paper,
         found.run,
-        made,
+        tuple(made),
         found.published,
         found.contrast,
         found.deviation,
@@ -741,6 +807,16 @@ def _check_inits(runs: Sequence[Experiment]) -> None:
         if run.init and run.init not in done:
             raise UnknownName(f"run before '{run.name}'", run.init, done)
         done.append(run.name)
+
+
+def _trained_by(run: Experiment, runs: Sequence[Experiment]) -> Experiment:
+    """The run that trains the networks which ``run`` tests: itself, or the one that it names."""
+    if not run.networks:
+        return run
+    trained = {other.name: other for other in runs if not other.networks}
+    if run.networks not in trained:
+        raise UnknownName("run", run.networks, trained)
+    return trained[run.networks]
 
 
 def _experiment(

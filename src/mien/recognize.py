@@ -124,7 +124,7 @@ class OnnxRecognizer:
 
     def logits(self, crops: Sequence[ImageArray]) -> FloatArray:
         """(N, K) float32 of one look at each face, before calibration and base rates."""
-        return self._stacked(self._run(x) for x in self._chunks(crops))
+        return self._stacked(self.answer(x) for x in self._chunks(crops))
 
     def probabilities(self, crops: Sequence[ImageArray], rates: BaseRates) -> FloatArray:
         return self.read(crops, rates).probs
@@ -147,19 +147,19 @@ class OnnxRecognizer:
         none = np.empty((0, len(self.info.label_set)), np.float32)
         return np.concatenate([none, *parts])
 
-    def _run(self, x: FloatArray) -> FloatArray:
+    def answer(self, x: FloatArray) -> FloatArray:
         logits: FloatArray = self._session.run(None, {self.input: x})[0]
         return logits
 
     def _look(self, x: FloatArray) -> FloatArray:
         """Logits of prepared faces; the mean of two looks where the first is unsure."""
         info = self.info
-        logits = self._run(x)
+        logits = self.answer(x)
         probs = softmax(calibrated(logits, info.temperature, info.offsets))
         unsure = probs.max(axis=1) < info.look_again_below
         if unsure.any():
             mirrored = np.ascontiguousarray(x[unsure, :, :, ::-1])
-            logits[unsure] = (logits[unsure] + self._run(mirrored)) / 2
+            logits[unsure] = (logits[unsure] + self.answer(mirrored)) / 2
         return logits
 
 

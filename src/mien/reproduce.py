@@ -5,7 +5,8 @@ network's answer, through ONNX Runtime: one look at each picture, no calibration
 the papers did it. Where its split has folds, each is an experiment of its own, and their answers
 are pooled; likewise where it is repeated with other seeds. Where a trunk is frozen, only the first
 one is exported: what that trunk makes of a picture is computed once for all of them, and they are
-tested by it. A finished one is not done again: its ``result.json`` is there.
+tested by it; likewise the first training where runs are tested step by step, see ``mien.stepwise``.
+A finished one is not done again: its ``result.json`` is there.
 """
 
 from __future__ import annotations
@@ -22,7 +23,18 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
-from . import align, attention, checkpoint, fold_report, folds, metrics, report, splits, transfer
+from . import (
+    align,
+    attention,
+    checkpoint,
+    fold_report,
+    folds,
+    metrics,
+    report,
+    splits,
+    stepwise,
+    transfer,
+)
 from . import table as tables
 from .align import ALIGNMENTS
 from .audit import audit
@@ -44,6 +56,7 @@ from .recipes import (
 )
 from .recognize import OnnxRecognizer, load_model
 from .table import Table, file_sha256
+from .tasks import predict
 from .train import Progress, task_of, train
 
 QUICK = {"epochs": 2, "copies": 3, "rows": 180, "folds": 3, "repeats": 2, "batch": 32, "samples": 4}
@@ -67,6 +80,8 @@ class Job:
     features : where those of a frozen trunk are kept, for all experiments.
     init : the model file whose weights it begins with, if any.
     elsewhere : further tables to test on, by name.
+    asked : the tables of the runs that test this one's networks, by their names.
+    repeat, person : which one of several this is, counted from 0.
     """
 
     run: Experiment
@@ -74,14 +89,19 @@ class Job:
     data: Path
     folder: Path
     features: Path
+    asked: Mapping[str, Table] = field(default_factory=dict)
     repeat: int = 0
     init: Path | None = None
     elsewhere: Mapping[str, Path] = field(default_factory=dict)
+    person: int = 0
 
     @property
     def exported(self) -> bool:
         """Whether there is to be a model file."""
-        return not (self.recipe.model.frozen and self.repeat)
+        recipe = self.recipe
+        fold = recipe.split.fold if recipe.split and recipe.split.folds else 0
+        by_steps = recipe.train.epoch_steps and (self.person or fold or self.repeat)
+        return not (by_steps or (recipe.model.frozen and self.repeat))
 
 
 def reproduce(
@@ -110,14 +130,23 @@ def reproduce(
                 results.append(folds.run(run, recipe, table, folder, progress, accelerator, quick))
                 continue
             if quick:
-                recipe, table = _quick(recipe), _few_rows(table, out)
+                recipe, table = _quick(recipe), _few_rows(run, recipe, table, out)
                 run = replace(run, repeats=min(run.repeats, QUICK["repeats"]))
+            if run.networks:
+                trained = next((r for r in results if r["name"] == run.networks), None)
+                results.append(_crossed(run, recipe, table, trained, out))
+                continue
             job = Job(
                 run,
                 recipe,
                 table,
                 folder,
                 out / transfer.FOLDER,
+                asked={
+                    other.name: stepwise.everything(recipe, data[other.data])
+                    for other in plan.runs
+                    if other.networks == run.name
+                },
                 init=_model_of(run.init, out) if run.init else None,
                 elsewhere={name: data[name] for name in run.elsewhere},
             )
@@ -129,7 +158,11 @@ def reproduce(
     for number, wanted in enumerate(plan.attention, 1):
         if all(run in done for run in wanted.runs):
             progress.say(f"{wanted.title}: {wanted.samples} faces of each expression")
-            _attention(wanted, number, [done[run] for run in wanted.runs], out, quick)
+            try:
+                _attention(wanted, number, [done[run] for run in wanted.runs], out, quick)
+            except (MienError, RuntimeError, OSError) as err:
+                failures[wanted.title] = str(err)
+                progress.say(f"{wanted.title} failed: {err}")
     if isinstance(plan.recipes[0], AgainstRestRecipe):  # then all are: a file has one task
         fold_report.write(plan, results, failures, out, folds.QUICK if quick else None)
     else:
@@ -152,7 +185,9 @@ def _attention(wanted: Attention, number: int, jobs: Sequence[Job], out: Path, q
     plain = _tested_rows(replace(jobs[0].recipe, occlude=None), jobs[0].data)
     samples = min(wanted.samples, QUICK["samples"]) if quick else wanted.samples
     found = attention.of_each(columns, plain, samples)
-    report.write_figure(attention.figure(found), out / report.attention_figure(number))
+    figure = out / report.attention_figure(number)
+    figure.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(attention.figure(found), figure)
     _write_json(path, found.as_dict())
 
 
@@ -198,8 +233,13 @@ def _model_of(run: str, out: Path) -> Path:
     return path
 
 
-def _few_rows(path: Path, out: Path) -> Path:
-    """A table of evenly chosen rows of every split, for a quick look."""
+def _few_rows(run: Experiment, recipe: ExpressionRecipe, path: Path, out: Path) -> Path:
+    """A table of evenly chosen rows of every split, for a quick look.
+
+    All of it where people are looked for who have many, or nothing is trained.
+    """
+    if run.people or run.networks or (recipe.split and recipe.split.hold_out):
+        return path
     table = tables.read(path)
     keep: set[str] = set()
     for split in table.splits:
@@ -226,6 +266,8 @@ def _quick(recipe: ExpressionRecipe) -> ExpressionRecipe:
     if recipe.split and recipe.split.folds:
         folds = min(recipe.split.folds, QUICK["folds"])
         recipe = replace(recipe, split=replace(recipe.split, folds=folds))
+    if recipe.split and recipe.split.each:
+        recipe = replace(recipe, split=replace(recipe.split, each=()))
     return recipe
 
 
@@ -233,17 +275,17 @@ def _experiment(
     job: Job, out: Path, progress: Listener, accelerator: str, quick: bool
 ) -> dict[str, Any]:
     """An experiment's trainings (``parts``), and what its test says of all of them together."""
-    jobs = [again for fold in list(_folds(job))[: 1 if quick else None] for again in _repeats(fold)]
+    folds = [fold for person in _people(job) for fold in _folds(person)]
+    jobs = [again for fold in folds[: 1 if quick else None] for again in _repeats(fold)]
     parts = [
         {"folder": str(part.folder.relative_to(out)), **_one(part, progress, accelerator)}
         for part in jobs
     ]
     answers = [_read_json(part.folder / ANSWERS) for part in jobs]
-    result = {
-        "name": job.run.name,
-        "what": job.run.what,
-        "table": job.run.data,
+    return {
+        **_about(job.run),
         "folds": job.recipe.split.folds if job.recipe.split else 0,
+        "people": len({part.person for part in jobs}) if job.run.people else 0,
         "repeats": job.run.repeats,
         "test": parts[0]["test"] if len(parts) == 1 else _pooled(answers),
         "train": {"accuracy": float(np.mean([part["train"]["accuracy"] for part in parts]))},
@@ -252,9 +294,61 @@ def _experiment(
         "images_per_s": float(np.mean([part["images_per_s"] for part in parts])),
         "paper_epoch_s": _paper_epoch(job.recipe, parts),
         "elsewhere": parts[0].get("elsewhere", {}) if len(parts) == 1 else {},
+        "steps": _steps(answers),
         "parts": parts,
     }
-    return result
+
+
+def _about(run: Experiment) -> dict[str, Any]:
+    return {"name": run.name, "what": run.what, "table": run.data, "networks": run.networks}
+
+
+def _crossed(
+    run: Experiment, recipe: ExpressionRecipe, path: Path, trained: dict[str, Any] | None, out: Path
+) -> dict[str, Any]:
+    """What the networks of another run, the result ``trained``, say of this one's table."""
+    if trained is None:
+        raise DataError(f"it tests the networks of {run.networks}, which are not there")
+    table = stepwise.everything(recipe, path)
+    identity = {"data": {"file": path.name, "sha256": file_sha256(path)}}
+    parts, answers = [], []
+    for part in trained["parts"]:
+        best = stepwise.best_epoch(part["epochs"])
+        said = stepwise.answers(recipe, out / part["folder"], run.name, table, best)
+        answers.append(said)
+        sides = {**part["sides"], "test": len(table)}
+        own = {"test": _pooled([said]), "sides": sides, "audit": None, "lost": _lost(table)}
+        parts.append({**part, **identity, **own})
+    return {
+        **trained,
+        **_about(run),
+        "test": parts[0]["test"] if len(parts) == 1 else _pooled(answers),
+        "over_folds": _over_folds([part["test"] for part in parts]),
+        "steps": _steps(answers),
+        "parts": parts,
+    }
+
+
+def _steps(answers: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Of runs tested step by step, the figures after each; empty for others."""
+    found = {step: _pooled(stepwise.at_step(answers, step)) for step in answers[0].get("steps", ())}
+    return {
+        step: {k: v for k, v in score.items() if k not in ("reliability", "confusion")}
+        for step, score in found.items()
+    }
+
+
+def _people(job: Job) -> Iterator[Job]:
+    """The same for each person alone, where the run says so."""
+    if not job.run.people:
+        yield job
+        return
+    recipe = job.recipe
+    table = splits.read(replace(recipe, split=None), job.data)
+    known = splits.well_known(table, recipe.data.names, job.run.people)
+    for i, name in enumerate(known):
+        own = replace(recipe, data=replace(recipe.data, subject=name))
+        yield replace(job, recipe=own, folder=job.folder / f"person{i}", person=i)
 
 
 def _folds(job: Job) -> Iterator[Job]:
@@ -294,6 +388,11 @@ def _one(job: Job, progress: Listener, accelerator: str) -> dict[str, Any]:
         if is_same(job.recipe, result["recipe"]) and result["data"] == identity["data"]:
             progress.say(f"{job.folder} is done already")
             return {**result, **identity}
+    table = _labelled(splits.read(job.recipe, job.data), job.recipe.data.names)
+    asked = None
+    if job.recipe.train.epoch_steps:
+        own = {stepwise.OWN: table.of_split(job.recipe.data.test)}
+        asked = stepwise.planes(job.recipe, {**own, **job.asked})
     train(
         job.recipe,
         job.data,
@@ -302,10 +401,10 @@ def _one(job: Job, progress: Listener, accelerator: str) -> dict[str, Any]:
         accelerator,
         init=job.init,
         features=job.features,
+        asked=asked,
     )
     if job.exported:
         export(job.folder, job.data, job.folder / MODEL, features=job.features)
-    table = _labelled(splits.read(job.recipe, job.data), job.recipe.data.names)
     plain = splits.read(replace(job.recipe, occlude=None), job.data)
     result = {
         **identity,
@@ -313,6 +412,7 @@ def _one(job: Job, progress: Listener, accelerator: str) -> dict[str, Any]:
         "seed": job.recipe.train.seed,
         "network": _network(job),
         "sides": _sides(job.recipe, table),
+        "lost": _lost(table),
         # Of the first repeat only: what another shuffle leaves on both sides is much the same.
         "audit": None
         if job.repeat
@@ -356,6 +456,12 @@ def _sides(recipe: ExpressionRecipe, table: Table) -> dict[str, int]:
     }
 
 
+def _lost(table: Table) -> dict[str, Any] | None:
+    """How many pictures of each label went into the cutting, and how many came out."""
+    found: dict[str, Any] | None = table.notes.get("cut")
+    return found
+
+
 def _learning(run: Path) -> dict[str, Any]:
     """The epochs of a run's log, and how long one takes."""
     lines = (run / "log.jsonl").read_text(encoding="utf-8").splitlines()
@@ -372,12 +478,16 @@ def _tested(job: Job, table: Table) -> dict[str, Any]:
     labels = job.recipe.data.names
     answered = _answerer(job, table)
     graded = job.recipe.answers == "intensities"
+    test = table.of_split(job.recipe.data.test)
     seen = table.of_split(job.recipe.data.train)
     step = -(-len(seen) // _TRAIN_ROWS)
     seen = seen.keep(i % step == 0 for i in range(len(seen)))
     right = answered(seen).argmax(1) == seen.targets(labels)
-    test = table.of_split(job.recipe.data.test)
-    answers = _answers(test, labels, answered(test), graded)
+    if job.recipe.train.epoch_steps:
+        best = stepwise.best_epoch(_learning(job.folder)["epochs"])
+        answers = stepwise.answers(job.recipe, job.folder, stepwise.OWN, test, best)
+    else:
+        answers = _answers(test, labels, answered(test), graded)
     _write_json(job.folder / ANSWERS, answers)
     return {
         "test": _pooled([answers]),
@@ -445,6 +555,13 @@ def _elsewhere(job: Job) -> dict[str, Any]:
 
 def _answerer(job: Job, table: Table) -> Callable[[Table], FloatArray]:
     """What gives the network's own answers (N, K) for rows of the table."""
+    if job.recipe.train.epoch_steps:
+        net = task_of(job.recipe).network()
+        checkpoint.load_weights(net, job.folder / "weights.safetensors")
+        spec, cpu = job.recipe.model.preprocess, torch.device("cpu")
+        return lambda rows: np.asarray(
+            torch.cat(predict(net, torch.from_numpy(rows.planes(spec)), cpu)).numpy()
+        )
     if not job.recipe.model.frozen:
         recognizer = load_model(str(job.folder / MODEL))
         assert isinstance(recognizer, OnnxRecognizer)

@@ -117,7 +117,9 @@ def parameters(net: nn.Module) -> int:
 
 
 from . import (  # noqa: E402  (they register themselves)
+    alexnet,
     autoencoder2018,
+    emex2,
     googlenet,
     iliev2022,
     landmarknet,
@@ -130,8 +132,10 @@ from . import (  # noqa: E402  (they register themselves)
 __all__ = [
     "Backbone",
     "Standardised",
+    "alexnet",
     "autoencoder2018",
     "build",
+    "emex2",
     "googlenet",
     "iliev2022",
     "landmark_networks",
