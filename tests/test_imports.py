@@ -40,6 +40,7 @@ INFERENCE = {
         "pipeline",
     ),
     *("records", "batch", "draw", "testing", "graph", "explain"),
+    *("rules", "watch"),
 }
 LAB = {
     *("models", "augment", "train", "export", "evaluate", "metrics", "audit", "calibrate"),
