@@ -40,7 +40,7 @@ INFERENCE = {
         "pipeline",
     ),
     *("records", "batch", "draw", "testing", "graph", "explain"),
-    *("rules", "watch"),
+    *("rules", "watch", "actions"),
 }
 LAB = {
     *("models", "augment", "train", "export", "evaluate", "metrics", "audit", "calibrate"),

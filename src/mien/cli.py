@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from . import __version__
+from .cli_act import act_app
 from .errors import ConfigError, InputError, MienError, UnknownName
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ data_app = typer.Typer(help="Data sets: import, describe, audit, look at.", no_a
 models_app = typer.Typer(help="Models: what there is, fetch, describe.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 app.add_typer(models_app, name="models")
+app.add_typer(act_app, name="act")
 
 
 def _version(wanted: bool) -> None:
