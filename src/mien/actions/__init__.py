@@ -11,7 +11,12 @@
 
 from __future__ import annotations
 
+import logging
+
 from .output import Output, Undelivered, outputs
 from .runner import Runner, build, read
 
 __all__ = ["Output", "Runner", "Undelivered", "build", "outputs", "read"]
+
+# What matters is shown; without this Python would print what paho logs on the way.
+logging.getLogger(__name__).addHandler(logging.NullHandler())
