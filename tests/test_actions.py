@@ -265,7 +265,9 @@ def test_it_calls_until_it_is_acknowledged(start: Start, shown: list[str]) -> No
     time.sleep(1.2)
     assert len(nurse.got) == 2
     assert doctor.got == []
-    assert nurse.over == ["pain"]
+    assert nurse.over == []  # it still shows
+    runner.see([face(0.1)])
+    until(lambda: nurse.over == ["pain"])
 
 
 def test_another_process_acknowledges(start: Start, tmp_path: Path) -> None:
@@ -279,6 +281,22 @@ def test_another_process_acknowledges(start: Start, tmp_path: Path) -> None:
     journal.append(path, journal.acknowledged(runner.open[0].alarm.key, "Ben"))
     until(lambda: not runner.open, 3)
     assert journal.alarms(lines(tmp_path)).popitem()[1].acknowledged_by == "Ben"
+
+
+def test_a_silent_loudspeaker_is_no_reason_to_call_the_doctor(start: Start) -> None:
+    """What reaches people elsewhere counts, where there is such an output."""
+    doctor, voice = Scripted(), Scripted(Undelivered("no sound", again=False))
+    nurse = Scripted()
+    nurse.reaches_away = True
+    built = {"nurse": nurse, "doctor": doctor, "voice": voice}
+    runner = start(built, to=["nurse", "voice"], **ASSISTANT)
+    runner.see([face()])
+    until(lambda: runner.counts["undelivered"] and nurse.got)
+    nurse.failures = [Undelivered("gone", again=False)]
+    time.sleep(0.3)
+    assert doctor.got == []
+    until(lambda: doctor.got)  # the next call does not reach the nurse
+    runner.acknowledge()
 
 
 def test_out_of_reach_the_second_contact_is_called_at_once(start: Start) -> None:

@@ -221,7 +221,7 @@ def test_records_from_a_pipe(mien: Mien, rules: Path, tmp_path: Path) -> None:
     done = mien("run", rules, stdin=stdin.encode())
     assert done.status == 0, done.err
     assert "ALARM I am in pain" in done.err
-    assert "1 alarms, 1 delivered, 0 undelivered, 0 held back" in done.err
+    assert "1 alarm, 1 delivered, 0 undelivered, 0 held back" in done.err
     listed = mien("alarms").out
     assert "I am in pain" in listed
     assert "delivered" in listed

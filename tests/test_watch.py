@@ -207,6 +207,24 @@ def test_the_rate_limit_holds_back_and_lets_go() -> None:
     assert [(at, type(e)) for at, e in events] == [(3.2, HeldBack), (11.0, Call)]
 
 
+def test_an_expression_that_flickers_is_held_back_once_a_minute() -> None:
+    watch = started(rule(every_s=600, hold_s=0))
+    levels = [seen(0.8), seen(0.1)]
+    events = [e for i in range(3000) for e in watch.see(levels[i % 2], Moment(i / 10))]
+    assert sum(isinstance(e, Call) for e in events) == 1
+    assert sum(isinstance(e, HeldBack) for e in events) == 1
+    assert watch.rests("pain")
+
+
+def test_a_rule_rests_when_no_face_shows_it() -> None:
+    watch = started(rule(per="track"))
+    list(play(watch, seen(0.8, 0.8), 3))
+    watch.see(seen(0.1, 0.8), Moment(3.1))
+    assert not watch.rests("pain")
+    watch.see(seen(0.1, 0.1), Moment(3.2))
+    assert watch.rests("pain")
+
+
 def test_held_back_and_gone_is_never_raised() -> None:
     watch = started(rule(every_s=10, hold_s=1))
     list(play(watch, seen(0.8), 2))

@@ -105,8 +105,12 @@ def act_test(
     unusable = tally.records - tally.usable
     to_stderr(
         f"{tally.records} records, {unusable} of them without anything to go by: "
-        f"{alarms} {'alarm' if alarms == 1 else 'alarms'}, {held_back} held back"
+        f"{_alarms(alarms)}, {held_back} held back"
     )
+
+
+def _alarms(count: int) -> str:
+    return "1 alarm" if count == 1 else f"{count} alarms"
 
 
 def _time(text: str | None) -> datetime.datetime | None:
@@ -207,7 +211,8 @@ def act_run(rules: RulesFile, journal: JournalFile = None) -> None:
         while runner.open:
             time.sleep(0.1)
     counts = runner.counts
-    parts = [f"{counts[k]} {k}" for k in ("alarms", "delivered", "undelivered", "held back")]
+    ends = [f"{counts[k]} {k}" for k in ("delivered", "undelivered", "held back")]
+    parts = [_alarms(counts["alarms"]), *ends]
     to_stderr(", ".join(parts) + (f", {damaged} lines were no records" if damaged else ""))
     if counts["undelivered"] or damaged:
         raise typer.Exit(1)

@@ -24,6 +24,7 @@ from dataclasses import dataclass, replace
 
 from .rules import CONDITIONS, NO_DATA, NO_FACE, UNCERTAIN, Rule, Rules
 
+_TELL_AGAIN_S = 60.0  # that an alarm is held back, where an expression comes and goes
 _ROUNDING_S = 1e-6  # ten times 0.1 s is a second
 
 
@@ -137,14 +138,13 @@ class _State:
 
     up: bool = False
     raised: bool = False
-    held_back: str = ""
     evidence_s: float = 0.0
     last_s: float | None = None
     value: float | None = None
 
     def rest(self) -> None:
         self.up = self.raised = False
-        self.held_back, self.evidence_s = "", 0.0
+        self.evidence_s = 0.0
 
 
 @dataclass(slots=True)
@@ -175,6 +175,7 @@ class Watch:
         self._rules, self._new_key = rules, new_key
         self._states: dict[_Subject, _State] = {}
         self._last_alarm_s: dict[_Subject, float] = {}
+        self._told: dict[_Subject, tuple[str, float]] = {}  # held back: why, and when it was said
         self._open: dict[str, _Open] = {}
         self._last_usable_s = start.s
 
@@ -182,6 +183,11 @@ class Watch:
     def open(self) -> tuple[Call, ...]:
         """The last call of every alarm that waits to be acknowledged."""
         return tuple(waiting.call for waiting in self._open.values())
+
+    def rests(self, rule: str) -> bool:
+        """Nothing of a rule shows that was an alarm, or waits to be acknowledged."""
+        shows = any(state.raised for (name, _), state in self._states.items() if name == rule)
+        return not shows and all(call.alarm.rule != rule for call in self.open)
 
     def see(self, seen: Seen, now: Moment) -> list[Event]:
         """What one frame brings about. A moment before the last one counts as the same moment."""
@@ -269,6 +275,7 @@ class Watch:
         for (name, track), last_s in list(self._last_alarm_s.items()):
             if now.s - last_s > self._rule(name).every_s:
                 del self._last_alarm_s[name, track]
+                self._told.pop((name, track), None)
 
     def _rule(self, name: str) -> Rule:
         rule = self._rules.rule(name)
@@ -285,12 +292,14 @@ class Watch:
             return
         why = self._held_back(rule, track, now)
         if why:
-            if why != state.held_back:
+            told, at_s = self._told.get((rule.name, track), ("", 0.0))
+            if why != told or now.s - at_s >= max(rule.every_s, _TELL_AGAIN_S):
+                self._told[rule.name, track] = (why, now.s)
                 yield HeldBack(rule.name, track, why)
-            state.held_back = why
             return
         state.raised = True
         self._last_alarm_s[rule.name, track] = now.s
+        self._told.pop((rule.name, track), None)
         yield self._raise(rule, track, state.value, now)
 
     def _held_back(self, rule: Rule, track: int | None, now: Moment) -> str:

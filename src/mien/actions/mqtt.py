@@ -59,6 +59,8 @@ class MqttSettings(Settings):
 class Mqtt(Output):
     """Publishes at a broker; an alarm has arrived when the broker has confirmed it."""
 
+    reaches_away = True
+
     def __init__(self, name: str, table: Table) -> None:
         chosen = settings(MqttSettings, name, table)
         super().__init__(chosen)

@@ -57,7 +57,13 @@ class Context:
 
 
 class Output:
-    """Takes alarms to one place. ``deliver`` runs in a thread of its own, one call at a time."""
+    """Takes alarms to one place. ``deliver`` runs in a thread of its own, one call at a time.
+
+    reaches_away : it reaches people who are not at this machine. Where none of these could be
+        told, the second contact is called at once, whatever was shown or spoken here.
+    """
+
+    reaches_away = False
 
     def __init__(self, settings: Settings) -> None:
         self.give_up_s = settings.give_up_s

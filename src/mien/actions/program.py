@@ -32,6 +32,8 @@ class ProgramSettings(Settings):
 class Program(Output):
     """Runs a program, the alarm as JSON on its stdin; status 0 says that it has arrived."""
 
+    reaches_away = True
+
     def __init__(self, name: str, table: Table) -> None:
         self._settings = settings(ProgramSettings, name, table)
         super().__init__(self._settings)

@@ -118,6 +118,9 @@ class Runner:
         self._inbox: queue.Queue[Job | None] = queue.Queue()
         self._couriers: dict[str, Courier] = {}
         self._pending: dict[tuple[str, str], Call] = {}  # by id and output: on its way
+        self._failed: dict[
+            str, set[str]
+        ] = {}  # of the last call of open alarms: who is out of reach
         self._stack = ExitStack()
         self._journal: Journal
         self._journal_fails = False
@@ -216,6 +219,7 @@ class Runner:
             self._show(f"acknowledged by {by}: {alarm.text}")
             self.counts["acknowledged"] += 1
             self._write(lambda alarm=alarm: self._journal.acknowledged(alarm.key, by))  # type: ignore[misc]
+            self._failed.pop(alarm.key, None)
             for output in self._outputs.values():
                 output.acknowledged(alarm)
             self._ended(alarm.rule)
@@ -223,6 +227,7 @@ class Runner:
 
     def _carry_out(self, event: Event) -> None:
         if isinstance(event, Call):
+            self._failed.pop(event.alarm.key, None)
             self.counts["alarms"] += event.number == 0
             self._write(lambda: self._journal.call(event))
             for name in event.to:
@@ -239,7 +244,7 @@ class Runner:
         self._couriers[name].put(call)
 
     def _ended(self, rule: str) -> None:
-        if all(call.alarm.rule != rule for call in self._watch.open):
+        if self._watch.rests(rule):
             for output in self._outputs.values():
                 output.ended(rule)
 
@@ -277,7 +282,18 @@ class Runner:
         if not isinstance(self._outputs.get(name), Speech):
             words = f"Not delivered to {name}: {call.alarm.text}"
             self._voice.put(replace(call, alarm=replace(call.alarm, text=words)))
-        return self._watch.unreached(call.alarm.key, self._clock())
+        return (
+            self._watch.unreached(call.alarm.key, self._clock()) if self._lost(name, call) else ()
+        )
+
+    def _lost(self, name: str, call: Call) -> bool:
+        """Whether this was the last of a call's outputs that could have reached anybody."""
+        if not call.waits:
+            return False
+        failed = self._failed.setdefault(call.alarm.key, set())
+        failed.add(name)
+        away = {n for n in call.to if n in self._outputs and self._outputs[n].reaches_away}
+        return failed >= (away or set(call.to))
 
     def _fallback_voice(self) -> Output:
         """What speaks of undelivered alarms: the rules' own voice, else the system's."""

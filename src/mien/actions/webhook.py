@@ -46,6 +46,8 @@ class WebhookSettings(Settings):
 class Webhook(Output):
     """POSTs an alarm as JSON; any 2xx says that it has arrived. Redirects are not followed."""
 
+    reaches_away = True
+
     def __init__(self, name: str, table: Table) -> None:
         self._settings = settings(WebhookSettings, name, table)
         super().__init__(self._settings)
