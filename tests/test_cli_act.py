@@ -227,6 +227,14 @@ def test_records_from_a_pipe(mien: Mien, rules: Path, tmp_path: Path) -> None:
     assert "delivered" in listed
 
 
+def test_records_that_end_are_no_data(mien: Mien, rules: Path) -> None:
+    rules.write_text('[[rule]]\nname = "blind"\nwhen = "no_data"\nhold_s = 0.6\nto = ["text"]\n')
+    done = mien("run", rules, stdin=(json.dumps(record(0)) + "\n").encode())
+    assert done.status == 0
+    assert "the records ended; no_data is an alarm in 0.6 s" in done.err
+    assert "ALARM blind: no usable picture for 0.6 s" in done.err
+
+
 def test_lines_that_are_no_records(mien: Mien, rules: Path, tmp_path: Path) -> None:
     done = mien("run", rules, stdin=b'{"a": 1}\nnonsense\n')
     assert done.status == 1

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from .actions.journal import Past
     from .actions.rehearsal import Happening
+    from .rules import Rule, Rules
     from .watch import Event
 
 act_app = typer.Typer(
@@ -56,7 +57,7 @@ def act_check(
         raise typer.Exit(1)
 
 
-def _manners(rule: Any) -> str:
+def _manners(rule: Rule) -> str:
     parts = [f"at most every {rule.every_s:g} s"]
     if rule.per == "track":
         parts.append("for each face")
@@ -187,7 +188,8 @@ def _line(happening: Happening) -> str:
 def act_run(rules: RulesFile, journal: JournalFile = None) -> None:
     """Carry rules out on records that come in, as they come: ... | mien act run rules.toml.
 
-    When they end it stays until every alarm that waits for an answer has one.
+    When they end it stays until every no_data rule has had its time, and every alarm that waits
+    for an answer has one.
     """
     from . import actions
     from .actions.runner import to_stderr
@@ -204,6 +206,7 @@ def act_run(rules: RulesFile, journal: JournalFile = None) -> None:
                 damaged += 1
                 if damaged == 1:
                     to_stderr(f"mien: a line that is no record: {err}")
+        _wait_for_silence(found)
         runner.settle(float("inf"))
         if runner.open:
             waiting = ", ".join(call.alarm.key for call in runner.open)
@@ -216,6 +219,16 @@ def act_run(rules: RulesFile, journal: JournalFile = None) -> None:
     to_stderr(", ".join(parts) + (f", {damaged} lines were no records" if damaged else ""))
     if counts["undelivered"] or damaged:
         raise typer.Exit(1)
+
+
+def _wait_for_silence(rules: Rules) -> None:
+    """Let rules that ask for no data come true: whatever made the records may have died."""
+    silent_s = [rule.hold_s for rule in rules.rules if rule.when == "no_data"]
+    if silent_s:
+        from .actions.runner import to_stderr
+
+        to_stderr(f"the records ended; no_data is an alarm in {max(silent_s):g} s (Ctrl-C ends)")
+        time.sleep(max(silent_s) + 0.5)
 
 
 @act_app.command("ack")
