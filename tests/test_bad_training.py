@@ -19,8 +19,8 @@ import stripes
 from mien import calibrate, checkpoint, recipes, train
 from mien.errors import DataError, OutputError, TrainingError
 from mien.expression_task import prepare
+from mien.logits import calibrated, softmax
 from mien.recipes import ExpressionRecipe
-from mien.recognize import calibrated, softmax
 from mien.table import Table
 
 CHECKPOINT = "checkpoint.safetensors"

@@ -9,7 +9,7 @@ import pytest
 from made import picture
 from mien.datasets.ckplus import read_ckplus
 from mien.datasets.kdef import read_kdef
-from mien.datasets.mug import read_mug
+from mien.datasets.mug import read_frames, read_graded, read_mug
 from mien.datasets.rafd import read_rafd
 from mien.errors import DataError
 
@@ -143,6 +143,29 @@ def test_mug_first_is_neutral_and_the_middle_shows_it(tmp_path: Path) -> None:
         ),
     ]
     assert len(read_mug(tmp_path / "subjects3", apex=1)) == 4
+
+
+def test_mug_nine_frames_up_to_the_peak_and_down_again(tmp_path: Path) -> None:
+    take(tmp_path / "001" / "anger" / "take000", 31)
+    take(tmp_path / "001" / "fear" / "take000", 10)  # eight between its ends
+    take(tmp_path / "001" / "neutral" / "take000", 31)
+    table = read_graded(tmp_path)
+    assert [row.id.rpartition("_")[2] for row in table.rows] == [
+        *("0003", "0006", "0009", "0012", "0015", "0018", "0021", "0024", "0027"),
+    ]
+    labels = table.intensity_labels
+    told = [dict(zip(labels, row.intensity or (), strict=True)) for row in table.rows]
+    assert [one["anger"] for one in told] == [0.2, 0.4, 0.6, 0.8, 1.0, 0.8, 0.6, 0.4, 0.2]
+    assert all(one["neutral"] == pytest.approx(1 - one["anger"]) for one in told)
+    assert all(one["fear"] == 0 for one in told)
+    assert [row.label for row in table.rows] == ["neutral"] * 2 + ["anger"] * 5 + ["neutral"] * 2
+
+
+def test_mug_every_frame(tmp_path: Path) -> None:
+    take(tmp_path / "001" / "anger" / "take000", 12)
+    table = read_frames(tmp_path)
+    assert [row.label for row in table.rows] == ["anger"] * 12
+    assert {row.sequence for row in table.rows} == {"anger/take000"}
 
 
 def test_mug_with_other_things_in_it(tmp_path: Path) -> None:

@@ -16,9 +16,10 @@ from mien.cli import main
 from mien.errors import ConfigError, DataError, ModelError
 from mien.export import export
 from mien.labels import label_set
+from mien.logits import calibrated, softmax
 from mien.models import networks
 from mien.preprocess import Preprocess, batch
-from mien.recognize import calibrated, load_model, softmax
+from mien.recognize import load_model
 from mien.session import METADATA_KEY
 from mien.table import Table
 from mien.train import train

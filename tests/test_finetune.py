@@ -17,9 +17,10 @@ from mien.datasets import folder
 from mien.errors import ConfigError, DataError, ModelError, UnknownName
 from mien.face import ImageArray
 from mien.labels import label_set, subset
+from mien.logits import calibrated, softmax
 from mien.models import networks
 from mien.preprocess import Preprocess
-from mien.recognize import calibrated, load_model, softmax
+from mien.recognize import load_model
 from mien.warmstart import Start, fill
 
 LABELS = ("happy", "sad")

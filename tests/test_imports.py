@@ -41,6 +41,7 @@ INFERENCE = {
     ),
     *("records", "batch", "draw", "testing", "graph", "explain"),
     *("rules", "watch", "actions"),
+    *("assign", "cuts", "tracks", "smooth"),
 }
 LAB = {
     *("models", "augment", "train", "export", "evaluate", "metrics", "audit", "calibrate"),

@@ -10,8 +10,8 @@ from mien.calibrate import fit, uncertain_below
 from mien.errors import ShapeError
 from mien.face import FloatArray
 from mien.labels import label_set
+from mien.logits import calibrated, softmax
 from mien.metrics import IntArray
-from mien.recognize import calibrated, softmax
 
 MIEN8, FER = label_set("mien8"), label_set("fer2013")
 

@@ -11,7 +11,9 @@ from mien.recipes import Model
 
 GRAY = Preprocess(48, "gray")
 PARAMETERS = {
+    "alexnet": 903_816,
     "autoencoder2018": 11_291_144,
+    "emex2": 2_055_078,
     "googlenet": 5_981_752,
     "iliev2022": 1_274_632,
     "mobilenetv2": 2_217_064,
@@ -62,6 +64,31 @@ def test_iliev2022_has_the_papers_parameters(size: int, count: int) -> None:
     assert net(torch.zeros(2, 3, size, size)).shape == (2, 6)
     with pytest.raises(ConfigError, match=f"has {count:,} parameters for 6 classes"):
         build(Model("iliev2022", size, "rgb", parameters=count - 1), 6)
+
+
+@pytest.mark.parametrize(("name", "count"), [("emex2", 427_072), ("alexnet", 574_594)])
+def test_mouth_networks_say_what_they_take(name: str, count: int) -> None:
+    net = build(Model(name, 28, parameters=count), 2)
+    assert net(torch.zeros(2, 1, 28, 28)).shape == (2, 2)
+    assert networks.build(name, 2, Preprocess(16, "gray"))(torch.zeros(1, 1, 16, 16)).shape == (
+        1,
+        2,
+    )
+    with pytest.raises(ConfigError, match="16 pixels or more"):
+        networks.build(name, 2, Preprocess(15, "gray"))
+
+
+def test_alexnet_has_its_layers_where_the_paper_has_them() -> None:
+    net = networks.build("alexnet", 2, GRAY)
+    kinds = [type(m).__name__ for m in net.modules()]
+    layers = [k for k in kinds if k in ("Conv2d", "MaxPool2d", "Linear", "Dropout")]
+    assert layers == [
+        *("Conv2d", "MaxPool2d") * 2,
+        *("Conv2d",) * 3,
+        "MaxPool2d",
+        *("Linear", "Dropout") * 2,
+        "Linear",
+    ]
 
 
 def test_a_standardised_network_takes_mean_and_deviation_of_all_pixels() -> None:

@@ -314,7 +314,7 @@ def test_meta_says_what_a_reader_needs(
     assert meta["base_rates"]["target"] == "training"  # the fake does not know its own rates
     assert {*meta["thresholds"]} == {"uncertain_below_probability", "uncertain_below_confidence"}
     assert {*meta["units"]} == {
-        *("box", "landmarks", "emotions", "confidence", "quality", "time_s"),
+        *("box", "landmarks", "emotions", "intensity", "confidence", "quality", "time_s"),
     }
     assert meta["align"] == "box"
     assert {"python", "numpy", "mien"} <= {*meta["versions"]}

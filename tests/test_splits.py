@@ -88,6 +88,68 @@ def test_a_side_without_a_share_gets_nothing() -> None:
         assert set(counts(done)) == {"train", "test"}
 
 
+def test_so_many_of_each_label_and_the_rest_tests() -> None:
+    whole = made(["fear"] * 50 + ["anger"] * 40)
+    done = split(whole, Split("stratified", each=(20, 5)))
+    per_label = Counter((row.label, row.split) for row in done.rows)
+    for label, rest in (("fear", 25), ("anger", 15)):
+        assert [per_label[label, s] for s in ("train", "select", "test")] == [20, 5, rest]
+    assert done.rows != split(whole, Split("stratified", each=(20, 5), seed=2)).rows
+    with pytest.raises(DataError, match="has 40 rows of anger"):
+        split(whole, Split("stratified", each=(30, 10)))
+
+
+def test_so_many_of_each_label_as_whole_people_allow() -> None:
+    whole = made(["fear", "anger"] * 100, people=50)
+    done = split(whole, Split("subject", each=(40, 10)))
+    n = counts(done)
+    assert [n[side] for side in ("train", "select", "test")] == pytest.approx([80, 20, 100], abs=4)
+    where: dict[str | None, set[str]] = {}
+    for row in done.rows:
+        where.setdefault(row.subject, set()).add(row.split)
+    assert all(len(sides) == 1 for sides in where.values())
+    with pytest.raises(DataError, match="leaves none of them to test"):
+        split(whole, Split("subject", each=(90, 10)))
+
+
+def test_well_known_people_are_held_out() -> None:
+    few = made(["fear", "anger"] * 30, people=30)  # two pictures each, of one label
+    many = [
+        Row(f"many/{i}", "all", ("fear", "anger")[i % 2], GRAY, 8, 8, subject=f"known{i // 8}")
+        for i in range(24)
+    ]
+    whole = replace(few, rows=[*few.rows, *many])
+    done = split(whole, Split("subject", 0.8, 0.2, 0.0, hold_out=4))
+    assert {row.subject for row in done.rows if row.split == "test"} == {
+        "known0",
+        "known1",
+        "known2",
+    }
+    assert counts(done)["train"] == pytest.approx(48, abs=2)
+    with pytest.raises(DataError, match="nobody in made has 5 pictures of each of anger, fear"):
+        split(whole, Split("subject", 0.8, 0.2, 0.0, hold_out=5))
+
+
+def test_copies_are_no_more_pictures_of_a_person() -> None:
+    labels = label_set("mien8")
+    fear, anger = (replace(labels, labels=(x,), native=(x,)) for x in ("fear", "anger"))
+    copied = copies(made(["fear"], people=1), Copies(3))
+    assert splits.well_known(copied, fear, 1) == ["p0"]
+    for names, least in ((fear, 2), (anger, 1)):
+        with pytest.raises(DataError, match="nobody in made"):
+            splits.well_known(copied, names, least)
+
+
+def test_pictures_with_their_copies_are_sequences() -> None:
+    """A still has no recording, and its copies stand for one."""
+    copied = copies(distinct(["fear", "anger"] * 6, people=1), Copies(4, noise=5))
+    done = split(copied, Split("sequence", folds=3))
+    where: dict[str, set[str]] = {}
+    for row in done.rows:
+        where.setdefault(row.copy_of or row.id, set()).add(row.split)
+    assert all(len(sides) == 1 for sides in where.values())
+
+
 def test_stratified_keeps_the_shares_of_every_label() -> None:
     done = split(made(["fear"] * 200 + ["anger"] * 50 + ["disgust"] * 10), Split("stratified"))
     per_label = Counter((row.label, row.split) for row in done.rows)

@@ -130,14 +130,18 @@ def place(face: Face, alignment: str, size: int, framing: float) -> Crop:
 
     framing : the detector's own, for ``box``: how many times the box's longer side.
     """
-    plain = box(face.box, framing)
+    return of_landmarks(face, alignment, size) or box(face.box, framing)
+
+
+def of_landmarks(face: Face, alignment: str, size: int) -> Crop | None:
+    """The crop of a face by its landmarks; None for ``box``, and without such as a face has."""
     if alignment == "box" or face.landmarks is None:
-        return plain
+        return None
     try:
         aligned = _OF_POINTS[alignment](face.landmarks, size)
     except ShapeError:
-        return plain
-    return aligned if _is_of(aligned, face.box) else plain
+        return None
+    return aligned if _is_of(aligned, face.box) else None
 
 
 def _is_of(crop: Crop, around: FloatArray) -> bool:

@@ -2,7 +2,8 @@
 
 As Dobes & Sabolova's grid: for every expression the mean over so many random faces labelled with
 it, with nothing, eyes, nose or mouth under a band of noise. Each map is taken for the label the
-face has, and scaled to 1 where it is hottest, so that every face counts alike.
+face has, and scaled to 1 where it is hottest, so that every face counts alike. All columns are one
+model's, shown faces that it never saw hidden, or each is of a model that was trained so.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from . import align, evaluate, occlude, plots, provenance
 from .baserates import BaseRates
@@ -28,18 +30,21 @@ from .table import Table
 SEED = 1
 CONDITIONS = ("none", *occlude.BANDS)
 _SHOWN = 192  # pixels of a picture in the grid
+_CHUNK = 64
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Average:
-    """Mean maps of L expressions under M ``CONDITIONS``.
+    """Mean maps of L expressions under M conditions.
 
+    conditions : what is hidden; "none" for nothing.
     heat : (L, M, S, S), each mean at most 1. faces : (L, M, S, S, 3) uint8, the mean picture.
     shares : (L, M, P) of the heat, and areas : (L, P), by ``mien.explain.PARTS``: means over the
         faces whose landmarks were found. counts : faces per expression.
     """
 
     labels: LabelSet
+    conditions: tuple[str, ...]
     heat: FloatArray
     faces: ImageArray
     shares: FloatArray
@@ -53,14 +58,14 @@ class Average:
 
         return {
             **self.about,
-            "conditions": list(CONDITIONS),
+            "conditions": list(self.conditions),
             "expressions": {
                 label: {
                     "faces": self.counts[i],
                     "areas": named(self.areas[i]),
                     "shares": {
                         condition: named(self.shares[i, m])
-                        for m, condition in enumerate(CONDITIONS)
+                        for m, condition in enumerate(self.conditions)
                     },
                 }
                 for i, label in enumerate(self.labels.labels)
@@ -85,50 +90,137 @@ def average(
     labels = evaluate.shared_labels(recognizer.info.label_set, part)
     how = align.known(alignment) or recognizer.info.align
     side = recognizer.info.preprocess.size
-    found = []
+    rows = []
     for label in labels.labels:
-        rows = np.flatnonzero([row.label == label for row in part.rows])
-        drawn = np.random.default_rng(SEED).permutation(rows)[:count]
-        some = part.keep(np.isin(np.arange(len(part)), drawn))
+        some = _drawn(part, label, count)
         crops = evaluate.cut_faces(some, Finder(None), how, side)[1]
-        found.append(_of_label(explainer, crops, recognizer.info.label_set.index(label)))
-    heat, faces, shares, areas = (np.stack(values) for values in zip(*found, strict=True))
-    counts = tuple(
-        min(count, sum(row.label == name for row in part.rows)) for name in labels.labels
-    )
+        columns = [
+            Column(name, explainer, [_hidden(crop, name, i) for i, crop in enumerate(crops)])
+            for name in CONDITIONS
+        ]
+        rows.append(_row(label, crops, columns))
     about = {
-        **provenance.environment(),
         "model": {"name": recognizer.info.name, "sha256": recognizer.info.sha256},
         "data": {"name": table.name, "split": split or "all"},
         "align": how,
-        "seed": SEED,
     }
-    return Average(labels, heat, faces, shares, areas, counts, about)
+    return _joined(labels, rows, about)
 
 
-def _of_label(
-    explainer: Explainer, crops: list[ImageArray], index: int
-) -> tuple[FloatArray, ImageArray, FloatArray, FloatArray]:
-    """Heat (M, S, S), faces (M, S, S, 3), shares (M, P) and areas (P,) of one label's faces."""
-    side = explainer.info.preprocess.size
-    where = [parts(explainer.points(crop), side) for crop in crops]
+@dataclass(frozen=True, slots=True, eq=False)
+class Trained:
+    """A column of ``of_each``: a model, and how its table shows the faces it was trained for."""
+
+    name: str
+    recognizer: Recognizer
+    shown: Table
+
+
+def of_each(columns: Sequence[Trained], plain: Table, count: int) -> Average:
+    """The grid of models each trained under a condition of its own.
+
+    plain : the same rows as every column's ``shown``, with nothing hidden: landmarks are found
+        there. Up to ``count`` faces of each expression, the same in every column.
+    """
+    labels = evaluate.shared_labels(columns[0].recognizer.info.label_set, plain)
+    explainers = [Explainer(column.recognizer) for column in columns]
+    rows = []
+    for label in labels.labels:
+        some = _drawn(plain, label, count)
+        chosen = {row.id for row in some.rows}
+        seen = [
+            Column(column.name, explainer, _pictures_of(column.shown, chosen))
+            for column, explainer in zip(columns, explainers, strict=True)
+        ]
+        rows.append(_row(label, list(some.pictures()), seen))
+    about = {
+        "models": {column.name: column.recognizer.info.sha256 for column in columns},
+        "model": {"name": "each network under the occlusion it was trained on"},
+        "data": {"name": plain.name, "split": list(plain.splits)},
+    }
+    return _joined(labels, rows, about)
+
+
+def _pictures_of(table: Table, ids: set[str]) -> list[ImageArray]:
+    return list(table.keep(row.id in ids for row in table.rows).pictures())
+
+
+def _drawn(table: Table, label: str, count: int) -> Table:
+    """Up to ``count`` random rows of a label, the same in every run."""
+    rows = np.flatnonzero([row.label == label for row in table.rows])
+    drawn = np.random.default_rng(SEED).permutation(rows)[:count]
+    return table.keep(np.isin(np.arange(len(table)), drawn))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Column:
+    """One condition of some faces: who looks at them, and what is shown."""
+
+    name: str
+    explainer: Explainer
+    pictures: Sequence[ImageArray]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Row:
+    """Of one label: heat (M, S, S), faces (M, S, S, 3), shares (M, P), areas (P,), and how many."""
+
+    conditions: tuple[str, ...]
+    heat: FloatArray
+    faces: ImageArray
+    shares: FloatArray
+    areas: FloatArray
+    count: int
+
+
+def _row(label: str, plain: Sequence[ImageArray], columns: Sequence[Column]) -> _Row:
+    first = columns[0].explainer
+    side = first.info.preprocess.size
+    where = [parts(first.points(crop), side) for crop in plain]
     if not any(w is not None for w in where):
         raise DataError("no face is seen in any of these pictures; they have to be face crops")
-    heats, faces, shares = [], [], []
-    for condition in CONDITIONS:
-        hidden = [_hidden(crop, condition, i) for i, crop in enumerate(crops)]
-        maps = [scaled(m[index], side) for m in explainer.maps(hidden)]
-        heats.append(np.mean(maps, axis=0))
-        faces.append(np.mean([_square(crop, side) for crop in hidden], axis=0))
-        pairs = zip(maps, where, strict=True)
-        told = [by_part(m, w) for m, w in pairs if w is not None and m.any()]
-        shares.append(_mean(told))
+    found = [_mean_map(label, column, where) for column in columns]
+    heats, faces, shares = zip(*found, strict=True)
     areas = [by_part(np.ones((side, side), np.float32), w) for w in where if w is not None]
-    return (
-        np.array(heats, np.float32),
-        np.rint(faces).astype(np.uint8),
-        np.stack(shares),
-        _mean(areas),
+    names = tuple(column.name for column in columns)
+    means = np.rint(faces).astype(np.uint8)
+    return _Row(names, np.stack(heats), means, np.stack(shares), _mean(areas), len(plain))
+
+
+def _mean_map(
+    label: str, column: Column, where: Sequence[npt.NDArray[np.intp] | None]
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Mean heat (S, S), mean face (S, S, 3) and mean shares (P,), some faces in memory at a time.
+
+    where : of each face, which part each pixel belongs to.
+    """
+    info = column.explainer.info
+    side, index = info.preprocess.size, info.label_set.index(label)
+    heat = np.zeros((side, side), np.float64)
+    face = np.zeros((side, side, 3), np.float64)
+    told = []
+    for start in range(0, len(column.pictures), _CHUNK):
+        some = column.pictures[start : start + _CHUNK]
+        for i, maps in enumerate(column.explainer.maps(some)):
+            one, place = scaled(maps[index], side), where[start + i]
+            heat += one
+            face += _square(some[i], side)
+            if place is not None and one.any():
+                told.append(by_part(one, place))
+    n = len(column.pictures)
+    return np.asarray(heat / n, np.float32), np.asarray(face / n, np.float32), _mean(told)
+
+
+def _joined(labels: LabelSet, rows: Sequence[_Row], about: dict[str, Any]) -> Average:
+    return Average(
+        labels,
+        rows[0].conditions,
+        np.stack([row.heat for row in rows]),
+        np.stack([row.faces for row in rows]),
+        np.stack([row.shares for row in rows]),
+        np.stack([row.areas for row in rows]),
+        tuple(row.count for row in rows),
+        {**provenance.environment(), **about, "seed": SEED},
     )
 
 
@@ -158,7 +250,7 @@ def figure(found: Average, form: str = "png") -> bytes:
         [_shown(f, h) for f, h in zip(*row, strict=True)]
         for row in zip(found.faces, found.heat, strict=True)
     ]
-    heads = ["nothing hidden", *(f"{part} hidden" for part in occlude.BANDS)]
+    heads = [f"{'nothing' if name == 'none' else name} hidden" for name in found.conditions]
     names = [
         f"{label}\nn {n:,}" for label, n in zip(found.labels.labels, found.counts, strict=True)
     ]

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
+from . import variants
 from .recipes import Augment
 
 _NOTHING = Augment(flip=False)
@@ -40,6 +42,8 @@ def augment(x: Tensor, settings: Augment, generator: Generator) -> Tensor:
     if settings == _NOTHING:
         return x
     draw = Draw(len(x), generator, x.device)
+    if settings.variants:
+        x = _variants(x, draw)
     return change_pixels(_warp(x, settings, draw), settings, draw)
 
 
@@ -54,6 +58,17 @@ def change_pixels(x: Tensor, settings: Augment, draw: Draw) -> Tensor:
     if settings.erase:
         x = _erase(x, settings, draw)
     return x.clamp(0, 255)
+
+
+def _variants(x: Tensor, draw: Draw) -> Tensor:
+    """By OpenCV, picture by picture: its median of nine is far quicker than sorting in torch."""
+    numbers = draw.uniform(0, len(variants.ALL)).int().tolist()
+    pictures = x.byte().permute(0, 2, 3, 1).cpu().numpy()
+    made = [
+        variants.variant(np.ascontiguousarray(picture), number).reshape(picture.shape)
+        for picture, number in zip(pictures, numbers, strict=True)
+    ]
+    return torch.from_numpy(np.stack(made)).permute(0, 3, 1, 2).to(x)
 
 
 def _warp(x: Tensor, s: Augment, draw: Draw) -> Tensor:

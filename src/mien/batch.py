@@ -6,7 +6,7 @@ import logging
 import os
 import unicodedata
 from collections import deque
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -35,7 +35,8 @@ Looked = tuple[Frame, list[Face]]
 class Job:
     """A picture to analyse, and what else to make of it.
 
-    annotated : where its annotated copy goes, if anywhere; ``landmarks`` says whether with them.
+    annotated : where its annotated copy goes, if anywhere; ``landmarks`` says whether with them,
+        ``intensity`` whether its bars are of these.
     explained : what the files that explain its faces begin with, if there are to be any;
         ``emotion`` says which labels they explain, see ``mien.explain``.
     """
@@ -43,6 +44,7 @@ class Job:
     path: Path
     annotated: Path | None = None
     landmarks: bool = False
+    intensity: bool = False
     explained: Path | None = None
     emotion: str = "top"
 
@@ -50,11 +52,13 @@ class Job:
 def plan(
     paths: Sequence[Path],
     annotate: Path | None = None,
-    landmarks: bool = False,
+    drawn: Collection[str] = (),
     explain: Path | None = None,
     emotion: str = "top",
 ) -> list[Job]:
     """A job per path; what it writes is named after its picture, never twice the same.
+
+    drawn : what annotated copies show beside boxes and names, of "landmarks" and "intensity".
 
     A copy replaces an older copy, but nobody's own picture: raises ConfigError where it would be
     one of ``paths``, OutputError where it would be another file or the folder cannot be made.
@@ -63,7 +67,8 @@ def plan(
         Job(
             path,
             annotate / f"{name}.png" if annotate else None,
-            landmarks,
+            "landmarks" in drawn,
+            "intensity" in drawn,
             explain / name if explain else None,
             emotion,
         )
@@ -147,7 +152,7 @@ def run_job(analyzer: Analyzer, job: Job, begun: Later[Looked] | None = None) ->
         if job.annotated:
             from . import draw
 
-            save(draw.annotate(frame, faces, job.landmarks), job.annotated)
+            save(draw.annotate(frame, faces, job.landmarks, job.intensity), job.annotated)
         if job.explained:
             _explain(analyzer, frame, faces, job.explained, job.emotion)
         return records.of_frame(frame, faces)

@@ -7,17 +7,76 @@ temperature and an offset per label mend both (Guo et al. 2017, arXiv:1706.04599
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
-from .errors import MissingExtra
-from .face import FloatArray
+from . import intensity
+from .baserates import BaseRates, reweight
+from .errors import DataError, MissingExtra, ModelError
+from .face import FloatArray, ImageArray
+from .labels import LabelSet
+from .logits import calibrated, softmax
 from .metrics import IntArray
-from .recognize import calibrated, softmax
+from .recognize import OnnxRecognizer
+from .table import Table
 
 ANSWERED_ACCURACY = 0.9
 PRIOR_FACES = 1.75
 _STEEPEST = 5.0  # the logarithm of a temperature
+# On PublicTest looking twice below 0.7 (a fifth of the faces) gains what looking twice always does.
+LOOK_AGAIN_BELOW = 0.7
+
+
+def reading(
+    looks: Sequence[FloatArray],
+    targets: IntArray,
+    base_rates: Sequence[float],
+    names: LabelSet,
+    rated: FloatArray | None = None,
+) -> dict[str, Any]:
+    """How a model file's answers are to be read, as its metadata says it.
+
+    looks : its logits (N, K) for N faces, and for their mirror images where it looks twice.
+    targets : (N,) what the faces show. rated : (N, K) how strongly, if people said so; else no
+        intensities follow.
+    """
+    meta: dict[str, Any] = _calibration(looks, targets)
+    looked = _looked(looks, meta)
+    meta["intensity"] = None if rated is None else intensity.fit(looked, rated).as_dict()
+    # The threshold belongs to the probabilities a user sees: those at the default base rates.
+    probs = softmax(calibrated(looked, meta["temperature"], meta["offsets"]))
+    training = np.array(base_rates, np.float32)
+    seen = reweight(probs, BaseRates().weights(names, training))
+    meta["uncertain_below"] = uncertain_below(seen, targets)
+    return meta
+
+
+def again(recognizer: OnnxRecognizer, table: Table) -> dict[str, Any]:
+    """``reading`` of a model file on faces of one's own, already cut as it wants them.
+
+    Intensities follow where the table has votes or ratings of all its labels. Raises DataError for
+    a table without a face of any label it answers, ModelError for a file of another maker, whose
+    base rates nobody knows.
+    """
+    info = recognizer.info
+    if info.base_rates is None:
+        raise ModelError(f"{info.name} is none of mien's own model files: it has no base rates")
+    targets = table.targets(info.label_set)
+    table, targets = table.keep(targets >= 0), targets[targets >= 0]
+    if not len(table):
+        raise DataError(f"{table.name} has no face of a label that {info.name} answers")
+    graded = table.intensity_labels or table.vote_labels
+    rated = table.strengths(info.label_set) if set(info.label_set.labels) <= {*graded} else None
+    seen = looks(recognizer, list(table.pictures()))
+    if not info.look_again_below:
+        seen = seen[:1]
+    meta = reading(seen, targets, info.base_rates, info.label_set, rated)
+    if info.strengths and info.strengths.weights is None:  # its sigmoids are intensities already
+        meta["intensity"] = info.strengths.as_dict()
+    return meta
 
 
 def fit(logits: FloatArray, targets: IntArray) -> tuple[float, FloatArray]:
@@ -61,3 +120,24 @@ def uncertain_below(probs: FloatArray, targets: IntArray) -> float:
     accuracy = np.cumsum(right[order]) / np.arange(1, len(order) + 1)
     enough = np.flatnonzero(accuracy >= ANSWERED_ACCURACY)
     return float(top[order[enough[-1]]]) if len(enough) else 1.0
+
+
+def looks(recognizer: OnnxRecognizer, pictures: list[ImageArray]) -> list[FloatArray]:
+    """Logits of the pictures and of their mirror images."""
+    mirrored = [np.ascontiguousarray(p[:, ::-1]) for p in pictures]
+    return [recognizer.logits(pictures), recognizer.logits(mirrored)]
+
+
+def _calibration(looks: Sequence[FloatArray], targets: IntArray) -> dict[str, Any]:
+    """Temperature and offsets for answers that look again, mirrored, where they are unsure."""
+    first, centred = fit(looks[0], targets)
+    looked = _looked(looks, {"temperature": first, "offsets": centred})
+    temperature, offsets = fit(looked, targets)
+    return {"temperature": temperature, "offsets": [round(float(v), 4) for v in offsets]}
+
+
+def _looked(looks: Sequence[FloatArray], meta: dict[str, Any]) -> FloatArray:
+    """The first look's logits, and the mean of all where that one was unsure."""
+    sure = softmax(calibrated(looks[0], meta["temperature"], meta["offsets"])).max(axis=1)
+    both = np.mean(looks, axis=0, dtype=np.float32)
+    return np.where((sure < LOOK_AGAIN_BELOW)[:, None], both, looks[0])

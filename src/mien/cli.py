@@ -134,8 +134,12 @@ def analyze(
         typer.Option(metavar="DIR", help="Write each picture with boxes and bars into DIR."),
     ] = None,
     draw: Annotated[
-        str | None,
-        typer.Option(metavar="landmarks", help="What else --annotate draws: the 68 landmarks."),
+        list[str] | None,
+        typer.Option(
+            metavar="landmarks|intensity",
+            help="What else --annotate draws: the 68 landmarks; intensities as bars and in the "
+            "corner. May be repeated.",
+        ),
     ] = None,
     explained: Annotated[
         Path | None,
@@ -172,8 +176,9 @@ def analyze(
 
     if out == Path("-"):
         out, form = None, form or "jsonl"
-    if draw and draw != "landmarks":
-        raise UnknownName("drawing", draw, ["landmarks"])
+    for name in draw or ():
+        if name not in ("landmarks", "intensity"):
+            raise UnknownName("drawing", name, ["landmarks", "intensity"])
     if draw and annotate is None:
         raise ConfigError("--draw says what --annotate DIR draws; name a folder with --annotate")
     paths = list(image.find(inputs))
@@ -186,7 +191,11 @@ def analyze(
     analyzer.wait()  # a model that cannot be used is told before anything is written
     if explained:
         _ = analyzer.explainer  # likewise one that cannot be explained
-    jobs = batch.plan(paths, annotate, draw is not None, explained)
+    if draw and "intensity" in draw and analyzer.recognizer.info.strengths is None:
+        raise ConfigError(
+            f"{model} tells no intensities; fit them on rated faces with: mien calibrate"
+        )
+    jobs = batch.plan(paths, annotate, draw or (), explained)
     output = _output(out, form, analyzer, overwrite)
     errors: list[str] = []
     try:
@@ -333,7 +342,8 @@ def data_import(
         str,
         typer.Argument(
             help="300w, affectnet, ckplus, csv, enterface05, faces10k, fer2013, ferplus, folder, "
-            "jaffe, kdef, lfw, mug, rafd, rafdb or videos; see docs/data-sets.md."
+            "jaffe, kdef, lfw, mug, mug-frames, mug-intensity, rafd, rafdb or videos; see "
+            "docs/data-sets.md."
         ),
     ],
     path: Annotated[
@@ -402,6 +412,38 @@ def data_align(
     seen = f"no face seen in {whole} of {len(result)} pictures, which stay whole"
     rest = f"; {seen}" if whole else ""
     _say(f"{out}: {len(result) - whole} faces cut by {alignment}{rest}")
+
+
+@data_app.command("strong")
+def data_strong(
+    path: TableFile,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The table to write (.parquet).")],
+    share: Annotated[
+        float,
+        typer.Option(metavar="N", min=0, max=1, help="Of a sequence's peak, at least so strong."),
+    ] = 0.8,
+    least: Annotated[
+        float, typer.Option(metavar="N", min=0, max=1, help="A sequence's peak is at least this.")
+    ] = 0.5,
+    look: Annotated[
+        Path | None, typer.Option("--sheet", help="A picture of what was chosen (.png).")
+    ] = None,
+    model: Model = DEFAULT_MODEL,
+) -> None:
+    """Keep the frames of each sequence that show its expression strongly, as a model measures it.
+
+    For recordings from neutral to a peak and back, whose owners do not say where the peak is.
+    """
+    from . import batch, strong, table
+    from .recognize import load_model
+
+    takes = strong.measured(table.read(path), load_model(model), share, least)
+    result = strong.kept(table.read(path), takes)
+    table.write(result, out)
+    if look:
+        batch.save(strong.sheet(takes, f"{result.name}: strong frames"), look)
+    weak = sum(not take.kept.any() for take in takes)
+    _say(f"{out}: {len(result)} frames of {len(takes) - weak} sequences; {weak} show too little")
 
 
 @data_app.command("decoys")
@@ -743,10 +785,69 @@ def export(
 
 
 @app.command()
+def calibrate(
+    model: Annotated[str, typer.Argument(help="A model file of mien's, or the default's name.")],
+    path: TableFile,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The model to write (.onnx).")],
+    split: Annotated[str | None, typer.Option(help="Only this split of the table.")] = None,
+    what: Annotated[
+        str, typer.Option(metavar="all|intensities", help="What is fitted; the rest stays.")
+    ] = "all",
+) -> None:
+    """Fit how a model's answers are read on faces of your own, its network left as it is.
+
+    Temperature, offsets and the threshold of certainty; and intensities, where the table has votes
+    or ratings. The table's faces are to be cut as the model wants them (mien data align).
+    """
+    _needs("torch", "writing a model file")
+    from . import table
+    from .export import recalibrated
+
+    faces = table.read(path)
+    content, meta = recalibrated(model, faces.of_split(split) if split else faces, what)
+    _write_bytes(content, out)
+    strengths = "with" if meta["intensity"] else "without"
+    _say(
+        f"temperature {meta['temperature']:.3f}, uncertain below {meta['uncertain_below']:.3f}, "
+        f"{strengths} intensities"
+    )
+    typer.echo(out)
+
+
+@app.command()
+def quantize(
+    model: Annotated[str, typer.Argument(help="A model file of mien's, or the default's name.")],
+    path: TableFile,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The model to write (.onnx).")],
+    split: Annotated[str | None, typer.Option(help="Only this split of the table.")] = None,
+) -> None:
+    """Write a model in eight bits: a quarter of the size, and faster on most processors.
+
+    Its scales are taken from faces of the table, cut as the model wants them. Compare the two with
+    mien evaluate before you use it.
+    """
+    _needs("torch", "writing a model file")
+    from . import quantize as bits
+    from . import table
+    from .recognize import load_model
+
+    faces = table.read(path)
+    faces = faces.of_split(split) if split else faces
+    crops = bits.some(faces)
+    before = load_model(model)
+    _write_bytes(bits.quantized(before, crops, out.stem), out)
+    alike = bits.agreement(before, load_model(out), crops)
+    _say(f"the same expression on {alike['same_label']:.1%} of {alike['faces']} faces")
+    typer.echo(out)
+
+
+@app.command()
 def reproduce(
     paper: Annotated[
         str,
-        typer.Argument(help="autoencoder2018, dobes2023, iliev2022, or a recipe's file."),
+        typer.Argument(
+            help="autoencoder2018, biondi2019, dobes2023, iliev2022, xu2019, or a recipe's file."
+        ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="A folder, new or half done.")],
     data: Annotated[

@@ -44,12 +44,16 @@ _FEW = 3
 _LEAST_UNIT = 11  # pixels; smaller letters cannot be read
 
 
-def annotate(frame: Frame, faces: list[Face], landmarks: bool = False) -> ImageArray:
+def annotate(
+    frame: Frame, faces: list[Face], landmarks: bool = False, intensity: bool = False
+) -> ImageArray:
     """The picture with a box and a name on every face, and bars for what else it may show.
 
     All labels beside the faces where every face has room for that, else the three likeliest near
     each that has room: bars never cover a face, a name or one another. An uncertain face has a
     thin box and a question mark. With ``landmarks`` the points of faces that have them come, too.
+    With ``intensity`` the bars say how strongly each label shows, and the picture's upper left
+    corner names each face's expression and its strength, as figure 13 of Xu et al. (2019).
     """
     from PIL import Image, ImageDraw, ImageFont
 
@@ -63,7 +67,10 @@ def annotate(frame: Frame, faces: list[Face], landmarks: bool = False) -> ImageA
     names = [_name(page, face, unit, font) for face in faces]
     for face in faces:
         _box(pen, face, unit)
-    for panel in _beside(page, faces, unit) or _near(page, faces, unit):
+    told = [_strengths(face) if intensity else _emotions(face).as_dict() for face in faces]
+    if intensity and faces:
+        _corner(page, faces, unit, font).draw(pen, unit, font)
+    for panel in _beside(page, faces, told, unit) or _near(page, faces, told, unit):
         _bars(pen, panel, unit, font)
     for name in names:  # last, so that no box covers one
         name.draw(pen, unit, font)
@@ -81,6 +88,12 @@ def _unit(faces: Sequence[Face], size: tuple[int, int]) -> int:
 def _emotions(face: Face) -> Emotions:
     assert face.emotions is not None, "annotate() takes recognised faces"
     return face.emotions
+
+
+def _strengths(face: Face) -> dict[str, float]:
+    labels = _emotions(face).label_set.labels
+    assert face.intensity is not None, "intensities are drawn of faces that have them"
+    return {label: float(v) for label, v in zip(labels, face.intensity, strict=True)}
 
 
 def _color(label: str) -> tuple[int, int, int]:
@@ -204,8 +217,37 @@ def _name(page: _Page, face: Face, unit: int, font: _Font) -> _Name:
 
 
 @dataclass(frozen=True, slots=True)
+class _Corner:
+    """Lines in the upper left corner, each with its colour, and how wide the longest is."""
+
+    lines: list[tuple[str, tuple[int, int, int]]]
+    width: float
+
+    def draw(self, pen: ImageDraw.ImageDraw, unit: int, font: _Font) -> None:
+        pad = unit // 3
+        height = len(self.lines) * 1.4 * unit + 2 * pad
+        pen.rounded_rectangle((0, 0, self.width + 2 * pad, height), pad, fill=_PANEL)
+        for i, (text, color) in enumerate(self.lines):
+            middle = (pad, pad + (i + 0.5) * 1.4 * unit)
+            pen.text(middle, text, fill=(*color, 255), font=font, anchor="lm")
+
+
+def _corner(page: _Page, faces: Sequence[Face], unit: int, font: _Font) -> _Corner:
+    """The likeliest expression of each face and how strongly it shows; from left to right."""
+    lines = []
+    for face in sorted(faces, key=lambda face: float(face.box[0])):
+        label = _emotions(face).top[0]
+        lines.append((f"{label} {_strengths(face)[label]:.2f}", _color(label)))
+    width = max(font.getlength(text) for text, _ in lines)
+    corner = _Corner(lines, width)
+    box = (0, 0, width + 2 * (unit // 3), len(lines) * 1.4 * unit + 2 * (unit // 3))
+    page.taken.append(np.array(box, np.float32))
+    return corner
+
+
+@dataclass(frozen=True, slots=True)
 class _Panel:
-    """Bars at a place: its box, (label, probability) rows."""
+    """Bars at a place: its box, (label, value in [0, 1]) rows."""
 
     box: FloatArray
     rows: list[tuple[str, float]]
@@ -215,11 +257,13 @@ def _height(rows: int, unit: int) -> float:
     return (rows + 0.6) * 1.3 * unit
 
 
-def _beside(page: _Page, faces: Sequence[Face], unit: int) -> list[_Panel]:
+def _beside(
+    page: _Page, faces: Sequence[Face], told: Sequence[dict[str, float]], unit: int
+) -> list[_Panel]:
     """A panel with every label right or left of each face; [] where one lacks room."""
     before, panels = list(page.taken), []
-    for face in faces:
-        rows = list(_emotions(face).as_dict().items())
+    for face, values in zip(faces, told, strict=True):
+        rows = list(values.items())
         width, height = 11.0 * unit, _height(len(rows), unit)
         if not page.take(_sides(face, width, height, unit / 2), width, height):
             page.taken = before
@@ -228,11 +272,13 @@ def _beside(page: _Page, faces: Sequence[Face], unit: int) -> list[_Panel]:
     return panels
 
 
-def _near(page: _Page, faces: Sequence[Face], unit: int) -> list[_Panel]:
+def _near(
+    page: _Page, faces: Sequence[Face], told: Sequence[dict[str, float]], unit: int
+) -> list[_Panel]:
     """The three likeliest of each face under, beside or over it; nothing where there is no room."""
     panels = []
-    for face in faces:
-        rows = sorted(_emotions(face).as_dict().items(), key=lambda row: -row[1])[:_FEW]
+    for face, values in zip(faces, told, strict=True):
+        rows = sorted(values.items(), key=lambda row: -row[1])[:_FEW]
         width, height, gap = 9.0 * unit, _height(len(rows), unit), unit / 4
         x0, x1, y1 = float(face.box[0]), float(face.box[2]), float(face.box[3])
         under = [(x, y1 + gap) for x in (x0, (x0 + x1 - width) / 2, x1 - width)]
@@ -253,10 +299,10 @@ def _bars(pen: ImageDraw.ImageDraw, panel: _Panel, unit: int, font: _Font) -> No
     x0, y0, x1, y1 = (float(v) for v in panel.box)
     pen.rounded_rectangle((x0, y0, x1, y1), unit // 3, fill=_PANEL)
     left, right = x0 + 5.6 * unit, x1 - 0.5 * unit
-    for i, (label, probability) in enumerate(panel.rows):
+    for i, (label, value) in enumerate(panel.rows):
         middle = y0 + (i + 0.8) * 1.3 * unit
         pen.text((left - 0.4 * unit, middle), label, fill=_WHITE, font=font, anchor="rm")
         top, bottom = middle - 0.3 * unit, middle + 0.3 * unit
         pen.rectangle((left, top, right, bottom), fill=_TRACK)
-        end = left + max(1.0, (right - left) * probability)
+        end = left + max(1.0, (right - left) * value)
         pen.rectangle((left, top, end, bottom), fill=(*_color(label), 255))

@@ -137,10 +137,26 @@ def _result(
     rates: BaseRates,
     subsets: dict[str, npt.NDArray[np.bool_]],
 ) -> dict[str, Any]:
-    probs = recognizer.probabilities(crops, rates)
-    probs = restrict(probs, recognizer.info.label_set, labels)
+    read, model = recognizer.read(crops, rates), recognizer.info.label_set
+    probs = restrict(read.probs, model, labels)
     parts = {k: _score(probs[kept], table.keep(kept), labels) for k, kept in subsets.items()}
-    return {"base_rates": dataclasses.asdict(rates), **_score(probs, table, labels), **parts}
+    score = {"base_rates": dataclasses.asdict(rates), **_score(probs, table, labels)}
+    if read.intensity is not None:
+        score["intensity"] = _strengths(read.intensity, table, model)
+    return {**score, **parts}
+
+
+def _strengths(given: FloatArray, table: Table, model: LabelSet) -> dict[str, Any] | None:
+    """How near intensities (N, K) are to what people said; None where nobody graded the table."""
+    graded = table.intensity_labels or table.vote_labels
+    names = [label for label in model.labels if label in graded]
+    if not names:
+        return None
+    rated = table.strengths(subset(names))
+    people = [row.subject or row.id for row in table.rows]
+    known = any(row.subject for row in table.rows)
+    places = [model.index(name) for name in names]
+    return metrics.intensity_score(given[:, places], rated, names, people if known else None)
 
 
 def _score(probs: FloatArray, table: Table, labels: LabelSet) -> dict[str, Any]:

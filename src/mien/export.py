@@ -15,23 +15,18 @@ import torch
 from safetensors.torch import save
 from torch import nn
 
-from . import calibrate, checkpoint, recipes, splits, transfer
-from .baserates import BaseRates, reweight
+from . import calibrate, checkpoint, intensity, recipes, splits, transfer
 from .checkpoint import write_whole
-from .errors import ConfigError, DataError, ModelError
-from .face import FloatArray, Frame, ImageArray
-from .labels import LabelSet
+from .errors import ConfigError, DataError, ModelError, UnknownName
+from .expression_task import wanted
+from .face import FloatArray, Frame
 from .landmarks import NET_SIDE
-from .metrics import IntArray
+from .logits import softmax
 from .models import Backbone, landmark_networks, proposal_networks
 from .preprocess import Preprocess, batch
 from .proposals import STRIDES, searched
-from .recognize import (
-    METADATA_SCHEMA,
-    OnnxRecognizer,
-    calibrated,
-    softmax,
-)
+from .provenance import now
+from .recognize import METADATA_SCHEMA, OnnxRecognizer, load_model
 from .session import METADATA_KEY
 from .table import Table, file_sha256
 from .table import read as read_table
@@ -39,8 +34,6 @@ from .train import task_of
 
 AnyRecipe = recipes.AnyRecipe
 PARITY = 1e-4
-# On PublicTest looking twice below 0.7 (a fifth of the faces) gains what looking twice always does.
-LOOK_AGAIN_BELOW = 0.7
 CHECKPOINT = "checkpoint.safetensors"
 _PARITY_FACES, _PARITY_PICTURES = 256, 32
 _BACKBONE_FACES = 32  # it takes a hundred times as long as a small network
@@ -86,7 +79,7 @@ def export(
         "preprocess": {"size": recipe.model.size, "color": recipe.model.color},
         "align": recipe.model.align,
         "temperature": 1.0,
-        "look_again_below": LOOK_AGAIN_BELOW,
+        "look_again_below": calibrate.LOOK_AGAIN_BELOW,
         "base_rates": facts["base_rates"],
         "uncertain_below": 0.5,
         "card": _card(run, recipe, facts, which)
@@ -104,12 +97,13 @@ def export(
         kept = transfer.Features(recipe, table, features or run / transfer.FOLDER, cpu)
         looks = transfer.logits(net.head, kept.of(select))
     else:
-        looks = _looks(_recognizer(graph, meta), list(select.pictures()))
+        looks = calibrate.looks(_recognizer(graph, meta), list(select.pictures()))
     if len(looks) == 1:  # it never saw a mirror image in training either
         meta["look_again_below"] = 0.0
-    meta |= _calibration(looks, targets)
-    # The threshold belongs to the probabilities a user sees: those at the default base rates.
-    meta["uncertain_below"] = calibrate.uncertain_below(_probs(looks, meta, names), targets)
+    rated = wanted(recipe, select) if recipe.data.target != "label" else None
+    meta |= calibrate.reading(looks, targets, meta["base_rates"], names, rated)
+    if recipe.answers == "intensities":
+        meta["intensity"] = intensity.Strengths().as_dict()
     recognizer = _recognizer(graph, meta)
     few = _BACKBONE_FACES if isinstance(net, Backbone) else _PARITY_FACES
     meta["card"]["parity"] = parity(net, recognizer, select, few)
@@ -334,34 +328,34 @@ def _recognizer(graph: bytes, meta: dict[str, Any]) -> OnnxRecognizer:
     return OnnxRecognizer(with_metadata(graph, meta), meta["name"], "")
 
 
-def _looks(recognizer: OnnxRecognizer, pictures: list[ImageArray]) -> list[FloatArray]:
-    """Logits of the pictures and of their mirror images."""
-    mirrored = [np.ascontiguousarray(p[:, ::-1]) for p in pictures]
-    return [recognizer.logits(pictures), recognizer.logits(mirrored)]
+def recalibrated(model: str, table: Table, what: str = "all") -> tuple[bytes, dict[str, Any]]:
+    """A model file with its answers read as fits a table, and what its metadata says now.
+
+    what : "all", or "intensities" alone; raises DataError where the table cannot tell these.
+
+    The network in it stays as it is, and so do its figures: they were measured on the old reading,
+    and its card says that it was read anew since.
+    """
+    recognizer = load_model(model)
+    if what not in ("all", "intensities"):
+        raise UnknownName("reading", what, ["all", "intensities"])
+    read = calibrate.again(recognizer, table)
+    if what == "intensities":
+        if read["intensity"] is None:
+            raise DataError(f"{table.name} has no votes or ratings for all that {model} answers")
+        read = {"intensity": read["intensity"]}
+    meta = json.loads(metadata(recognizer.content)) | read
+    anew = {"what": sorted(read), "table": table.name, "splits": list(table.splits)}
+    meta["card"]["read_anew"] = anew | {"date": now()}
+    return with_metadata(recognizer.content, meta), meta
 
 
-def _calibration(looks: Sequence[FloatArray], targets: IntArray) -> dict[str, Any]:
-    """Temperature and offsets for answers that look again, mirrored, where they are unsure."""
-    looked = _looked(looks, *calibrate.fit(looks[0], targets))
-    temperature, offsets = calibrate.fit(looked, targets)
-    return {"temperature": temperature, "offsets": [round(float(v), 4) for v in offsets]}
+def metadata(content: bytes) -> str:
+    """What a model file of mien's says of itself, as JSON."""
+    import onnx
 
-
-def _looked(
-    looks: Sequence[FloatArray], temperature: float, offsets: FloatArray | Sequence[float]
-) -> FloatArray:
-    """The first look's logits, and the mean of all where that one was unsure."""
-    sure = softmax(calibrated(looks[0], temperature, offsets)).max(axis=1)
-    both = np.mean(looks, axis=0, dtype=np.float32)
-    return np.where((sure < LOOK_AGAIN_BELOW)[:, None], both, looks[0])
-
-
-def _probs(looks: Sequence[FloatArray], meta: dict[str, Any], names: LabelSet) -> FloatArray:
-    """What the model file makes of these looks, at the default base rates."""
-    how = meta["temperature"], meta["offsets"]
-    probs = softmax(calibrated(_looked(looks, *how), *how))
-    training = np.array(meta["base_rates"], np.float32)
-    return reweight(probs, BaseRates().weights(names, training))
+    found = {prop.key: prop.value for prop in onnx.load_from_string(content).metadata_props}
+    return str(found[METADATA_KEY])
 
 
 def _same_as_kept(

@@ -14,10 +14,11 @@ from .augment import augment
 from .errors import ConfigError, DataError
 from .face import FloatArray
 from .labels import LabelSet
+from .logits import softmax
 from .metrics import IntArray
 from .models import Standardised, build
 from .recipes import ExpressionRecipe, Recipe
-from .recognize import OnnxRecognizer, softmax
+from .recognize import OnnxRecognizer
 from .table import Table, pixel_hash
 from .tasks import Samples, Sets, predict
 
@@ -56,6 +57,26 @@ class ExpressionTask(Classification):
         return build(self.recipe.model, len(self.recipe.data.names))
 
 
+class IntensityTask(ExpressionTask):
+    """Pictures -> logits whose sigmoid is how strongly each label of a set shows.
+
+    Sigmoid cross-entropy on the vector of intensities (Xu et al. 2019): each label is a question of
+    its own, and half an answer is one.
+    """
+
+    def loss(self, outputs: Tensor, y: Tensor) -> Tensor:
+        return F.binary_cross_entropy_with_logits(outputs.float(), y)
+
+    def score(self, net: nn.Module, select: Samples, device: torch.device) -> dict[str, float]:
+        logits = torch.cat(predict(net, select.x, device))
+        error = (torch.sigmoid(logits) - select.y).square().mean().sqrt()
+        right = logits.argmax(1) == select.y.argmax(1)
+        return {"rmse": error.item(), "accuracy": right.float().mean().item()}
+
+    def rank(self, figures: dict[str, float]) -> float:
+        return -figures["rmse"]
+
+
 def prepare(
     recipe: ExpressionRecipe,
     table: Table,
@@ -66,8 +87,8 @@ def prepare(
 
     shown : what the trained network gets of some rows, if not their pictures.
 
-    Select rows are labelled by majority whatever the training target is: the best epoch is the
-    one that names most faces right.
+    Select rows are labelled by majority whatever the training target is, as the best epoch is the
+    one that names most faces right; where intensities are learnt, by these.
     """
     weight = recipe.data.teacher_weight
     if (weight > 0) != (teacher is not None):
@@ -97,11 +118,12 @@ def prepare(
 
     eye = np.eye(len(labels), dtype=np.float32)
     y = eye[train.targets(labels)]
-    if recipe.data.target == "votes":
-        y = train.vote_shares(labels, recipe.data.min_votes)
+    if recipe.data.target != "label":
+        y = wanted(recipe, train)
     chances = drawn(train.targets(labels), recipe.data.balance)
     # Base rates are those of the pictures drawn; a teacher's answers would blur them.
-    base_rates = tuple(float(v) for v in (y.mean(0) if chances is None else chances @ y))
+    shares = eye[train.targets(labels)] if recipe.answers == "intensities" else y
+    base_rates = tuple(float(v) for v in (shares.mean(0) if chances is None else chances @ shares))
     if teacher:
         y = (1 - weight) * y + weight * taught(teacher, train, labels)
     shown = shown or (lambda rows: torch.from_numpy(rows.planes(recipe.model.preprocess)))
@@ -111,11 +133,33 @@ def prepare(
             torch.from_numpy(y),
             None if chances is None else torch.from_numpy(chances),
         ),
-        Samples(shown(select), torch.from_numpy(eye[select.targets(labels)])),
-        # Drawn with replacement, a few pictures are enough for a batch.
-        len(train) if chances is None else max(len(train), recipe.train.batch),
+        Samples(
+            shown(select),
+            torch.from_numpy(
+                wanted(recipe, select)
+                if recipe.answers == "intensities"
+                else eye[select.targets(labels)]
+            ),
+        ),
+        draws(recipe, len(train)),
         {"counts": counts, "base_rates": base_rates},
     )
+
+
+def wanted(recipe: ExpressionRecipe, table: Table) -> FloatArray:
+    """What people said of each picture, (N, K): shares of their votes, or their ratings."""
+    data = recipe.data
+    graded = table.strengths if data.target == "strengths" else table.vote_shares
+    return graded(data.names, data.min_votes)
+
+
+def draws(recipe: ExpressionRecipe, pictures: int) -> int:
+    """How many pictures an epoch sees."""
+    t = recipe.train
+    if t.epoch_steps:
+        return t.epoch_steps * t.batch
+    # Drawn with replacement, a few pictures are enough for a batch.
+    return max(pictures, t.batch) if recipe.data.balance else pictures
 
 
 def drawn(targets: IntArray, balance: float) -> FloatArray | None:

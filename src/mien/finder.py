@@ -10,7 +10,7 @@ import numpy as np
 from . import align
 from .detect import FaceDetector
 from .face import Face, FloatArray, Frame, ImageArray
-from .landmarker import Landmarker
+from .landmarker import Landmarker, Placed
 from .landmarks import CROP, Inset
 
 _SURE = 0.5  # the landmark network's score under which its points are of no use
@@ -48,6 +48,10 @@ class Finder:
         placed = self._landmarker.place(frame, np.array([inset.of(face.box) for face in bare]))
         known = iter(zip(placed.points, placed.scores, strict=True))
         return [_placed(face, *next(known)) if face.landmarks is None else face for face in faces]
+
+    def again(self, frame: Frame, boxes: FloatArray, rolls: list[float]) -> Placed:
+        """The landmarks expected in boxes (N, 4) turned by their rolls: ``Landmarker.again``."""
+        return self._landmarker.again(frame, boxes, rolls)
 
     def framed(self, face: Face, alignment: str, size: int) -> Face:
         """The face with its crop; a picture that is a crop already, and not aligned, has none."""

@@ -13,8 +13,9 @@ import numpy.typing as npt
 from . import align, detect, image, quality
 from .baserates import BaseRates, default_for
 from .errors import ConfigError
-from .face import Emotions, Face, Frame, ImageArray
+from .face import Emotions, Face, FloatArray, Frame, ImageArray
 from .finder import Finder, pixels
+from .landmarker import Placed
 from .later import Later
 from .recognize import Recognizer, load_model
 from .weights import DEFAULT_MODEL
@@ -144,25 +145,37 @@ class Analyzer:
         self._model.begin()  # the search leaves Python's lock alone: the time to load a model
         return self._finder.find(frame, None if self.detector else self.alignment)
 
+    def find_again(self, frame: Frame, boxes: FloatArray, rolls: list[float]) -> Placed:
+        """The landmarks of faces known from the frame before, without a search.
+
+        boxes : (N, 4) float32, where each face's landmarks are expected, as if it were level;
+        rolls : how far each is turned, in radians. As ``landmarks.leveled_box`` has both.
+        """
+        return self._finder.again(frame, boxes, rolls)
+
     def recognize(self, frame: Frame, faces: list[Face]) -> list[Face]:
-        """The same faces with crop, emotions, quality and confidence."""
+        """The same faces with crop, emotions, intensity, quality and confidence."""
         size = self.recognizer.info.preprocess.size
         faces = [self._finder.framed(face, self.alignment, size) for face in faces]
         crops = [pixels(frame, face) for face in faces]
-        probs = self.recognizer.probabilities(crops, self.base_rates)
+        read = self.recognizer.read(crops, self.base_rates)
+        strengths = [None] * len(faces) if read.intensity is None else read.intensity
         return [
-            self._finish(frame, face, crop, Emotions(self.recognizer.info.label_set, p))
-            for face, crop, p in zip(faces, crops, probs, strict=True)
+            replace(
+                self._judged(frame, face, crop, Emotions(self.recognizer.info.label_set, probs)),
+                intensity=strength,
+            )
+            for face, crop, probs, strength in zip(faces, crops, read.probs, strengths, strict=True)
         ]
 
-    def _finish(self, frame: Frame, face: Face, crop: ImageArray, emotions: Emotions) -> Face:
+    def _judged(self, frame: Frame, face: Face, crop: ImageArray, emotions: Emotions) -> Face:
         measured = quality.measure(frame, face, crop)
         confidence = quality.confidence(face.score, measured)
-        unsure = emotions.top[1] < self.recognizer.info.uncertain_below
+        least = self.recognizer.info.uncertain_below
         return replace(
             face,
             emotions=emotions,
             quality=measured,
             confidence=confidence,
-            uncertain=unsure or confidence < quality.LOW,
+            uncertain=quality.uncertain(emotions.top[1], least, confidence),
         )

@@ -151,6 +151,38 @@ def _line(
     axes.plot(epochs, values, style, marker=marker, markersize=3, color=color, label=label)
 
 
+def steps(
+    panels: Mapping[str, Mapping[str, Sequence[tuple[int, float]]]],
+    baseline: Mapping[str, float] | None = None,
+    form: str = "png",
+    title: str = "",
+) -> bytes:
+    """Lines over training steps, a panel for each figure of merit, the first line the paper's.
+
+    panels : by figure, by line, (step, figure) pairs. baseline : for a line of the first panel,
+        what always answering the most frequent label scores.
+    """
+    names = list(dict.fromkeys(name for lines in panels.values() for name in lines))
+    if not names:
+        raise DataError("no figures: there are no steps to draw")
+    colors = dict(zip(names, (_THEIRS, *(c for c in _SERIES if c != _THEIRS)), strict=False))
+    with _figure(3.7 * max(2, len(panels)), 3.3, columns=len(panels)) as (figure, all_):
+        for place, (axes, (what, lines)) in enumerate(
+            zip(np.ravel(all_), panels.items(), strict=True)
+        ):
+            for name, line in lines.items():
+                _line(axes, [s for s, _ in line], [v for _, v in line], name, colors[name])
+                if place == 0 and name in (baseline or {}):
+                    level = (baseline or {})[name]
+                    axes.axhline(level, color=colors[name], linestyle=":", linewidth=1)
+            axes.set(xlabel="steps", ylabel=what, ylim=(-0.02, 1.02))
+            axes.grid(axis="y", color=_FAINT, alpha=0.25, linewidth=0.6)
+        figure.suptitle(title, fontsize=10)
+        keys = [np.ravel(all_)[0].plot([], color=colors[name], label=name)[0] for name in names]
+        figure.legend(handles=keys, loc="outside lower center", ncols=len(keys))
+        return _bytes(figure, form)
+
+
 def compared(
     names: Sequence[str],
     series: Mapping[str, Sequence[float | None]],

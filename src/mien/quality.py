@@ -79,3 +79,11 @@ def confidence(score: float, quality: Quality) -> float:
         if value is not None:
             result *= float(np.clip((abs(value) - worst) / (best - worst), 0, 1))
     return result
+
+
+def uncertain(top: float, least: float, confidence: float) -> bool:
+    """Whether an answer falls short: its top probability of the model's ``least``, or its picture.
+
+    All in [0, 1].
+    """
+    return top < least or confidence < LOW

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from . import align, config, occlude
+from . import align, config, occlude, variants
 from .errors import ConfigError, UnknownName
 from .labels import LabelSet, label_set
 from .preprocess import Preprocess
@@ -21,6 +21,7 @@ class Paper:
     protocol : how the paper measured, and how its runs here do.
     notes : what its tables hide or mix up, for the reader of a report.
     pictures : in one epoch of the paper's, to compare times; 0 where it gives none.
+    findings : what our figures say against the paper's, written once they were there.
     """
 
     cite: str
@@ -28,18 +29,21 @@ class Paper:
     protocol: str = ""
     notes: tuple[str, ...] = ()
     pictures: int = 0
+    findings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class ExpressionData:
     """Which rows of a table train, select and test.
 
-    target : "votes" (the taggers' shares) or "label" (one label a picture).
+    target : "votes" (the taggers' shares), "label" (one label a picture), or "strengths" (the
+        raters' intensities, or else the taggers' shares).
     min_votes : a label with fewer votes counts as none.
     drop_overlap : leave out training rows whose exact pixels occur in select or test.
     teacher_weight : how much of the target is a teacher's answer instead (Hinton et al. 2015,
         arXiv:1503.02531); ten votes are few, and a trained net's view of the face steadies them.
     labels : only these of the label set, whose order stays; empty for all of them.
+    subject : only this person's rows; None for everybody's.
     balance : a picture is drawn with a chance in proportion to (pictures of its label)^-balance: 0
         as often as any other, 1 every label as often as any other, 0.5 between the two (Mahajan et
         al. 2018, arXiv:1805.00932).
@@ -55,6 +59,7 @@ class ExpressionData:
     teacher_weight: float = 0.0
     labels: tuple[str, ...] = ()
     balance: float = 0.0
+    subject: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("teacher_weight", "balance"):
@@ -62,8 +67,8 @@ class ExpressionData:
                 raise ConfigError(f"data.{name} lies in [0, 1], got {getattr(self, name)}")
         if len(self.names) < 2:
             raise ConfigError(f"data.labels are two or more, got {list(self.labels)}")
-        if self.target not in ("votes", "label"):
-            raise ConfigError(f"data.target is votes or label, got '{self.target}'")
+        if self.target not in ("votes", "label", "strengths"):
+            raise ConfigError(f"data.target is votes, label or strengths, got '{self.target}'")
 
     @property
     def names(self) -> LabelSet:
@@ -79,6 +84,24 @@ class ExpressionData:
         )
 
 
+CUTS = ("landmarks", "cascade")
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """Every face is cut out of its picture first, as ``model.align`` says; see ``mien.cut``.
+
+    by : "landmarks", found by the default chain; or "cascade", Haar's for the face and, in its
+        lower half, Haar's for the mouth.
+    """
+
+    by: str = "landmarks"
+
+    def __post_init__(self) -> None:
+        if self.by not in CUTS:
+            raise UnknownName("way to cut", self.by, CUTS)
+
+
 @dataclass(frozen=True, slots=True)
 class Copies:
     """Changed copies of every picture, made before anything is split, as papers do.
@@ -88,6 +111,8 @@ class Copies:
     noise : standard deviation of Gaussian noise up to this many gray levels.
     monochrome : share of the copies made gray.
     size : every picture's longer side is scaled to this many pixels first; 0 leaves them so.
+    variants : the copies are the others of ``mien.variants``, at most so many; nothing else is done
+        to them.
     """
 
     count: int
@@ -96,10 +121,15 @@ class Copies:
     monochrome: float = 0.0
     size: int = 0
     seed: int = 1
+    variants: bool = False
 
     def __post_init__(self) -> None:
         if self.count < 1:
             raise ConfigError(f"copies.count is at least 1, got {self.count}")
+        if self.variants and self.count >= len(variants.ALL):
+            raise ConfigError(f"copies.count: a picture has {len(variants.ALL) - 1} other variants")
+        if self.variants and (self.rotate_deg or self.noise or self.monochrome):
+            raise ConfigError("copies.variants goes without rotate_deg, noise and monochrome")
         if not 0 <= self.monochrome <= 1:
             raise ConfigError(f"copies.monochrome lies in [0, 1], got {self.monochrome}")
 
@@ -114,6 +144,10 @@ class Split:
     by : "random" over rows, "stratified" over rows of each label, or whole "subject"s, whole
         "sequence"s of them, or whole clusters of "duplicates" (``mien.audit``).
     train, select, test : shares, summing to 1; without meaning where there are folds.
+    each : instead of shares, how many rows of every label train and select, all the rest tests;
+        exactly so where rows are "stratified", as near as whole people allow where by "subject".
+    hold_out : people with at least so many rows of every label are the test, and the others are
+        dealt to train and select by their shares, whole people; 0 for none.
     folds, fold : of k folds, this one is the test, the next one selects; 0 where there are none.
     """
 
@@ -124,10 +158,21 @@ class Split:
     folds: int = 0
     fold: int = 0
     seed: int = 1
+    each: tuple[int, ...] = ()
+    hold_out: int = 0
 
     def __post_init__(self) -> None:
         if self.by not in SPLITS:
             raise UnknownName("split", self.by, SPLITS)
+        if self.each and not (
+            len(self.each) == 2 and min(self.each) > 0 and self.by in ("stratified", "subject")
+        ):
+            raise ConfigError(
+                "split.each is two numbers of rows of a label, to train and to select, and goes "
+                'with split.by = "stratified" or "subject"'
+            )
+        if self.hold_out and (self.by != "subject" or self.each or self.folds):
+            raise ConfigError('split.hold_out goes with shares and split.by = "subject" alone')
         if abs(self.train + self.select + self.test - 1) > 1e-6 or self.train <= 0:
             raise ConfigError("split.train, split.select and split.test are shares summing to 1")
         if min(self.select, self.test) < 0:
@@ -328,6 +373,7 @@ class Augment:
     blur : share of pictures averaged 3 x 3.
     noise : standard deviation of Gaussian noise up to this many gray levels, on a fifth of them.
     erase : share of pictures with a rectangle (1/8 to 3/8 of the side) set to the mean.
+    variants : each picture is one of its ``mien.variants``, before anything else.
     """
 
     flip: bool = True
@@ -341,6 +387,7 @@ class Augment:
     blur: float = 0.0
     noise: float = 0.0
     erase: float = 0.0
+    variants: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -352,6 +399,10 @@ class Train:
     ema_decay : of the moving average of the weights, which is what gets evaluated and exported.
     precision : Fabric's name ("32-true", "bf16-mixed"), or "auto": bfloat16 where the machine
         computes in it.
+    schedule : "cosine", or "constant" after the warm-up.
+    epoch_steps : steps of an epoch, where a paper counts these; 0 for as many as show every picture
+        once. Pictures come in one random order after another. ``mien reproduce`` tests such a run
+        after every epoch.
     """
 
     epochs: int
@@ -364,8 +415,14 @@ class Train:
     ema_decay: float = 0.999
     precision: str = "auto"
     seed: int = 1
+    schedule: str = "cosine"
+    epoch_steps: int = 0
 
     def __post_init__(self) -> None:
+        if self.schedule not in ("cosine", "constant"):
+            raise ConfigError(f"train.schedule is cosine or constant, got '{self.schedule}'")
+        if self.epoch_steps < 0:
+            raise ConfigError(f"train.epoch_steps is at least 0, got {self.epoch_steps}")
         if self.optimizer not in ("sgd", "adamw"):
             raise ConfigError(f"train.optimizer is sgd or adamw, got '{self.optimizer}'")
         if self.epochs < 1 or self.batch < 2:
@@ -396,20 +453,37 @@ class Recipe:
 class ExpressionRecipe(Recipe):
     """Everything that decides a run that names expressions.
 
-    copies, split, occlude : what is done to the table first, in this order; None for nothing.
+    answers : "probabilities", which share one certainty among the labels (softmax), or
+        "intensities", a strength for each label by itself (sigmoid).
+    cut, copies, split, occlude : what is done to the table first, in this order; None for nothing.
     """
 
     data: ExpressionData
+    answers: str = "probabilities"
+    cut: Cut | None = None
     copies: Copies | None = None
     split: Split | None = None
     occlude: Occlude | None = None
 
     def __post_init__(self) -> None:
+        if self.answers not in ("probabilities", "intensities"):
+            raise ConfigError(f"answers are probabilities or intensities, got '{self.answers}'")
+        if self.answers == "intensities" and (
+            self.data.target == "label" or self.data.teacher_weight
+        ):
+            raise ConfigError(
+                "intensities are learnt from people who graded what they saw: data.target is votes "
+                "or strengths, and data.teacher_weight 0"
+            )
+        if self.answers == "intensities" and self.model.pretrained:
+            raise ConfigError("intensities are learnt by the whole network: no model.pretrained")
         if self.occlude and self.data.drop_overlap:
             raise ConfigError(
                 "occluded pictures are no longer equal: data.drop_overlap = false, and "
                 'split.by = "duplicates" to keep equal ones on one side'
             )
+        if self.cut and self.cut.by == "cascade" and self.model.align != "mouth":
+            raise ConfigError('cut.by = "cascade" finds mouths: model.align = "mouth"')
         if self.model.frozen and self.augment not in (Augment(), Augment(flip=False)):
             raise ConfigError("with model.frozen, augment.flip is the only change there is")
 
@@ -462,10 +536,17 @@ class Experiment:
     name : of its folder, and of its column in the report.
     what : in one line.
     data : which table it takes, by the name ``mien reproduce --data NAME=FILE`` gives it.
+    recipe : the name of the recipe it trains, where it is another file's.
+    init : the name of an earlier run whose weights it begins with.
     set : as ``--set`` on the command line. Where the split has folds, each is trained on its own
         and their answers are pooled.
+    elsewhere : further tables, by name as ``data``, none of whose rows it trains on: all of them
+        are tested, too.
     repeats : how often it is done, each time with the next seed for the split and the training.
     without : sections of the recipe ("copies", "split") that it leaves out.
+    people : every person with at least so many pictures of each label is trained and tested alone,
+        and their answers are pooled; 0 for all people together.
+    networks : the run whose networks this one tests, on all of its own table, training none.
     """
 
     name: str
@@ -474,16 +555,30 @@ class Experiment:
     set: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
     repeats: int = 1
+    recipe: str = ""
+    init: str = ""
+    elsewhere: tuple[str, ...] = ()
+    people: int = 0
+    networks: str = ""
 
     def __post_init__(self) -> None:
+        if self.data in self.elsewhere:
+            raise ConfigError(f"run '{self.name}': '{self.data}' is its own table, not elsewhere")
         if self.repeats < 1:
             raise ConfigError(f"run '{self.name}': repeats is at least 1, got {self.repeats}")
+        if self.people < 0:
+            raise ConfigError(f"run '{self.name}': people is at least 0, got {self.people}")
+        if self.networks and (self.set or self.without or self.people or self.repeats > 1):
+            raise ConfigError(
+                f"run '{self.name}' tests the networks of '{self.networks}' as they are, and has "
+                "no settings of its own"
+            )
 
 
 @dataclass(frozen=True, slots=True)
 class PublishedRow:
     """name : of the row. values : the paper's, NaN for none. runs : ours, one for each of
-    ``Published.beside``; "" for none."""
+    ``Published.beside``: "run", or "run@table" for its test elsewhere; "" for none."""
 
     name: str
     values: tuple[float, ...]
@@ -498,6 +593,8 @@ class Published:
     figures : for each column the path of our figure in ``result.json``, {row} being the row's
         name: "test.accuracy", "test.per_class.{row}.recall".
     beside : headings of the runs put beside it.
+    curve : how many of the columns, from the first, are drawn as lines too, the rows' names being
+        numbers then, of steps say.
     """
 
     title: str
@@ -505,10 +602,13 @@ class Published:
     figures: tuple[str, ...]
     beside: tuple[str, ...]
     rows: tuple[PublishedRow, ...]
+    curve: int = 0
 
     def __post_init__(self) -> None:
         if len(self.figures) != len(self.columns):
             raise ConfigError(f"published '{self.title}': one of figures for each of columns")
+        if self.curve and not all(row.name.isdecimal() for row in self.rows):
+            raise ConfigError(f"published '{self.title}': a curve needs numbers for row names")
         for row in self.rows:
             if len(row.values) != len(self.columns) or len(row.runs) != len(self.beside):
                 raise ConfigError(
@@ -519,7 +619,8 @@ class Published:
 
 @dataclass(frozen=True, slots=True)
 class ContrastRow:
-    """name : of what the runs share (a size, an emotion). runs : one for each of ``beside``."""
+    """name : of what the runs share (a size, an emotion). runs : one for each of ``beside``, as
+    in ``PublishedRow``."""
 
     name: str
     runs: tuple[str, ...]
@@ -544,6 +645,24 @@ class Contrast:
 
 
 @dataclass(frozen=True, slots=True)
+class Attention:
+    """Where the networks of some runs look: the mean map of each expression, run beside run.
+
+    text : what to look for. samples : random tested faces of each expression.
+    runs : a column each, all of one table and one split; what a run occludes is its condition.
+    """
+
+    title: str
+    text: str
+    samples: int
+    runs: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if self.samples < 1 or not self.runs:
+            raise ConfigError(f"attention '{self.title}': one sample, and one run, or more")
+
+
+@dataclass(frozen=True, slots=True)
 class Reproduction:
     """A recipe's experiments and what they are compared with.
 
@@ -557,15 +676,19 @@ class Reproduction:
     published: tuple[Published, ...]
     contrasts: tuple[Contrast, ...]
     deviations: tuple[Deviation, ...]
+    attention: tuple[Attention, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class _Experiments:
-    """What a recipe file holds beside the recipe."""
+    """What a recipe file holds beside the recipe; paper and deviations are the recipe's too."""
 
     run: tuple[Experiment, ...] = ()
     published: tuple[Published, ...] = ()
     contrast: tuple[Contrast, ...] = ()
+    attention: tuple[Attention, ...] = ()
+    paper: Paper | None = None
+    deviation: tuple[Deviation, ...] = ()
 
 
 _KINDS: dict[str, type[AnyRecipe]] = {
@@ -575,7 +698,7 @@ _KINDS: dict[str, type[AnyRecipe]] = {
     "reconstruction": ReconstructionRecipe,
     "against_rest": AgainstRestRecipe,
 }
-_EXPERIMENTS = ("run", "published", "contrast")
+_EXPERIMENTS = ("run", "published", "contrast", "attention")
 _HERE = Path(__file__).resolve().parent
 _FOLDERS = (_HERE / "shipped" / "recipes", _HERE.parents[1] / "recipes")  # installed; a checkout
 
@@ -598,7 +721,13 @@ def find(name: str) -> Path:
 
 def read(path: Path, overrides: Sequence[str] = ()) -> AnyRecipe:
     """The recipe in a TOML file with ``--set`` overrides applied; raises ConfigError."""
-    values = _without(config.read_toml(path), _EXPERIMENTS)
+    values = config.read_toml(path)
+    if "run" in values and "model" not in values:
+        raise ConfigError(
+            f"{path} holds experiments of other recipes: mien reproduce {path.stem}, or train one "
+            f"of {sorted({str(run.get('recipe')) for run in values['run']})}"
+        )
+    values = _without(values, _EXPERIMENTS)
     return from_values(config.apply_overrides(values, overrides))
 
 
@@ -632,14 +761,13 @@ def is_same(recipe: Recipe, saved: dict[str, Any]) -> bool:
 def reproduction(path: Path, overrides: Sequence[str] = ()) -> Reproduction:
     """The experiments in a recipe's file; raises ConfigError where it has none.
 
-    overrides : as ``--set``, of the recipe that all of them start from.
+    overrides : as ``--set``, of every recipe that they start from.
     """
     values = config.read_toml(path)
-    listed = {key: values.pop(key) for key in _EXPERIMENTS if key in values}
-    values = config.apply_overrides(values, overrides)
+    shared = ("paper", "deviation")
+    listed = {key: values[key] for key in (*_EXPERIMENTS, *shared) if key in values}
     found = config.from_dict(_Experiments, listed)
-    base = from_values(values)
-    if not found.run or base.paper is None:
+    if not found.run or found.paper is None:
         raise ConfigError(f"{path} has no [[run]] to reproduce; train it with: mien train {path}")
     names = [run.name for run in found.run]
     twice = next((name for name in names if names.count(name) > 1), None)
@@ -647,17 +775,55 @@ def reproduction(path: Path, overrides: Sequence[str] = ()) -> Reproduction:
         raise ConfigError(f"{path} has two runs called '{twice}'")
     compared = [row.runs for table in found.published for row in table.rows]
     compared += [row.runs for contrast in found.contrast for row in contrast.rows]
+    tested = [*names, *(f"{run.name}@{table}" for run in found.run for table in run.elsewhere)]
     for name in (name for runs in compared for name in runs if name):
+        if name not in tested:
+            raise UnknownName("run", name, tested)
+    for name in (name for attention in found.attention for name in attention.runs):
         if name not in names:
             raise UnknownName("run", name, names)
-    made = tuple(_experiment(run, values) for run in found.run)
+    _check_inits(found.run)
+    own = _without(values, _EXPERIMENTS)
+    made = []
+    for run in found.run:
+        trains = _trained_by(run, found.run)
+        file = config.read_toml(find(trains.recipe)) if trains.recipe else own
+        made.append(_experiment(trains, _without(file, _EXPERIMENTS), overrides))
     return Reproduction(
-        path.stem, base.paper, found.run, made, found.published, found.contrast, base.deviation
+        path.stem,
+        found.paper,
+        found.run,
+        tuple(made),
+        found.published,
+        found.contrast,
+        found.deviation,
+        found.attention,
     )
 
 
-def _experiment(run: Experiment, values: dict[str, Any]) -> ExpressionRecipe | AgainstRestRecipe:
+def _check_inits(runs: Sequence[Experiment]) -> None:
+    done: list[str] = []
+    for run in runs:
+        if run.init and run.init not in done:
+            raise UnknownName(f"run before '{run.name}'", run.init, done)
+        done.append(run.name)
+
+
+def _trained_by(run: Experiment, runs: Sequence[Experiment]) -> Experiment:
+    """The run that trains the networks which ``run`` tests: itself, or the one that it names."""
+    if not run.networks:
+        return run
+    trained = {other.name: other for other in runs if not other.networks}
+    if run.networks not in trained:
+        raise UnknownName("run", run.networks, trained)
+    return trained[run.networks]
+
+
+def _experiment(
+    run: Experiment, values: dict[str, Any], overrides: Sequence[str]
+) -> ExpressionRecipe | AgainstRestRecipe:
     """What one experiment trains."""
+    values = config.apply_overrides(values, overrides)
     for section in run.without:
         if section not in values:
             raise UnknownName("section", section, values)

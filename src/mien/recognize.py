@@ -1,8 +1,8 @@
-"""Crops -> probabilities, through ONNX Runtime.
+"""Crops -> probabilities and intensities, through ONNX Runtime.
 
 A model file carries what is needed to use it, under the metadata key ``mien``: label set,
-preprocessing, temperature, training base rates, threshold of certainty, figures, licence. Files
-of other makers get theirs from the catalogue.
+preprocessing, temperature, training base rates, threshold of certainty, how to tell intensities,
+figures, licence. Files of other makers get theirs from the catalogue.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
-from . import weights
+from . import intensity, weights
 from .align import DEFAULT, known
 from .baserates import BaseRates, reweight
 from .errors import InputError, ModelError
 from .face import FloatArray, ImageArray
 from .labels import LabelSet, label_set, subset
+from .logits import calibrated, softmax
 from .preprocess import Preprocess, batch
 from .session import METADATA_KEY
 from .session import load as load_session
@@ -42,6 +42,7 @@ class ModelInfo:
     base_rates : how often each label occurred in training, (K,) summing to 1; None if unknown.
     uncertain_below : an answer with a smaller top probability is uncertain.
     align : how the faces it was trained on were cut, a name of ``mien.align.ALIGNMENTS``.
+    strengths : how intensities follow from its answers; None where it cannot tell them.
     card : figures, training data, licence: what the model card shows.
     """
 
@@ -55,7 +56,20 @@ class ModelInfo:
     base_rates: tuple[float, ...] | None = None
     uncertain_below: float = 0.5
     align: str = DEFAULT
+    strengths: intensity.Strengths | None = None
     card: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reading:
+    """What a model says of N crops.
+
+    probs : (N, K) float32 over its label set, rows summing to 1.
+    intensity : (N, K) float32, each in [0, 1] apart from the others; None if it cannot tell.
+    """
+
+    probs: FloatArray
+    intensity: FloatArray | None = None
 
 
 class Recognizer(Protocol):
@@ -63,8 +77,12 @@ class Recognizer(Protocol):
 
     info: ModelInfo
 
+    def read(self, crops: Sequence[ImageArray], rates: BaseRates) -> Reading:
+        """Probabilities and intensities for N crops (H, W, 3) uint8 RGB, from one look."""
+        ...
+
     def probabilities(self, crops: Sequence[ImageArray], rates: BaseRates) -> FloatArray:
-        """(N, K) float32 over ``info.label_set`` for N crops (H, W, 3) uint8 RGB."""
+        """The probabilities of ``read`` alone."""
         ...
 
 
@@ -72,6 +90,7 @@ class OnnxRecognizer:
     """A model file in ONNX Runtime.
 
     content : the file's bytes, kept for ``mien.explain``; name : what an error calls it.
+    input : the name of its graph's input.
     info : what the file says of itself, where it carries none of mien's metadata.
     threads : of ONNX Runtime within one call; 0 leaves it to the library.
     """
@@ -88,7 +107,7 @@ class OnnxRecognizer:
         self._session = load_session(content, name, threads)
         metadata = self._session.get_modelmeta().custom_metadata_map
         self.info = info or read_info(metadata.get(METADATA_KEY), name, sha256)
-        self._input = self._checked_input(name)
+        self.input = self._checked_input(name)
 
     def _checked_input(self, name: str) -> str:
         """The name of the graph's input; raises ModelError for a graph that does not fit info."""
@@ -105,13 +124,20 @@ class OnnxRecognizer:
 
     def logits(self, crops: Sequence[ImageArray]) -> FloatArray:
         """(N, K) float32 of one look at each face, before calibration and base rates."""
-        return self._stacked(self._run(x) for x in self._chunks(crops))
+        return self._stacked(self.answer(x) for x in self._chunks(crops))
 
     def probabilities(self, crops: Sequence[ImageArray], rates: BaseRates) -> FloatArray:
-        probs = self._stacked(self._look(x) for x in self._chunks(crops))
-        known = self.info.base_rates
-        training = None if known is None else np.array(known, np.float32)
-        return reweight(probs, rates.weights(self.info.label_set, training))
+        return self.read(crops, rates).probs
+
+    def read(self, crops: Sequence[ImageArray], rates: BaseRates) -> Reading:
+        info = self.info
+        logits = self._stacked(self._look(x) for x in self._chunks(crops))
+        probs = softmax(calibrated(logits, info.temperature, info.offsets))
+        training = None if info.base_rates is None else np.array(info.base_rates, np.float32)
+        return Reading(
+            reweight(probs, rates.weights(info.label_set, training)),
+            info.strengths.of(logits) if info.strengths else None,
+        )
 
     def _chunks(self, crops: Sequence[ImageArray]) -> Iterator[FloatArray]:
         for i in range(0, len(crops), _CHUNK):
@@ -121,31 +147,20 @@ class OnnxRecognizer:
         none = np.empty((0, len(self.info.label_set)), np.float32)
         return np.concatenate([none, *parts])
 
-    def _run(self, x: FloatArray) -> FloatArray:
-        logits: FloatArray = self._session.run(None, {self._input: x})[0]
+    def answer(self, x: FloatArray) -> FloatArray:
+        logits: FloatArray = self._session.run(None, {self.input: x})[0]
         return logits
 
     def _look(self, x: FloatArray) -> FloatArray:
-        """Calibrated probabilities of prepared faces; the unsure ones are looked at twice."""
+        """Logits of prepared faces; the mean of two looks where the first is unsure."""
         info = self.info
-        logits = self._run(x)
+        logits = self.answer(x)
         probs = softmax(calibrated(logits, info.temperature, info.offsets))
         unsure = probs.max(axis=1) < info.look_again_below
         if unsure.any():
             mirrored = np.ascontiguousarray(x[unsure, :, :, ::-1])
-            both = (logits[unsure] + self._run(mirrored)) / 2
-            probs[unsure] = softmax(calibrated(both, info.temperature, info.offsets))
-        return probs
-
-
-def calibrated(
-    logits: FloatArray,
-    temperature: float,
-    offsets: Sequence[float] | npt.NDArray[np.floating[Any]] | None,
-) -> FloatArray:
-    """Logits (N, K) whose softmax is calibrated."""
-    moved = logits / np.float32(temperature)
-    return moved if offsets is None else moved + np.asarray(offsets, np.float32)
+            logits[unsure] = (logits[unsure] + self.answer(mirrored)) / 2
+        return logits
 
 
 def _fits(shape: Sequence[int | str | None], wanted: tuple[int, ...]) -> bool:
@@ -154,12 +169,6 @@ def _fits(shape: Sequence[int | str | None], wanted: tuple[int, ...]) -> bool:
         not isinstance(side, int) or side == want
         for side, want in zip(shape, ("N", *wanted), strict=True)
     )
-
-
-def softmax(logits: FloatArray) -> FloatArray:
-    """Rows of (N, K) as probabilities; the maximum is taken off first, so nothing overflows."""
-    exp = np.exp(logits - logits.max(axis=1, keepdims=True)) if len(logits) else logits
-    return np.asarray(exp / exp.sum(axis=1, keepdims=True), np.float32)
 
 
 def read_info(text: str | None, name: str, sha256: str) -> ModelInfo:
@@ -200,8 +209,18 @@ def _info(meta: dict[str, Any], sha256: str) -> ModelInfo:
         base_rates=tuple(float(rate) for rate in rates),
         uncertain_below=float(meta["uncertain_below"]),
         align=known(meta.get("align", DEFAULT)) or DEFAULT,
+        strengths=_strengths(meta.get("intensity"), len(labels)),
         card=meta["card"],
     )
+
+
+def _strengths(values: dict[str, Any] | None, labels: int) -> intensity.Strengths | None:
+    if values is None:
+        return None
+    found = intensity.from_dict(values)
+    if found.weights is not None and len(found.offsets) != labels:
+        raise ValueError(f"intensities of {len(found.offsets)} labels out of {labels}")
+    return found
 
 
 def load_model(

@@ -20,7 +20,7 @@ from PIL import Image
 from . import plots
 from .checkpoint import write_whole
 from .errors import MissingExtra
-from .recipes import Contrast, Published, Reproduction
+from .recipes import Attention, Contrast, Published, Reproduction
 
 NONE = "-"
 FIGURES = "figures"
@@ -103,7 +103,7 @@ def _content(
     cut: Mapping[str, int] | None,
 ) -> dict[str, Any]:
     """What the template names."""
-    found = {result["name"]: result for result in results}
+    found = _by_name(results)
     return {
         "name": plan.name,
         "paper": plan.paper,
@@ -111,15 +111,31 @@ def _content(
         "cut": cut,
         "failures": failures,
         "summary": _summary(results),
+        "attention": [_attention(a, i, out) for i, a in enumerate(plan.attention, 1)],
         "contrasts": [_contrast(c, i, found, out) for i, c in enumerate(plan.contrasts, 1)],
+        "elsewhere": _elsewhere(results),
+        "intensities": _intensities(found),
+        "strengths": _strengths(found),
         "seeds": _seeds(results),
-        "published": [{"title": p.title, "table": published(p, found)} for p in plan.published],
+        "published": [_published(p, i, found, out) for i, p in enumerate(plan.published, 1)],
+        "lost": _lost(results),
         "audit": _audit(results),
         "deviations": plan.deviations,
         "time": _time(results),
+        "minutes": f"{minutes(results):,.0f}",
         "runs": [_run(result, out) for result in results],
         "environment": _environment(results),
     }
+
+
+def _by_name(results: Sequence[Result]) -> dict[str, Result]:
+    """Every run's result, and behind each what it came to elsewhere, as "run@table"."""
+    found: dict[str, Result] = {}
+    for result in results:
+        found[result["name"]] = result
+        for name, score in result.get("elsewhere", {}).items():
+            found[f"{result['name']}@{name}"] = {"test": score}
+    return found
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -150,6 +166,8 @@ def number(value: float | None, like: float | None = None) -> str:
 
 
 def _with_interval(score: Mapping[str, Any], name: str) -> str:
+    if score[name] is None:
+        return NONE
     interval = score.get(f"{name}_ci95")
     inside = f" [{number(interval[0])}, {number(interval[1])}]" if interval else ""
     return number(score[name]) + inside
@@ -235,6 +253,53 @@ def _contrast(
     }
 
 
+def _published(
+    paper: Published, place: int, found: Mapping[str, Result], out: Path
+) -> dict[str, str | None]:
+    """A table of the paper's with ours beside it; as lines too where it says so."""
+    figure = f"{FIGURES}/steps-{place}.png" if paper.curve else None
+    if figure:
+        panels = {
+            column: _lines(paper, place, found)
+            for place, column in enumerate(paper.columns[: paper.curve])
+        }
+        _write_figure(plots.steps(panels, baseline=_baselines(paper, found)), out / figure)
+    return {"title": paper.title, "table": published(paper, found), "figure": figure}
+
+
+def _lines(
+    paper: Published, column: int, found: Mapping[str, Result]
+) -> dict[str, list[tuple[int, float]]]:
+    """(row, figure) of the paper and of each of the runs beside it, where there is a figure."""
+    path = paper.figures[column]
+    lines = {"paper": [(int(row.name), row.values[column]) for row in paper.rows]}
+    for place, head in enumerate(paper.beside):
+        figures = (_figure_of(found.get(row.runs[place]), path, row.name) for row in paper.rows)
+        lines[head] = [
+            (int(row.name), figure)
+            for row, figure in zip(paper.rows, figures, strict=True)
+            if figure is not None
+        ]
+    return {
+        name: kept for name, line in lines.items() if (kept := [p for p in line if p[1] == p[1]])
+    }
+
+
+def _figure_of(result: Result | None, path: str, row: str) -> float | None:
+    names = path.replace("{row}", row).split(".")
+    holder = look_up(result, names[:-1])
+    return holder.get(names[-1]) if holder else None
+
+
+def _baselines(paper: Published, found: Mapping[str, Result]) -> dict[str, float]:
+    """The majority baseline of the runs beside a paper's table, by their headings."""
+    return {
+        head: found[run]["test"]["majority_baseline"]
+        for head, run in zip(paper.beside, paper.rows[0].runs, strict=True)
+        if run in found
+    }
+
+
 def published(paper: Published, found: Mapping[str, Result]) -> str:
     """A table of the paper's with our figures beside it, the differences in parentheses."""
     several = len(paper.columns) > 1
@@ -265,6 +330,87 @@ def look_up(result: Result | None, names: Sequence[str]) -> Result | None:
     return result
 
 
+def attention_file(number: int) -> str:
+    """Where the figures behind a reproduction's mean maps lie, from its folder."""
+    return f"attention-{number}.json"
+
+
+def attention_figure(number: int) -> str:
+    return f"{FIGURES}/attention-{number}.png"
+
+
+def _attention(wanted: Attention, number: int, out: Path) -> dict[str, str]:
+    """Mean maps, and which share of their heat lies where; without a table where they failed."""
+    path = out / attention_file(number)
+    told = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    rows = []
+    for label, of_label in told.get("expressions", {}).items():
+        for condition, shares in of_label["shares"].items():
+            cells = [
+                f"{share:.0%} ({share / of_label['areas'][part]:.1f})"
+                for part, share in shares.items()
+            ]
+            rows.append((label, condition, f"{of_label['faces']:,}", *cells))
+    parts = list(next(iter(of_label["shares"].values()))) if rows else []
+    return {
+        "title": wanted.title,
+        "text": wanted.text,
+        "table": table(("expression", "hidden", "faces", *parts), rows) if rows else "",
+        "figure": attention_figure(number),
+    }
+
+
+def _elsewhere(results: Sequence[Result]) -> str:
+    """Accuracies on tables that nothing was trained on; empty where none is tested."""
+    rows = [
+        (
+            result["name"],
+            name,
+            f"{score['n']:,}",
+            _with_interval(score, "accuracy"),
+            number(score["majority_baseline"]),
+            _with_interval(score, "balanced_accuracy"),
+            number(score["macro_f1"]),
+        )
+        for result in results
+        for name, score in result.get("elsewhere", {}).items()
+    ]
+    head = ("run", "tested on", "pictures", "accuracy", "majority baseline")
+    return table((*head, "balanced accuracy", "macro F1"), rows) if rows else ""
+
+
+def _graded(found: Mapping[str, Result]) -> dict[str, Result]:
+    """What was said of intensities, by run, where people had graded the pictures tested."""
+    scores = {name: result["test"].get("intensity") for name, result in found.items()}
+    return {name: score for name, score in scores.items() if score}
+
+
+def _intensities(found: Mapping[str, Result]) -> str:
+    """How near intensities are to what people said; empty where nobody graded anything."""
+    rows = [
+        (
+            name,
+            f"{score['n']:,} x {len(score['per_label'])}",
+            *(_with_interval(score["overall"], figure) for figure in ("rmse", "pcc", "ccc")),
+            number(score["overall"]["rmse_of_mean"]),
+        )
+        for name, score in _graded(found).items()
+    ]
+    head = ("run", "tested", "RMSE", "correlation", "concordance", "RMSE of the mean")
+    return table(head, rows) if rows else ""
+
+
+def _strengths(found: Mapping[str, Result]) -> str:
+    """Of each expression, how its intensities go with what people said."""
+    scores = _graded(found)
+    labels = list(dict.fromkeys(label for s in scores.values() for label in s["per_label"]))
+    rows = []
+    for name, score in scores.items():
+        told = [score["per_label"].get(label) for label in labels]
+        rows.append((name, *(_with_interval(one, "pcc") if one else NONE for one in told)))
+    return table(("correlation", *labels), rows) if rows else ""
+
+
 def _seeds(results: Sequence[Result]) -> str:
     """How far the seed of split and training moves the accuracy; empty where none is repeated."""
     rows = []
@@ -273,6 +419,20 @@ def _seeds(results: Sequence[Result]) -> str:
         figures = (spread[how]["accuracy"] for how in ("mean", "sd", "min", "max"))
         rows.append((result["name"], str(result["repeats"]), *map(number, figures)))
     head = ("accuracy", "seeds", "mean", "standard deviation", "least", "greatest")
+    return table(head, rows) if rows else ""
+
+
+def _lost(results: Sequence[Result]) -> str:
+    """What the cutting left out, once for each table and way; empty where nothing was cut."""
+    rows: dict[tuple[str, ...], None] = {}
+    for result in results:
+        lost = result["parts"][0].get("lost")
+        for label, given in (lost["given"] if lost else {}).items():
+            cut = lost["cut"].get(label, 0)
+            share = f"{(given - cut) / given:.1%}"
+            counts = (f"{given:,}", f"{cut:,}", f"{given - cut:,}", share)
+            rows[(f"{result['table']}, by {lost['by']}, {label}", *counts)] = None
+    head = ("table", "pictures", "cut", "dropped", "share dropped")
     return table(head, rows) if rows else ""
 
 
@@ -290,7 +450,7 @@ def _audit(results: Sequence[Result]) -> str:
     )
     rows = []
     for result in results:
-        for part in (part for part in result["parts"] if part["audit"]):
+        for part in _audited(result):
             audit, sides = part["audit"], part["sides"]
             several = len(result["parts"]) > 1 and part["fold"] is not None
             people = f"{audit['people']}, {audit['people_trained_on']}" if audit["people"] else NONE
@@ -305,6 +465,23 @@ def _audit(results: Sequence[Result]) -> str:
                 )
             )
     return table(head, rows)
+
+
+def _audited(result: Result) -> list[Result]:
+    """The parts with an audit; where people are trained one by one, the sums of all of them."""
+    parts = [part for part in result["parts"] if part["audit"]]
+    if not (parts and result.get("people")):
+        return parts
+    sums = {
+        name: {key: _sum([part[name].get(key) for part in parts]) for key in parts[0][name]}
+        for name in ("audit", "sides")
+    }
+    return [{**sums, "fold": None}]
+
+
+def _sum(values: Sequence[int | None]) -> int | None:
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None
 
 
 def _count(audit: Mapping[str, Any], key: str) -> str:
@@ -332,6 +509,15 @@ def _time(results: Sequence[Result]) -> str:
     return table(head, rows)
 
 
+def minutes(results: Sequence[Result]) -> float:
+    """Of every epoch of all runs, and of the features of frozen trunks."""
+    seconds = 0.0
+    for part in (part for result in results for part in result["parts"]):
+        seconds += sum(epoch["seconds"] for epoch in part["epochs"])
+        seconds += part["environment"].get("features", {}).get("seconds", 0.0)
+    return seconds / 60
+
+
 def _run(result: Result, out: Path) -> dict[str, Any]:
     """One run's section: its setting, figures, and numbers per class and fold."""
     name, part = result["name"], result["parts"][0]
@@ -350,7 +536,8 @@ def _run(result: Result, out: Path) -> dict[str, Any]:
         "reliability": reliability,
         "classes": _classes(result["test"]),
         "folds": _folds(result) if len(result["parts"]) > 1 else "",
-        "tables": [
+        "tables": _steps(result)
+        + [
             {"title": extra["title"], "table": table(extra["columns"], extra["rows"])}
             for extra in result.get("tables", ())
         ],
@@ -358,7 +545,7 @@ def _run(result: Result, out: Path) -> dict[str, Any]:
 
 
 def _write_figure(png: bytes, path: Path) -> None:
-    """A PNG in 64 colours: the same to the eye in a third of the bytes, and a page holds many."""
+    """Keep a PNG in 64 colours: to the eye the same in a third of the bytes; a page holds many."""
     small = io.BytesIO()
     Image.open(io.BytesIO(png)).convert("RGB").quantize(64).save(small, "PNG", optimize=True)
     write_whole(small.getvalue(), path)
@@ -391,13 +578,19 @@ def _setting(result: Result) -> str:
         if made_by["computed"]:
             speed = made_by["computed"] / made_by["seconds"]
             origin += f" (its features were computed at {speed:,.0f} pictures a second)"
+    alone = f"{result['people']} people, each alone; " if result.get("people") else ""
+    alone += f"the networks of {result['networks']}; " if result.get("networks") else ""
+    cutting = part["recipe"].get("cut")
+    made = (f"{model['align']} cut by {cutting['by']}; " if cutting else "") + made
+    steps = f" of {train['epoch_steps']} steps" if train.get("epoch_steps") else ""
+    constant = ", constant" if train.get("schedule") == "constant" else ""
     occluded = part["recipe"].get("occlude")
     hidden = f"{occluded['what']} occluded by {occluded['by']}; " if occluded else ""
     return (
         f"`{network['name']}` on {network['size']} x {network['size']} {network['color']}, "
-        f"{network['parameters']:,} parameters{origin}; {made}{dealt}; {hidden}"
-        f"{train['epochs']} epochs in batches of {train['batch']}, "
-        f"{train['optimizer']} at {train['lr']:g}, "
+        f"{network['parameters']:,} parameters{origin}; {alone}{made}{dealt}; {hidden}"
+        f"{train['epochs']} epochs{steps} in batches of {train['batch']}, "
+        f"{train['optimizer']} at {train['lr']:g}{constant}, "
         f"{seeds or 'seed ' + str(train['seed'])}, "
         f"{part['environment'].get('precision', '')}.{pixels}{curves}"
     )
@@ -420,19 +613,50 @@ def _classes(score: Mapping[str, Any]) -> str:
     return table(("expression", *(names.get(m, m) for m in shown)), rows)
 
 
-def _folds(result: Result) -> str:
-    """Each fold or seed on its own: how far a lucky one could have misled."""
+def _steps(result: Result) -> list[dict[str, str]]:
+    """A run tested step by step: every step's figures, over all of its trainings together."""
+    if not result.get("steps"):
+        return []
+    first = next(iter(result["steps"].values()))
+    labels = list(first["per_class"])
     rows = [
         (
-            f"seed {part['seed']}" if part["fold"] is None else f"fold {part['fold'] + 1}",
+            step,
+            _with_interval(score, "accuracy"),
+            number(score["majority_baseline"]),
+            number(score["balanced_accuracy"]),
+            *(number(score["per_class"][label]["f1"]) for label in labels),
+        )
+        for step, score in result["steps"].items()
+    ]
+    head = ("steps", "accuracy", "majority baseline", "balanced accuracy")
+    columns = (*head, *(f"F1 of {label}" for label in labels))
+    return [{"title": "Step by step, on the test side:", "table": table(columns, rows)}]
+
+
+def _folds(result: Result) -> str:
+    """Each fold, seed or person on its own: how far a lucky one could have misled."""
+    rows = [
+        (
+            _part_name(result, place, part),
             f"{part['test']['n']:,}",
             number(part["test"]["accuracy"]),
             number(part["test"]["balanced_accuracy"]),
             number(part["test"]["macro_f1"]),
         )
-        for part in result["parts"]
+        for place, part in enumerate(result["parts"])
     ]
     return table(("", "tested", "accuracy", "balanced accuracy", "macro F1"), rows)
+
+
+def _part_name(result: Result, place: int, part: Result) -> str:
+    if part["fold"] is None and not result.get("people"):
+        return f"seed {part['seed']}"
+    fold = "" if part["fold"] is None else f"fold {part['fold'] + 1}"
+    if not result.get("people"):
+        return fold
+    person = f"person {place // max(1, result['folds']) + 1}"
+    return f"{person}, {fold}" if fold else person
 
 
 def _environment(results: Sequence[Result]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -17,7 +18,7 @@ from .table import Row, Table
 _MARGIN, _GAP, _GUTTER = 24, 4, 20
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _TITLE, _LABEL, _COUNT = 0.65, 0.55, 0.45
-_INK, _FAINT = (30, 30, 30), (125, 125, 125)
+_INK, _FAINT, _MARK = (30, 30, 30), (125, 125, 125), (0, 114, 178)
 _LEAST_CELL = 40
 """Pixels: a label with its count below it takes as much."""
 
@@ -62,6 +63,41 @@ def contact_sheet(
             sheet[y : y + cell, x : x + cell] = resize(
                 pad_to_square(read_bytes(row.image, row.id)), cell
             )
+    return sheet
+
+
+@dataclass(frozen=True, slots=True)
+class Strip:
+    """A line of ``strips``: name and a note, pictures with a word below each, which stand out."""
+
+    name: str
+    note: str
+    pictures: Sequence[ImageArray]
+    words: Sequence[str]
+    marked: Sequence[bool]
+
+
+def strips(lines: Sequence[Strip], title: str, cell: int = 72) -> ImageArray:
+    """Lines of pictures as one (H, W, 3) uint8 RGB picture, the marked ones framed."""
+    left = _MARGIN + max(max(_width(line.name), _width(line.note)) for line in lines) + _GUTTER
+    top = 2 * _MARGIN + _height(_TITLE)
+    columns = max(len(line.pictures) for line in lines)
+    down = cell + _height(_COUNT) + 3 * _GAP
+    across = max(left + columns * (cell + _GAP), _MARGIN + _width(title, _TITLE))
+    sheet = np.full((top + len(lines) * down + _MARGIN, across + _MARGIN, 3), 255, np.uint8)
+    _write(sheet, title, _MARGIN, _MARGIN + _height(_TITLE), _TITLE, _INK)
+    for number, line in enumerate(lines):
+        y = top + number * down
+        _write(sheet, line.name, _MARGIN, y + cell // 2 - 3, _LABEL, _INK)
+        _write(sheet, line.note, _MARGIN, y + cell // 2 + 3 + _height(_COUNT), _COUNT, _FAINT)
+        shown = zip(line.pictures, line.words, line.marked, strict=True)
+        for column, (picture, word, is_marked) in enumerate(shown):
+            x = left + column * (cell + _GAP)
+            sheet[y : y + cell, x : x + cell] = resize(pad_to_square(picture), cell)
+            if is_marked:
+                cv2.rectangle(sheet, (x, y), (x + cell - 1, y + cell - 1), _MARK, 3)
+            ink = _MARK if is_marked else _FAINT
+            _write(sheet, word, x + 2, y + cell + _GAP + _height(_COUNT), _COUNT, ink)
     return sheet
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import warnings
+from collections import Counter
 from collections.abc import Hashable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -21,11 +22,13 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from . import occlude, recipes
+from . import occlude, recipes, variants
 from .audit import audit
+from .cut import cut
 from .errors import DataError, MissingExtra
 from .face import ImageArray
 from .image import read_bytes
+from .labels import LabelSet, subset
 from .preprocess import resize
 from .table import Row, Table, png
 from .table import read as read_table
@@ -41,39 +44,97 @@ def arrange(recipe: recipes.Recipe, table: Table) -> Table:
 
     Training, export and evaluation all come through here, so the same recipe and table give the
     same sides everywhere. A recipe that says none of these takes the table as it is. Faces are
-    occluded last: duplicates are found in plain pictures only, and sides may differ.
+    occluded last: duplicates are found in plain pictures only, and sides may differ. Before that,
+    where faces are cut, or rows counted, label by label, only the recipe's labels are left.
     """
     if not isinstance(recipe, recipes.ExpressionRecipe):
         return table
-    if recipe.copies:
-        table = copies(table, recipe.copies)
-    return _dealt(recipe, table)
+    return _dealt(recipe, _made(recipe, table))
+
+
+def _made(recipe: recipes.ExpressionRecipe, table: Table) -> Table:
+    """The rows that are dealt, and their pictures."""
+    split = recipe.split
+    if recipe.cut or (split and (split.each or split.hold_out)):
+        table = table.keep(table.targets(recipe.data.names) >= 0)
+    if recipe.cut:
+        table = cut(table, recipe.cut, recipe.model)
+    return copies(table, recipe.copies) if recipe.copies else table
 
 
 def _dealt(recipe: recipes.ExpressionRecipe, table: Table) -> Table:
+    if recipe.data.subject:
+        table = of_subject(table, recipe.data.subject)
     if recipe.split:
-        table = split(table, recipe.split)
+        table = split(table, recipe.split, recipe.data.names)
     return occluded(table, recipe.occlude) if recipe.occlude else table
 
 
 def read(recipe: recipes.Recipe, path: Path) -> Table:
     """The table of a file as a recipe wants it.
 
-    The last table is kept with its copies, and so are clusters of duplicates and occluded rows:
-    training, export and evaluation ask for the same one after another, and fourteen thousand
-    copies take longer to make than some networks to train.
+    The last table is kept with its crops and copies, and so are clusters of duplicates and
+    occluded rows: training, export and evaluation ask for the same one after another, and fourteen
+    thousand copies take longer to make than some networks to train.
     """
     if not isinstance(recipe, recipes.ExpressionRecipe):
         return read_table(path)
-    if not path.is_file() or not (recipe.copies or recipe.split or recipe.occlude):
+    if not path.is_file() or not (recipe.cut or recipe.copies or recipe.split or recipe.occlude):
         return arrange(recipe, read_table(path))
-    return _dealt(recipe, _table_of(path, path.stat().st_mtime_ns, recipe.copies))
+    return _dealt(recipe, _table_of(_Made(path, path.stat().st_mtime_ns, *_making(recipe), recipe)))
+
+
+def _making(recipe: recipes.ExpressionRecipe) -> tuple[tuple[Hashable, ...], recipes.Copies | None]:
+    """All of a recipe that ``_made`` looks at: what decides its crops, and the copies of them."""
+    split, model = recipe.split, recipe.model
+    labelled = bool(recipe.cut or (split and (split.each or split.hold_out)))
+    shape = (model.align, model.size) if recipe.cut else ()
+    return (recipe.cut, shape, recipe.data.names if labelled else None), recipe.copies
+
+
+@dataclass(frozen=True)
+class _Made:
+    """A table as a recipe makes it, known by its file and by what the recipe makes."""
+
+    path: Path
+    changed_ns: int
+    crops: tuple[Hashable, ...]
+    copies: recipes.Copies | None
+    recipe: recipes.ExpressionRecipe = field(compare=False)
 
 
 @functools.lru_cache(maxsize=1)
-def _table_of(path: Path, changed_ns: int, settings: recipes.Copies | None) -> Table:
-    table = read_table(path)
-    return copies(table, settings) if settings else table
+def _table_of(wanted: _Made) -> Table:
+    table = _crops_of(replace(wanted, copies=None))
+    return copies(table, wanted.copies) if wanted.copies else table
+
+
+@functools.lru_cache(maxsize=4)
+def _crops_of(wanted: _Made) -> Table:
+    return _made(replace(wanted.recipe, copies=None), read_table(wanted.path))
+
+
+def of_subject(table: Table, subject: str) -> Table:
+    """One person's rows; raises DataError where there are none."""
+    found = table.keep(row.subject == subject for row in table.rows)
+    if not len(found):
+        raise DataError(f"nobody in {table.name} is called '{subject}'")
+    return found
+
+
+def well_known(table: Table, labels: LabelSet, least: int) -> list[str]:
+    """The people with at least so many pictures of each label, copies not counted, by name.
+
+    Raises DataError where there is nobody.
+    """
+    counts = Counter((row.subject, row.label) for row in table.rows if row.copy_of is None)
+    people = sorted({row.subject for row in table.rows if row.subject})
+    known = [p for p in people if all(counts[p, label] >= least for label in labels.labels)]
+    if not known:
+        raise DataError(
+            f"nobody in {table.name} has {least} pictures of each of {', '.join(labels.labels)}"
+        )
+    return known
 
 
 def copies(table: Table, settings: recipes.Copies) -> Table:
@@ -100,7 +161,11 @@ def copies(table: Table, settings: recipes.Copies) -> Table:
 
 def _copy(row: Row, picture: ImageArray, number: int, settings: recipes.Copies) -> Row:
     name = f"{row.id}#{number}"
-    changed = _changed(picture, settings, _generator(settings.seed, name))
+    changed = (
+        variants.variant(picture, number)
+        if settings.variants
+        else _changed(picture, settings, _generator(settings.seed, name))
+    )
     return replace(row, id=name, image=png(changed), copy_of=row.id, landmarks=None)
 
 
@@ -164,7 +229,7 @@ def _hidden(
     return png(occlude.region(picture, at, settings.what, rng))
 
 
-def split(table: Table, settings: recipes.Split) -> Table:
+def split(table: Table, settings: recipes.Split, names: LabelSet | None = None) -> Table:
     """The same rows with ``split`` set anew to train, select or test; see ``recipes.Split``.
 
     "subject" and "sequence" keep whole people and whole recordings together, and copies with what
@@ -173,22 +238,44 @@ def split(table: Table, settings: recipes.Split) -> Table:
     groups allow, and hold every label where they can. "random" and "stratified" look at single
     rows, so copies of one picture do lie on several sides. ``notes["split"]`` says what was done.
 
+    names : the labels that ``settings.hold_out`` counts; without, all that occur.
+
     Raises DataError where a side would be empty or nobody says who is in the pictures.
     """
     rng = np.random.default_rng(settings.seed)
     labels = np.unique([row.label for row in table.rows], return_inverse=True)[1].astype(np.intp)
     groups = _groups(table, settings.by)
     _check_enough(table, settings, len(np.unique(groups)))
-    if settings.folds:
+    if settings.hold_out:
+        side = _held_out(
+            table,
+            settings,
+            names or subset(sorted({r.label for r in table.rows})),
+            labels,
+            groups,
+            rng,
+        )
+    elif settings.folds:
         side = _from_folds(_folds(labels, groups, settings), settings)
     elif settings.by == "random":
         side = _deal(len(table), _shares(settings), rng)
+    elif settings.each and settings.by == "stratified":
+        side = _deal_counts(table, labels, settings.each, rng)
     elif settings.by == "stratified":
         side = _deal_each(labels, _shares(settings), rng)
     elif settings.by == "duplicates":
         side = _deal_clusters(groups, _shares(settings), rng)
     else:
-        side = _deal_groups(labels, groups, _shares(settings), rng)
+        shares = _shares(settings)
+        if settings.each:
+            counts = np.array(settings.each) * (labels.max() + 1)
+            if counts.sum() >= len(table):
+                raise DataError(
+                    f"{table.name} has {len(table)} rows, and split.each = {list(settings.each)} "
+                    "leaves none of them to test"
+                )
+            shares = np.array([*counts, len(table) - counts.sum()]) / len(table)
+        side = _deal_groups(labels, groups, shares, rng)
     rows = [replace(row, split=SIDES[s]) for row, s in zip(table.rows, side, strict=True)]
     done = replace(table, rows=rows)
     _check_sides(done, settings)
@@ -212,7 +299,12 @@ def _groups(table: Table, by: str) -> IntArray:
             keys.append(("sequence", row.subject, row.sequence) if row.sequence else itself)
         else:
             keys.append(len(keys))
-    if by in ("subject", "sequence") and not any(getattr(row, by) for row in table.rows):
+    copied = by == "sequence" and any(row.copy_of for row in table.rows)
+    if (
+        by in ("subject", "sequence")
+        and not copied
+        and not any(getattr(row, by) for row in table.rows)
+    ):
         raise DataError(
             f"no row of {table.name} names its {by}, so it cannot be split by {by}; "
             "import it with that known, or split it by 'stratified'"
@@ -311,6 +403,41 @@ def _deal_each(
     for label in np.unique(labels):
         rows = np.flatnonzero(labels == label)
         side[rows] = _deal(len(rows), shares, rng)
+    return side
+
+
+def _deal_counts(
+    table: Table, labels: IntArray, each: tuple[int, ...], rng: np.random.Generator
+) -> IntArray:
+    """A side for each row: so many of every label train, so many select, all the rest tests."""
+    side = np.full(len(labels), 2, np.intp)
+    for label in np.unique(labels):
+        rows = rng.permutation(np.flatnonzero(labels == label))
+        if len(rows) <= sum(each):
+            raise DataError(
+                f"{table.name} has {len(rows)} rows of {table.rows[rows[0]].label}, and "
+                f"split.each = {list(each)} leaves none of them to test"
+            )
+        side[rows[: each[0]]] = 0
+        side[rows[each[0] : sum(each)]] = 1
+    return side
+
+
+def _held_out(
+    table: Table,
+    settings: recipes.Split,
+    names: LabelSet,
+    labels: IntArray,
+    groups: IntArray,
+    rng: np.random.Generator,
+) -> IntArray:
+    """A side for each row: those of well-known people test, the others are dealt as groups."""
+    known = set(well_known(table, names, settings.hold_out))
+    others = np.array([row.subject not in known for row in table.rows])
+    shares = _shares(settings) * [1, 1, 0]
+    among = np.unique(groups[others], return_inverse=True)[1].astype(np.intp)
+    side = np.full(len(table), 2, np.intp)
+    side[others] = _deal_groups(labels[others], among, shares / shares.sum(), rng)
     return side
 
 

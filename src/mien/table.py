@@ -136,6 +136,24 @@ class Table:
         votes = np.where(strong.sum(1, keepdims=True) > 0, strong, votes)
         return np.asarray(votes / np.maximum(votes.sum(1, keepdims=True), 1e-9), np.float32)
 
+    def strengths(self, labels: LabelSet, min_votes: int = 1) -> npt.NDArray[np.float32]:
+        """How strongly each label shows, by people: (N, K) in [0, 1].
+
+        The ratings where the table has them, else each label's share of the votes. Raises DataError
+        where there is neither, or not for all of ``labels``, or a row was not rated.
+        """
+        if not self.intensity_labels:
+            return self.vote_shares(labels, min_votes)
+        missing = [label for label in labels.labels if label not in self.intensity_labels]
+        if missing:
+            raise DataError(f"{self.name} has no ratings of {', '.join(missing)}")
+        unrated = [row.id for row in self.rows if row.intensity is None]
+        if unrated:
+            raise DataError(f"{self.name} has {len(unrated)} rows without ratings, {unrated[0]}")
+        places = [self.intensity_labels.index(label) for label in labels.labels]
+        rated = np.array([row.intensity for row in self.rows], np.float32)
+        return rated.reshape(-1, len(self.intensity_labels))[:, places]
+
 
 def join(tables: Sequence[Table], name: str) -> Table:
     """The rows of several tables in one, votes and intensities left behind.

@@ -11,7 +11,7 @@ from .face import Face, FloatArray, Frame, ImageArray
 from .labels import label_set
 from .landmarks import Inset
 from .preprocess import Preprocess
-from .recognize import ModelInfo
+from .recognize import ModelInfo, Reading
 
 
 class FakeRecognizer:
@@ -23,6 +23,9 @@ class FakeRecognizer:
         rest = (1 - probability) / (len(labels) - 1)
         self._probs = np.full(len(labels), rest, np.float32)
         self._probs[labels.index(top)] = probability
+
+    def read(self, crops: Sequence[ImageArray], rates: BaseRates) -> Reading:
+        return Reading(self.probabilities(crops, rates))
 
     def probabilities(self, crops: Sequence[ImageArray], rates: BaseRates) -> FloatArray:
         return np.tile(self._probs, (len(crops), 1))

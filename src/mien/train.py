@@ -19,7 +19,7 @@ import logging
 import math
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -52,7 +52,7 @@ from .recipes import (
 )
 from .recognize import OnnxRecognizer, load_model
 from .table import Table, file_sha256
-from .tasks import Sets, Task, has_bfloat16
+from .tasks import Sets, Task, has_bfloat16, predict
 from .warmstart import Start
 
 log = logging.getLogger(__name__)
@@ -67,11 +67,16 @@ class Progress(Protocol):
 
 
 def learning_rate(recipe: Recipe, step: int, steps_per_epoch: int) -> float:
-    """Linear warm-up, then half a cosine to 0 at the last step (Loshchilov & Hutter 2017)."""
+    """Linear warm-up, then half a cosine to 0 at the last step (Loshchilov & Hutter 2017).
+
+    Or the same to the end, where the recipe says so.
+    """
     t = recipe.train
     warmup, total = t.warmup_epochs * steps_per_epoch, t.epochs * steps_per_epoch
     if step < warmup:
         return t.lr * (step + 1) / warmup
+    if t.schedule == "constant":
+        return t.lr
     return t.lr * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, total - warmup)))
 
 
@@ -142,6 +147,7 @@ class Run:
         self.average.to(fabric.device)
         self.epoch, self.best_score = 0, -math.inf
         self.saved = -1  # the last epoch whose checkpoint is on the disk
+        self.asked: Mapping[str, Tensor] = {}
         self.steps = sets.draws // recipe.train.batch
         if self.steps == 0:
             raise ConfigError(
@@ -223,10 +229,13 @@ class Run:
         torch.manual_seed(seed)  # dropout
         generator = Generator().manual_seed(seed)
         samples, device = self.sets.train, self.fabric.device
+        draws = self.sets.draws
         if samples.chances is None:
-            order = torch.randperm(len(samples), generator=generator)
+            rounds = max(1, -(-draws // len(samples)))
+            order = torch.cat(
+                [torch.randperm(len(samples), generator=generator) for _ in range(rounds)]
+            )
         else:
-            draws = self.sets.draws
             order = torch.multinomial(samples.chances, draws, replacement=True, generator=generator)
         size = self.recipe.train.batch
         for i in range(self.steps):
@@ -246,6 +255,9 @@ class Run:
         except OSError as err:
             raise OutputError(f"cannot write {self.log}: {err.strerror}") from err
         state = {"epoch": self.epoch, "best_score": self.best_score}
+        if self.asked:
+            answers = {k: self._answered(x).contiguous() for k, x in self.asked.items()}
+            checkpoint.write_whole(save(answers), answers_of(self.out, record["epoch"]))
         parts = {
             "net": self.net.module.state_dict(),
             "ema": self.average.state_dict(),
@@ -255,6 +267,9 @@ class Run:
         checkpoint.write(checkpoint.Checkpoint(parts, state), self.out / "checkpoint.safetensors")
         best = {name: tensor.contiguous() for name, tensor in self.best.items()}
         checkpoint.write_whole(save(best), self.out / "weights.safetensors")
+
+    def _answered(self, x: Tensor) -> Tensor:
+        return torch.cat(predict(self.average, x, self.fabric.device))
 
     def resume(self) -> None:
         """Take up the folder's checkpoint, if it has one, and cut the log back to it."""
@@ -272,6 +287,11 @@ class Run:
             return
         lines = self.log.read_text(encoding="utf-8").splitlines(True) if self.log.exists() else []
         checkpoint.write_whole("".join(lines[: self.epoch]).encode(), self.log)
+
+
+def answers_of(run: Path, epoch: int) -> Path:
+    """Where a run keeps the answers after an epoch, counted from 0, to what it was asked."""
+    return run / f"answers-{epoch}.safetensors"
 
 
 _TASKS: dict[type[Recipe], Callable[[Any], Task]] = {
@@ -328,6 +348,7 @@ def train(
     devices: int = 1,
     nodes: int = 1,
     features: Path | None = None,
+    asked: Mapping[str, Tensor] | None = None,
 ) -> Path:
     """Train a recipe on a table, in a new folder or on from where that folder stands.
 
@@ -339,6 +360,8 @@ def train(
         MASTER_ADDR, MASTER_PORT and NODE_RANK, or by what Slurm or torchrun set.
     features : where what a frozen trunk makes of pictures is kept, for several runs to share;
         without, in ``out``.
+    asked : pictures (N, C, S, S) uint8 by name; the logits (N, K) that the network has for them
+        after every epoch stay in ``answers_of`` that epoch, under the same name.
 
     Returns the weights of the best epoch on the select split, ``out/weights.safetensors``.
     Raises ConfigError where ``out`` holds a run of another recipe or other data, DataError where
@@ -362,6 +385,7 @@ def train(
         if fabric.is_global_zero:
             _write_json(out / "environment.json", _facts(fabric) | sets.facts)
         run = Run(recipe, sets, out, fabric, start)
+        run.asked = asked or {}
         run.resume()
         run.train(progress)
     except BaseException as err:

@@ -24,7 +24,7 @@ from torch import Generator, Tensor, nn
 from . import weights
 from .checkpoint import write_whole
 from .errors import ConfigError, ModelError
-from .expression_task import ExpressionTask, score
+from .expression_task import ExpressionTask, IntensityTask, score
 from .face import FloatArray
 from .models import Backbone, build
 from .recipes import ExpressionRecipe, Model
@@ -38,6 +38,8 @@ _CHUNK, _BATCH = 1024, 16  # pictures in a file; pictures at a time, which stay 
 
 def task(recipe: ExpressionRecipe) -> ExpressionTask:
     """What a recipe of expressions trains: a network, from nothing or not, or its last layer."""
+    if recipe.answers == "intensities":
+        return IntensityTask(recipe)
     if recipe.model.frozen:
         return LastLayerTask(recipe)
     return PretrainedTask(recipe) if recipe.model.pretrained else ExpressionTask(recipe)

@@ -8,6 +8,7 @@ will be trained on, and scale and offset chosen such that its answers stay the s
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -17,7 +18,7 @@ from . import checkpoint, weights
 from .errors import ConfigError, ModelError
 from .labels import LabelSet
 from .recipes import ExpressionRecipe, Recipe
-from .recognize import OnnxRecognizer
+from .recognize import ModelInfo, OnnxRecognizer
 
 _PICTURES = 512  # to measure statistics on
 
@@ -44,26 +45,32 @@ class Start:
         if self._path.suffix == ".safetensors":
             checkpoint.load_weights(net, self._path)
         elif isinstance(recipe, ExpressionRecipe):
-            fill(net, self._content, recipe.data.names, x)
+            shares = recipe.answers == "probabilities"
+            fill(net, self._content, recipe.data.names, x, calibrated=shares)
         else:
             raise ConfigError("landmarks start from a weights.safetensors, not from a model file")
 
 
-def fill(net: nn.Module, content: bytes, labels: LabelSet, x: Tensor) -> None:
-    """Give a network the weights of a model file of mien's, and its calibration.
+def fill(
+    net: nn.Module, content: bytes, labels: LabelSet, x: Tensor, calibrated: bool = True
+) -> None:
+    """Give a network the weights of a model file of mien's.
 
-    The answers are those of the file, over ``labels`` only. x : pictures (N, C, S, S) uint8 of the
+    The answers are those of the file, over ``labels`` only; ``calibrated``, or as the file's
+    network gives them, whose sigmoids may be intensities. x : pictures (N, C, S, S) uint8 of the
     kind the network will see. Raises ModelError for the file of another network, UnknownName where
     it does not know one of the labels.
     """
     try:
-        net.load_state_dict(_tensors(net, content, labels))
+        net.load_state_dict(_tensors(net, content, labels, calibrated))
     except (RuntimeError, IndexError) as err:
         raise ModelError(f"the model to start from holds another network's weights: {err}") from err
     _standardise(net, x[:: max(1, len(x) // _PICTURES)][:_PICTURES].float())
 
 
-def _tensors(net: nn.Module, content: bytes, labels: LabelSet) -> dict[str, Tensor]:
+def _tensors(
+    net: nn.Module, content: bytes, labels: LabelSet, calibrated: bool
+) -> dict[str, Tensor]:
     """Weights by the network's own names; each normalisation does nothing but add."""
     import onnx
 
@@ -82,19 +89,19 @@ def _tensors(net: nn.Module, content: bytes, labels: LabelSet) -> dict[str, Tens
                 same.running_var = torch.full_like(bias, 1 - module.eps)
                 same.bias = nn.Parameter(bias)
                 filled |= {f"{name}.{key}": value for key, value in same.state_dict().items()}
-    return filled | _head(
-        net, filled, OnnxRecognizer(content, "the model to start from", ""), labels
-    )
+    info = OnnxRecognizer(content, "the model to start from", "").info
+    if not calibrated:
+        info = replace(info, temperature=1.0, offsets=None)
+    return filled | _head(net, filled, info, labels)
 
 
 def _head(
-    net: nn.Module, filled: dict[str, Tensor], model: OnnxRecognizer, labels: LabelSet
+    net: nn.Module, filled: dict[str, Tensor], info: ModelInfo, labels: LabelSet
 ) -> dict[str, Tensor]:
     """The last layer, for these labels alone, with the file's temperature and offsets in it."""
     name = [name for name, module in net.named_modules() if isinstance(module, nn.Linear)][-1]
     if f"{name}.weight" not in filled:
         return {}
-    info = model.info
     rows = torch.from_numpy(labels.permutation_from(info.label_set))
     offsets = torch.tensor(info.offsets or [0.0] * len(info.label_set))
     return {

@@ -49,7 +49,7 @@ CATALOGUE = {
             name=DEFAULT_MODEL,
             kind="recognizer",
             file="resnet10-ferplus.onnx",
-            sha256="deb1ec14a9473b334b712e6c9507b4f8f11f47ee8ebc0e1c9157a6bd6c954397",
+            sha256="19e4b0da3eafae2626aaf5f47634a4e29a0d0816ea48f071a67c907f783e8a2b",
             licence="Apache-2.0; trained on FER2013 (research use) with FER+ labels (MIT)",
             about="the default: eight expressions from a 48 x 48 gray face",
         ),

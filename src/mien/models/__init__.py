@@ -117,20 +117,25 @@ def parameters(net: nn.Module) -> int:
 
 
 from . import (  # noqa: E402  (they register themselves)
+    alexnet,
     autoencoder2018,
+    emex2,
     googlenet,
     iliev2022,
     landmarknet,
     mobilenetv2,
     proposalnet,
     resnet,
+    xu2019,
 )
 
 __all__ = [
     "Backbone",
     "Standardised",
+    "alexnet",
     "autoencoder2018",
     "build",
+    "emex2",
     "googlenet",
     "iliev2022",
     "landmark_networks",
@@ -141,4 +146,5 @@ __all__ = [
     "proposal_networks",
     "proposalnet",
     "resnet",
+    "xu2019",
 ]

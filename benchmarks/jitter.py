@@ -1,0 +1,124 @@
+r"""How much answers tremble from frame to frame, where a face is still and where it moves.
+
+For each clip and model: the mean change per label from one frame to the next of probabilities and
+of intensities, over the calmer half of the frames and over the tenth in which the face changes its
+shape most; and how often the likeliest label changes. A face's shape is its landmarks with where
+the head is taken away.
+
+    python benchmarks/jitter.py MEDIA --model resnet10-ferplus \
+        --model runs/xu2019/runs/intensity/model.onnx
+"""
+
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import numpy.typing as npt
+import typer
+
+from mien import geometry, landmarks, provenance
+from mien.datasets.videos import frames
+from mien.face import Face, Frame
+from mien.pipeline import Analyzer, Settings
+from mien.smooth import smoothers
+from mien.tracks import Tracker
+from mien.weights import DEFAULT_MODEL
+
+CALM, QUICK = 0.5, 0.9  # quantiles of how far the shape moves
+FPS = 1000.0  # every frame
+Values = npt.NDArray[np.float64]
+
+
+def main(
+    media: Path,
+    model: Annotated[list[str] | None, typer.Option()] = None,
+    out: Annotated[Path, typer.Option()] = Path("benchmarks/results/jitter.json"),
+) -> None:
+    """Measure every clip of a folder that shows a face, and write it as JSON."""
+    clips = {path.stem: _read(path) for path in sorted(media.glob("*.mp4"))}
+    result: dict[str, Any] = {**provenance.environment(), "clips": {}}
+    for name in model or [DEFAULT_MODEL]:
+        analyzer = Analyzer(Settings(model=name))
+        for clip, pictures in clips.items():
+            for smoothing in ("none", "causal", "two-sided"):
+                faces = _followed(analyzer, pictures, smoothing)
+                if len(faces) < len(pictures) / 2:
+                    continue
+                told = result["clips"].setdefault(clip, {"frames": len(pictures)})
+                of_model = told.setdefault(
+                    _called(name), {"sha256": analyzer.recognizer.info.sha256}
+                )
+                of_model[smoothing] = _variation(faces)
+    out.write_text(json.dumps(result, indent=2) + "\n")
+    typer.echo(json.dumps(result, indent=2))
+
+
+def _called(name: str) -> str:
+    """A catalogue name, or what a run's folder is called."""
+    path = Path(name)
+    return path.parent.name if path.suffix == ".onnx" else name
+
+
+def _read(path: Path) -> list[Frame]:
+    found = enumerate(frames(path, FPS))
+    return [Frame(pixels, i, time, path.name) for i, (time, pixels) in found]
+
+
+def _followed(analyzer: Analyzer, pictures: list[Frame], smoothing: str) -> list[Face]:
+    """The first face of every frame that has one."""
+    tracker = Tracker(analyzer)
+    smoother = smoothers.build(smoothing, analyzer.recognizer.info.uncertain_below)
+    ready = []
+    for frame in pictures:
+        faces = analyzer.recognize(frame, tracker.follow(frame))
+        ready += smoother.push(frame.time_s, faces, frame.index)
+    ready += smoother.flush()
+    return [faces[0] for _, faces in ready if faces]
+
+
+def _variation(faces: list[Face]) -> dict[str, Any]:
+    moved = np.array([_moved(a, b) for a, b in pairwise(faces)])
+    calm, quick = moved <= np.quantile(moved, CALM), moved >= np.quantile(moved, QUICK)
+    probs = np.array([face.emotions.probs for face in faces if face.emotions], np.float64)
+    top = probs.argmax(axis=1)
+    found: dict[str, Any] = {
+        "label_changes_per_100_frames": round(float(100 * (top[1:] != top[:-1]).mean()), 2),
+        "probabilities": _changes(probs, calm, quick),
+    }
+    if all(face.intensity is not None for face in faces):
+        strengths = np.array([face.intensity for face in faces], np.float64)
+        found["intensities"] = _changes(strengths, calm, quick)
+    return found
+
+
+def _moved(before: Face, after: Face) -> float:
+    """How far landmarks are from the last frame's brought onto them, in distances of the eyes."""
+    if before.landmarks is None or after.landmarks is None:
+        return 0.0
+    there = geometry.transform(
+        geometry.similarity(before.landmarks, after.landmarks), before.landmarks
+    )
+    right, left = landmarks.eye_centres(after.landmarks)
+    apart = float(np.linalg.norm(left - right))
+    return float(np.linalg.norm(there - after.landmarks, axis=1).mean()) / apart
+
+
+def _changes(
+    values: Values, calm: npt.NDArray[np.bool_], quick: npt.NDArray[np.bool_]
+) -> dict[str, float]:
+    change = np.abs(np.diff(values, axis=0)).mean(axis=1)
+    still, moving = float(change[calm].mean()), float(change[quick].mean())
+    return {
+        "still": round(still, 5),
+        "moving": round(moving, 5),
+        "moving_over_still": round(moving / max(still, 1e-9), 2),
+        "range": round(float(np.ptp(values, axis=0).mean()), 4),
+    }
+
+
+if __name__ == "__main__":
+    typer.run(main)
