@@ -432,8 +432,8 @@ def test_an_alarm_whose_rule_is_gone(start: Start, tmp_path: Path, shown: list[s
     runner = start({"nurse": Scripted()}, name="other")
     until(lambda: shown)
     assert "from before, and its rule is gone: Hilfe!" in shown[0]
+    until(lambda: not journal.alarms(lines(tmp_path))["old"].waits)
     assert not runner.open
-    assert not journal.alarms(lines(tmp_path))["old"].waits
 
 
 def test_what_is_on_its_way_at_the_end_stays_for_the_next_start(
