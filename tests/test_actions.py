@@ -236,6 +236,25 @@ def test_a_fault_inside_is_shown_and_ends_nothing(
     until(lambda: nurse.got)
 
 
+def test_an_output_with_a_fault_holds_up_no_other(start: Start, shown: list[str]) -> None:
+    """Two alarms of one frame; carrying out the first one fails."""
+    nurse, broken = Scripted(), Scripted()
+    runner = start({"nurse": nurse, "broken": broken}, per="track", to=["nurse"])
+    real, calls = runner._send, list[Call]()
+
+    def send(name: str, call: Call) -> None:
+        calls.append(call)
+        if len(calls) == 1:
+            raise RuntimeError("a bug")
+        real(name, call)
+
+    runner._send = send  # type: ignore[method-assign]
+    runner.see([face(), replace(face(), track=2)])
+    until(lambda: nurse.got)
+    assert nurse.got[0].alarm.track == 2
+    assert "a fault in the alarms" in shown[0]
+
+
 def test_a_model_that_never_says_it(start: Start, shown: list[str]) -> None:
     runner = start({"nurse": Scripted()}, measure="intensity")
     runner.see([face()])

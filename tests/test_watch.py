@@ -191,6 +191,12 @@ def test_intensity_and_models_that_tell_none() -> None:
     strong = Seen(True, (face(0.1, intensity={"sadness": 0.9}),))
     assert calls(play(started(found), strong, 4)) == [2.0]
     assert calls(play(started(found), seen(0.9), 4)) == []
+    for unknown in (float("nan"), None):
+        nothing = Seen(True, (face(0.1, intensity={"sadness": unknown}),))
+        watch = started(found)
+        list(play(watch, strong, 1.5))
+        assert calls(play(watch, nothing, 2.5, from_s=1.6)) == []
+        assert calls(play(watch, strong, 4, from_s=2.6)) == [2.6]
     assert "tells none" in unanswerable(found, face(0.9))[0]
     assert unanswerable(rule(), face(0.9)) == []
     assert "this model knows joy" in unanswerable(rule(), Look(None, {"joy": 1.0}, None, False))[0]

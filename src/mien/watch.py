@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import datetime
 import enum
+import math
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -386,7 +387,7 @@ def _reading(rule: Rule, look: Look) -> _Reading | None:
         return (_Level.ON if look.uncertain else _Level.OFF), None
     values = look.emotions if rule.measure == "probability" else look.intensity
     value = None if values is None else values.get(rule.when)
-    if value is None:
+    if value is None or not math.isfinite(value):
         return None
     sign = 1 if rule.above is not None else -1
     if sign * value >= sign * rule.level:

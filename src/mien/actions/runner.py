@@ -17,8 +17,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import TracebackType
+from typing import ParamSpec, TypeVar
 
 from .. import rules as rule_files
 from ..errors import ConfigError, MienError, UnknownName
@@ -41,6 +43,8 @@ _STALE_S = 3600.0  # an alarm of before a restart that is older is shown, and no
 _PATIENCE_S = 5.0  # at the end, for what is on its way
 
 Job = Callable[[], Iterable[Event]]
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 def read(path: Path | str, labels: Sequence[str] | None = None) -> Rules:
@@ -118,9 +122,7 @@ class Runner:
         self._inbox: queue.Queue[Job | None] = queue.Queue()
         self._couriers: dict[str, Courier] = {}
         self._pending: dict[tuple[str, str], Call] = {}  # by id and output: on its way
-        self._failed: dict[
-            str, set[str]
-        ] = {}  # of the last call of open alarms: who is out of reach
+        self._failed: dict[str, set[str]] = {}  # by open alarm: whom its last call did not reach
         self._stack = ExitStack()
         self._journal: Journal
         self._journal_fails = False
@@ -190,14 +192,18 @@ class Runner:
                 self._do(self._tick)
 
     def _do(self, job: Job) -> None:
-        """Carry out a job and what it brings about; a fault is shown and ends nothing."""
+        """Carry out a job and what it brings about; a fault in one is shown and ends no other."""
+        for event in self._guarded(lambda: list(job())) or ():
+            self._guarded(partial(self._carry_out, event))
+        self.open = self._watch.open
+
+    def _guarded(self, step: Callable[[], T]) -> T | None:
         try:
-            for event in job():
-                self._carry_out(event)
+            return step()
         except Exception as err:
             log.info("a fault", exc_info=True)
             self._show(f"\aa fault in the alarms, which go on: {type(err).__name__}: {err}")
-        self.open = self._watch.open
+            return None
 
     def _look(self, seen: Seen, now: Moment) -> Iterable[Event]:
         if not self._checked and seen.looks:
@@ -218,7 +224,7 @@ class Runner:
         for alarm in self._watch.acknowledge(None if key is None else [key]):
             self._show(f"acknowledged by {by}: {alarm.text}")
             self.counts["acknowledged"] += 1
-            self._write(lambda alarm=alarm: self._journal.acknowledged(alarm.key, by))  # type: ignore[misc]
+            self._write(self._journal.acknowledged, alarm.key, by)
             self._failed.pop(alarm.key, None)
             for output in self._outputs.values():
                 output.acknowledged(alarm)
@@ -229,13 +235,13 @@ class Runner:
         if isinstance(event, Call):
             self._failed.pop(event.alarm.key, None)
             self.counts["alarms"] += event.number == 0
-            self._write(lambda: self._journal.call(event))
+            self._write(self._journal.call, event)
             for name in event.to:
                 self._send(name, event)
         elif isinstance(event, HeldBack):
             self.counts["held back"] += 1
             self._show(f"held back ({event.why}): {event.rule}")
-            self._write(lambda: self._journal.held_back(event))
+            self._write(self._journal.held_back, event)
         elif isinstance(event, Ended):
             self._ended(event.rule)
 
@@ -248,10 +254,10 @@ class Runner:
             for output in self._outputs.values():
                 output.ended(rule)
 
-    def _write(self, write: Callable[[], None]) -> None:
+    def _write(self, write: Callable[P, None], *what: P.args, **more: P.kwargs) -> None:
         """Into the journal; a full disk stops no alarm."""
         try:
-            write()
+            write(*what, **more)
             self._journal_fails = False
         except OSError as err:
             if not self._journal_fails:
@@ -268,7 +274,7 @@ class Runner:
 
     def _arrived(self, name: str, call: Call, reason: str | None) -> Iterable[Event]:
         self._pending.pop((call.id, name), None)
-        self._write(lambda: self._journal.ended(call, name, reason))
+        self._write(self._journal.ended, call, name, reason)
         if reason is None:
             self.counts["delivered"] += 1
             return ()
@@ -282,9 +288,9 @@ class Runner:
         if not isinstance(self._outputs.get(name), Speech):
             words = f"Not delivered to {name}: {call.alarm.text}"
             self._voice.put(replace(call, alarm=replace(call.alarm, text=words)))
-        return (
-            self._watch.unreached(call.alarm.key, self._clock()) if self._lost(name, call) else ()
-        )
+        if not self._lost(name, call):
+            return ()
+        return self._watch.unreached(call.alarm.key, self._clock())
 
     def _lost(self, name: str, call: Call) -> bool:
         """Whether this was the last of a call's outputs that could have reached anybody."""
@@ -341,7 +347,7 @@ class Runner:
 
     def _close_orphan(self, alarm: Alarm) -> None:
         self._show(f"\afrom before, and its rule is gone: {alarm.text} ({alarm.time})")
-        self._write(lambda: self._journal.acknowledged(alarm.key, "mien, as its rule is gone"))
+        self._write(self._journal.acknowledged, alarm.key, "mien, as its rule is gone")
 
     # -- the end --------------------------------------------------------------------------------
 
