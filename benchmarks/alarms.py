@@ -245,9 +245,12 @@ def acknowledge(runner: Runner, carer: Carer, path: Path, chance: random.Random)
 
 def camera(
     runner: Runner, carer: Carer, path: Path, seconds: float, chance: random.Random
-) -> tuple[list[float], Counter[str]]:
-    """Frames for so long; when an expression began to show, and who acknowledged how often."""
+) -> tuple[list[float], Counter[str], list[float]]:
+    """Frames for so long: when an expression began to show, who acknowledged how often, and how
+    late each frame came: what the machine's other work costs anyone on it.
+    """
     began: list[float] = []
+    late: list[float] = []
     answers: Counter[str] = Counter()
     frame, period = record(None), HOLD_S + 1.0
     started = time.monotonic()
@@ -268,7 +271,8 @@ def camera(
             answers[way or "nobody waited"] += 1
             next_answer = now + chance.uniform(4, 14)
         time.sleep(max(0.0, 1 / FPS - (time.monotonic() - now)))
-    return began, answers
+        late.append(time.monotonic() - now - 1 / FPS)
+    return began, answers, late
 
 
 def reactions(path: Path, began: list[float], came: dict[str, float]) -> list[float]:
@@ -424,7 +428,7 @@ def main(
             time.sleep(2)  # both are up before the first one fails
             failing = threading.Thread(target=faults, args=(web, broker, chance, stop, told))
             failing.start()
-            began, answers = camera(runner, carer, path, seconds, random.Random(seed + 1))
+            began, answers, late = camera(runner, carer, path, seconds, random.Random(seed + 1))
             stop.set()
             failing.join()
             runner.acknowledge(None, "the end")
@@ -448,6 +452,7 @@ def main(
         "seed": seed,
         "hold_s": HOLD_S,
         "frames_a_second": FPS,
+        "frames_late": spread(late),
         "faults": dict(sorted(told.items())),
         "acknowledged_by": dict(sorted(answers.items())),
         **result,

@@ -119,8 +119,12 @@ def _lines(content: bytes) -> Iterator[Line]:
             yield line
 
 
-def append(path: Path, line: Line) -> None:
-    """Write one line, on the disk when this is back; raises OSError.
+def append(path: Path, line: Line, sync: bool = True) -> None:
+    """Write one line; raises OSError.
+
+    sync : it is on the disk when this is back, so that not even a power cut takes it. Without, it
+        outlives mien itself; enough for how a call ended, as a call that is brought twice has the
+        same id.
 
     In one piece, so that another process may append, too; it begins on a line of its own, even
     behind half a line.
@@ -135,7 +139,8 @@ def append(path: Path, line: Line) -> None:
             if os.read(handle, 1) != b"\n":
                 content = "\n" + content
         os.write(handle, content.encode())
-        os.fsync(handle)
+        if sync:
+            os.fsync(handle)
     finally:
         os.close(handle)
 
@@ -185,18 +190,18 @@ class Journal:
         """How a call to one output ended; ``reason`` is None where it has arrived."""
         line = {"key": call.alarm.key, "call": call.number, "output": output}
         if reason is None:
-            self._write({"event": "delivered"} | line)
+            self._write({"event": "delivered"} | line, sync=False)
         else:
-            self._write({"event": "undelivered"} | line | {"reason": reason})
+            self._write({"event": "undelivered"} | line | {"reason": reason}, sync=False)
 
     def held_back(self, event: HeldBack) -> None:
-        self._write({"event": "held_back"} | dataclasses.asdict(event))
+        self._write({"event": "held_back"} | dataclasses.asdict(event), sync=False)
 
     def acknowledged(self, key: str, by: str) -> None:
         self._write(acknowledged(key, by))
 
-    def _write(self, line: Line) -> None:
-        append(self.path, line)
+    def _write(self, line: Line, sync: bool = True) -> None:
+        append(self.path, line, sync)
 
     def answers(self) -> list[tuple[str, str]]:
         """Acknowledgements, (key, by), that came into the file since the last time."""
