@@ -18,6 +18,7 @@ import typer
 
 from . import __version__, analysis, terminal
 from .analysis import DEFAULT_MODEL, MOST_REASONS, reasons
+from .cli_act import act_app
 from .cli_summary import summary
 from .errors import ConfigError
 from .terminal import say
@@ -41,6 +42,7 @@ models_app = typer.Typer(help="Models: what there is, fetch, describe.", no_args
 app.add_typer(data_app, name="data")
 app.add_typer(models_app, name="models")
 app.command()(summary)
+app.add_typer(act_app, name="act")
 
 
 def _version(wanted: bool) -> None:
