@@ -125,7 +125,7 @@ def _intensities() -> list[str]:
         f"is {near['rmse_of_mean']:.3f} from them, and the correlation is {near['pcc']:.2f}. JAFFE's sixty raters graded faces the model never "
         f"saw: correlation {each}, but its scale is not theirs (RMSE {jaffe['overall']['rmse']:.3f}, the mean {jaffe['overall']['rmse_of_mean']:.3f}; "
         "`mien calibrate` fits it to yours).",
-        f"On a clip of a man who talks, intensities change {less:.0%} less from frame to frame than probabilities where the face is still; a network "
+        f"On a clip of a woman who acts several expressions, intensities change {less:.0%} less from frame to frame than probabilities where the face is still; a network "
         f"trained on intensities changes its likeliest expression {graded['label_changes_per_100_frames']:.1f} times in a hundred frames, the same "
         f"one trained on labels {named['label_changes_per_100_frames']:.1f} times.",
     ]
