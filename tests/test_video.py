@@ -111,6 +111,27 @@ def test_a_rate_that_changes(tmp_path: Path) -> None:
     assert [item.time_s for item in found] == pytest.approx([t / 1000 for t in times], abs=1e-6)
 
 
+def test_ten_hours(tmp_path: Path) -> None:
+    """A picture every half minute, as a camera in a sleeping room takes them."""
+    path = clip(tmp_path / "a.mkv", 1201, times=[30_000 * i for i in range(1201)], size=(32, 32))
+    with Video(path) as opened:
+        assert opened.info.duration_s == pytest.approx(36_000, abs=1)
+    assert [item.time_s for item in read(path)] == [30.0 * i for i in range(1201)]
+    found = read(path, Span(start_s=35_900))
+    assert times_of(found) == [(i, 30.0 * i) for i in range(1197, 1201)]
+
+
+def test_120_frames_a_second(tmp_path: Path) -> None:
+    times = [round(i * 1000 / 120) for i in range(120)]
+    found = read(clip(tmp_path / "a.mkv", 120, times=times, bf="2"))
+    assert [item.time_s for item in found] == pytest.approx([t / 1000 for t in times], abs=1e-6)
+
+
+def test_8k(tmp_path: Path) -> None:
+    path = clip(tmp_path / "a.mp4", 2, size=(7680, 4320), preset="ultrafast")
+    assert [item.rgb.shape for item in read(path)] == [(4320, 7680, 3)] * 2
+
+
 def test_frames_that_an_edit_list_hides(shared: Path) -> None:
     """98 are stored, of which the first three are there for the others to refer to."""
     found = read(shared / "data" / "media" / "no_face.mp4")
