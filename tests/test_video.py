@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.server
 import itertools
 import os
+import random
 import threading
 import time
 from collections.abc import Iterator
@@ -326,6 +327,27 @@ def test_sound_alone(tmp_path: Path) -> None:
         out.mux(stream.encode(None))
     with pytest.raises(VideoError, match=r"holds no video \(only sound\)"):
         read(path)
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts", "avi", "flv"])
+def test_whatever_is_damaged(tmp_path: Path, suffix: str) -> None:
+    """No error but VideoError, every frame numbered, and going on gives the same as reading on."""
+    whole = clip(tmp_path / f"whole.{suffix}", 300, bf="2", g="25").read_bytes()
+    path, chance = tmp_path / f"a.{suffix}", random.Random(suffix)
+    for _ in range(6):
+        content = bytearray(whole)
+        for _ in range(chance.randrange(1, 20)):
+            content[chance.randrange(len(content))] = chance.randrange(256)
+        path.write_bytes(content[: chance.randrange(len(content) // 2, len(content))])
+        try:
+            found = read(path)
+        except VideoError:
+            continue
+        assert [item.index for item in found] == list(range(len(found)))
+        place, stop = Place(), chance.randrange(1, len(found) + 1)
+        with Video(path) as opened:
+            begun: list[Any] = list(itertools.islice(opened.frames(None, place), stop))
+        assert times_of(begun + read(path, None, place)) == times_of(found)
 
 
 class _Stalls(http.server.BaseHTTPRequestHandler):

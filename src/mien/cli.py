@@ -258,6 +258,8 @@ def analyze(
         return
     output = _output(out, form, analyzer, overwrite, mark, recordings, options)
     reached = mark.reached if mark else batch.Reached()
+    if bookmark and not (mark and mark.bytes):
+        bookmark.remove()  # of an older run, which this one replaces
     errors: list[str] = []
     try:
         results = batch.analyze_files(jobs, analyzer, processes, begun, reached)
@@ -269,6 +271,8 @@ def analyze(
                     bookmark.note(output.whole_bytes, output.counts, reached)
     except (KeyboardInterrupt, SystemExit):
         _summarise(output, errors, reached.jobs, len(jobs), len(recordings))
+        if bookmark:
+            _say("the same command with --resume goes on from there")
         raise
     if bookmark:
         bookmark.remove()
@@ -323,7 +327,7 @@ def _bookmark(
         "crops": settings.crops,
         "format": form or out.suffix,
         "recordings": options.plain() if options else None,
-        "inputs": resume.fingerprint([str(job.path) for job in jobs]),
+        "inputs": resume.fingerprint([job.path for job in jobs]),
     }
     return resume.Bookmark(out, request)
 
