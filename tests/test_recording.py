@@ -24,7 +24,7 @@ from mien.errors import ConfigError, OutputError, VideoError
 from mien.face import Frame, ImageArray
 from mien.pipeline import Analyzer
 from mien.recording import Options, State
-from mien.resume import Bookmark, Mark
+from mien.resume import Bookmark, Mark, fingerprint
 from mien.video import Span
 from test_video import damage
 
@@ -254,6 +254,16 @@ def test_resuming_what_is_complete_or_another_s(film: Path, tmp_path: Path) -> N
     assert (status, "no run of mien's to go on with" in said) == (1, True)
     assert (tmp_path / "b.jsonl").read_text() == "mine\n"
     assert mien_says("analyze", film, "--resume")[0] == 2
+
+
+def test_the_inputs_of_a_run_are_known_again(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    path.write_bytes(b"1234")
+    before = fingerprint([path, "rtsp://camera/1"])
+    assert before == fingerprint([path, "rtsp://camera/1"])
+    assert before != fingerprint(["rtsp://camera/1", path])
+    path.write_bytes(b"12345")
+    assert before != fingerprint([path, "rtsp://camera/1"])
 
 
 def test_a_mark_of_another_request(tmp_path: Path) -> None:

@@ -140,6 +140,8 @@ def _work(
         return 0
     output = _output(wanted, analyzer, mark, recordings, options)
     reached = mark.reached if mark else batch.Reached()
+    if bookmark and not (mark and mark.bytes):
+        bookmark.remove()  # of an older run, which this one replaces
     errors: list[str] = []
     try:
         results = batch.analyze_files(jobs, analyzer, wanted.processes, begun, reached)
@@ -151,6 +153,8 @@ def _work(
                     bookmark.note(output.whole_bytes, output.counts, reached)
     except (KeyboardInterrupt, SystemExit):
         _summarise(output, errors, reached.jobs, len(jobs), len(recordings))
+        if bookmark:
+            say("the same command with --resume goes on from there")
         raise
     if bookmark:
         bookmark.remove()
@@ -207,7 +211,7 @@ def _bookmark(
         "crops": settings.crops,
         "format": form or out.suffix,
         "recordings": options.plain() if options else None,
-        "inputs": resume.fingerprint([str(job.path) for job in jobs]),
+        "inputs": resume.fingerprint([job.path for job in jobs]),
     }
     return resume.Bookmark(out, request)
 
