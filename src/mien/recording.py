@@ -1,6 +1,6 @@
 """A recording's frames analysed one after the other: every frame asked for is accounted for.
 
-Decoding runs in a thread of its own, a little ahead. What the analysis remembers from frame to
+What the analysis remembers from frame to
 frame is a ``State``: whoever keeps it goes on later as if nothing had happened.
 """
 
@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -75,26 +76,14 @@ class State:
         return cls(**plain | {"place": Place(**plain["place"])})
 
 
-class _Faces:
-    """Finds and reads the faces of one frame after the other."""
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A frame in which the faces are found, or a hole, and what to go on from behind it."""
 
-    def __init__(self, analyzer: Analyzer, options: Options, state: State) -> None:
-        self._analyzer = analyzer
-        self._tracker: Tracker | None = None
-        # A recording of face crops is of one face.
-        self._one = options.tracks and analyzer.detector is None
-        if options.tracks and analyzer.detector is not None:
-            kept = state.tracker
-            self._tracker = Tracker.from_state(analyzer, kept) if kept else Tracker(analyzer)
-
-    def of(self, frame: Frame) -> list[Face]:
-        if self._tracker:
-            return self._analyzer.recognize(frame, self._tracker.follow(frame))
-        faces = self._analyzer.analyze_frame(frame)
-        return [replace(face, track=1) for face in faces] if self._one else faces
-
-    def state(self) -> dict[str, Any] | None:
-        return self._tracker.state() if self._tracker else None
+    item: Frame | Hole
+    faces: list[Face]
+    place: Place
+    tracker: dict[str, Any] | None
 
 
 def analyze(
@@ -103,36 +92,53 @@ def analyze(
     """The frames asked for with their faces, and the holes among them, in the order of time.
 
     ``state`` is brought up to date before each is given out. Frames that cannot be analysed are
-    holes, too.
+    holes, too. Decoding, finding and recognising go on side by side, each in a thread.
     """
-    finder = _Faces(analyzer, options, state)
     smoother = smoothers.build(options.smooth, analyzer.recognizer.info.uncertain_below)
     if state.smoother:
         smoother.restore(state.smoother)
-    again = state.given
-    state.given = 0
+    again, state.given = state.given, 0
 
-    def given_out(ready: list[_Ready]) -> Iterator[tuple[Frame, list[Face]] | Hole]:
+    def given_out(
+        ready: list[tuple[_Seen, list[Face]]],
+    ) -> Iterator[tuple[Frame, list[Face]] | Hole]:
         nonlocal again
-        for number, ((item, place, tracker), faces) in enumerate(ready, 1):
+        for number, (seen, faces) in enumerate(ready, 1):
             if number < len(ready):
                 state.given += 1
             else:
-                state.place, state.tracker, state.given = place, tracker, 0
+                state.place, state.tracker, state.given = seen.place, seen.tracker, 0
                 state.smoother = smoother.state()
             if again:
                 again -= 1
                 continue
-            yield item if isinstance(item, Hole) else (item, faces)
+            yield seen.item if isinstance(seen.item, Hole) else (seen.item, faces)
 
-    with closing(video.ahead(_placed(source, options.span, replace(state.place)))) as frames:
-        for item, place in frames:
-            seen, faces = _looked(finder, item)
-            yield from given_out(smoother.push(seen.time_s, faces, (seen, place, finder.state())))
+    found = _found(analyzer, source, options, replace(state.place), state.tracker)
+    with closing(video.ahead(found)) as frames:
+        for found_in in frames:
+            read = partial(_read, analyzer, options, found_in.faces)
+            seen, faces = _guarded(found_in, read)
+            yield from given_out(smoother.push(seen.item.time_s, faces, seen))
     yield from given_out(smoother.flush())
 
 
-_Ready = tuple[tuple[Frame | Hole, Place, dict[str, Any] | None], list[Face]]
+def _found(
+    analyzer: Analyzer,
+    source: Video,
+    options: Options,
+    place: Place,
+    kept: dict[str, Any] | None,
+) -> Generator[_Seen, None, None]:
+    """The frames with the faces in them, nothing recognised yet."""
+    tracker = None
+    if options.tracks and analyzer.detector:
+        tracker = Tracker.from_state(analyzer, kept) if kept else Tracker(analyzer)
+    find = tracker.follow if tracker else analyzer.find
+    with closing(video.ahead(_placed(source, options.span, place))) as frames:
+        for item, after in frames:
+            seen, faces = _guarded(_Seen(item, [], after, None), find)
+            yield replace(seen, faces=faces, tracker=tracker.state() if tracker else None)
 
 
 def _placed(source: Video, span: Span, place: Place) -> Iterator[tuple[Frame | Hole, Place]]:
@@ -141,17 +147,28 @@ def _placed(source: Video, span: Span, place: Place) -> Iterator[tuple[Frame | H
         yield item, replace(place)
 
 
-def _looked(finder: _Faces, item: Frame | Hole) -> tuple[Frame | Hole, list[Face]]:
+def _read(analyzer: Analyzer, options: Options, found: list[Face], frame: Frame) -> list[Face]:
+    """The faces of a frame with all that can be said of them."""
+    faces = analyzer.recognize(frame, found)
+    if options.tracks and analyzer.detector is None:  # a recording of face crops is of one face
+        return [replace(face, track=1) for face in faces]
+    return faces
+
+
+def _guarded(seen: _Seen, look: Callable[[Frame], list[Face]]) -> tuple[_Seen, list[Face]]:
+    """What ``look`` makes of a frame; a hole where it fails."""
+    item = seen.item
     if isinstance(item, Hole):
-        return item, []
+        return seen, []
     try:
-        return item, finder.of(item)
+        return seen, look(item)
     except MienError as err:
         reason = str(err)
     except Exception as err:  # a bug here must not cost the other frames
         log.debug("unexpected error on %s, frame %d", item.source, item.index, exc_info=True)
         reason = f"unexpected {type(err).__name__}: {err}; please report it"
-    return Hole(item.index, item.time_s, item.source, reason), []
+    hole = Hole(item.index, item.time_s, item.source, reason)
+    return replace(seen, item=hole), []
 
 
 def analyze_video(

@@ -18,6 +18,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Protocol
 
+import numpy as np
+
 from . import quality
 from .baserates import read_rates
 from .errors import ConfigError, MissingExtra, OutputError
@@ -69,7 +71,7 @@ def _of_face(face: Face) -> Record:
         "track": face.track,
         "box": [_rounded(v, 2) for v in face.box],
         "score": _rounded(face.score),
-        "landmarks": None if points is None else [[_rounded(v, 2) for v in p] for p in points],
+        "landmarks": None if points is None else _pixels(points),
         "emotions": {k: _rounded(v) for k, v in face.emotions.as_dict().items()},
         "top": face.emotions.top[0],
         "confidence": _rounded(face.confidence),
@@ -83,6 +85,14 @@ def _named(values: FloatArray | None, labels: Sequence[str]) -> Record | None:
     if values is None:
         return None
     return {label: _rounded(v) for label, v in zip(labels, values, strict=True)}
+
+
+def _pixels(points: FloatArray) -> list[list[float | None]]:
+    """Points to a hundredth of a pixel, all of them at once: it is done for every frame."""
+    rounded: list[list[float | None]] = np.round(points.astype(np.float64), 2).tolist()
+    if np.isfinite(points).all():
+        return rounded
+    return [[_rounded(v, 2) for v in point] for point in points]
 
 
 def _rounded(value: float | None, digits: int = _DIGITS) -> float | None:

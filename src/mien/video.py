@@ -484,8 +484,11 @@ def ahead(items: Iterable[T]) -> Generator[T, None, None]:
             put((False, None))
         except BaseException as err:
             put((False, err))
+        finally:
+            if isinstance(items, Generator):
+                items.close()  # here: what it opened ends in the thread that used it
 
-    thread = threading.Thread(target=make, name="decoding", daemon=True)
+    thread = threading.Thread(target=make, daemon=True)
     thread.start()
     try:
         while True:
