@@ -210,7 +210,7 @@ def act_run(rules: RulesFile, journal: JournalFile = None) -> None:
         runner.settle(float("inf"))
         if runner.open:
             waiting = ", ".join(call.alarm.key for call in runner.open)
-            to_stderr(f"the records ended; waiting for `mien act ack` of {waiting} (Ctrl-C ends)")
+            to_stderr(f"the records ended; waiting for `{runner.ack}` of {waiting} (Ctrl-C ends)")
         while runner.open:
             time.sleep(0.1)
     counts = runner.counts
