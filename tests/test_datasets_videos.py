@@ -12,7 +12,8 @@ from made import turned, video
 from mien.datasets import importers
 from mien.datasets.enterface05 import read_enterface05
 from mien.datasets.videos import frames, read_videos
-from mien.errors import DataError, ImageError
+from mien.errors import DataError, VideoError
+from mien.face import Frame
 
 
 @pytest.mark.parametrize(
@@ -20,7 +21,7 @@ from mien.errors import DataError, ImageError
     [(2, [0, 0.5]), (5, [0, 0.2, 0.4, 0.6, 0.8]), (10, [i / 10 for i in range(10)])],
 )
 def test_frames_at_a_rate(tmp_path: Path, fps: float, times: list[float]) -> None:
-    found = [time for time, _ in frames(video(tmp_path / "a.mp4"), fps)]
+    found = [frame.time_s for frame in frames(video(tmp_path / "a.mp4"), fps)]
     assert found == pytest.approx(times, abs=1e-6)
 
 
@@ -39,21 +40,25 @@ def test_a_rate_above_the_video_s_gives_every_frame_once(tmp_path: Path) -> None
 def test_times_are_the_frames_own(tmp_path: Path, suffix: str) -> None:
     """29.97 frames a second stay 29.97; AVI (eNTERFACE'05) has times too."""
     path = video(tmp_path / f"a{suffix}", 31, Fraction(30000, 1001))
-    times = [t for t, _ in frames(path, 30)]
+    times = [frame.time_s for frame in frames(path, 30)]
     assert times == pytest.approx([i * 1001 / 30000 for i in range(31)], abs=6e-4)
-    assert [t for t, _ in frames(path, 1)] == pytest.approx([0, 30 * 1001 / 30000], abs=6e-4)
+    assert [frame.time_s for frame in frames(path, 1)] == pytest.approx(
+        [0, 30 * 1001 / 30000], abs=6e-4
+    )
 
 
 def test_frames_are_the_pictures_at_those_times(tmp_path: Path) -> None:
-    found = list(frames(video(tmp_path / "a.mp4"), 5))
-    assert found[0][1].shape == (48, 64, 3)
-    blue = [int(pixels[:, 32:, 2].mean()) for _, pixels in found]
+    found = [frame for frame in frames(video(tmp_path / "a.mp4"), 5) if isinstance(frame, Frame)]
+    assert found[0].rgb.shape == (48, 64, 3)
+    blue = [int(frame.rgb[:, 32:, 2].mean()) for frame in found]
     assert blue == pytest.approx([255 * i // 10 for i in range(0, 10, 2)], abs=12)
 
 
 def test_a_phone_s_video_is_upright(tmp_path: Path) -> None:
     """A quarter turn clockwise takes the white left edge to the top."""
-    ((_, pixels),) = frames(turned(video(tmp_path / "a.mp4", 1)), 1)
+    (frame,) = frames(turned(video(tmp_path / "a.mp4", 1)), 1)
+    assert isinstance(frame, Frame)
+    pixels = frame.rgb
     assert pixels.shape == (64, 48, 3)
     assert pixels[:8].mean() > 200
     assert pixels[16:].mean() < 60
@@ -65,7 +70,7 @@ def test_what_is_no_video(tmp_path: Path) -> None:
     (tmp_path / "empty.mp4").touch()
     os.mkfifo(tmp_path / "pipe.mp4")
     for name in ("text.mp4", "empty.mp4", "pipe.mp4", "gone.mp4"):
-        with pytest.raises(ImageError, match=name):
+        with pytest.raises(VideoError, match=name):
             list(frames(tmp_path / name, 5))
 
 

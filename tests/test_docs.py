@@ -7,12 +7,14 @@ import shlex
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 import mien
+from mien import table
 from mien.face import ImageArray
 from mien.labels import label_set
 
@@ -97,7 +99,13 @@ def test_the_commands_of_training(
         "train",
         "export",
         "evaluate",
+        "calibrate",
+        "quantize",
     ]
+    shutil.copy(small_ferplus, workplace / "rated.parquet")
+    faces = table.read(small_ferplus)
+    smiles = [replace(r, sequence="one") for r in faces.rows if r.label == "happiness"][:6]
+    table.write(replace(faces, rows=smiles), workplace / "takes.parquet")
     for command in listed:
         if command.startswith("mien data import ferplus"):
             shutil.copy(small_ferplus, workplace / "ferplus.parquet")

@@ -41,11 +41,12 @@ INFERENCE = {
     ),
     *("records", "batch", "draw", "testing", "graph", "explain"),
     *("rules", "watch", "actions"),
+    *("video", "recording", "resume", "peers", "annotated"),
     *("assign", "cuts", "tracks", "smooth"),
 }
 LAB = {
     *("models", "augment", "train", "export", "evaluate", "metrics", "audit", "calibrate"),
-    *("checkpoint", "recipes", "datasets", "stats", "sheet", "table", "cards", "bench"),
+    *("checkpoint", "recipes", "datasets", "summary", "stats", "sheet", "table", "cards", "bench"),
     *("tasks", "expression_task", "landmark_task", "proposal_task", "scenes", "patches", "decoys"),
     *("teach", "splits", "plots", "reproduce", "report", "occlude", "transfer"),
     *("against_rest", "reconstruction_task", "folds", "fold_report"),
@@ -61,6 +62,7 @@ HEAVY = {
     "h5py",
     "onnx",
     "matplotlib",
+    "av",
 }
 
 
@@ -121,6 +123,21 @@ def test_inference_loads_none_of_the_extras() -> None:
 
 def test_the_command_line_alone_loads_no_library_of_pictures() -> None:
     assert not loaded_by("mien.cli") & {"cv2", "onnxruntime", "PIL", *HEAVY}
+
+
+def test_a_picture_loads_nothing_of_recordings(astronaut: ImageArray, tmp_path: Path) -> None:
+    path = tmp_path / "portrait.png"
+    Image.fromarray(astronaut[:200, 100:300]).save(path)
+    code = f"""
+import sys
+from mien import cli
+sys.argv = ["mien", "analyze", {str(path)!r}]
+try:
+    cli.main()
+finally:
+    print(sorted({{"av", "mien.video", "mien.tracks", "mien.resume"}} & set(sys.modules)))
+"""
+    assert python(code).endswith("}\n[]\n")
 
 
 def test_analysis_runs_where_the_extras_are_not_installed(
@@ -219,7 +236,10 @@ def test_inference_knows_nothing_of_the_laboratory(name: str) -> None:
     assert not {part(other) for other in imports(name)} & LAB
 
 
-REGISTRATIONS = {("detect", "detectors"), ("datasets", "datasets"), ("models", "models")}
+REGISTRATIONS = {
+    *(("detect", "detectors"), ("datasets", "datasets"), ("models", "models")),
+    ("records", "peers"),
+}
 """A registry imports what registers itself there, and that imports the registry."""
 
 

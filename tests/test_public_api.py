@@ -18,6 +18,7 @@ PUBLIC = {
     "MienError": "mien.errors",
     "Quality": "mien.face",
     "Settings": "mien.pipeline",
+    "analyze_video": "mien.recording",
     "label_set": "mien.labels",
     "load_model": "mien.recognize",
 }

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .labels import LabelSet, label_set
     from .pipeline import Analyzer, Settings
     from .recognize import load_model
+    from .recording import analyze_video
 
 _HOME = {
     "Analyzer": "pipeline",
@@ -37,6 +38,7 @@ _HOME = {
     "MienError": "errors",
     "Quality": "face",
     "Settings": "pipeline",
+    "analyze_video": "recording",
     "label_set": "labels",
     "load_model": "recognize",
 }
@@ -50,6 +52,7 @@ __all__ = [
     "MienError",
     "Quality",
     "Settings",
+    "analyze_video",
     "label_set",
     "load_model",
 ]

@@ -7,13 +7,13 @@ import os
 import unicodedata
 from collections import deque
 from collections.abc import Collection, Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import image, records
-from .errors import ConfigError, MienError, OutputError
+from .errors import ConfigError, MienError, OutputError, VideoError
 from .face import Face, Frame, ImageArray
 from .later import Later
 from .pipeline import Analyzer, Settings
@@ -21,6 +21,10 @@ from .records import Record
 
 if TYPE_CHECKING:
     from concurrent.futures import Future, ProcessPoolExecutor
+
+    from .annotated import Copy
+    from .recording import Options, State
+    from .video import Video
 
 log = logging.getLogger(__name__)
 
@@ -35,30 +39,76 @@ Looked = tuple[Frame, list[Face]]
 class Job:
     """A picture to analyse, and what else to make of it.
 
-    annotated : where its annotated copy goes, if anywhere; ``landmarks`` says whether with them,
-        ``intensity`` whether its bars are of these.
+    annotated : where its annotated copy goes, if anywhere; ``shown`` says what it shows beside
+        boxes and names, see ``draw.annotate``.
     explained : what the files that explain its faces begin with, if there are to be any;
         ``emotion`` says which labels they explain, see ``mien.explain``.
     """
 
     path: Path
     annotated: Path | None = None
-    landmarks: bool = False
-    intensity: bool = False
+    shown: tuple[str, ...] = ()
     explained: Path | None = None
     emotion: str = "top"
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """A recording to analyse: a file, or the address of a stream.
+
+    annotated : where its annotated copy goes, without a suffix; ``shown`` as of ``Job``.
+    """
+
+    path: Path | str
+    options: Options
+    annotated: Path | None = None
+    shown: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Reached:
+    """How far a run has come.
+
+    jobs : that have all their records. state : of the next one, a recording that has begun.
+    expected : about how many records that recording will have; None where nobody knows.
+    """
+
+    jobs: int = 0
+    state: State | None = None
+    expected: int | None = None
+
+
+def find(inputs: Sequence[str]) -> list[Path | str]:
+    """The pictures and recordings meant by paths, folders, patterns, and addresses of streams."""
+    both = image.SUFFIXES | image.RECORDINGS
+    found: list[Path | str] = []
+    for given in inputs:
+        if image.is_address(given):
+            found.append(given)
+        else:
+            found += image.find([given], both, "picture or recording")
+    return found
+
+
+def is_recording(path: Path | str) -> bool:
+    """Whether it is for ``mien.video`` to read."""
+    if os.path.splitext(path)[1].lower() in image.SUFFIXES and isinstance(path, Path):
+        return False
+    from . import video
+
+    return isinstance(path, str) or video.is_video(path)
 
 
 def plan(
     paths: Sequence[Path],
     annotate: Path | None = None,
-    drawn: Collection[str] = (),
+    shown: Collection[str] = (),
     explain: Path | None = None,
     emotion: str = "top",
 ) -> list[Job]:
-    """A job per path; what it writes is named after its picture, never twice the same.
+    """A job per picture; what it writes is named after its picture, never twice the same.
 
-    drawn : what annotated copies show beside boxes and names, of "landmarks" and "intensity".
+    shown : what annotated copies show beside boxes and names, of "landmarks" and "intensity".
 
     A copy replaces an older copy, but nobody's own picture: raises ConfigError where it would be
     one of ``paths``, OutputError where it would be another file or the folder cannot be made.
@@ -67,8 +117,7 @@ def plan(
         Job(
             path,
             annotate / f"{name}.png" if annotate else None,
-            "landmarks" in drawn,
-            "intensity" in drawn,
+            tuple(shown),
             explain / name if explain else None,
             emotion,
         )
@@ -79,6 +128,56 @@ def plan(
     if explain:
         _make_folder(explain)
     return jobs
+
+
+def plan_all(
+    paths: Sequence[Path | str],
+    options: Options | None,
+    annotate: Path | None = None,
+    shown: Collection[str] = (),
+    explain: Path | None = None,
+) -> list[Job | Recording]:
+    """A job per picture as of ``plan``, and per recording, in the order of ``paths``.
+
+    options : None where there are only pictures.
+    """
+    recordings = {i for i, path in enumerate(paths) if is_recording(path)}
+    if recordings and explain:
+        raise ConfigError("--explain takes pictures; extract the frame that is to be explained")
+    pictures = [Path(path) for i, path in enumerate(paths) if i not in recordings]
+    jobs = iter(plan(pictures, annotate, shown, explain))
+    copies = iter(_plan_copies([Path(paths[i]) for i in sorted(recordings)], annotate))
+    planned: list[Job | Recording] = []
+    for i, path in enumerate(paths):
+        if i not in recordings:
+            planned.append(next(jobs))
+        else:
+            assert options
+            planned.append(Recording(path, options, next(copies), tuple(shown)))
+    return planned
+
+
+def _plan_copies(paths: Sequence[Path], folder: Path | None) -> list[Path | None]:
+    """Where the annotated copies of recordings go, without a suffix; as of ``plan``."""
+    if folder is None or not paths:
+        return [None] * len(paths)
+    from . import annotated
+
+    _make_folder(folder)
+    theirs = {_same_file(os.path.realpath(path)) for path in paths}
+    for name in _names(paths):
+        for copy in (folder / f"{name}.mp4", folder / f"{name}.mkv"):
+            if _same_file(os.path.realpath(copy)) in theirs:
+                raise ConfigError(
+                    f"{copy} is one of the recordings to analyse, and an annotated copy "
+                    "would replace it; name another folder for these"
+                )
+            if copy.exists() and not annotated.is_ours(copy):
+                raise OutputError(
+                    f"{copy} is there already, and no annotated copy of mien's; "
+                    "name another folder for these"
+                )
+    return [folder / name for name in _names(paths)]
 
 
 def _names(paths: Sequence[Path]) -> Iterator[str]:
@@ -152,7 +251,7 @@ def run_job(analyzer: Analyzer, job: Job, begun: Later[Looked] | None = None) ->
         if job.annotated:
             from . import draw
 
-            save(draw.annotate(frame, faces, job.landmarks, job.intensity), job.annotated)
+            save(draw.annotate(frame, faces, **dict.fromkeys(job.shown, True)), job.annotated)
         if job.explained:
             _explain(analyzer, frame, faces, job.explained, job.emotion)
         return records.of_frame(frame, faces)
@@ -206,19 +305,96 @@ def save(picture: ImageArray, path: Path) -> None:
 
 
 def analyze_files(
-    jobs: Sequence[Job],
+    jobs: Sequence[Job | Recording],
     analyzer: Analyzer,
     processes: int = 1,
     begun: list[Later[Looked]] | None = None,
+    reached: Reached | None = None,
 ) -> Generator[Record, None, None]:
     """Records in the order of the jobs, as they are ready.
 
-    Several processes each build their own analyzer from ``analyzer.settings`` and use one thread.
+    Several processes each build their own analyzer from ``analyzer.settings`` and use one thread;
+    they share pictures, and a recording is worked off here.
     A picture that kills its process (a fault in a native decoder) becomes an error record.
     Closing the iterator ends the processes.
     begun : for one process, each ``look`` at the first pictures that goes on already; taken out
         as it is used, so that no picture stays in memory.
+    reached : where an earlier run stopped; kept up to date before each record is given out.
     """
+    reached = reached or Reached()
+    while reached.jobs < len(jobs):
+        job = jobs[reached.jobs]
+        if isinstance(job, Recording):
+            with closing(_of_recording(job, analyzer, reached)) as found:
+                yield from found
+            reached.jobs, reached.state, reached.expected = reached.jobs + 1, None, None
+            continue
+        pictures = _pictures_first(jobs[reached.jobs :])
+        with closing(_of_pictures(pictures, analyzer, processes, begun)) as found:
+            for record in found:
+                reached.jobs += 1
+                yield record
+
+
+def _pictures_first(jobs: Sequence[Job | Recording]) -> list[Job]:
+    """The jobs up to the first recording."""
+    found = []
+    for job in jobs:
+        if isinstance(job, Recording):
+            break
+        found.append(job)
+    return found
+
+
+def _of_recording(
+    job: Recording, analyzer: Analyzer, reached: Reached
+) -> Generator[Record, None, None]:
+    """A record for each frame that is asked for; one for the whole where it cannot be read."""
+    from . import recording
+    from .video import Hole, Video
+
+    reached.state = reached.state or recording.State()
+    try:
+        with Video(job.path) as source:
+            reached.expected = job.options.span.expected(source.info)
+            found = recording.analyze(analyzer, source, job.options, reached.state)
+            with closing(found), _copy(job, source, reached.state) as copy:
+                for item in found:
+                    if isinstance(item, Hole):
+                        yield records.of_error(item.source, item.reason, item.index, item.time_s)
+                        continue
+                    if copy:
+                        copy.add(*item)
+                        reached.state.drawn = copy.bytes
+                    yield records.of_frame(*item)
+                if copy:
+                    copy.finish()
+            if reached.state.place.first_index is None:
+                yield records.of_error(str(job.path), _nothing(job, source.info.duration_s))
+    except VideoError as err:
+        yield records.of_error(str(job.path), str(err))
+
+
+def _copy(job: Recording, source: Video, state: State) -> AbstractContextManager[Copy | None]:
+    """The annotated copy, where there is to be one."""
+    if job.annotated is None:
+        return nullcontext()
+    from .annotated import Copy
+
+    return Copy(job.annotated, source, state.drawn, job.shown)
+
+
+def _nothing(job: Recording, duration_s: float | None) -> str:
+    """Why a recording gives no frame."""
+    start, lasts = job.options.span.start_s, duration_s or 0.0
+    if start == 0:
+        return f"{job.path} holds no frame that can be decoded"
+    return f"{job.path} has no frame from {start:g} s on; it lasts {lasts:.1f} s"
+
+
+def _of_pictures(
+    jobs: Sequence[Job], analyzer: Analyzer, processes: int, begun: list[Later[Looked]] | None
+) -> Generator[Record, None, None]:
     if processes == 1 or len(jobs) <= 1:
         for job in jobs:
             yield run_job(analyzer, job, begun.pop(0) if begun else None)

@@ -5,18 +5,21 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markdown import Markdown
+from rich.markup import escape
 from rich.padding import Padding
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    TaskID,
     TextColumn,
     TimeRemainingColumn,
 )
@@ -24,10 +27,14 @@ from rich.table import Table
 from rich.text import Text
 
 from . import weights
+from .batch import Reached
 from .cards import SUBSETS
 from .errors import ModelError
 from .records import Record
 from .weights import WeightSpec
+
+if TYPE_CHECKING:
+    from .summary import Recording, Rule
 
 _BAR = 10  # cells of a full probability bar
 
@@ -49,13 +56,17 @@ class Screen:
     """Takes records as ``records.Output`` does; a table of them is shown at the end.
 
     The end may be Ctrl-C: what was done is shown.
+    recordings : sources whose frames are put together, a row for each face.
     """
 
     path = None
     is_stream = False
+    whole_bytes = 0
 
-    def __init__(self) -> None:
+    def __init__(self, recordings: Collection[str] = ()) -> None:
         self.counts = Counter[str]()
+        self._recordings = recordings
+        self._shown: dict[str, dict[int | None, _Shown]] = {}
         self._console = _console()
         self._bar = "#." if self._console.options.ascii_only else "█░"
         self._table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
@@ -72,6 +83,11 @@ class Screen:
     def write(self, record: Record) -> None:
         """A row per face; what went wrong, where there is none."""
         self.counts[record["status"]] += 1
+        if record["source"] in self._recordings and "reason" not in record:
+            tracks = self._shown.setdefault(record["source"], {})
+            for face in record["faces"]:
+                tracks.setdefault(face["track"], _Shown()).add(face)
+            return
         name = _text(Path(record["source"]).name)
         if not record["faces"]:
             what = "no face" if record["status"] == "no_face" else record["status"]
@@ -90,6 +106,30 @@ class Screen:
         yield Text(f"{other} {_percent(second)}" if second >= 0.01 else "")
         yield Text(f"{face['confidence']:.2f}")
 
+    def _of_recordings(self) -> Table:
+        """A row for each face of each recording: what it shows most, and in how many frames."""
+        table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+        for name in ("recording", "face", "frames", "mostly", "of the time", "next", "confidence"):
+            table.add_column(name, overflow="fold", no_wrap=name != "recording")
+        for source, tracks in self._shown.items():
+            file = _text(Path(source).name)
+            if not tracks:
+                table.add_row(file, Text("no face", "dim"))
+            for track, shown in tracks.items():
+                number = "" if track is None else str(track)
+                table.add_row(file, number, str(shown.tops.total()), *self._shares(shown))
+        return table
+
+    def _shares(self, shown: _Shown) -> Iterator[Text]:
+        frames = shown.tops.total()
+        (label, most), *others = shown.tops.most_common(2)
+        full = round(most / frames * _BAR)
+        bar = Text(self._bar[0] * full, "green") + Text(self._bar[1] * (_BAR - full), "dim")
+        yield Text(label, "bold")
+        yield bar + f" {_percent(most / frames):>4}"
+        yield Text("".join(f"{name} {_percent(count / frames)}" for name, count in others), "dim")
+        yield Text(f"{shown.confidence / frames:.2f}")
+
     def __exit__(
         self,
         kind: type[BaseException] | None,
@@ -98,10 +138,24 @@ class Screen:
     ) -> None:
         if self._table.rows:
             self._console.print(self._table)
+        if self._shown:
+            self._console.print(self._of_recordings())
         if self._unsure:
             self._console.print(
                 "? uncertain: too close to call, or too poor a picture", style="dim"
             )
+
+
+@dataclass(slots=True)
+class _Shown:
+    """What one face showed in the frames it was seen in."""
+
+    tops: Counter[str] = field(default_factory=Counter)
+    confidence: float = 0.0
+
+    def add(self, face: Record) -> None:
+        self.tops[face["top"]] += 1
+        self.confidence += face["confidence"]
 
 
 def _percent(probability: float) -> str:
@@ -120,6 +174,31 @@ def progress(records: Iterable[Record], total: int) -> Iterator[Record]:
     columns = BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     with Progress("analysing", *columns, console=Console(stderr=True), transient=True) as bar:
         yield from bar.track(records, total)
+
+
+def frames_progress(records: Iterable[Record], jobs: int, reached: Reached) -> Iterator[Record]:
+    """The same records, with a bar for the recording at hand: frames a second, and time left."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        source, task = None, TaskID(-1)
+        for record in records:
+            if record["source"] != source:
+                if source is not None:
+                    bar.remove_task(task)
+                source = record["source"]
+                job = min(reached.jobs + 1, jobs)
+                which = f"  {job} of {jobs}" if jobs > 1 else ""
+                task = bar.add_task(escape(_text(Path(source).name).plain) + which, rate="")
+            speed = bar.tasks[0].speed
+            rate = f"{speed:.0f} frames/s" if speed else ""
+            bar.update(task, advance=1, total=reached.expected, rate=rate)
+            yield record
 
 
 def key_values(rows: Sequence[tuple[str, ...]], header: Sequence[str] = ()) -> None:
@@ -160,6 +239,30 @@ def markdown(text: str) -> None:
         console.print(Markdown(text))
     else:
         print(text, end="")
+
+
+def summary(recordings: Sequence[Recording], rule: Rule) -> None:
+    """What ``mien summary`` found: a row for each face, and its episodes as counts."""
+    from .summary import episodes, shares
+
+    rows = []
+    for recording in recordings:
+        for _, track in sorted(recording.tracks.items()):
+            face = shares(recording, track)
+            parts = sorted(((face[k], k) for k in recording.labels), reverse=True)[:3]
+            often = Counter(e.label for e in episodes(recording, track, rule))
+            rows.append(
+                (
+                    Path(recording.source).name,
+                    str(track.number),
+                    f"{face['seen_s']:.1f} s",
+                    ", ".join(f"{name} {_percent(p)}" for p, name in parts if p > 0),
+                    ", ".join(f"{count} {label}" for label, count in often.most_common()),
+                )
+            )
+        if not recording.tracks:
+            rows.append((Path(recording.source).name, "", "", "no face", ""))
+    key_values(rows, ("recording", "face", "seen", "of the time", "episodes"))
 
 
 _FEW = 10  # pictures of a label

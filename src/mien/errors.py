@@ -5,6 +5,7 @@
     MienError
     ├── InputError          what was handed in cannot be used
     │   ├── ImageError      a picture that cannot be read (empty, damaged, too large)
+    │   ├── VideoError      a recording that cannot be read, or holds no video
     │   ├── ShapeError      an array of the wrong shape, type or range
     │   ├── DataError       a data set whose layout is not what it should be
     │   └── ConfigError     a recipe, an override or an option that does not fit
@@ -35,6 +36,10 @@ class InputError(MienError):
 
 class ImageError(InputError):
     """A picture that cannot be read."""
+
+
+class VideoError(InputError):
+    """A recording that cannot be read, or holds no video."""
 
 
 class ShapeError(InputError):

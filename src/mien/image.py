@@ -37,6 +37,10 @@ SUFFIXES = frozenset(
     # jfif is what browsers on Windows call a JPEG
     {".jpg", ".jpeg", ".jfif", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"}
 )
+RECORDINGS = frozenset(  # for mien.video; .ts is TypeScript more often than not
+    {".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".flv", ".ogv"}
+    | {".mts", ".m2ts", ".3gp", ".asf", ".vob", ".mxf", ".dv", ".y4m", ".ivf", ".h264", ".h265"}
+)
 
 _READERS = {  # first bytes, ? for any -> Pillow's plugin and class
     b"\xff\xd8\xff": ("JpegImagePlugin", "JpegImageFile"),
@@ -153,6 +157,11 @@ def _plugin(head: bytes, name: str) -> tuple[str, str]:
     raise ImageError(f"{name} is {what}; mien reads JPEG, PNG, WebP, TIFF, BMP and GIF")
 
 
+def is_known(head: bytes) -> bool:
+    """Whether a file that begins like this is a picture of a kind that mien reads."""
+    return any(_begins(head, start) and len(head) >= len(start) for start in _READERS)
+
+
 def _begins(head: bytes, start: bytes) -> bool:
     """Whether ``head`` begins like ``start``, as far as it goes; ``?`` stands for any byte."""
     return all(s in (h, ord("?")) for h, s in zip(head, start, strict=False))
@@ -183,7 +192,7 @@ def _load(reader: type[ImageFile], content: bytes, name: str) -> ImageFile:
     """The decoded picture, its size checked when only its header was read."""
     with _our_limit_no_warnings():
         picture = reader(io.BytesIO(content))
-        _refuse_too_large(picture.width, picture.height, name)
+        refuse_too_large(picture.width, picture.height, name)
         if picture.format == "TIFF":
             _refuse_odd_tiff(picture, name)
             picture.load()  # the one format whose load() warns and applies Pillow's limit
@@ -193,7 +202,8 @@ def _load(reader: type[ImageFile], content: bytes, name: str) -> ImageFile:
     return picture
 
 
-def _refuse_too_large(width: int, height: int, name: str) -> None:
+def refuse_too_large(width: int, height: int, name: str) -> None:
+    """Raises ImageError for more than MAX_PIXELS."""
     if width * height > MAX_PIXELS:
         raise ImageError(
             f"{name} has {width} x {height} = {width * height / 1e6:.0f} megapixels, "
@@ -268,7 +278,7 @@ def from_array(pixels: npt.NDArray[Any]) -> ImageArray:
         raise ShapeError(
             f"a picture is (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), got {_shape_advice(pixels)}"
         )
-    _refuse_too_large(pixels.shape[1], pixels.shape[0], "this array")
+    refuse_too_large(pixels.shape[1], pixels.shape[0], "this array")
     levels = pixels if pixels.dtype == np.uint8 else (pixels >> 8).astype(np.uint8)
     if levels.shape[2] == 4:
         return _over_white(levels)
@@ -306,10 +316,15 @@ def _over_white(rgba: ImageArray) -> ImageArray:
     return rgb
 
 
-def find(inputs: Iterable[str | os.PathLike[str]] | os.PathLike[str]) -> Iterator[Path]:
+def find(
+    inputs: Iterable[str | os.PathLike[str]] | os.PathLike[str],
+    suffixes: frozenset[str] = SUFFIXES,
+    kind: str = "picture",
+) -> Iterator[Path]:
     """The picture files meant by paths, folders (recursive, sorted) and glob patterns.
 
-    A file is taken whatever its name. In folders and patterns the suffix decides; hidden names
+    A file is taken whatever its name. In folders and patterns the suffix decides (``suffixes``,
+    and ``kind`` is what an error calls files that have one of them); hidden names
     are passed over unless asked for, as in a shell (a Mac leaves a ``._IMG.jpg`` beside every
     picture it copies); links to folders are followed, each folder once. Raises InputError for a
     path that does not exist and for a pattern or folder without a picture.
@@ -321,26 +336,32 @@ def find(inputs: Iterable[str | os.PathLike[str]] | os.PathLike[str]) -> Iterato
         if not os.path.lexists(text):
             text = os.path.expanduser(text)
         if os.path.isdir(text):
-            yield from _non_empty(_in_folder(Path(text)), f"no picture in folder {text}")
+            yield from _non_empty(_in_folder(Path(text), suffixes), f"no {kind} in folder {text}")
         elif os.path.exists(text):
             yield Path(text)
         elif _is_pattern(text):
-            yield from _non_empty(_matching(Path(text)), f"no picture matches {text}")
+            yield from _non_empty(_matching(Path(text), suffixes), f"no {kind} matches {text}")
         else:
             raise InputError(f"no such file or folder: {text}")
+
+
+def is_address(name: str) -> bool:
+    """Whether an input is a stream on a network: ``rtsp://camera/1``, ``https://...``."""
+    scheme, mark, rest = name.partition("://")
+    return bool(mark and rest and scheme.isalnum())
 
 
 def _is_pattern(text: str) -> bool:
     return any(c in text for c in "*?[")
 
 
-def _is_picture(name: str) -> bool:
-    return os.path.splitext(name)[1].lower() in SUFFIXES
+def _has(name: str, suffixes: frozenset[str]) -> bool:
+    return os.path.splitext(name)[1].lower() in suffixes
 
 
-def _in_folder(folder: Path) -> Iterator[Path]:
+def _in_folder(folder: Path, suffixes: frozenset[str]) -> Iterator[Path]:
     for root, files in _walk(folder):
-        yield from (root / name for name in files if _is_picture(name) and name[0] != ".")
+        yield from (root / name for name in files if _has(name, suffixes) and name[0] != ".")
 
 
 def _walk(top: Path) -> Iterator[tuple[Path, list[str]]]:
@@ -368,13 +389,13 @@ def _names(folder: Path) -> list[str]:
         return []
 
 
-def _matching(pattern: Path) -> Iterator[Path]:
-    """Pictures that match, and those in folders that match, sorted, each once."""
+def _matching(pattern: Path, suffixes: frozenset[str]) -> Iterator[Path]:
+    """Files that match, and those in folders that match, sorted, each once."""
     start = Path(pattern.anchor)
     yielded: set[Path] = set()
     for place in sorted(set(_expand(start, pattern.relative_to(start).parts))):
-        for path in _in_folder(place) if os.path.isdir(place) else [place]:
-            if _is_picture(path.name) and path not in yielded:
+        for path in _in_folder(place, suffixes) if os.path.isdir(place) else [place]:
+            if _has(path.name, suffixes) and path not in yielded:
                 yielded.add(path)
                 yield path
 

@@ -18,6 +18,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Protocol
 
+import numpy as np
+
 from . import quality
 from .baserates import read_rates
 from .errors import ConfigError, MissingExtra, OutputError
@@ -47,13 +49,13 @@ def of_frame(frame: Frame, faces: list[Face]) -> Record:
     }
 
 
-def of_error(source: str, reason: str) -> Record:
-    """The record of a picture that could not be analysed."""
+def of_error(source: str, reason: str, frame: int = 0, time_s: float = 0.0) -> Record:
+    """The record of a picture, or of one frame, that could not be analysed."""
     return {
         "schema": SCHEMA,
         "source": _unicode(source),
-        "frame": 0,
-        "time_s": 0.0,
+        "frame": frame,
+        "time_s": time_s,
         "status": "error",
         "reason": _unicode(reason),
         "faces": [],
@@ -69,7 +71,7 @@ def _of_face(face: Face) -> Record:
         "track": face.track,
         "box": [_rounded(v, 2) for v in face.box],
         "score": _rounded(face.score),
-        "landmarks": None if points is None else [[_rounded(v, 2) for v in p] for p in points],
+        "landmarks": None if points is None else _pixels(points),
         "emotions": {k: _rounded(v) for k, v in face.emotions.as_dict().items()},
         "top": face.emotions.top[0],
         "confidence": _rounded(face.confidence),
@@ -83,6 +85,14 @@ def _named(values: FloatArray | None, labels: Sequence[str]) -> Record | None:
     if values is None:
         return None
     return {label: _rounded(v) for label, v in zip(labels, values, strict=True)}
+
+
+def _pixels(points: FloatArray) -> list[list[float | None]]:
+    """Points to a hundredth of a pixel, all of them at once: it is done for every frame."""
+    rounded: list[list[float | None]] = np.round(points.astype(np.float64), 2).tolist()
+    if np.isfinite(points).all():
+        return rounded
+    return [[_rounded(v, 2) for v in point] for point in points]
 
 
 def _rounded(value: float | None, digits: int = _DIGITS) -> float | None:
@@ -136,6 +146,9 @@ class Writer(Protocol):
     """
 
     def start(self, stream: IO[bytes]) -> None: ...
+    def go_on(self, stream: IO[bytes]) -> None:
+        """Begin behind whole records of an earlier run; raises ConfigError where none can."""
+
     def write(self, record: Record) -> None: ...
     def close(self) -> None: ...
 
@@ -152,6 +165,8 @@ class JsonLines:
 
     def start(self, stream: IO[bytes]) -> None:
         self._stream = stream
+
+    go_on = start
 
     def write(self, record: Record) -> None:
         line = json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n"
@@ -184,6 +199,9 @@ class Csv:
         self._stream = stream
         self._csv.writeheader()
         self._pass_on()
+
+    def go_on(self, stream: IO[bytes]) -> None:
+        self._stream = stream
 
     def write(self, record: Record) -> None:
         for row in flat_rows(record):
@@ -222,6 +240,9 @@ class Parquet:
     def start(self, stream: IO[bytes]) -> None:
         self._writer = self._pq.ParquetWriter(stream, self._schema)
 
+    def go_on(self, stream: IO[bytes]) -> None:
+        raise ConfigError("a Parquet file cannot be gone on with; --resume takes jsonl and csv")
+
     def write(self, record: Record) -> None:
         self._rows.extend(flat_rows(record))
         if len(self._rows) >= self._ROWS:
@@ -238,11 +259,16 @@ class Parquet:
             self._writer.close()
 
 
-def _open(path: Path, overwrite: bool) -> IO[bytes]:
-    """The file to write; raises OutputError."""
+def _open(path: Path, overwrite: bool, keep: int = 0) -> IO[bytes]:
+    """The file to write, behind its first ``keep`` bytes; raises OutputError."""
     if os.path.isdir(path):
         raise OutputError(f"{path} is a folder; name a file in it")
     try:
+        if keep:
+            stream = path.open("r+b")
+            stream.truncate(keep)
+            stream.seek(keep)
+            return stream
         path.parent.mkdir(parents=True, exist_ok=True)
         is_device = os.path.exists(path) and not os.path.isfile(path)  # a named pipe, /dev/null
         return path.open("wb" if overwrite or is_device else "xb")
@@ -260,6 +286,8 @@ class Output:
     """Where records go: a file with its meta file beside it, or a stream.
 
     path : None for ``stream``. form : a name of ``writers``; None takes it from the suffix.
+    keep, counts : how many bytes of the file, and records by status, an earlier run has left.
+    more : what else the meta file says.
     Raises OutputError where the file cannot be written, or is there and ``overwrite`` is not set.
     """
 
@@ -270,26 +298,38 @@ class Output:
         analyzer: Analyzer,
         stream: IO[bytes],
         overwrite: bool = False,
+        keep: int = 0,
+        counts: dict[str, int] | None = None,
+        more: Record | None = None,
     ) -> None:
         form = form or (path.suffix[1:].lower() if path else "") or "jsonl"
         if form == "parquet" and path is None:
             raise ConfigError("--format parquet needs a file to write: --out FILE.parquet")
+        if form == "bids" and not (path and path.name.endswith((".tsv", ".tsv.gz"))):
+            raise ConfigError(
+                "--format bids needs a file named as BIDS has it: "
+                "--out sub-01_task-interview_recording-face_physio.tsv.gz"
+            )
+        if form not in writers:
+            from . import peers  # noqa: F401  (adds its own)
         if form not in writers:
             writers.build(form)  # raises UnknownName
         self._writer = writers.build(form, analyzer.recognizer.info.label_set.labels)
         self._analyzer = analyzer
-        self.path, self.counts = path, Counter[str]()
-        self._stream = _open(path, overwrite) if path else stream
+        self.path, self.counts = path, Counter[str](counts or {})
+        self._keep, self._more = keep, more or {}
+        self._stream = _open(path, overwrite, keep) if path else stream
         self.is_stream = path is None
         self._is_file = path is not None and path.is_file()
-        self._whole_bytes = 0
+        self.whole_bytes = 0
         self._failed: OSError | None = None
 
     def __enter__(self) -> Output:
-        self._meta = meta(self._analyzer) if self._is_file else {}
+        self._meta = meta(self._analyzer) | self._more if self._is_file else {}
         try:
             self._write_meta()
-            self._writer.start(self._stream)
+            begin = self._writer.go_on if self._keep else self._writer.start
+            begin(self._stream)
         except OSError as err:
             self._failed = err
             self._close()
@@ -311,7 +351,7 @@ class Output:
 
     def _note_whole(self) -> None:
         if self._is_file:
-            self._whole_bytes = self._stream.tell()
+            self.whole_bytes = self._stream.tell()
 
     def __exit__(
         self,
@@ -337,7 +377,7 @@ class Output:
                 self._failed = self._failed or err
         if self._failed and self._is_file and self.path:
             with suppress(OSError):
-                os.truncate(self.path, self._whole_bytes)
+                os.truncate(self.path, self.whole_bytes)
 
     def _failure(self) -> OutputError:
         assert self._failed

@@ -10,9 +10,10 @@ import re
 from pathlib import Path
 
 from ..table import Table
+from ..video import SUFFIXES
 from . import Importer, importers, visible_folders
 from .collection import Collection
-from .videos import FPS, SUFFIXES, add_frames
+from .videos import FPS, add_frames
 
 LAYOUT = "subject 1/anger/sentence 1/s1_an_1.avi and so on"
 TERMS = "research only; cite Martin et al. 2006"

@@ -1,0 +1,41 @@
+"""``mien summary``: what a recording's records come to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def summary(
+    path: Annotated[
+        Path,
+        typer.Argument(metavar="RECORDS", help="What `mien analyze --out` wrote: .jsonl, .csv."),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", metavar="DIR", help="Where it goes; without it, shown only."),
+    ] = None,
+    threshold: Annotated[
+        float,
+        typer.Option(metavar="P", help="An episode begins where an expression is this probable."),
+    ] = 0.5,
+    shortest: Annotated[
+        float, typer.Option(metavar="S", help="Seconds that an episode lasts at least.")
+    ] = 0.2,
+) -> None:
+    """How long each face of a recording showed what: shares, episodes, and a timeline.
+
+    Writes summary.csv, episodes.csv, a BIDS events.tsv and a timeline for each recording.
+    """
+    from . import console
+    from . import summary as sums
+
+    rule = sums.Rule(threshold, min(sums.Rule().leave, threshold), shortest)
+    recordings = sums.read(path)
+    console.summary(recordings, rule)
+    if out:
+        sums.write(recordings, out, rule)
+        sums.draw(recordings, out, rule)
+        typer.echo(out)
