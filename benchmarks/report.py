@@ -265,6 +265,37 @@ def _alignment() -> list[str]:
     ]
 
 
+def recordings() -> str:
+    """How long recordings take, and what following and smoothing keep."""
+    tracks = result("tracking")
+    films, steady = tracks["crossings"], tracks["steadiness"]
+    people = [steady[name] for name in steady if not name.startswith("smile")]
+    causal, both = (min(p[f"{how}_reduction"] for p in people) for how in ("causal", "two-sided"))
+    late = max(tracks["made_signals"]["causal"]["step_half_through_ms"].values())
+    return "\n".join(
+        [
+            f"- Two real heads that cross, {films['films']} films: numbers exchanged or lost {films['switches']} times, all where one stays half "
+            f"behind the other and comes back; {films['missed']} of {films['heads_in_sight']:,} heads missed. One-person clips: one number each, "
+            "no frame without its face.",
+            f"- Smoothing lets a still face tremble {causal:.1f} times less or better (`causal`) and {both:.1f} times (`two-sided`); a change is "
+            f"half through {late:.0f} ms late at the most (`causal`), or in time.",
+        ]
+    )
+
+
+def alarms() -> str:
+    """The alarm path while its servers fail."""
+    found = result("alarms")
+    first = found["from_expression_to"]["first output"]
+    delivered = sum(n for how, n in found["ends"].items() if how.endswith(" delivered"))
+    return (
+        f"In {found['seconds'] / 60:.0f} minutes with {sum(found['faults'].values())} faults of a broker and a web server (stopped, hung, slow, "
+        f"answering 500): {found['calls']} calls, {delivered} delivered, the other {found['undelivered_and_shown']} shown as undelivered, "
+        f"none twice outside the stated policy. From the expression to the first output, with {found['hold_s']:.0f} s to hold: "
+        f"{first['p50_s']:.2f} s, {first['p95_s']:.2f} at the 95th percentile."
+    )
+
+
 def base_rates() -> str:
     """Accuracy and balanced accuracy by strength."""
     found = result("base_rates")["by_strength"]
@@ -431,7 +462,9 @@ def readme() -> str:
     for name, content in (
         ("figures", figures()),
         ("faces", faces()),
+        ("recordings", recordings()),
         ("base rates", base_rates()),
+        ("alarms", alarms()),
         ("own pictures", own_pictures()),
         ("papers", papers()),
     ):
