@@ -61,6 +61,7 @@ class Wanted:
     smooth: str = "none"
     no_tracks: bool = False
     resume: bool = False
+    person: str | None = None
 
 
 def analyze(wanted: Wanted) -> int:
@@ -82,7 +83,14 @@ def analyze(wanted: Wanted) -> int:
     options = _recording_options(wanted, any(map(batch.is_recording, paths)))
     session.prepare()
     base_rates = rates(wanted.base_rates, wanted.strength)
-    settings = Settings(wanted.model, wanted.detector, base_rates, wanted.crops, wanted.alignment)
+    settings = Settings(
+        wanted.model,
+        wanted.detector,
+        base_rates,
+        wanted.crops,
+        wanted.alignment,
+        person=wanted.person,
+    )
     analyzer = Analyzer(settings, wait=False)
     first = paths[0]
     begun = (
@@ -104,6 +112,8 @@ def _check(wanted: Wanted) -> None:
             raise UnknownName("drawing", name, ["landmarks", "intensity"])
     if wanted.draw and wanted.annotate is None:
         raise ConfigError("--draw says what --annotate DIR draws; name a folder with --annotate")
+    if wanted.person is not None and wanted.model != DEFAULT_MODEL:
+        raise ConfigError("--person reads with that person's recogniser; leave --model out")
     if wanted.resume and wanted.out is None:
         raise ConfigError("--resume goes on with a file; name it with --out")
 

@@ -19,6 +19,7 @@ import typer
 from . import __version__, analysis, terminal
 from .analysis import DEFAULT_MODEL, MOST_REASONS, reasons
 from .cli_act import act_app
+from .cli_person import person_app
 from .cli_summary import summary
 from .errors import ConfigError
 from .terminal import say
@@ -43,6 +44,7 @@ app.add_typer(data_app, name="data")
 app.add_typer(models_app, name="models")
 app.command()(summary)
 app.add_typer(act_app, name="act")
+app.add_typer(person_app, name="person")
 
 
 def _version(wanted: bool) -> None:
@@ -190,6 +192,10 @@ def analyze(
         bool,
         typer.Option("--resume", metavar="", help="Go on with --out where a run was cut off."),
     ] = False,
+    person: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Read with this person's own recogniser (mien person)."),
+    ] = None,
 ) -> None:
     """Read the expression of every face in pictures and recordings.
 
@@ -217,6 +223,7 @@ def analyze(
         smooth,
         no_tracks,
         resume,
+        person,
     )
     if status := analysis.analyze(wanted):
         raise typer.Exit(status)
