@@ -4,8 +4,11 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 CHECKED := src tests benchmarks
+# Debian's packages of what tests talk to: a broker, a voice, a sound player, a desktop's messages.
+PACKAGES := mosquitto espeak-ng alsa-utils dbus-daemon
+PROGRAMS := mosquitto espeak-ng aplay dbus-daemon
 
-.PHONY: demo test check format clean
+.PHONY: demo test check format clean programs
 
 demo: $(VENV)/.demo
 	$(BIN)/python -c "from PIL import Image; from skimage import data; \
@@ -13,10 +16,22 @@ demo: $(VENV)/.demo
 	Image.fromarray(data.astronaut()).save('demo/astronaut.png')"
 	$(BIN)/mien analyze demo/astronaut.png --annotate demo/annotated
 
-test: $(VENV)/.test
+test: $(VENV)/.test programs
 	$(BIN)/python -m pytest
 
-check: $(VENV)/.test
+# Installed where that needs no password; asked for elsewhere.
+programs:
+	@for program in $(PROGRAMS); do \
+		PATH="$$PATH:/usr/sbin" command -v $$program >/dev/null && continue; \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+			apt-get update -qq && \
+			DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(PACKAGES) >/dev/null && break; \
+		fi; \
+		echo "some tests will be skipped; for all of them: sudo apt-get install $(PACKAGES)"; \
+		break; \
+	done
+
+check: $(VENV)/.test programs
 	$(BIN)/ruff format --check $(CHECKED)
 	$(BIN)/ruff check $(CHECKED)
 	$(BIN)/mypy
@@ -36,7 +51,7 @@ $(VENV)/.demo: pyproject.toml constraints.txt | $(BIN)/python
 # torch first and alone: its pinned build is the one without gigabytes of GPU libraries.
 $(VENV)/.test: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) torch
-	$(PIP) -e '.[train]' scikit-image pytest mypy ruff build hatchling
+	$(PIP) -e '.[train,act]' scikit-image pytest mypy ruff build hatchling
 	touch $@
 
 clean:

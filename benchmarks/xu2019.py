@@ -19,8 +19,9 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from mien import provenance, quantize, table
+from mien import detect, provenance, quantize, table
 from mien.baserates import BaseRates
+from mien.detect import FaceDetector
 from mien.errors import WeightsMissing
 from mien.evaluate import evaluate
 from mien.face import ImageArray
@@ -47,7 +48,8 @@ def main(
     faces = table.read(ferplus)
     select, test = (faces.of_split(split) for split in ("PublicTest", "PrivateTest"))
     cut = {"ferplus": test, "lfw": table.read(lfw_cut), "jaffe": table.read(jaffe_cut)}
-    whole = {"lfw": table.read(lfw), "jaffe": table.read(jaffe)}
+    # JAFFE's are photographs of a head and shoulders; LFW's are cut already.
+    whole = {"lfw": (table.read(lfw), None), "jaffe": (table.read(jaffe), detect.build("mien"))}
     result: dict[str, Any] = {**provenance.environment(), "paper_ms": 5.6}
     for name in ("classification", "intensity"):
         models = _both(run / "runs" / name / "model.onnx", select)
@@ -75,8 +77,10 @@ def _both(path: Path, faces: Table) -> dict[str, OnnxRecognizer]:
     return {"float32": load_model(path, threads=1), "int8": load_model(small, threads=1)}
 
 
-def _figures(model: OnnxRecognizer, rows: Table) -> dict[str, Any]:
-    found = evaluate(model, rows, None, RATES)["results"][0]
+def _figures(
+    model: OnnxRecognizer, rows: Table, detector: FaceDetector | None = None
+) -> dict[str, Any]:
+    found = evaluate(model, rows, None, RATES, detector)["results"][0]
     told = {name: found[name] for name in KEPT}
     if found.get("intensity"):
         told["intensity"] = found["intensity"]["overall"]
@@ -110,14 +114,14 @@ def _recognizers() -> list[str]:
     return [spec.name for spec in CATALOGUE.values() if spec.kind == "recognizer"]
 
 
-def _peer(name: str, whole: dict[str, Table]) -> dict[str, Any] | None:
+def _peer(name: str, whole: dict[str, tuple[Table, FaceDetector | None]]) -> dict[str, Any] | None:
     """Figures on the sets' own crops, cut as that model wants them."""
     try:
         model = load_model(name, threads=1)
     except WeightsMissing as err:
         typer.echo(str(err), err=True)
         return None
-    return {data: _figures(model, rows) for data, rows in whole.items()}
+    return {data: _figures(model, rows, detector) for data, (rows, detector) in whole.items()}
 
 
 if __name__ == "__main__":

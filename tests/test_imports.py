@@ -41,6 +41,7 @@ INFERENCE = {
     ),
     *("records", "batch", "draw", "testing", "graph", "explain"),
     *("video", "recording", "resume", "peers", "annotated"),
+    *("rules", "watch", "actions"),
     *("assign", "cuts", "tracks", "smooth"),
 }
 LAB = {

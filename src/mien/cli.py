@@ -7,34 +7,26 @@ Heavy imports stay inside the verbs, so that ``mien --help`` and ``mien analyze`
 from __future__ import annotations
 
 import copy
-import dataclasses
-import io
 import json
-import math
 import os
 import shlex
-import stat
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from . import __version__
+from . import __version__, analysis, terminal
+from .analysis import DEFAULT_MODEL, MOST_REASONS, reasons
+from .cli_act import act_app
 from .cli_summary import summary
-from .errors import ConfigError, InputError, MienError, UnknownName
+from .errors import ConfigError
+from .terminal import say
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
-    from .baserates import BaseRates
-    from .batch import Job, Reached, Recording
-    from .console import Screen
-    from .pipeline import Analyzer
     from .recognize import Recognizer
-    from .recording import Options
-    from .records import Output, Record
-    from .resume import Bookmark, Mark
     from .table import Table
 
 app = typer.Typer(
@@ -50,6 +42,7 @@ models_app = typer.Typer(help="Models: what there is, fetch, describe.", no_args
 app.add_typer(data_app, name="data")
 app.add_typer(models_app, name="models")
 app.command()(summary)
+app.add_typer(act_app, name="act")
 
 
 def _version(wanted: bool) -> None:
@@ -115,9 +108,6 @@ TableFile = Annotated[Path, typer.Argument(help="A mien table (.parquet).")]
 OptionalOut = Annotated[
     Path | None, typer.Option("--out", "-o", help="Write the whole result as JSON to this file.")
 ]
-DEFAULT_MODEL = "resnet10-ferplus"
-_MANY = 100  # pictures that are worth a mark to go on from
-_REASONS = 10  # errors told one by one; the records hold all of them
 
 
 @app.command()
@@ -205,217 +195,31 @@ def analyze(
 
     A table on a terminal; JSON lines into a pipe; or a file with --out, and its meta file.
     """
-    # Read by OpenBLAS when NumPy and OpenCV load: else it starts threads that nothing here uses,
-    # and they spin for a while on the cores that the rest wants.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    from contextlib import closing
-
-    from . import batch, session
-    from .later import Later
-    from .pipeline import Analyzer, Settings
-
-    if out == Path("-"):
-        out, form = None, form or "jsonl"
-    for name in draw or ():
-        if name not in ("landmarks", "intensity"):
-            raise UnknownName("drawing", name, ["landmarks", "intensity"])
-    if draw and annotate is None:
-        raise ConfigError("--draw says what --annotate DIR draws; name a folder with --annotate")
-    if resume and out is None:
-        raise ConfigError("--resume goes on with a file; name it with --out")
-    paths = batch.find(inputs)
-    wanted = start, end, every, fps, not no_tracks, smooth
-    options = (
-        _recording_options(*wanted)
-        if wanted != (None, None, 1, None, True, "none") or any(map(batch.is_recording, paths))
-        else None  # what recordings need is not loaded for pictures
+    wanted = analysis.Wanted(
+        inputs,
+        out,
+        form,
+        annotate,
+        tuple(draw or ()),
+        explained,
+        crops,
+        detector,
+        alignment,
+        model,
+        base_rates,
+        strength,
+        processes,
+        overwrite,
+        every,
+        fps,
+        start,
+        end,
+        smooth,
+        no_tracks,
+        resume,
     )
-    session.prepare()
-    settings = Settings(model, detector, _rates(base_rates, strength), crops, alignment)
-    analyzer = Analyzer(settings, wait=False)
-    first = paths[0]
-    begun = (
-        []
-        if processes > 1 or resume or batch.is_recording(first)
-        else [Later(lambda: batch.look(analyzer, Path(first)))]
-    )
-    for looking in begun:
-        looking.wait()  # the model loads during its search, and would only hinder its reading
-    analyzer.wait()  # a model that cannot be used is told before anything is written
-    if explained:
-        _ = analyzer.explainer  # likewise one that cannot be explained
-    if draw and "intensity" in draw and analyzer.recognizer.info.strengths is None:
-        raise ConfigError(
-            f"{model} tells no intensities; fit them on rated faces with: mien calibrate"
-        )
-    jobs = batch.plan_all(paths, options, annotate, draw or (), explained)
-    recordings = {str(job.path) for job in jobs if isinstance(job, batch.Recording)}
-    lasting = recordings or resume or len(jobs) >= _MANY
-    bookmark = _bookmark(out, form, analyzer, jobs, options) if out and lasting else None
-    mark = bookmark.find() if bookmark and resume else None
-    if resume and out and mark is None:
-        _say(f"{out} is complete already")
-        return
-    output = _output(out, form, analyzer, overwrite, mark, recordings, options)
-    reached = mark.reached if mark else batch.Reached()
-    if bookmark and not (mark and mark.bytes):
-        bookmark.remove()  # of an older run, which this one replaces
-    errors: list[str] = []
-    try:
-        results = batch.analyze_files(jobs, analyzer, processes, begun, reached)
-        with output, closing(results):
-            for record in _with_bar(results, jobs, reached, output):
-                output.write(record)
-                errors += _reasons(record)
-                if bookmark:
-                    bookmark.note(output.whole_bytes, output.counts, reached)
-    except (KeyboardInterrupt, SystemExit):
-        _summarise(output, errors, reached.jobs, len(jobs), len(recordings))
-        if bookmark:
-            _say("the same command with --resume goes on from there")
-        raise
-    if bookmark:
-        bookmark.remove()
-    _summarise(output, errors, reached.jobs, len(jobs), len(recordings))
-    if annotate and output.counts.total() > len(errors):
-        _say(f"annotated: {annotate}")
-    if explained and output.counts.total() > len(errors):
-        _say(f"explained faces: {explained}")
-    if output.counts["error"]:
-        raise typer.Exit(1)
-
-
-def _recording_options(
-    start: str | None, end: str | None, every: int, fps: float | None, tracks: bool, smooth: str
-) -> Options:
-    from .recording import Options
-    from .video import Span
-
-    span = Span(_seconds(start, 0.0), _seconds(end, math.inf), every, fps)
-    return Options(span, tracks, smooth)
-
-
-def _seconds(time: str | None, otherwise: float) -> float:
-    """What ``90``, ``1:30`` or ``0:01:30.5`` means."""
-    if time is None:
-        return otherwise
-    total = 0.0
-    try:
-        for part in time.split(":"):
-            total = total * 60 + float(part)
-    except ValueError:
-        raise ConfigError(f"a time is 90, 1:30 or 1:02:03.5, got '{time}'") from None
-    return total
-
-
-def _bookmark(
-    out: Path,
-    form: str | None,
-    analyzer: Analyzer,
-    jobs: Sequence[Job | Recording],
-    options: Options | None,
-) -> Bookmark:
-    """Where this run notes how far it came; what it asks for is what a later one must ask for."""
-    from . import resume
-
-    info, settings = analyzer.recognizer.info, analyzer.settings
-    request = {
-        "model": f"{info.name} ({(info.sha256 or '')[:12]})",
-        "detector": settings.detector,
-        "base rates": dataclasses.asdict(analyzer.base_rates),
-        "align": analyzer.alignment,
-        "crops": settings.crops,
-        "format": form or out.suffix,
-        "recordings": options.plain() if options else None,
-        "inputs": resume.fingerprint([job.path for job in jobs]),
-    }
-    return resume.Bookmark(out, request)
-
-
-def _rates(target: str | None, strength: float | None) -> BaseRates | None:
-    """What was asked for; None where nothing was."""
-    if target is None and strength is None:
-        return None
-    from .baserates import DEFAULT_STRENGTH, BaseRates
-
-    return BaseRates(target or "equal", DEFAULT_STRENGTH if strength is None else strength)
-
-
-def _output(
-    out: Path | None,
-    form: str | None,
-    analyzer: Analyzer,
-    overwrite: bool,
-    mark: Mark | None,
-    recordings: set[str],
-    options: Options | None,
-) -> Output | Screen:
-    """A table where a person looks and asked for nothing else."""
-    if out is None and form is None and sys.stdout.isatty():
-        from .console import Screen
-
-        return Screen(recordings)
-    from .records import Output
-
-    keep, counts = (mark.bytes, mark.counts) if mark else (0, None)
-    overwrite |= mark is not None
-    more = {"recordings": options.plain()} if options and recordings else {}
-    return Output(out, form, analyzer, sys.stdout.buffer, overwrite, keep, counts, more)
-
-
-def _with_bar(
-    results: Iterator[Record],
-    jobs: Sequence[Job | Recording],
-    reached: Reached,
-    output: Output | Screen,
-) -> Iterator[Record]:
-    """The same records; a bar on a terminal, unless other things are written there meanwhile."""
-    from .batch import Job
-
-    streams = output.is_stream and (sys.stdout.isatty() or stat.S_ISFIFO(os.fstat(1).st_mode))
-    pictures = all(isinstance(job, Job) for job in jobs)
-    if (pictures and len(jobs) < 2) or streams or not sys.stderr.isatty():
-        return results
-    from . import console
-
-    if pictures:
-        return console.progress(results, len(jobs))
-    return console.frames_progress(results, len(jobs), reached)
-
-
-def _reasons(record: Record) -> list[str]:
-    """Why a picture or a frame could not be analysed, if it could not; it says which."""
-    if record["status"] != "error":
-        return []
-    source, reason = record["source"], record["reason"]
-    if record["time_s"]:
-        return [f"{source}, {record['time_s']:.3f} s: {reason}"]
-    return [reason if source in reason else f"{source}: {reason}"]
-
-
-def _summarise(
-    output: Output | Screen, errors: list[str], done: int, planned: int, recordings: int
-) -> None:
-    """What did not go well, and where the results are; silent for one good picture in a pipe."""
-    for reason in errors[:_REASONS]:
-        _say(f"mien: {reason}")
-    if len(errors) > _REASONS:
-        _say(f"mien: and {len(errors) - _REASONS} more errors")
-    counts = output.counts
-    if planned == 1 and not output.path and not recordings:
-        return
-    parts = [f"{counts[s]} {s}" for s in ("ok", "no_face", "low_quality", "error") if counts[s]]
-    whole = _count(planned - recordings, "picture"), _count(recordings, "recording")
-    stopped = "" if done == planned else f"stopped after {done} of "
-    what = " and ".join(filter(None, whole))
-    records = f", {_count(counts.total(), 'record')}" if recordings else ""
-    where = f" -> {output.path}" if output.path else ""
-    _say(f"{stopped}{what}{records}{': ' if parts else ''}{', '.join(parts)}{where}")
-
-
-def _count(number: int, thing: str) -> str:
-    """ "1 picture", "2 pictures"; nothing of none."""
-    return "" if number == 0 else f"{number} {thing}{'' if number == 1 else 's'}"
+    if status := analysis.analyze(wanted):
+        raise typer.Exit(status)
 
 
 @app.command()
@@ -461,11 +265,11 @@ def explain(
     wanted = maps.chosen(emotion, analyzer.explainer.info.label_set)
     jobs = batch.plan(paths, explain=out, emotion=wanted)
     records = list(batch.analyze_files(jobs, analyzer))
-    errors = [reason for record in records for reason in _reasons(record)]
+    errors = [reason for record in records for reason in reasons(record)]
     for reason in errors:
-        _say(f"mien: {reason}")
+        say(f"mien: {reason}")
     count = sum(len(record["faces"]) for record in records)
-    _say(f"{count} {'face' if count == 1 else 'faces'} explained -> {out}")
+    say(f"{count} {'face' if count == 1 else 'faces'} explained -> {out}")
     if errors:
         raise typer.Exit(1)
 
@@ -509,14 +313,14 @@ def data_import(
     importer = importers.build(name)
     result = importer.read(path, fps)
     table.write(result, out)
-    _say(f"{out}: {len(result)} pictures in {', '.join(result.splits)}")
-    _say(f"terms of use: {importer.terms}")
+    say(f"{out}: {len(result)} pictures in {', '.join(result.splits)}")
+    say(f"terms of use: {importer.terms}")
     notes = result.notes
     missing = {**notes.get("unreadable", {}), **notes.get("left_out", {})}
-    for what, reason in list(missing.items())[:_REASONS]:
-        _say(f"left out {what}: {reason}")
-    if len(missing) > _REASONS:
-        _say(f"left out {len(missing) - _REASONS} more; the table's notes name all")
+    for what, reason in list(missing.items())[:MOST_REASONS]:
+        say(f"left out {what}: {reason}")
+    if len(missing) > MOST_REASONS:
+        say(f"left out {len(missing) - MOST_REASONS} more; the table's notes name all")
 
 
 @data_app.command("teach")
@@ -539,7 +343,7 @@ def data_teach(
         faces if split is None else faces.of_split(split), mesh, teach.fitted(mesh, by_hand)
     )
     table.write(result, out)
-    _say(f"{out}: {len(result)} faces, none seen in {result.notes['without_face']} pictures")
+    say(f"{out}: {len(result)} faces, none seen in {result.notes['without_face']} pictures")
 
 
 @data_app.command("align")
@@ -558,7 +362,7 @@ def data_align(
     whole = result.notes["whole"]
     seen = f"no face seen in {whole} of {len(result)} pictures, which stay whole"
     rest = f"; {seen}" if whole else ""
-    _say(f"{out}: {len(result) - whole} faces cut by {alignment}{rest}")
+    say(f"{out}: {len(result) - whole} faces cut by {alignment}{rest}")
 
 
 @data_app.command("strong")
@@ -590,7 +394,7 @@ def data_strong(
     if look:
         batch.save(strong.sheet(takes, f"{result.name}: strong frames"), look)
     weak = sum(not take.kept.any() for take in takes)
-    _say(f"{out}: {len(result)} frames of {len(takes) - weak} sequences; {weak} show too little")
+    say(f"{out}: {len(result)} frames of {len(takes) - weak} sequences; {weak} show too little")
 
 
 @data_app.command("decoys")
@@ -617,7 +421,7 @@ def data_decoys(
     else:
         result = decoys.mine(folder, table.read(faces).of_split("train") if faces else None)
     table.write(result, out)
-    _say(f"{out}: {len(result)} decoys")
+    say(f"{out}: {len(result)} decoys")
 
 
 @data_app.command("join")
@@ -630,7 +434,7 @@ def data_join(
 
     result = table.join([table.read(path) for path in paths], out.stem)
     table.write(result, out)
-    _say(f"{out}: {len(result)} pictures in {', '.join(result.splits)}")
+    say(f"{out}: {len(result)} pictures in {', '.join(result.splits)}")
 
 
 @data_app.command("stats")
@@ -677,9 +481,9 @@ def data_split(
     table.write(result, out)
     done = result.notes["split"]
     sides = ", ".join(f"{side} {n:,}" for side, n in done["rows"].items())
-    _say(f"{out}: {len(result):,} pictures: {sides}")
+    say(f"{out}: {len(result):,} pictures: {sides}")
     for side, labels in done["labels_missing"].items():
-        _say(f"{side} has no {', '.join(labels)}")
+        say(f"{side} has no {', '.join(labels)}")
 
 
 @data_app.command("sheet")
@@ -693,7 +497,7 @@ def data_sheet(
     from . import batch, sheet, table
 
     batch.save(sheet.contact_sheet(table.read(path), per_label=per_label, split=split), out)
-    _say(f"{out}")
+    say(f"{out}")
 
 
 @app.command()
@@ -756,7 +560,7 @@ def train(
         with TrainingBar() as bar:
             weights = run(what, data, out, bar, accelerator, init, teacher, devices, nodes)
     except KeyboardInterrupt:
-        _say("stopped; the same command goes on from the last whole epoch")
+        say("stopped; the same command goes on from the last whole epoch")
         raise
     typer.echo(weights)
 
@@ -775,7 +579,7 @@ def _train_folder(
         trained = finetune.train_folder(data, out, bar, overrides, accelerator, init, devices)
     console.trained(trained.report)
     typer.echo(trained.model)
-    _say(f"use it: mien analyze --model {shlex.quote(str(trained.model))} photo.jpg")
+    say(f"use it: mien analyze --model {shlex.quote(str(trained.model))} photo.jpg")
 
 
 @app.command()
@@ -887,7 +691,7 @@ def _stress(
         for measure in ("accuracy", "balanced_accuracy"):
             content = plots.stress(result, measure, title=title)
             _write_bytes(content, folder / f"stress-{measure.replace('_', '-')}.png")
-        _say(f"plots: {folder}")
+        say(f"plots: {folder}")
     console.stressed(result)
 
 
@@ -899,7 +703,7 @@ def _plot(result: dict[str, Any], folder: Path) -> None:
         name = Path(part["base_rates"]["target"]).stem
         _write_bytes(plots.confusion(part["confusion"]), folder / f"confusion-{name}.png")
         _write_bytes(plots.reliability(part["reliability"]), folder / f"reliability-{name}.png")
-    _say(f"plots: {folder}")
+    say(f"plots: {folder}")
 
 
 @app.command()
@@ -924,10 +728,8 @@ def export(
 
     meta = write(run, data, out, figures or (), weights)
     if "temperature" in meta:
-        _say(
-            f"temperature {meta['temperature']:.3f}, uncertain below {meta['uncertain_below']:.3f}"
-        )
-    _say(f"torch and ONNX Runtime within {meta['card']['parity']['largest_difference']:.1e}")
+        say(f"temperature {meta['temperature']:.3f}, uncertain below {meta['uncertain_below']:.3f}")
+    say(f"torch and ONNX Runtime within {meta['card']['parity']['largest_difference']:.1e}")
     typer.echo(out)
 
 
@@ -954,7 +756,7 @@ def calibrate(
     content, meta = recalibrated(model, faces.of_split(split) if split else faces, what)
     _write_bytes(content, out)
     strengths = "with" if meta["intensity"] else "without"
-    _say(
+    say(
         f"temperature {meta['temperature']:.3f}, uncertain below {meta['uncertain_below']:.3f}, "
         f"{strengths} intensities"
     )
@@ -984,7 +786,7 @@ def quantize(
     before = load_model(model)
     _write_bytes(bits.quantized(before, crops, out.stem), out)
     alike = bits.agreement(before, load_model(out), crops)
-    _say(f"the same expression on {alike['same_label']:.1%} of {alike['faces']} faces")
+    say(f"the same expression on {alike['same_label']:.1%} of {alike['faces']} faces")
     typer.echo(out)
 
 
@@ -1027,7 +829,7 @@ def reproduce(
     with TrainingBar() as bar:
         failures = run(plan, _named_tables(data or []), out, bar, quick, accelerator)
     for name, reason in failures.items():
-        _say(f"mien: {name} failed: {reason}")
+        say(f"mien: {name} failed: {reason}")
     typer.echo(out / "report.html")
     if failures:
         raise typer.Exit(1)
@@ -1130,32 +932,9 @@ def _write_bytes(content: bytes, out: Path) -> None:
         raise OutputError(f"cannot write {out}: {err.strerror}") from err
 
 
-def _say(message: object) -> None:
-    """A line on stderr; what could steer the terminal (in a file's name, say) is spelt out."""
-    text = "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in str(message))
-    print(text, file=sys.stderr)
-
-
 def main() -> NoReturn:
-    """Errors become one line on stderr and an exit status."""
-    _end_in_order()
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # a terminal without umlauts is no reason to fail
-    try:
-        _app_for(sys.argv[1:])()
-        status: int | str | None = 0
-    except SystemExit as end:  # how Typer ends, in any case
-        status = end.code
-    except KeyboardInterrupt:
-        status = 130
-    except (ConfigError, InputError) as err:
-        status = _report(err, 2)
-    except MienError as err:
-        status = _report(err, 1)
-    except OSError as err:
-        where = f"{err.filename}: " if err.filename else ""
-        status = _report(f"{where}{err.strerror or err}", 1)
-    sys.exit(_flushed(status))
+    """Every verb; errors become one line on stderr and an exit status."""
+    terminal.run(lambda: _app_for(sys.argv[1:])())
 
 
 def _app_for(words: list[str]) -> typer.Typer:
@@ -1175,33 +954,3 @@ def _app_for(words: list[str]) -> typer.Typer:
     one = copy.copy(app)
     one.registered_groups, one.registered_commands = groups, commands
     return one
-
-
-def _end_in_order() -> None:
-    """Let a polite kill, or a terminal that goes away, close the files and end the workers."""
-    import signal
-
-    def leave(number: int, frame: object) -> None:
-        sys.exit(128 + number)
-
-    for name in ("SIGTERM", "SIGHUP"):  # Windows has no SIGHUP; nohup ignores it
-        number = getattr(signal, name, None)
-        if number and signal.getsignal(number) == signal.SIG_DFL:
-            signal.signal(number, leave)
-
-
-def _flushed(status: int | str | None) -> int | str | None:
-    """The exit status, once stdout is flushed: Python's own try at it would print a traceback."""
-    try:
-        if sys.__stdout__:
-            sys.__stdout__.flush()
-    except OSError as err:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        if not isinstance(err, BrokenPipeError) and not status:
-            return _report(f"cannot write to standard output: {err.strerror}", 1)
-    return status
-
-
-def _report(message: object, status: int) -> int:
-    _say(f"mien: {message}")
-    return status

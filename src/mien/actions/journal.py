@@ -1,0 +1,255 @@
+"""What became of every alarm: an append-only file of JSON lines that survives a kill.
+
+Each line has ``event`` and ``time``:
+
+============  ===========================================================================
+call          ``alarm``, ``call`` (its number), ``to``, ``escalated``, ``waits``; written
+              before anyone is told
+delivered     ``key``, ``call``, ``output``
+undelivered   the same, and ``reason``; it has been shown
+acknowledged  ``key``, ``by``; another process may write it, ``mien act ack`` does
+held_back     ``rule``, ``track``, ``why``
+============  ===========================================================================
+
+What was called and has neither arrived nor been shown as undelivered is pending: after a restart
+it is delivered, with the same id, or shown.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import json
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .. import weights
+from ..errors import OutputError
+from ..watch import Alarm, Call, HeldBack
+
+Line = dict[str, Any]
+
+
+def default_path() -> Path:
+    """Under ``MIEN_HOME``, as everything that mien keeps about people."""
+    return weights.home() / "alarms.jsonl"
+
+
+@dataclass(slots=True)
+class Past:
+    """An alarm in the journal.
+
+    call : its last one.
+    pending : by call's number, the outputs that were called and have not answered.
+    undelivered : (call's number, output, reason).
+    acknowledged_by : "" where nobody has.
+    """
+
+    call: Call
+    pending: dict[int, set[str]] = field(default_factory=dict)
+    undelivered: list[tuple[int, str, str]] = field(default_factory=list)
+    acknowledged_by: str = ""
+
+    @property
+    def waits(self) -> bool:
+        return self.call.waits and not self.acknowledged_by
+
+    def age_s(self, now: datetime.datetime) -> float:
+        """Seconds since it was raised; 0 where the clock was set back meanwhile, or is unknown."""
+        try:
+            raised = datetime.datetime.fromisoformat(self.call.alarm.time)
+            return max(0.0, (now - raised).total_seconds())
+        except (ValueError, TypeError):
+            return 0.0
+
+
+def alarms(lines: Iterable[Line]) -> dict[str, Past]:
+    """Every alarm by its key, oldest first."""
+    found: dict[str, Past] = {}
+    for line in lines:
+        try:
+            _take(line, found)
+        except (KeyError, TypeError):
+            continue  # a line of a later version; whoever reads lines has counted damaged ones
+    return found
+
+
+def _take(line: Line, found: dict[str, Past]) -> None:
+    event = line["event"]
+    if event == "call":
+        call = Call(
+            Alarm(**line["alarm"]),
+            line["call"],
+            tuple(line["to"]),
+            line["escalated"],
+            line["waits"],
+        )
+        past = found.setdefault(call.alarm.key, Past(call))
+        past.call = call
+        past.pending[call.number] = set(call.to)
+    elif event in ("delivered", "undelivered"):
+        past = found[line["key"]]
+        past.pending.get(line["call"], set()).discard(line["output"])
+        if event == "undelivered":
+            past.undelivered.append((line["call"], line["output"], line["reason"]))
+    elif event == "acknowledged" and line["key"] in found:
+        found[line["key"]].acknowledged_by = line["by"] or "somebody"
+
+
+def read(path: Path) -> list[Line]:
+    """A journal's lines; none where there is no file. Raises OutputError."""
+    try:
+        return list(_lines(path.read_bytes())) if path.exists() else []
+    except OSError as err:
+        raise OutputError(f"cannot read the alarms' journal {path}: {err.strerror}") from err
+
+
+def _lines(content: bytes) -> Iterator[Line]:
+    """The JSON objects of whole lines; a kill may have cut the last one of its time in half."""
+    for text in content.split(b"\n"):
+        try:
+            line = json.loads(text) if text.strip() else None
+        except ValueError:
+            continue
+        if isinstance(line, dict):
+            yield line
+
+
+def append(path: Path, line: Line, sync: bool = True) -> None:
+    """Write one line; raises OSError.
+
+    sync : it is on the disk when this is back, so that not even a power cut takes it. Without, it
+        outlives mien itself; enough for how a call ended, as a call that is brought twice has the
+        same id.
+
+    In one piece, so that another process may append, too; it begins on a line of its own, even
+    behind half a line.
+    """
+    content = json.dumps({"time": _now(), **line}, ensure_ascii=False) + "\n"
+    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
+    handle = os.open(path, flags, 0o600)  # it tells what a face showed
+    try:
+        end = os.lseek(handle, 0, os.SEEK_END)
+        if end:
+            os.lseek(handle, end - 1, os.SEEK_SET)
+            if os.read(handle, 1) != b"\n":
+                content = "\n" + content
+        os.write(handle, content.encode())
+        if sync:
+            os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _now() -> str:
+    return datetime.datetime.now().astimezone().isoformat(timespec="milliseconds")
+
+
+def acknowledged(key: str, by: str) -> Line:
+    return {"event": "acknowledged", "key": key, "by": by}
+
+
+class Journal:
+    """The journal of one running mien; raises OutputError where another one has it, or no disk.
+
+    past : what was in it at the start.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._lock = _lock(path.with_name(path.name + ".lock"))
+        except OSError as err:
+            raise OutputError(f"cannot write the alarms' journal {path}: {err.strerror}") from err
+        if self._lock is None:
+            raise OutputError(
+                f"another mien is using the alarms' journal {path}; "
+                "end it, or give this one its own: --journal FILE"
+            )
+        self.past = alarms(read(path))
+        self._read_to = path.stat().st_size if path.exists() else 0
+
+    def call(self, call: Call) -> None:
+        self._write(
+            {
+                "event": "call",
+                "alarm": dataclasses.asdict(call.alarm),
+                "call": call.number,
+                "to": list(call.to),
+                "escalated": call.escalated,
+                "waits": call.waits,
+            }
+        )
+
+    def ended(self, call: Call, output: str, reason: str | None) -> None:
+        """How a call to one output ended; ``reason`` is None where it has arrived."""
+        line = {"key": call.alarm.key, "call": call.number, "output": output}
+        if reason is None:
+            self._write({"event": "delivered"} | line, sync=False)
+        else:
+            self._write({"event": "undelivered"} | line | {"reason": reason}, sync=False)
+
+    def held_back(self, event: HeldBack) -> None:
+        self._write({"event": "held_back"} | dataclasses.asdict(event), sync=False)
+
+    def acknowledged(self, key: str, by: str) -> None:
+        self._write(acknowledged(key, by))
+
+    def _write(self, line: Line, sync: bool = True) -> None:
+        append(self.path, line, sync)
+
+    def answers(self) -> list[tuple[str, str]]:
+        """Acknowledgements, (key, by), that came into the file since the last time."""
+        try:
+            size = self.path.stat().st_size
+            if size == self._read_to:
+                return []
+            self._read_to = min(self._read_to, size)  # somebody emptied it
+            with self.path.open("rb") as file:
+                file.seek(self._read_to)
+                content = file.read()
+        except OSError:
+            return []
+        whole = content[: content.rfind(b"\n") + 1]
+        self._read_to += len(whole)
+        lines = [line for line in _lines(whole) if line.get("event") == "acknowledged"]
+        return [(str(line.get("key")), str(line.get("by"))) for line in lines]
+
+    def close(self) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+
+
+def is_in_use(path: Path) -> bool:
+    """Whether a mien is running that has this journal."""
+    try:
+        handle = _lock(path.with_name(path.name + ".lock"))
+    except OSError:
+        return False
+    if handle is None:
+        return True
+    os.close(handle)
+    return False
+
+
+def _lock(path: Path) -> int | None:
+    """A handle that holds the file's lock until it is closed, or the process killed; or None."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(handle)
+        return None
+    return handle

@@ -1,0 +1,303 @@
+"""``mien analyze``, once its words are read.
+
+What the verb does, without the library that reads command lines: for plain file names there is
+nothing to read, and that library is a sixth of the time of a run on one picture (``mien.start``).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import os
+import stat
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .errors import ConfigError, UnknownName
+from .terminal import say
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from .baserates import BaseRates
+    from .batch import Job, Looked, Reached, Recording
+    from .console import Screen
+    from .later import Later
+    from .pipeline import Analyzer
+    from .recording import Options
+    from .records import Output, Record
+    from .resume import Bookmark, Mark
+
+DEFAULT_MODEL = "resnet10-ferplus"
+MOST_REASONS = 10
+"""Errors told one by one; the records hold all of them."""
+_MANY = 100  # pictures that are worth a mark to go on from
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the command line asks of ``mien analyze``; its help says what each means."""
+
+    inputs: Sequence[str]
+    out: Path | None = None
+    form: str | None = None
+    annotate: Path | None = None
+    draw: tuple[str, ...] = ()
+    explained: Path | None = None
+    crops: bool = False
+    detector: str = "auto"
+    alignment: str | None = None
+    model: str = DEFAULT_MODEL
+    base_rates: str | None = None
+    strength: float | None = None
+    processes: int = 1
+    overwrite: bool = False
+    every: int = 1
+    fps: float | None = None
+    start: str | None = None
+    end: str | None = None
+    smooth: str = "none"
+    no_tracks: bool = False
+    resume: bool = False
+
+
+def analyze(wanted: Wanted) -> int:
+    """Read the expressions and write the records; the exit status.
+
+    Raises ConfigError, InputError or another MienError where nothing can be begun.
+    """
+    # Read by OpenBLAS when NumPy and OpenCV load: else it starts threads that nothing here uses,
+    # and they spin for a while on the cores that the rest wants.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    from . import batch, session
+    from .later import Later
+    from .pipeline import Analyzer, Settings
+
+    if wanted.out == Path("-"):
+        wanted = dataclasses.replace(wanted, out=None, form=wanted.form or "jsonl")
+    _check(wanted)
+    paths = batch.find(wanted.inputs)
+    options = _recording_options(wanted, any(map(batch.is_recording, paths)))
+    session.prepare()
+    base_rates = rates(wanted.base_rates, wanted.strength)
+    settings = Settings(wanted.model, wanted.detector, base_rates, wanted.crops, wanted.alignment)
+    analyzer = Analyzer(settings, wait=False)
+    first = paths[0]
+    begun = (
+        []
+        if wanted.processes > 1 or wanted.resume or batch.is_recording(first)
+        else [Later(lambda: batch.look(analyzer, Path(first)))]
+    )
+    for looking in begun:
+        looking.wait()  # the model loads during its search, and would only hinder its reading
+    analyzer.wait()  # a model that cannot be used is told before anything is written
+    _check_model(wanted, analyzer)
+    jobs = batch.plan_all(paths, options, wanted.annotate, wanted.draw, wanted.explained)
+    return _work(wanted, analyzer, jobs, options, begun)
+
+
+def _check(wanted: Wanted) -> None:
+    for name in wanted.draw:
+        if name not in ("landmarks", "intensity"):
+            raise UnknownName("drawing", name, ["landmarks", "intensity"])
+    if wanted.draw and wanted.annotate is None:
+        raise ConfigError("--draw says what --annotate DIR draws; name a folder with --annotate")
+    if wanted.resume and wanted.out is None:
+        raise ConfigError("--resume goes on with a file; name it with --out")
+
+
+def _check_model(wanted: Wanted, analyzer: Analyzer) -> None:
+    """Whether the model can do what is asked of it; raises ModelError, ConfigError."""
+    if wanted.explained:
+        _ = analyzer.explainer
+    if "intensity" in wanted.draw and analyzer.recognizer.info.strengths is None:
+        raise ConfigError(
+            f"{wanted.model} tells no intensities; fit them on rated faces with: mien calibrate"
+        )
+
+
+def _work(
+    wanted: Wanted,
+    analyzer: Analyzer,
+    jobs: list[Job | Recording],
+    options: Options | None,
+    begun: list[Later[Looked]],
+) -> int:
+    """Every job's records, as they come, and what they came to."""
+    from contextlib import closing
+
+    from . import batch
+
+    out = wanted.out
+    recordings = {str(job.path) for job in jobs if isinstance(job, batch.Recording)}
+    lasting = recordings or wanted.resume or len(jobs) >= _MANY
+    bookmark = _bookmark(out, wanted, analyzer, jobs, options) if out and lasting else None
+    mark = bookmark.find() if bookmark and wanted.resume else None
+    if wanted.resume and mark is None:
+        say(f"{out} is complete already")
+        return 0
+    output = _output(wanted, analyzer, mark, recordings, options)
+    reached = mark.reached if mark else batch.Reached()
+    if bookmark and not (mark and mark.bytes):
+        bookmark.remove()  # of an older run, which this one replaces
+    errors: list[str] = []
+    try:
+        results = batch.analyze_files(jobs, analyzer, wanted.processes, begun, reached)
+        with output, closing(results):
+            for record in _with_bar(results, jobs, reached, output):
+                output.write(record)
+                errors += reasons(record)
+                if bookmark:
+                    bookmark.note(output.whole_bytes, output.counts, reached)
+    except (KeyboardInterrupt, SystemExit):
+        _summarise(output, errors, reached.jobs, len(jobs), len(recordings))
+        if bookmark:
+            say("the same command with --resume goes on from there")
+        raise
+    if bookmark:
+        bookmark.remove()
+    _summarise(output, errors, reached.jobs, len(jobs), len(recordings))
+    if wanted.annotate and output.counts.total() > len(errors):
+        say(f"annotated: {wanted.annotate}")
+    if wanted.explained and output.counts.total() > len(errors):
+        say(f"explained faces: {wanted.explained}")
+    return 1 if output.counts["error"] else 0
+
+
+def _recording_options(wanted: Wanted, recordings: bool) -> Options | None:
+    """How recordings are read; None, and nothing that they need is loaded, for pictures alone."""
+    asked = wanted.start, wanted.end, wanted.every, wanted.fps, wanted.no_tracks, wanted.smooth
+    if not recordings and asked == (None, None, 1, None, False, "none"):
+        return None
+    from .recording import Options
+    from .video import Span
+
+    start, end = _seconds(wanted.start, 0.0), _seconds(wanted.end, math.inf)
+    span = Span(start, end, wanted.every, wanted.fps)
+    return Options(span, not wanted.no_tracks, wanted.smooth)
+
+
+def _seconds(time: str | None, otherwise: float) -> float:
+    """What ``90``, ``1:30`` or ``0:01:30.5`` means."""
+    if time is None:
+        return otherwise
+    total = 0.0
+    try:
+        for part in time.split(":"):
+            total = total * 60 + float(part)
+    except ValueError:
+        raise ConfigError(f"a time is 90, 1:30 or 1:02:03.5, got '{time}'") from None
+    return total
+
+
+def _bookmark(
+    out: Path,
+    wanted: Wanted,
+    analyzer: Analyzer,
+    jobs: Sequence[Job | Recording],
+    options: Options | None,
+) -> Bookmark:
+    """Where this run notes how far it came; what it asks for is what a later one must ask for."""
+    from . import resume
+
+    info, settings = analyzer.recognizer.info, analyzer.settings
+    request = {
+        "model": f"{info.name} ({(info.sha256 or '')[:12]})",
+        "detector": settings.detector,
+        "base rates": dataclasses.asdict(analyzer.base_rates),
+        "align": analyzer.alignment,
+        "crops": settings.crops,
+        "format": wanted.form or out.suffix,
+        "annotate": str(wanted.annotate),
+        "draw": list(wanted.draw),
+        "recordings": options.plain() if options else None,
+        "inputs": resume.fingerprint([job.path for job in jobs]),
+    }
+    return resume.Bookmark(out, request)
+
+
+def rates(target: str | None, strength: float | None) -> BaseRates | None:
+    """What was asked for; None where nothing was."""
+    if target is None and strength is None:
+        return None
+    from .baserates import DEFAULT_STRENGTH, BaseRates
+
+    return BaseRates(target or "equal", DEFAULT_STRENGTH if strength is None else strength)
+
+
+def _output(
+    wanted: Wanted,
+    analyzer: Analyzer,
+    mark: Mark | None,
+    recordings: set[str],
+    options: Options | None,
+) -> Output | Screen:
+    """A table where a person looks and asked for nothing else."""
+    if wanted.out is None and wanted.form is None and sys.stdout.isatty():
+        from .console import Screen
+
+        return Screen(recordings)
+    from .records import Output
+
+    keep, counts = (mark.bytes, mark.counts) if mark else (0, None)
+    overwrite = wanted.overwrite or mark is not None
+    more = {"recordings": options.plain()} if options and recordings else {}
+    out, form, stream = wanted.out, wanted.form, sys.stdout.buffer
+    return Output(out, form, analyzer, stream, overwrite, keep, counts, more)
+
+
+def _with_bar(
+    results: Iterator[Record],
+    jobs: Sequence[Job | Recording],
+    reached: Reached,
+    output: Output | Screen,
+) -> Iterator[Record]:
+    """The same records; a bar on a terminal, unless other things are written there meanwhile."""
+    from .batch import Job
+
+    streams = output.is_stream and (sys.stdout.isatty() or stat.S_ISFIFO(os.fstat(1).st_mode))
+    pictures = all(isinstance(job, Job) for job in jobs)
+    if (pictures and len(jobs) < 2) or streams or not sys.stderr.isatty():
+        return results
+    from . import console
+
+    if pictures:
+        return console.progress(results, len(jobs))
+    return console.frames_progress(results, len(jobs), reached)
+
+
+def reasons(record: Record) -> list[str]:
+    """Why a picture or a frame could not be analysed, if it could not; it says which."""
+    if record["status"] != "error":
+        return []
+    source, reason = record["source"], record["reason"]
+    if record["time_s"]:
+        return [f"{source}, {record['time_s']:.3f} s: {reason}"]
+    return [reason if source in reason else f"{source}: {reason}"]
+
+
+def _summarise(
+    output: Output | Screen, errors: list[str], done: int, planned: int, recordings: int
+) -> None:
+    """What did not go well, and where the results are; silent for one good picture in a pipe."""
+    for reason in errors[:MOST_REASONS]:
+        say(f"mien: {reason}")
+    if len(errors) > MOST_REASONS:
+        say(f"mien: and {len(errors) - MOST_REASONS} more errors")
+    counts = output.counts
+    if planned == 1 and not output.path and not recordings:
+        return
+    parts = [f"{counts[s]} {s}" for s in ("ok", "no_face", "low_quality", "error") if counts[s]]
+    whole = _count(planned - recordings, "picture"), _count(recordings, "recording")
+    stopped = "" if done == planned else f"stopped after {done} of "
+    what = " and ".join(filter(None, whole))
+    records = f", {_count(counts.total(), 'record')}" if recordings else ""
+    where = f" -> {output.path}" if output.path else ""
+    say(f"{stopped}{what}{records}{': ' if parts else ''}{', '.join(parts)}{where}")
+
+
+def _count(number: int, thing: str) -> str:
+    """ "1 picture", "2 pictures"; nothing of none."""
+    return "" if number == 0 else f"{number} {thing}{'' if number == 1 else 's'}"

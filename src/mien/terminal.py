@@ -1,0 +1,74 @@
+"""What every command shares: a line on stderr, and an end with an exit status."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+from .errors import ConfigError, InputError, MienError
+
+
+def say(message: object) -> None:
+    """A line on stderr; what could steer the terminal (in a file's name, say) is spelt out."""
+    text = "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in str(message))
+    print(text, file=sys.stderr)
+
+
+def run(command: Callable[[], object]) -> NoReturn:
+    """Errors become one line on stderr and an exit status; so does what a command returns.
+
+    0 done, 1 failed, 2 misused.
+    """
+    _end_in_order()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal without umlauts is no reason to fail
+    try:
+        result = command()
+        status: int | str | None = result if isinstance(result, int) else 0
+    except SystemExit as end:  # how Typer ends, in any case
+        status = end.code
+    except KeyboardInterrupt:
+        status = 130
+    except (ConfigError, InputError) as err:
+        status = _report(err, 2)
+    except MienError as err:
+        status = _report(err, 1)
+    except BrokenPipeError:
+        status = 1  # whoever reads has seen enough
+    except OSError as err:
+        where = f"{err.filename}: " if err.filename else ""
+        status = _report(f"{where}{err.strerror or err}", 1)
+    sys.exit(_flushed(status))
+
+
+def _end_in_order() -> None:
+    """Let a polite kill, or a terminal that goes away, close the files and end the workers."""
+    import signal
+
+    def leave(number: int, frame: object) -> None:
+        sys.exit(128 + number)
+
+    for name in ("SIGTERM", "SIGHUP"):  # Windows has no SIGHUP; nohup ignores it
+        number = getattr(signal, name, None)
+        if number and signal.getsignal(number) == signal.SIG_DFL:
+            signal.signal(number, leave)
+
+
+def _flushed(status: int | str | None) -> int | str | None:
+    """The exit status, once stdout is flushed: Python's own try at it would print a traceback."""
+    try:
+        if sys.__stdout__:
+            sys.__stdout__.flush()
+    except OSError as err:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        if not isinstance(err, BrokenPipeError) and not status:
+            return _report(f"cannot write to standard output: {err.strerror}", 1)
+    return status
+
+
+def _report(message: object, status: int) -> int:
+    say(f"mien: {message}")
+    return status

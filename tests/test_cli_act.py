@@ -1,0 +1,305 @@
+"""``mien act`` as a person runs it."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mien import cli
+from mien.actions import journal
+from servers import Receiver, free_port, until
+
+RULES = """
+[[rule]]
+name = "pain"
+when = "sadness"
+above = 0.6
+hold_s = 1
+to = ["text"]
+say = "I am in pain"
+quiet = ["22:00-07:00"]
+
+[[rule]]
+name = "gone"
+when = "no_face"
+hold_s = 2
+to = ["text"]
+repeat_s = 60
+"""
+
+
+@pytest.fixture
+def rules(tmp_path: Path) -> Path:
+    path = tmp_path / "rules.toml"
+    path.write_text(RULES)
+    return path
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a run ended."""
+
+    status: int
+    out: str
+    err: str
+
+
+Mien = Callable[..., Ended]
+
+
+@pytest.fixture
+def mien(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> Mien:
+    """The command line in this process, alarms under ``tmp_path``."""
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    monkeypatch.setenv("MIEN_HOME", str(tmp_path / "home"))
+
+    def run(*words: object, stdin: bytes = b"") -> Ended:
+        monkeypatch.setattr(sys, "argv", ["mien", "act", *map(str, words)])
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        out, err = capsys.readouterr()
+        return Ended(int(end.value.code or 0), out, err)
+
+    return run
+
+
+def record(time_s: float, sadness: float | None = 0.1, source: str = "a.mp4") -> dict[str, Any]:
+    """A frame with one face, or with none."""
+    faces = []
+    if sadness is not None:
+        emotions = {"sadness": sadness, "neutral": 1 - sadness}
+        rest = {"confidence": 0.9, "uncertain": False, "intensity": None, "track": None}
+        faces = [{"emotions": emotions} | rest]
+    status = "ok" if faces else "no_face"
+    return {
+        "schema": "mien/1",
+        "source": source,
+        "time_s": time_s,
+        "status": status,
+        "faces": faces,
+    }
+
+
+def recording(path: Path, records: Sequence[dict[str, Any]]) -> Path:
+    path.write_text("".join(json.dumps(r) + "\n" for r in records))
+    return path
+
+
+def a_minute() -> list[dict[str, Any]]:
+    """Sad from 2 to 5 s, nobody there from 8 to 12 s."""
+    levels = {s: 0.9 if 20 <= s <= 50 else None if 80 <= s <= 120 else 0.1 for s in range(600)}
+    return [record(s / 10, level) for s, level in levels.items()]
+
+
+# -- check --------------------------------------------------------------------------------------
+
+
+def test_check_says_what_it_means(mien: Mien, rules: Path) -> None:
+    done = mien("check", rules)
+    assert done.status == 0
+    text = done.out
+    assert "sadness above 0.6 for 1 s" in text
+    assert "not 22:00-07:00" in text
+    assert "again every 60 s until acknowledged" in text
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ('"sadness"', '"sadnes"', "no emotion called 'sadnes'; did you mean sadness?"),
+        ("above = 0.6", "above = 1.6", "above lies between 0 and 1"),
+        ('to = ["text"]', 'to = ["test"]', "no output called 'test'; did you mean text?"),
+    ],
+)
+def test_what_is_wrong_is_a_line_and_status_2(
+    mien: Mien, rules: Path, tmp_path: Path, old: str, new: str, words: str
+) -> None:
+    rules.write_text(RULES.replace(old, new))
+    for verb in (["check", rules], ["test", rules, rules], ["run", rules]):
+        done = mien(*verb)
+        assert done.status == 2
+        assert words in done.err
+        assert "Traceback" not in done.err
+
+
+def test_check_sends_a_test_alarm_to_everyone(mien: Mien, rules: Path, tmp_path: Path) -> None:
+    receiver = Receiver()
+    more = f'[output.nurse]\nkind = "webhook"\nurl = "{receiver.url}"\n'
+    gone = f'[output.gone]\nkind = "webhook"\ngive_up_s = 0.1\nurl = "http://127.0.0.1:{free_port()}"\n'
+    rules.write_text(RULES + more + gone)
+    done = mien("check", rules, "--send")
+    receiver.stop()
+    assert done.status == 1
+    assert "nurse: delivered" in done.err
+    assert "gone: NOT DELIVERED: 127.0.0.1:" in done.err
+    assert receiver.data()["text"] == "mien test nurse"
+
+
+# -- test ---------------------------------------------------------------------------------------
+
+
+def test_a_rehearsal(mien: Mien, rules: Path, tmp_path: Path) -> None:
+    """What would have happened when; nobody is called, nothing is written."""
+    records = recording(tmp_path / "a.jsonl", a_minute())
+    done = mien("test", rules, records)
+    assert done.status == 0
+    events = [json.loads(line) for line in done.out.splitlines()]
+    assert [(e["time_s"], e["event"], e["rule"]) for e in events] == [
+        (3.0, "call", "pain"),
+        (5.1, "ended", "pain"),
+        (10.0, "call", "gone"),
+        (12.1, "ended", "gone"),
+    ]
+    assert events[0]["value"] == pytest.approx(0.9)
+    assert events[0]["to"] == ["text"]
+    assert "quiet hours are left out" in done.err
+    assert "600 records, 0 of them without anything to go by: 2 alarms, 0 held back" in (done.err)
+    assert not (tmp_path / "home").exists()
+
+
+def test_a_rehearsal_at_night(mien: Mien, rules: Path, tmp_path: Path) -> None:
+    records = recording(tmp_path / "a.jsonl", a_minute())
+    done = mien("test", rules, records, "--at", "2026-11-25T23:59:50")
+    events = [json.loads(line) for line in done.out.splitlines()]
+    assert (events[0]["event"], events[0]["why"]) == ("held_back", "quiet hours")
+    assert "1 alarm, 1 held back" in done.err
+    wrong = mien("test", rules, records, "--at", "midnight")
+    assert wrong.status == 2
+    assert "--at takes a time such as" in wrong.err
+
+
+def test_every_source_is_a_recording_by_itself(mien: Mien, rules: Path, tmp_path: Path) -> None:
+    both = [record(s / 10, 0.9, f"{name}.mp4") for name in "ab" for s in range(8)]
+    done = mien("test", rules, recording(tmp_path / "a.jsonl", both))
+    assert done.out == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{", "line 1 is no JSON"),
+        ("source,frame\n", "line 1 is no JSON"),
+        ('{"schema": "mien/9"}', "schema mien/1, got 'mien/9'"),
+        ("[1]", "no record of mien"),
+        (
+            json.dumps(record(5.0)) + "\n" + json.dumps(record(4.0)),
+            "time goes back from 5 s to 4 s",
+        ),
+    ],
+)
+def test_recordings_that_are_none(
+    mien: Mien, rules: Path, tmp_path: Path, text: str, words: str
+) -> None:
+    (tmp_path / "a.jsonl").write_text(text)
+    done = mien("test", rules, tmp_path / "a.jsonl")
+    assert done.status == 2
+    assert words in done.err
+    missing = mien("test", rules, tmp_path / "none.jsonl")
+    assert missing.status == 2
+    assert "No such file" in missing.err
+
+
+# -- run, ack, alarms ---------------------------------------------------------------------------
+
+
+def test_records_from_a_pipe(mien: Mien, rules: Path, tmp_path: Path) -> None:
+    rules.write_text(RULES.replace("hold_s = 1", "hold_s = 0").replace("quiet", "# quiet"))
+    stdin = "".join(json.dumps(r) + "\n" for r in (record(0, 0.9), record(0.1, 0.9)))
+    done = mien("run", rules, stdin=stdin.encode())
+    assert done.status == 0, done.err
+    assert "ALARM I am in pain" in done.err
+    assert "1 alarm, 1 delivered, 0 undelivered, 0 held back" in done.err
+    listed = mien("alarms").out
+    assert "I am in pain" in listed
+    assert "delivered" in listed
+
+
+def test_records_that_end_are_no_data(mien: Mien, rules: Path) -> None:
+    rules.write_text('[[rule]]\nname = "blind"\nwhen = "no_data"\nhold_s = 0.6\nto = ["text"]\n')
+    done = mien("run", rules, stdin=(json.dumps(record(0)) + "\n").encode())
+    assert done.status == 0
+    assert "the records ended; no_data is an alarm in 0.6 s" in done.err
+    assert "ALARM blind: no usable picture for 0.6 s" in done.err
+
+
+def test_lines_that_are_no_records(mien: Mien, rules: Path, tmp_path: Path) -> None:
+    done = mien("run", rules, stdin=b'{"a": 1}\nnonsense\n')
+    assert done.status == 1
+    assert "2 lines were no records" in done.err
+    assert "Traceback" not in done.err
+
+
+def test_an_assistant_is_called_until_somebody_answers(
+    mien: Mien, rules: Path, tmp_path: Path
+) -> None:
+    """The records end; it stays, calls, and goes when it is acknowledged from another terminal."""
+    rules.write_text(RULES.replace("hold_s = 2", "hold_s = 0"))
+    running = subprocess.Popen(
+        [sys.executable, "-m", "mien", "act", "run", str(rules)],
+        env=os.environ | {"MIEN_HOME": str(tmp_path / "home")},
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert running.stdin
+    running.stdin.write((json.dumps(record(0, None)) + "\n").encode())
+    running.stdin.close()
+    running.stdin = None
+    path = tmp_path / "home" / "alarms.jsonl"
+    until(lambda: any(p.waits for p in journal.alarms(journal.read(path)).values()), 30)
+    listed = mien("alarms").out
+    assert "WAITS to be acknowledged" in listed
+    wrong = mien("ack", "zzz")
+    assert wrong.status == 2
+    assert "no alarm that waits called 'zzz'" in wrong.err
+    done = mien("ack")
+    assert done.status == 0
+    assert "no mien is running" not in done.err
+    _, errors = running.communicate(timeout=20)
+    assert running.returncode == 0
+    assert b"waiting for `mien act ack`" in errors
+    assert b"acknowledged by mien act ack: gone" in errors
+    again = mien("ack")
+    assert "no alarm waits" in again.err
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no such signals there")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_polite_end_says_what_stays(mien: Mien, rules: Path, tmp_path: Path, number: int) -> None:
+    rules.write_text(RULES.replace("hold_s = 2", "hold_s = 0"))
+    running = subprocess.Popen(
+        [sys.executable, "-m", "mien", "act", "run", str(rules)],
+        env=os.environ | {"MIEN_HOME": str(tmp_path / "home")},
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert running.stdin
+    running.stdin.write((json.dumps(record(0, None)) + "\n").encode())
+    running.stdin.flush()
+    path = tmp_path / "home" / "alarms.jsonl"
+    until(lambda: any(p.waits for p in journal.alarms(journal.read(path)).values()), 30)
+    running.send_signal(number)
+    _, errors = running.communicate(timeout=20)
+    assert running.returncode == 128 + number
+    assert b"nobody has acknowledged: gone" in errors
+    assert b"Traceback" not in errors
+    assert not journal.is_in_use(path)
+
+
+def test_an_empty_home(mien: Mien) -> None:
+    assert mien("alarms").status == 0
+    done = mien("ack")
+    assert done.status == 0
+    assert "no alarm waits" in done.err
