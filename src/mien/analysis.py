@@ -143,7 +143,7 @@ def _work(
     out = wanted.out
     recordings = {str(job.path) for job in jobs if isinstance(job, batch.Recording)}
     lasting = recordings or wanted.resume or len(jobs) >= _MANY
-    bookmark = _bookmark(out, wanted.form, analyzer, jobs, options) if out and lasting else None
+    bookmark = _bookmark(out, wanted, analyzer, jobs, options) if out and lasting else None
     mark = bookmark.find() if bookmark and wanted.resume else None
     if wanted.resume and mark is None:
         say(f"{out} is complete already")
@@ -204,7 +204,7 @@ def _seconds(time: str | None, otherwise: float) -> float:
 
 def _bookmark(
     out: Path,
-    form: str | None,
+    wanted: Wanted,
     analyzer: Analyzer,
     jobs: Sequence[Job | Recording],
     options: Options | None,
@@ -219,7 +219,9 @@ def _bookmark(
         "base rates": dataclasses.asdict(analyzer.base_rates),
         "align": analyzer.alignment,
         "crops": settings.crops,
-        "format": form or out.suffix,
+        "format": wanted.form or out.suffix,
+        "annotate": str(wanted.annotate),
+        "draw": list(wanted.draw),
         "recordings": options.plain() if options else None,
         "inputs": resume.fingerprint([job.path for job in jobs]),
     }
