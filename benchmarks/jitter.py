@@ -21,15 +21,12 @@ import numpy.typing as npt
 import typer
 
 from mien import geometry, landmarks, provenance
-from mien.datasets.videos import frames
-from mien.face import Face, Frame
+from mien.face import Face
 from mien.pipeline import Analyzer, Settings
-from mien.smooth import smoothers
-from mien.tracks import Tracker
+from mien.recording import analyze_video
 from mien.weights import DEFAULT_MODEL
 
 CALM, QUICK = 0.5, 0.9  # quantiles of how far the shape moves
-FPS = 1000.0  # every frame
 Values = npt.NDArray[np.float64]
 
 
@@ -39,16 +36,16 @@ def main(
     out: Annotated[Path, typer.Option()] = Path("benchmarks/results/jitter.json"),
 ) -> None:
     """Measure every clip of a folder that shows a face, and write it as JSON."""
-    clips = {path.stem: _read(path) for path in sorted(media.glob("*.mp4"))}
     result: dict[str, Any] = {**provenance.environment(), "clips": {}}
     for name in model or [DEFAULT_MODEL]:
         analyzer = Analyzer(Settings(model=name))
-        for clip, pictures in clips.items():
+        for clip in sorted(media.glob("*.mp4")):
             for smoothing in ("none", "causal", "two-sided"):
-                faces = _followed(analyzer, pictures, smoothing)
-                if len(faces) < len(pictures) / 2:
+                read = [faces for _, faces in analyze_video(clip, analyzer, smooth=smoothing)]
+                faces = [found[0] for found in read if found]
+                if len(faces) < len(read) / 2:
                     continue
-                told = result["clips"].setdefault(clip, {"frames": len(pictures)})
+                told = result["clips"].setdefault(clip.stem, {"frames": len(read)})
                 of_model = told.setdefault(
                     _called(name), {"sha256": analyzer.recognizer.info.sha256}
                 )
@@ -61,23 +58,6 @@ def _called(name: str) -> str:
     """A catalogue name, or what a run's folder is called."""
     path = Path(name)
     return path.parent.name if path.suffix == ".onnx" else name
-
-
-def _read(path: Path) -> list[Frame]:
-    found = enumerate(frames(path, FPS))
-    return [Frame(pixels, i, time, path.name) for i, (time, pixels) in found]
-
-
-def _followed(analyzer: Analyzer, pictures: list[Frame], smoothing: str) -> list[Face]:
-    """The first face of every frame that has one."""
-    tracker = Tracker(analyzer)
-    smoother = smoothers.build(smoothing, analyzer.recognizer.info.uncertain_below)
-    ready = []
-    for frame in pictures:
-        faces = analyzer.recognize(frame, tracker.follow(frame))
-        ready += smoother.push(frame.time_s, faces, frame.index)
-    ready += smoother.flush()
-    return [faces[0] for _, faces in ready if faces]
 
 
 def _variation(faces: list[Face]) -> dict[str, Any]:

@@ -289,6 +289,13 @@ def test_it_calls_until_it_is_acknowledged(start: Start, shown: list[str]) -> No
     until(lambda: nurse.over == ["pain"])
 
 
+def test_what_to_type_names_the_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MIEN_HOME", str(tmp_path))
+    found = rules.parse(table(to=["text"]) | {"output": {}})
+    assert Runner(found).ack == "mien act ack"
+    assert Runner(found, tmp_path / "b c").ack == f"mien act ack --journal '{tmp_path}/b c'"
+
+
 def test_another_process_acknowledges(start: Start, tmp_path: Path) -> None:
     """By a line in the journal, even one behind half a line."""
     runner = start({"nurse": Scripted(), "doctor": Scripted()}, **ASSISTANT)

@@ -33,7 +33,7 @@ from skimage import data as pictures
 
 import mien
 from made import picture, video
-from mien import cli, table, weights
+from mien import analysis, cli, table, weights
 from mien.datasets import importers
 from mien.face import ImageArray
 from mien.pipeline import Settings
@@ -872,7 +872,7 @@ def test_a_reader_that_has_seen_enough(many: Path) -> None:
 def test_defaults_are_the_library_s() -> None:
     options = inspect.signature(cli.analyze).parameters
     settings = Settings()
-    assert cli.DEFAULT_MODEL == weights.DEFAULT_MODEL == settings.model
+    assert analysis.DEFAULT_MODEL == weights.DEFAULT_MODEL == settings.model
     assert options["model"].default == settings.model
     assert options["detector"].default == settings.detector
     assert options["crops"].default == settings.crops

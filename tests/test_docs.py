@@ -9,7 +9,9 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import av
 import pytest
 from PIL import Image
 
@@ -43,6 +45,12 @@ def workplace(tmp_path_factory: pytest.TempPathFactory, astronaut: ImageArray) -
     portrait.save(place / "photo.jpg")
     portrait.save(place / "holiday" / "beach.jpg")
     portrait.crop((172, 60, 278, 166)).save(place / "face_crops" / "one.png")
+    with av.open(str(place / "clip.mp4"), "w") as clip:
+        stream: Any = clip.add_stream("mpeg4", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 512, 512, "yuv420p"
+        for _ in range(8):
+            clip.mux(stream.encode(av.VideoFrame.from_ndarray(astronaut, format="rgb24")))
+        clip.mux(stream.encode(None))
     (place / "recipes").symlink_to(ROOT / "recipes")
     return place
 

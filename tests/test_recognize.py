@@ -16,12 +16,11 @@ from mien import labels, table, weights
 from mien.baserates import BaseRates
 from mien.errors import ConfigError, ModelError, UnknownName, WeightsMissing
 from mien.face import FloatArray, ImageArray
-from mien.logits import softmax
+from mien.logits import calibrated, softmax
 from mien.preprocess import prepare
 from mien.recognize import (
     METADATA_SCHEMA,
     OnnxRecognizer,
-    calibrated,
     load_model,
 )
 from mien.session import METADATA_KEY

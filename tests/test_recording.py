@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import mien
 from mien import batch
@@ -24,8 +25,9 @@ from mien.errors import ConfigError, OutputError, VideoError
 from mien.face import Frame, ImageArray
 from mien.pipeline import Analyzer
 from mien.recording import Options, State
-from mien.resume import Bookmark, Mark
+from mien.resume import Bookmark, Mark, fingerprint
 from mien.video import Span
+from test_cli import on_terminal
 from test_video import damage
 
 FRAMES = 36
@@ -256,6 +258,16 @@ def test_resuming_what_is_complete_or_another_s(film: Path, tmp_path: Path) -> N
     assert mien_says("analyze", film, "--resume")[0] == 2
 
 
+def test_the_inputs_of_a_run_are_known_again(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    path.write_bytes(b"1234")
+    before = fingerprint([path, "rtsp://camera/1"])
+    assert before == fingerprint([path, "rtsp://camera/1"])
+    assert before != fingerprint(["rtsp://camera/1", path])
+    path.write_bytes(b"12345")
+    assert before != fingerprint([path, "rtsp://camera/1"])
+
+
 def test_a_mark_of_another_request(tmp_path: Path) -> None:
     now = [0.0]
     out = tmp_path / "a.jsonl"
@@ -299,3 +311,61 @@ def test_the_commands_of_the_documentation(film: Path, tmp_path: Path) -> None:
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=120
     )
     assert ended.stdout.startswith("0.0 [(1, ('happiness'"), ended.stderr
+
+
+def test_on_a_terminal(film: Path, astronaut: ImageArray, tmp_path: Path) -> None:
+    """A bar with frames a second while it runs, and in the end a row for each face."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "film.mp4").write_bytes(film.read_bytes())
+    (folder / "bad.mp4").write_text("no video")
+    Image.fromarray(astronaut[30:190, 130:322]).save(folder / "photo.png")
+    shown = on_terminal("analyze", folder, columns=110)
+    assert shown.status == 1
+    assert "film.mp4  2 of 3" in shown.out
+    assert "frames/s" in shown.out
+    assert re.search(r"photo\.png +happiness ", shown.out)
+    assert re.search(r"film\.mp4 +1 +26 +happiness .* >?\d+%", shown.out)
+    assert "1 picture and 2 recordings, 38 records: 27 ok, 10 no_face, 1 error" in shown.out
+    assert f"mien: cannot read {folder / 'bad.mp4'}: Invalid data" in shown.out
+
+
+def test_a_folder_of_recordings_into_a_pipe(film: Path, tmp_path: Path) -> None:
+    for name in ("b.mov", "a.mp4", ".hidden.mp4", "notes.txt"):
+        (tmp_path / name).write_bytes(film.read_bytes())
+    done = subprocess.run(
+        [sys.executable, "-m", "mien", "analyze", str(tmp_path), "--fps", "2", "--start", "0:00.2"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [(Path(r["source"]).name, r["frame"]) for r in found] == [
+        *(("a.mp4", 5), ("a.mp4", 18), ("a.mp4", 30)),
+        *(("b.mov", 5), ("b.mov", 18), ("b.mov", 30)),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--start", "1:x"], "a time is 90, 1:30 or 1:02:03.5"),
+        (["--every", "2", "--fps", "3"], "two ways to say one thing"),
+        (["--smooth", "twosided"], "did you mean two-sided"),
+        (["--no-tracks", "--smooth", "causal"], "cannot be smoothed"),
+        (["--explain", "maps"], "--explain takes pictures"),
+        (["--resume"], "name it with --out"),
+        (["--format", "bids"], "recording-face_physio.tsv.gz"),
+    ],
+)
+def test_misuse(film: Path, tmp_path: Path, words: list[str], says: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "mien", "analyze", str(film), *words],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert not list(tmp_path.iterdir())

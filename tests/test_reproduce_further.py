@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
-from mien import recipes, reproduce, table
+from mien import attention, recipes, reproduce, table
 from mien.errors import ConfigError, DataError, UnknownName
 from mien.image import read_file
+from mien.recipes import ExpressionRecipe, Reproduction
+from mien.recognize import load_model
 from mien.table import Table
 
 RECIPE = """
@@ -114,11 +116,17 @@ def place(jaffe_table: Table, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def planned(place: Path) -> Reproduction:
+    """The second run's answers are intensities: a key that stands alone has no --set."""
+    plan = recipes.reproduction(place / "nobody.toml")
+    first, second, third = plan.recipes
+    assert isinstance(second, ExpressionRecipe)
+    return replace(plan, recipes=(first, replace(second, answers="intensities"), third))
+
+
 @pytest.fixture(scope="module")
 def report(place: Path) -> dict[str, Any]:
-    plan = recipes.reproduction(place / "nobody.toml")
-    second = replace(plan.recipes[1], answers="intensities")  # a top-level key has no --set
-    plan = replace(plan, recipes=(plan.recipes[0], second, plan.recipes[2]))
+    plan = planned(place)
     data = {name: place / f"{name}.parquet" for name in ("half", "other")}
     failures = reproduce.reproduce(plan, data, place / "out", Silent(), accelerator="cpu")
     assert failures == {}
@@ -138,13 +146,13 @@ def test_every_woman_elsewhere_is_new(report: dict[str, Any], jaffe_table: Table
 
 def test_it_begins_with_the_others_weights(report: dict[str, Any], place: Path) -> None:
     saved = json.loads((place / "out/runs/strengths/recipe.json").read_text())
-    model = reproduce.load_model(str(place / "out/runs/shares/model.onnx"))
+    model = load_model(str(place / "out/runs/shares/model.onnx"))
     assert saved["init_sha256"] == model.info.sha256
     assert list(report["runs"][1]["test"]["per_class"]) == ["anger", "fear", "happiness"]
 
 
 def test_the_model_of_a_run_of_intensities_gives_them(report: dict[str, Any], place: Path) -> None:
-    model = reproduce.load_model(str(place / "out/runs/strengths/model.onnx"))
+    model = load_model(str(place / "out/runs/strengths/model.onnx"))
     assert model.info.strengths is not None
     assert model.info.strengths.weights is None
     assert report["runs"][1]["test"]["intensity"]["overall"]["rmse"] < 0.6
@@ -178,15 +186,13 @@ def test_each_networks_maps_beside_the_others(report: dict[str, Any], place: Pat
 def test_maps_are_not_made_again(
     report: dict[str, Any], place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plan = recipes.reproduction(place / "nobody.toml")
-    second = replace(plan.recipes[1], answers="intensities")
-    plan = replace(plan, recipes=(plan.recipes[0], second, plan.recipes[2]))
+    plan = planned(place)
     data = {name: place / f"{name}.parquet" for name in ("half", "other")}
 
     def never(*args: object) -> None:
         raise AssertionError("looked again")
 
-    monkeypatch.setattr(reproduce.attention, "of_each", never)
+    monkeypatch.setattr(attention, "of_each", never)
     assert reproduce.reproduce(plan, data, place / "out", Silent(), accelerator="cpu") == {}
 
 

@@ -14,8 +14,9 @@ import pytest
 from mien import recipes, reproduce, table
 from mien.errors import ConfigError, UnknownName
 from mien.labels import label_set
+from mien.logits import softmax
 from mien.recipes import Experiment, Reproduction
-from mien.recognize import OnnxRecognizer, load_model, softmax
+from mien.recognize import OnnxRecognizer, load_model
 from mien.stepwise import best_epoch
 from mien.table import Row, Table
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.server
 import itertools
 import os
+import random
 import threading
 import time
 from collections.abc import Iterator
@@ -109,6 +110,27 @@ def test_a_rate_that_changes(tmp_path: Path) -> None:
     times = [0, 33, 66, 300, 310, 1000, 1008, 1016]
     found = read(clip(tmp_path / "a.mkv", 8, times=times, bf="2"))
     assert [item.time_s for item in found] == pytest.approx([t / 1000 for t in times], abs=1e-6)
+
+
+def test_ten_hours(tmp_path: Path) -> None:
+    """A picture every half minute, as a camera in a sleeping room takes them."""
+    path = clip(tmp_path / "a.mkv", 1201, times=[30_000 * i for i in range(1201)], size=(32, 32))
+    with Video(path) as opened:
+        assert opened.info.duration_s == pytest.approx(36_000, abs=1)
+    assert [item.time_s for item in read(path)] == [30.0 * i for i in range(1201)]
+    found = read(path, Span(start_s=35_900))
+    assert times_of(found) == [(i, 30.0 * i) for i in range(1197, 1201)]
+
+
+def test_120_frames_a_second(tmp_path: Path) -> None:
+    times = [round(i * 1000 / 120) for i in range(120)]
+    found = read(clip(tmp_path / "a.mkv", 120, times=times, bf="2"))
+    assert [item.time_s for item in found] == pytest.approx([t / 1000 for t in times], abs=1e-6)
+
+
+def test_8k(tmp_path: Path) -> None:
+    path = clip(tmp_path / "a.mp4", 2, size=(7680, 4320), preset="ultrafast")
+    assert [item.rgb.shape for item in read(path)] == [(4320, 7680, 3)] * 2
 
 
 def test_frames_that_an_edit_list_hides(shared: Path) -> None:
@@ -305,6 +327,27 @@ def test_sound_alone(tmp_path: Path) -> None:
         out.mux(stream.encode(None))
     with pytest.raises(VideoError, match=r"holds no video \(only sound\)"):
         read(path)
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts", "avi", "flv"])
+def test_whatever_is_damaged(tmp_path: Path, suffix: str) -> None:
+    """No error but VideoError, every frame numbered, and going on gives the same as reading on."""
+    whole = clip(tmp_path / f"whole.{suffix}", 300, bf="2", g="25").read_bytes()
+    path, chance = tmp_path / f"a.{suffix}", random.Random(suffix)
+    for _ in range(6):
+        content = bytearray(whole)
+        for _ in range(chance.randrange(1, 20)):
+            content[chance.randrange(len(content))] = chance.randrange(256)
+        path.write_bytes(content[: chance.randrange(len(content) // 2, len(content))])
+        try:
+            found = read(path)
+        except VideoError:
+            continue
+        assert [item.index for item in found] == list(range(len(found)))
+        place, stop = Place(), chance.randrange(1, len(found) + 1)
+        with Video(path) as opened:
+            begun: list[Any] = list(itertools.islice(opened.frames(None, place), stop))
+        assert times_of(begun + read(path, None, place)) == times_of(found)
 
 
 class _Stalls(http.server.BaseHTTPRequestHandler):

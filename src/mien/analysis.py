@@ -61,6 +61,7 @@ class Wanted:
     smooth: str = "none"
     no_tracks: bool = False
     resume: bool = False
+    person: str | None = None
 
 
 def analyze(wanted: Wanted) -> int:
@@ -82,7 +83,14 @@ def analyze(wanted: Wanted) -> int:
     options = _recording_options(wanted, any(map(batch.is_recording, paths)))
     session.prepare()
     base_rates = rates(wanted.base_rates, wanted.strength)
-    settings = Settings(wanted.model, wanted.detector, base_rates, wanted.crops, wanted.alignment)
+    settings = Settings(
+        wanted.model,
+        wanted.detector,
+        base_rates,
+        wanted.crops,
+        wanted.alignment,
+        person=wanted.person,
+    )
     analyzer = Analyzer(settings, wait=False)
     first = paths[0]
     begun = (
@@ -104,6 +112,8 @@ def _check(wanted: Wanted) -> None:
             raise UnknownName("drawing", name, ["landmarks", "intensity"])
     if wanted.draw and wanted.annotate is None:
         raise ConfigError("--draw says what --annotate DIR draws; name a folder with --annotate")
+    if wanted.person is not None and wanted.model != DEFAULT_MODEL:
+        raise ConfigError("--person reads with that person's recogniser; leave --model out")
     if wanted.resume and wanted.out is None:
         raise ConfigError("--resume goes on with a file; name it with --out")
 
@@ -140,6 +150,8 @@ def _work(
         return 0
     output = _output(wanted, analyzer, mark, recordings, options)
     reached = mark.reached if mark else batch.Reached()
+    if bookmark and not (mark and mark.bytes):
+        bookmark.remove()  # of an older run, which this one replaces
     errors: list[str] = []
     try:
         results = batch.analyze_files(jobs, analyzer, wanted.processes, begun, reached)
@@ -151,6 +163,8 @@ def _work(
                     bookmark.note(output.whole_bytes, output.counts, reached)
     except (KeyboardInterrupt, SystemExit):
         _summarise(output, errors, reached.jobs, len(jobs), len(recordings))
+        if bookmark:
+            say("the same command with --resume goes on from there")
         raise
     if bookmark:
         bookmark.remove()
@@ -207,7 +221,7 @@ def _bookmark(
         "crops": settings.crops,
         "format": form or out.suffix,
         "recordings": options.plain() if options else None,
-        "inputs": resume.fingerprint([str(job.path) for job in jobs]),
+        "inputs": resume.fingerprint([job.path for job in jobs]),
     }
     return resume.Bookmark(out, request)
 

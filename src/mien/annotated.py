@@ -142,7 +142,7 @@ class Copy:
             video: Any = out.add_stream("libx264", options=_OPTIONS)
             video.width, video.height = size
             video.pix_fmt, video.time_base = "yuv420p", _BASE
-            sounds = file.streams.audio
+            sounds = [s for s in file.streams.audio if s.codec_context]
             copied = out.add_stream_from_template(sounds[0]) if sounds else None
             streams = [_frames(self._part, video, first)]
             if copied is not None:

@@ -21,6 +21,7 @@ from .analysis import DEFAULT_MODEL, MOST_REASONS, reasons
 from .cli_act import act_app
 from .cli_live import live
 from .cli_options import Alignment, Crops, Detector, Model, Rates, Strength
+from .cli_person import person_app
 from .cli_summary import summary
 from .errors import ConfigError
 from .terminal import say
@@ -46,6 +47,7 @@ app.add_typer(models_app, name="models")
 app.command()(live)
 app.command()(summary)
 app.add_typer(act_app, name="act")
+app.add_typer(person_app, name="person")
 
 
 def _version(wanted: bool) -> None:
@@ -152,6 +154,10 @@ def analyze(
         bool,
         typer.Option("--resume", metavar="", help="Go on with --out where a run was cut off."),
     ] = False,
+    person: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Read with this person's own recogniser (mien person)."),
+    ] = None,
 ) -> None:
     """Read the expression of every face in pictures and recordings.
 
@@ -179,6 +185,7 @@ def analyze(
         smooth,
         no_tracks,
         resume,
+        person,
     )
     if status := analysis.analyze(wanted):
         raise typer.Exit(status)

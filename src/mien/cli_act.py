@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .errors import ConfigError, DataError, InputError
+from .terminal import say
 
 if TYPE_CHECKING:
     import datetime
@@ -48,11 +49,11 @@ def act_check(
     console.key_values(rows, ("rule", "when", "to", ""))
     if not send:
         return
-    from .actions.runner import send_test, to_stderr
+    from .actions.runner import send_test
 
     results = send_test(found)
     for name, reason in results.items():
-        to_stderr(f"{name}: {'delivered' if reason is None else f'NOT DELIVERED: {reason}'}")
+        say(f"{name}: {'delivered' if reason is None else f'NOT DELIVERED: {reason}'}")
     if any(results.values()):
         raise typer.Exit(1)
 
@@ -90,7 +91,6 @@ def act_test(
     """
     from . import actions
     from .actions.rehearsal import Tally, rehearse
-    from .actions.runner import to_stderr
 
     found, begin, tally = actions.read(rules), _time(at), Tally()
     alarms = held_back = 0
@@ -100,11 +100,11 @@ def act_test(
         held_back += type(event).__name__ == "HeldBack"
         print(_line(happening) if sys.stdout.isatty() else json.dumps(_fields(happening)))
     for problem in tally.problems:
-        to_stderr(f"{problem}: it will never call anybody")
+        say(f"{problem}: it will never call anybody")
     if begin is None and any(rule.quiet for rule in found.rules):
-        to_stderr("quiet hours are left out: --at says when the recording began")
+        say("quiet hours are left out: --at says when the recording began")
     unusable = tally.records - tally.usable
-    to_stderr(
+    say(
         f"{tally.records} records, {unusable} of them without anything to go by: "
         f"{_alarms(alarms)}, {held_back} held back"
     )
@@ -192,7 +192,6 @@ def act_run(rules: RulesFile, journal: JournalFile = None) -> None:
     for an answer has one.
     """
     from . import actions
-    from .actions.runner import to_stderr
 
     if sys.stdin.isatty():
         raise ConfigError("records come in by a pipe: mien live --record - | mien act run RULES")
@@ -205,18 +204,18 @@ def act_run(rules: RulesFile, journal: JournalFile = None) -> None:
             except (ValueError, DataError) as err:
                 damaged += 1
                 if damaged == 1:
-                    to_stderr(f"mien: a line that is no record: {err}")
+                    say(f"mien: a line that is no record: {err}")
         _wait_for_silence(found)
         runner.settle(float("inf"))
         if runner.open:
             waiting = ", ".join(call.alarm.key for call in runner.open)
-            to_stderr(f"the records ended; waiting for `mien act ack` of {waiting} (Ctrl-C ends)")
+            say(f"the records ended; waiting for `{runner.ack}` of {waiting} (Ctrl-C ends)")
         while runner.open:
             time.sleep(0.1)
     counts = runner.counts
     ends = [f"{counts[k]} {k}" for k in ("delivered", "undelivered", "held back")]
     parts = [_alarms(counts["alarms"]), *ends]
-    to_stderr(", ".join(parts) + (f", {damaged} lines were no records" if damaged else ""))
+    say(", ".join(parts) + (f", {damaged} lines were no records" if damaged else ""))
     if counts["undelivered"] or damaged:
         raise typer.Exit(1)
 
@@ -225,9 +224,7 @@ def _wait_for_silence(rules: Rules) -> None:
     """Let rules that ask for no data come true: whatever made the records may have died."""
     silent_s = [rule.hold_s for rule in rules.rules if rule.when == "no_data"]
     if silent_s:
-        from .actions.runner import to_stderr
-
-        to_stderr(f"the records ended; no_data is an alarm in {max(silent_s):g} s (Ctrl-C ends)")
+        say(f"the records ended; no_data is an alarm in {max(silent_s):g} s (Ctrl-C ends)")
         time.sleep(max(silent_s) + 0.5)
 
 
@@ -243,7 +240,6 @@ def act_ack(
     A mien that is running sees it at once, one that is not when it starts.
     """
     from .actions import journal as journals
-    from .actions.runner import to_stderr
     from .errors import OutputError, UnknownName
 
     path = journal or journals.default_path()
@@ -259,11 +255,11 @@ def act_ack(
             journals.append(path, journals.acknowledged(name, "mien act ack"))
         except OSError as err:
             raise OutputError(f"cannot write {path}: {err.strerror}") from err
-        to_stderr(f"acknowledged: {waiting[name].call.alarm.text}")
+        say(f"acknowledged: {waiting[name].call.alarm.text}")
     if not waiting:
-        to_stderr("no alarm waits to be acknowledged")
+        say("no alarm waits to be acknowledged")
     elif not journals.is_in_use(path):
-        to_stderr("no mien is running on this journal; the next one will see it")
+        say("no mien is running on this journal; the next one will see it")
 
 
 @act_app.command("alarms")

@@ -174,3 +174,22 @@ def subset(labels: Sequence[str], name: str = "custom") -> LabelSet:
     """A vocabulary of one's own from any names the registry knows."""
     names = tuple(canonical(label) for label in labels)
     return LabelSet(name, names, tuple(labels))
+
+
+def own(labels: Sequence[str], name: str = "own") -> LabelSet:
+    """A vocabulary of one's own in which a word the registry does not know stands for itself.
+
+    Examples
+    --------
+    >>> own(["joy", "pain", "Neutral"]).labels
+    ('happiness', 'pain', 'neutral')
+    """
+    return LabelSet(name, tuple(word(label) for label in labels), tuple(labels))
+
+
+def word(label: str) -> str:
+    """mien's own name for a label, or the word itself, in small letters, where it has none."""
+    try:
+        return canonical(label)
+    except UnknownName:
+        return " ".join(label.lower().split())

@@ -31,6 +31,7 @@ class Settings:
     """What an analysis is made with; plain values, so that it travels to other processes.
 
     model : a catalogue name or a model file.
+    person : whose own recogniser is used instead (``mien person train``); None for nobody's.
     detector : "auto", or a name of the registry.
     base_rates : what the probabilities are turned to; None: half way to equal where the model
         knows its training rates, else nothing.
@@ -47,6 +48,7 @@ class Settings:
     crops: bool = False
     align: str | None = None
     threads: int = 0
+    person: str | None = None
 
     def __post_init__(self) -> None:
         if self.base_rates is not None and not isinstance(self.base_rates, BaseRates):
@@ -106,11 +108,19 @@ class Analyzer:
         self._model.get()
 
     def _load(self, recognizer: Recognizer | None) -> tuple[Recognizer, BaseRates]:
-        recognizer = recognizer or load_model(self.settings.model, self.settings.threads or 1)
+        recognizer = recognizer or self._named()
         rates = self.settings.base_rates or default_for(recognizer.info.base_rates)
         # Base rates the model cannot use are an error here, once, not one for every picture.
         recognizer.probabilities([], rates)
         return recognizer, rates
+
+    def _named(self) -> Recognizer:
+        threads = self.settings.threads or 1
+        if self.settings.person is None:
+            return load_model(self.settings.model, threads)
+        from . import person_train
+
+        return person_train.recognizer(self.settings.person, threads)
 
     @property
     def recognizer(self) -> Recognizer:

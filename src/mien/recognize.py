@@ -20,7 +20,7 @@ from .align import DEFAULT, known
 from .baserates import BaseRates, reweight
 from .errors import InputError, ModelError
 from .face import FloatArray, ImageArray
-from .labels import LabelSet, label_set, subset
+from .labels import LabelSet, label_set, own, subset
 from .logits import calibrated, softmax
 from .preprocess import Preprocess, batch
 from .session import METADATA_KEY
@@ -192,7 +192,8 @@ def read_info(text: str | None, name: str, sha256: str) -> ModelInfo:
 
 
 def _info(meta: dict[str, Any], sha256: str) -> ModelInfo:
-    labels, rates = subset(meta["labels"], meta["label_set"]), meta["base_rates"]
+    vocabulary = own if meta.get("own_words") else subset  # a person's may say "pain", or "yes"
+    labels, rates = vocabulary(meta["labels"], meta["label_set"]), meta["base_rates"]
     if len(rates) != len(labels) or not meta["temperature"] > 0:
         raise ValueError(f"{len(rates)} base rates, temperature {meta['temperature']}")
     offsets = meta.get("offsets")

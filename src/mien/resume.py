@@ -12,7 +12,7 @@ import json
 import os
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -107,6 +107,10 @@ class Bookmark:
         self._path.unlink(missing_ok=True)
 
 
-def fingerprint(names: list[str]) -> str:
-    """What two lists of inputs share that are the same."""
-    return hashlib.sha256("\0".join(names).encode(errors="surrogateescape")).hexdigest()[:16]
+def fingerprint(paths: Sequence[Path | str]) -> str:
+    """What two lists of inputs share that are the same: names, and sizes of files."""
+    found = hashlib.sha256()
+    for path in paths:
+        size = os.path.getsize(path) if os.path.isfile(path) else ""
+        found.update(f"{path}\0{size}\0".encode(errors="surrogateescape"))
+    return found.hexdigest()[:16]

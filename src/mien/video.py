@@ -80,7 +80,7 @@ class Span:
 class Info:
     """What a file says of its video.
 
-    width, height : of its pictures as they are shown, upright and with square pixels.
+    width, height : of its pictures, with square pixels; a phone's are turned upright later.
     fps : nominal; the frames' own times are what counts.
     duration_s : None where it does not say.
     audio : the codec of its sound, None without.
@@ -110,7 +110,8 @@ class Place:
 
     index : of the next frame of the file. time_s : of the last one; None before the first.
     first_index, first_time_s : of the first frame in the span. period : of ``Span.fps``, the last
-    one that has its frame. ordered : whether every time so far was later than the one before.
+    one that has its frame. ordered : whether every time so far was later than the one before, and
+    nothing damaged: only then is seeking sure to find the same frames.
     """
 
     index: int = 0
@@ -191,11 +192,13 @@ class Video:
             self._container = av.open(name, timeout=timeout, metadata_errors="replace")
         except (av.FFmpegError, OSError, ValueError) as err:
             raise VideoError(f"cannot read {name}: {reason(err)}") from err
-        streams = [s for s in self._container.streams.video if not _is_cover(s)]
+        videos = [s for s in self._container.streams.video if not _is_cover(s)]
+        streams = [s for s in videos if s.codec_context]  # FFmpeg knows how to decode
         if not streams:
-            heard = " (only sound)" if self._container.streams.audio else ""
+            heard = self._container.streams.audio and not videos
             self._container.close()
-            raise VideoError(f"{name} holds no video{heard}")
+            what = "video that can be decoded" if videos else "video"
+            raise VideoError(f"{name} holds no {what}{' (only sound)' if heard else ''}")
         self._stream = streams[0]
         self.origin_s = max(0, self._container.start_time or 0) / 1e6
         # AVI does not say when a frame is shown, only when it is decoded: shown in that order, too.
@@ -215,7 +218,7 @@ class Video:
 
     def _info(self) -> Info:
         stream, codec = self._stream, self._stream.codec_context
-        sounds = self._container.streams.audio
+        sounds = [s for s in self._container.streams.audio if s.codec_context]
         width = max(1, round(codec.width * _aspect(stream)))
         return Info(
             width,
@@ -261,6 +264,7 @@ class Video:
                 return
             wanted = place.wants(span, index, time_s) or isinstance(picture, _End)
             place.ordered &= place.time_s is None or time_s > place.time_s
+            place.ordered &= not isinstance(picture, str)
             place.index, place.time_s = index + 1, time_s
             if wanted:
                 yield self._given(index, time_s, picture)
@@ -338,7 +342,7 @@ class Video:
                 count += self._time(packet.pts, 0.0) < time_s
                 if self._time(packet.dts, 0.0) >= time_s:
                     break
-        except (FFmpegError, OSError):
+        except (FFmpegError, OSError, IndexError):
             return None
         return count
 
@@ -366,6 +370,9 @@ class Video:
         while True:
             try:
                 packet = next(packets, None)
+            except IndexError:  # PyAV knows no streams that begin later, and these have packets
+                packets = self._container.demux(self._stream)
+                continue
             except (FFmpegError, OSError) as err:
                 packet, stopped = None, reason(err)
             if packet is not None and not packet.size:

@@ -49,11 +49,13 @@ class Context:
 
     show : a line for whoever sits at the terminal; safe from any thread.
     acknowledge : puts to rest the alarm with this key, all of them for None; ``by`` says who did.
+    ack : what to type in front of a key to do the same.
     """
 
     rules: Rules
     show: Callable[[str], None]
     acknowledge: Callable[[str | None, str], None]
+    ack: str = "mien act ack"
 
 
 class Output:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime
 import logging
 import queue
+import shlex
 import sys
 import threading
 import time
@@ -136,7 +137,7 @@ class Runner:
         with self._stack:  # undone, unless all goes well
             self._journal = Journal(self._journal_path)
             self._stack.callback(self._journal.close)
-            context = Context(self._rules, self._show, self.acknowledge)
+            context = Context(self._rules, self._show, self.acknowledge, self.ack)
             for output in self._outputs.values():
                 output.start(context)
                 self._stack.callback(output.close)
@@ -161,6 +162,13 @@ class Runner:
     def acknowledge(self, key: str | None = None, by: str = "here") -> None:
         """Put an alarm to rest, all of them for None; ``by`` says who, for the journal."""
         self._inbox.put(lambda: self._acknowledge(key, by))
+
+    @property
+    def ack(self) -> str:
+        """What to type in front of an alarm's key, in another terminal, to acknowledge it."""
+        if self._journal_path == default_path():
+            return "mien act ack"
+        return f"mien act ack --journal {shlex.quote(str(self._journal_path))}"
 
     def messages(self) -> tuple[str, ...]:
         """What the live view is to draw over its picture now; call it for every picture."""

@@ -29,13 +29,13 @@ class Text(Output):
 
     def deliver(self, call: Call) -> None:
         bell = "\a" if self._settings.bell else ""
-        self._context.show(f"{bell}{line(call)}")
+        self._context.show(f"{bell}{line(call, self._context.ack)}")
 
 
-def line(call: Call) -> str:
-    """An alarm in a line, with what to type where it waits for an answer."""
+def line(call: Call, ack: str) -> str:
+    """An alarm in a line, with what to type where it waits for an answer (``Context.ack``)."""
     alarm = call.alarm
     who = "" if alarm.track is None else f" (face {alarm.track})"
     again = f", call {call.number + 1}" if call.number else ""
-    answer = f" - to acknowledge: mien act ack {alarm.key}" if call.waits else ""
+    answer = f" - to acknowledge: {ack} {alarm.key}" if call.waits else ""
     return f"ALARM {alarm.text}{who}{again}{answer}"

@@ -1,0 +1,313 @@
+"""``mien person``: recognisers of one person each, from recording to deleting."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .errors import ConfigError, DataError
+from .terminal import say
+
+if TYPE_CHECKING:
+    from .person import Person
+    from .person_samples import Taken, Taker
+
+person_app = typer.Typer(
+    help="Recognisers of one person each: record, train, test, export, delete.",
+    no_args_is_help=True,
+)
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Whose, by any name.")]
+Kind = Annotated[
+    str,
+    typer.Option(
+        "--with",
+        metavar="head|mouth|both",
+        help="A last layer on the default model; a network on the mouth (needs mien[train]); both.",
+    ),
+]
+
+
+@person_app.command("record")
+def person_record(
+    name: Name,
+    stimuli: Annotated[
+        Path | None,
+        typer.Argument(metavar="[STIMULI]", help="A folder per emotion of pictures and videos."),
+    ] = None,
+    source: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            metavar="DIR",
+            help="No session: take the faces in a folder per emotion of pictures and videos.",
+        ),
+    ] = None,
+    consent: Annotated[
+        str | None,
+        typer.Option(metavar="TEXT", help="Who agrees, and for whom; noted with the date."),
+    ] = None,
+    emotion: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="What to bring about, in any words that name a folder; may be repeated. Without "
+            "it: joy, disgust and neutral.",
+        ),
+    ] = None,
+    count: Annotated[
+        int, typer.Option(metavar="N", min=1, help="How many stimuli of each, at most.")
+    ] = 4,
+    camera: Annotated[
+        str, typer.Option(metavar="N|FILE", help="A camera's number, or a video in its place.")
+    ] = "0",
+    crops: Annotated[
+        bool, typer.Option("--crops", metavar="", help="With --from: each picture is one face.")
+    ] = False,
+) -> None:
+    """Collect samples of one person's expressions: in a session before a camera, or from files.
+
+    In a session the stimuli are shown one by one, none of them ever twice to the same person, and
+    three pictures a second are kept while the face is well seen. Afterwards each can be kept,
+    dropped or relabelled. All of it stays in one folder of MIEN_HOME.
+    """
+    from . import person as people
+    from .person_samples import Taker, from_folder
+    from .pipeline import Analyzer, Settings
+
+    if (stimuli is None) == (source is None):
+        raise ConfigError(
+            "a session needs a folder of stimuli (mien person record NAME STIMULI); files are "
+            "taken with --from DIR; give one of them"
+        )
+    if crops and source is None:
+        raise ConfigError("--crops is for pictures that are taken with --from DIR")
+    analyzer = Analyzer(Settings(crops=crops))
+    whose = people.get_or_make(name, _consent(name, consent))
+    taker = Taker(whose, analyzer)
+    if source is not None:
+        taken = from_folder(taker, source)
+        lost = None
+    else:
+        assert stimuli is not None
+        lost = _session(taker, stimuli, emotion, count, camera)
+        taken = taker.taken
+    _told(whose, taken)
+    if lost:
+        say(f"mien: {lost}; the {len(taken.samples)} samples before that are kept")
+        raise typer.Exit(1)
+    if not taken.samples and not taken.left_out["taken before"]:
+        raise DataError(f"no sample of {whose.name} was taken: {_reasons(taken)}")
+    if taken.unreadable:
+        raise typer.Exit(1)
+
+
+def _consent(name: str, given: str | None) -> str | None:
+    """As given, or asked for at a terminal where this person has none yet."""
+    from . import person as people
+    from .errors import MienError
+
+    if given is not None or not sys.stdin.isatty():
+        return given
+    try:
+        agreed = bool(people.get(name).consents)
+    except MienError:
+        agreed = False
+    if agreed:
+        return None
+    say(f"Pictures of {name} will be kept on this machine until they are deleted.")
+    return str(typer.prompt("Who agrees to that, and for whom", err=True))
+
+
+def _session(
+    taker: Taker, folder: Path, emotions: list[str] | None, count: int, camera: str
+) -> str | None:
+    """Show, record and review; why the camera gave out, if it did."""
+    import random
+
+    from . import person_session as session
+    from .batch import save
+    from .person import SHEET
+
+    person = taker.person
+    chosen = session.choose(
+        person, folder, emotions or session.DEFAULT_EMOTIONS, count, random.Random()
+    )
+    frames = session.camera(camera)
+    say(f"{len(chosen)} stimuli; Ctrl-C ends the session, and keeps what was recorded")
+    lost = None
+    try:
+        lost = session.run(taker, chosen, frames, session.player(say), say).lost
+    except KeyboardInterrupt:
+        say("ended; what was recorded is kept")
+    finally:
+        frames.close()  # type: ignore[attr-defined]
+    if taker.taken.samples:
+        sheet = person.folder / SHEET
+        save(session.contact_sheet(person, taker.taken.samples), sheet)
+        say(f"contact sheet: {sheet}")
+        _review(taker)
+    return lost
+
+
+def _review(taker: Taker) -> None:
+    """Lines until an empty one, or the end of the input."""
+    from .person_session import review
+
+    say("keep, drop or relabel: 'drop 3 7-9', '4 = pain', or Enter to keep the rest")
+    while True:
+        print("> ", end="", file=sys.stderr, flush=True)
+        line = sys.stdin.readline().strip()
+        if not line:
+            return
+        try:
+            say(review(taker.person, taker.taken.samples, line))
+        except ConfigError as err:
+            say(f"mien: {err}")
+
+
+def _told(person: Person, taken: Taken) -> None:
+    from .person_train import FEW
+
+    for file, reason in taken.unreadable.items():
+        say(f"left out {file}: {reason}")
+    if taken.left_out:
+        say(f"left out: {_reasons(taken)}")
+    counts = person.counts()
+    for label, number in counts.items():
+        few = f"  (few: {FEW} or more are better)" if number < FEW else ""
+        say(f"  {label}: {number}{few}")
+    say(f"{person.name}: {counts.total()} samples in {person.folder}")
+
+
+def _reasons(taken: Taken) -> str:
+    return ", ".join(f"{n} {reason}" for reason, n in taken.left_out.items()) or "no pictures"
+
+
+@person_app.command("train")
+def person_train(name: Name, kind: Kind = "head") -> None:
+    """Make a person's recogniser from their samples: seconds, without torch unless the mouth is
+    asked for.
+    """
+    from . import person as people
+    from .person_train import few, train
+
+    made = train(people.get(name), kind)
+    for label, count in few([w for w, n in made["labels"].items() for _ in range(n)]).items():
+        say(f"few samples of {label}: {count}")
+    told = ", ".join(f"{label} {count}" for label, count in made["labels"].items())
+    say(f"{told}; {made['stimuli']} stimuli")
+    size = made["bytes"] / 1e6
+    say(f"trained in {made['seconds']:.1f} s, {size:.1f} MB; try it with: mien person test")
+
+
+@person_app.command("test")
+def person_test(
+    name: Name,
+    kind: Kind = "head",
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Write the result as JSON to this file.")
+    ] = None,
+) -> None:
+    """Tell how good a person's recogniser is on stimuli it was not trained on, before and after.
+
+    Whole stimuli are held out, never single frames of one.
+    """
+    import json
+
+    from . import console
+    from . import person as people
+    from .person_train import tested
+
+    result = tested(people.get(name), kind)
+    if out:
+        _write(out, (json.dumps(result, indent=2, ensure_ascii=False) + "\n").encode())
+    console.key_values(list(_rows(result)), ("", "accuracy (95 %)", "balanced (95 %)"))
+    low, high = result["gain"]["accuracy_ci95"]
+    say(
+        f"gain in accuracy {result['gain']['accuracy']:+.3f} ({low:+.3f} to {high:+.3f}), on "
+        f"{result['samples']} samples of {result['stimuli']} stimuli"
+    )
+
+
+def _rows(result: dict[str, Any]) -> list[tuple[str, ...]]:
+    names = {
+        "general": "general model",
+        "baseline": "general, neutral taken off",
+        "personal": f"personal ({result['kind']})",
+    }
+    most = f"{result['majority_baseline']:.3f}"
+    rows: list[tuple[str, ...]] = [("always the most frequent", most, "")]
+    for key, name in names.items():
+        found = result["results"][key]
+        cells = []
+        for measure in ("accuracy", "balanced_accuracy"):
+            low, high = found[f"{measure}_ci95"]
+            cells.append(f"{found[measure]:.3f} ({low:.3f}-{high:.3f})")
+        rows.append((name, *cells))
+    for label in result["labels"]:
+        recalls = [found["recall"][label] for found in result["results"].values()]
+        rows.append((f"  {label}", f"recall {recalls[0]:.2f} -> {recalls[-1]:.2f}", ""))
+    return rows
+
+
+@person_app.command("list")
+def person_list() -> None:
+    """Who is known, with how many samples, what recogniser, and whose consent."""
+    from . import console
+    from . import person as people
+    from .person_train import FILES
+
+    rows = []
+    for person in people.everyone():
+        counts = person.counts()
+        told = ", ".join(f"{label} {count}" for label, count in counts.items()) or "no samples"
+        kinds = [kind for kind, file in FILES.items() if (person.folder / file).is_file()]
+        agreed = person.consents[-1] if person.consents else None
+        consent = f"{agreed.text} ({agreed.date[:10]})" if agreed else "none"
+        rows.append((person.name, told, " and ".join(kinds) or "not trained", consent))
+    if not rows:
+        say("nobody yet; begin with: mien person record NAME")
+        return
+    console.key_values(rows, ("name", "samples", "recogniser", "consent"))
+
+
+@person_app.command("export")
+def person_export(
+    name: Name,
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="The .zip to write.")],
+) -> None:
+    """Write all that is kept of a person into one ZIP file."""
+    from . import person as people
+
+    typer.echo(people.export(people.get(name), out))
+
+
+@person_app.command("delete")
+def person_delete(
+    name: Name,
+    yes: Annotated[bool, typer.Option("--yes", "-y", metavar="", help="Do not ask.")] = False,
+) -> None:
+    """Delete all that is kept of a person: pictures, recogniser, consents, what they saw."""
+    from . import person as people
+
+    person = people.get(name)
+    if not yes:
+        if not sys.stdin.isatty():
+            raise ConfigError(f"add --yes to delete {person.name} without being asked")
+        typer.confirm(f"Delete all of {person.name}, for good?", abort=True, err=True)
+    people.delete(person)
+    say(f"{person.name} is deleted; what was exported before is yours to delete")
+
+
+def _write(path: Path, content: bytes) -> None:
+    from .errors import OutputError
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    except OSError as err:
+        raise OutputError(f"cannot write {path}: {err.strerror or err}") from err

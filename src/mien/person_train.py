@@ -1,0 +1,410 @@
+"""A person's recogniser: trained, tested on stimuli held out, and loaded.
+
+``head`` is a last layer on the default model's features and needs nothing beyond ``pip install
+mien``; ``mouth`` is EmEx2 on the mouth and needs the ``train`` extra; ``both`` averages the two.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from . import align, person_head, provenance
+from .baserates import BaseRates
+from .errors import DataError, MissingExtra, ModelError, UnknownName
+from .face import FloatArray, Frame, ImageArray
+from .finder import Finder, pixels
+from .labels import LabelSet, own
+from .person import TEST, Person, Sample, get, labels_of
+from .recognize import METADATA_SCHEMA, OnnxRecognizer, Reading, Recognizer, load_model
+from .weights import DEFAULT_MODEL, sha256
+
+HEAD, MOUTH, BOTH = "head", "mouth", "both"
+KINDS = (HEAD, MOUTH, BOTH)
+FILES = {HEAD: "head.onnx", MOUTH: "mouth.onnx"}
+FEW = 5
+"""Samples of a label: with fewer, a user is told."""
+
+_FOLDS = 100  # with at most so many stimuli each is held out by itself
+_MOUTH_FOLDS = 5  # a network takes seconds to train
+_DRAWS = 2000
+_SEED = 1
+
+Ints = npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Faces:
+    """A person's samples as a recogniser gets them.
+
+    features : (N, C) of the default model. mouths : crops; empty where nobody needs them.
+    groups : which stimulus each is of.
+    """
+
+    labels: tuple[str, ...]
+    groups: tuple[str, ...]
+    features: FloatArray
+    mouths: list[ImageArray]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def keep(self, rows: Ints) -> Faces:
+        return Faces(
+            tuple(self.labels[i] for i in rows),
+            tuple(self.groups[i] for i in rows),
+            self.features[rows],
+            [self.mouths[i] for i in rows] if self.mouths else [],
+        )
+
+
+def known(kind: str) -> str:
+    """The same name; raises UnknownName."""
+    if kind not in KINDS:
+        raise UnknownName("kind of recogniser", kind, KINDS)
+    return kind
+
+
+def read(person: Person, trunk: person_head.Trunk, kind: str) -> Faces:
+    """A person's samples; raises DataError where nothing can be learned from them."""
+    samples = person.samples()
+    check(person, samples)
+    faces, mouths = list[ImageArray](), list[ImageArray]()
+    for sample in samples:
+        frame = person.picture(sample)
+        faces.append(_crop(frame, sample, trunk.info.align, trunk.info.preprocess.size))
+        if kind != HEAD:
+            mouths.append(_crop(frame, sample, "mouth", 64))
+    return Faces(
+        tuple(sample.label for sample in samples),
+        tuple(sample.stimulus for sample in samples),
+        trunk.features(faces),
+        mouths,
+    )
+
+
+def _crop(frame: Frame, sample: Sample, alignment: str, size: int) -> ImageArray:
+    face = sample.face
+    if face.landmarks is None and alignment != align.DEFAULT:
+        (face,) = Finder(None).find(frame, alignment)
+    return align.cut(frame, align.place(face, alignment, size, sample.framing))
+
+
+def check(person: Person, samples: Sequence[Sample]) -> None:
+    """Raise DataError for samples that do not tell two labels apart."""
+    counts = Counter(sample.label for sample in samples)
+    if len(counts) < 2:
+        had = f"only of '{next(iter(counts))}'" if counts else "no"
+        raise DataError(
+            f"{person.name} has {had} samples, and a recogniser tells at least two expressions "
+            f"apart; record another: mien person record '{person.name}'"
+        )
+
+
+def few(faces: Sequence[str]) -> dict[str, int]:
+    """The labels with fewer than ``FEW`` samples, and how many they have."""
+    return {label: n for label, n in Counter(faces).items() if n < FEW}
+
+
+class Learned:
+    """What was learned from some faces; ``probs`` tells of others."""
+
+    def __init__(self, trunk: person_head.Trunk, faces: Faces, words: LabelSet, kind: str) -> None:
+        self.words = words
+        self.layer = (
+            None if kind == MOUTH else person_head.fit(trunk, faces.features, faces.labels, words)
+        )
+        self.net = None
+        if kind != HEAD:
+            self.net = _torch_mouth().train(faces.mouths, faces.labels, words)
+
+    def probs(self, faces: Faces) -> FloatArray:
+        """(N, K) of faces, uncalibrated; the mean of the two where there are both."""
+        found = []
+        if self.layer is not None:
+            found.append(self.layer.probs(faces.features))
+        if self.net is not None:
+            from .logits import softmax
+
+            found.append(softmax(_torch_mouth().logits(self.net, faces.mouths)))
+        return np.asarray(np.mean(found, axis=0), np.float32)
+
+
+def _torch_mouth() -> Any:
+    from importlib.util import find_spec
+
+    if find_spec("torch") is None:
+        raise MissingExtra("torch", "train", "a recogniser of the mouth")
+    from . import person_mouth
+
+    return person_mouth
+
+
+def train(person: Person, kind: str = HEAD) -> dict[str, Any]:
+    """Train a person's recogniser and keep it in their folder; what it was made of and how long.
+
+    Raises DataError for samples nothing can be learned from, OutputError where the person was
+    deleted meanwhile.
+    """
+    begun = time.perf_counter()
+    base = load_model(DEFAULT_MODEL, 1)
+    trunk = person_head.Trunk(base)
+    faces = read(person, trunk, known(kind))
+    words = own(labels_of(person.samples()), "own")
+    learned = Learned(trunk, faces, words, kind)
+    meta = _meta(trunk, faces, words, kind)
+    written = {}
+    if learned.layer is not None:
+        layer = _calibrated(trunk, faces, words, learned.layer)
+        says = meta | {"preprocess": vars_of(base), "align": base.info.align}
+        written[HEAD] = person_head.model_file(trunk, layer, says)
+    if learned.net is not None:
+        mouth = _torch_mouth()
+        says = meta | {"preprocess": {"size": mouth.SPEC.size, "color": "gray"}, "align": "mouth"}
+        written[MOUTH] = mouth.model_file(learned.net, says)
+    for name, content in written.items():
+        person.write(FILES[name], content)
+    for name, file in FILES.items():
+        if name not in written:
+            (person.folder / file).unlink(missing_ok=True)
+    return {
+        "name": person.name,
+        "kind": kind,
+        "labels": dict(Counter(faces.labels)),
+        "stimuli": len(set(faces.groups)),
+        "seconds": round(time.perf_counter() - begun, 2),
+        "bytes": sum(map(len, written.values())),
+    }
+
+
+def vars_of(base: Recognizer) -> dict[str, Any]:
+    return {"size": base.info.preprocess.size, "color": base.info.preprocess.color}
+
+
+def _meta(trunk: person_head.Trunk, faces: Faces, words: LabelSet, kind: str) -> dict[str, Any]:
+    """What a person's model file says of itself; never whose it is."""
+    return {
+        "schema": METADATA_SCHEMA,
+        "name": f"person-{kind}",
+        "label_set": words.name,
+        "labels": list(words.labels),
+        "own_words": True,
+        "temperature": 1.0,
+        "look_again_below": 0.0,  # half a face may be paralysed: its mirror image is another face
+        "base_rates": [1 / len(words)] * len(words),
+        "uncertain_below": trunk.info.uncertain_below,
+        "card": {
+            "about": f"a recogniser of one person ({kind}), not for anybody else",
+            "licence": "the person's own",
+            "base": {"name": trunk.info.name, "sha256": trunk.info.sha256},
+            "samples": dict(Counter(faces.labels)),
+            "trained": provenance.now(),
+        },
+    }
+
+
+def _calibrated(
+    trunk: person_head.Trunk, faces: Faces, words: LabelSet, layer: person_head.Layer
+) -> person_head.Layer:
+    """The layer at the temperature that fits answers to stimuli held out."""
+    folds = _folds(faces, _FOLDS)
+    if len(folds) < 2:
+        return layer
+    probs = _held_out(trunk, faces, words, HEAD, folds)
+    targets = np.array([words.labels.index(label) for label in faces.labels])
+    t = person_head.temperature(np.log(probs.clip(1e-7)), targets)
+    return replace(layer, weights=layer.weights / t, bias=layer.bias / t)
+
+
+def _folds(faces: Faces, most: int) -> list[Ints]:
+    """Rows held out together: whole stimuli, each label spread over the folds."""
+    first = dict(zip(faces.groups, faces.labels, strict=True))
+    rng = np.random.default_rng(_SEED)
+    names = [sorted(first)[i] for i in rng.permutation(len(first))]
+    names.sort(key=lambda group: first[group])
+    count = min(most, len(names))
+    place = {group: i % count for i, group in enumerate(names)}
+    of_row = np.array([place[group] for group in faces.groups])
+    return [np.flatnonzero(of_row == i) for i in range(count)]
+
+
+def _held_out(
+    trunk: person_head.Trunk, faces: Faces, words: LabelSet, kind: str, folds: Sequence[Ints]
+) -> FloatArray:
+    """(N, K): each fold read by what was learned from the others.
+
+    A label that only the fold holds cannot be learned from the rest, and is then never answered.
+    """
+    probs = np.zeros((len(faces), len(words)), np.float32)
+    for fold in folds:
+        rest = np.setdiff1d(np.arange(len(faces)), fold)
+        learn, ask = faces.keep(rest), faces.keep(fold)
+        present = [label for label in words.labels if label in learn.labels]
+        places = np.array([words.labels.index(label) for label in present], np.intp)
+        if len(present) < 2:
+            probs[np.ix_(fold, places)] = 1.0
+            continue
+        learned = Learned(trunk, learn, own(present), kind)
+        probs[np.ix_(fold, places)] = learned.probs(ask)
+    return probs
+
+
+def tested(person: Person, kind: str) -> dict[str, Any]:
+    """How good a person's recogniser is on stimuli it has not seen, beside the general model.
+
+    Every figure is of whole stimuli held out. ``general`` may answer the person's labels alone, as
+    far as it knows them; ``baseline`` is the same with the person's neutral taken off. Intervals
+    are of 95 %, by drawing whole stimuli. Kept in the folder as test.json.
+    """
+    trunk = person_head.Trunk(load_model(DEFAULT_MODEL, 1))
+    faces = read(person, trunk, known(kind))
+    words = own(labels_of(person.samples()), "own")
+    folds = _folds(faces, _FOLDS if kind == HEAD else _MOUTH_FOLDS)
+    if len(folds) < 2:
+        raise DataError(
+            f"all samples of {person.name} are of one stimulus; a test holds whole stimuli out, so "
+            "record a second one"
+        )
+    result = compare(trunk, faces, words, kind, folds)
+    result = {**provenance.environment(), **result}
+    person.write(TEST, (json.dumps(result, indent=2, ensure_ascii=False) + "\n").encode())
+    return result
+
+
+def compare(
+    trunk: person_head.Trunk,
+    faces: Faces,
+    words: LabelSet,
+    kind: str,
+    folds: Sequence[Ints],
+) -> dict[str, Any]:
+    """The figures of ``tested`` for any folds."""
+    targets = np.array([words.labels.index(label) for label in faces.labels])
+    general = person_head.restricted(person_head.general(trunk), words)
+    answers = {
+        "general": _answers(general, faces, words),
+        "baseline": np.empty(len(faces), np.intp),
+        "personal": _held_out(trunk, faces, words, kind, folds).argmax(axis=1),
+    }
+    for fold in folds:
+        rest = faces.keep(np.setdiff1d(np.arange(len(faces)), fold))
+        moved = person_head.baseline(trunk, person_head.general(trunk), rest.features, rest.labels)
+        layer = person_head.restricted(moved, words)
+        answers["baseline"][fold] = _answers(layer, faces.keep(fold), words)
+    right = {name: found == targets for name, found in answers.items()}
+    counts = np.bincount(targets, minlength=len(words))
+    return {
+        "kind": kind,
+        "labels": dict(zip(words.labels, map(int, counts), strict=True)),
+        "samples": len(faces),
+        "stimuli": len(set(faces.groups)),
+        "folds": len(folds),
+        "majority_baseline": round(float(counts.max() / counts.sum()), 4),
+        "results": {
+            name: _figures(found, targets, words, faces.groups) for name, found in answers.items()
+        },
+        "gain": _gain(right["personal"], right["general"], faces.groups),
+    }
+
+
+def _answers(layer: person_head.Layer, faces: Faces, words: LabelSet) -> Ints:
+    """Of a layer that may know some of ``words`` only: places in ``words``, -1 for none."""
+    if not len(layer.labels):
+        return np.full(len(faces), -1, np.intp)
+    places = np.array([words.labels.index(name) for name in layer.labels.labels])
+    return np.asarray(places[layer.probs(faces.features).argmax(axis=1)], np.intp)
+
+
+def _figures(
+    answers: Ints, targets: Ints, words: LabelSet, groups: Sequence[str]
+) -> dict[str, Any]:
+    right = answers == targets
+    recalls = {
+        label: round(float(right[targets == k].mean()), 4)
+        for k, label in enumerate(words.labels)
+        if (targets == k).any()
+    }
+    balanced = [_balanced(right[rows], targets[rows]) for rows in _draws(groups)]
+    accuracies = [right[rows].mean() for rows in _draws(groups)]
+    return {
+        "accuracy": round(float(right.mean()), 4),
+        "accuracy_ci95": _interval(accuracies),
+        "balanced_accuracy": round(float(np.mean(list(recalls.values()))), 4),
+        "balanced_accuracy_ci95": _interval(balanced),
+        "recall": recalls,
+    }
+
+
+def _balanced(right: npt.NDArray[np.bool_], targets: Ints) -> float:
+    return float(np.mean([right[targets == k].mean() for k in np.unique(targets)]))
+
+
+def _gain(
+    after: npt.NDArray[np.bool_], before: npt.NDArray[np.bool_], groups: Sequence[str]
+) -> dict[str, Any]:
+    """In accuracy, on the same samples."""
+    differences = after.astype(float) - before.astype(float)
+    return {
+        "accuracy": round(float(differences.mean()), 4),
+        "accuracy_ci95": _interval([differences[rows].mean() for rows in _draws(groups)]),
+    }
+
+
+def _draws(groups: Sequence[str]) -> list[Ints]:
+    """Rows of as many stimuli as there are, drawn with replacement, many times."""
+    names, place = np.unique(np.array(groups), return_inverse=True)
+    rows = [np.flatnonzero(place == i) for i in range(len(names))]
+    rng = np.random.default_rng(_SEED)
+    return [
+        np.concatenate([rows[i] for i in rng.integers(0, len(rows), len(rows))])
+        for _ in range(_DRAWS)
+    ]
+
+
+def _interval(values: Sequence[Any]) -> list[float]:
+    return [round(float(v), 4) for v in np.percentile(np.array(values), [2.5, 97.5])]
+
+
+class Averaged:
+    """The mean of a last layer on the face and a network on the mouth, from one crop of a face."""
+
+    def __init__(self, face: OnnxRecognizer, mouth: OnnxRecognizer) -> None:
+        self._face, self._mouth, self._finder = face, mouth, Finder(None)
+        digest = sha256((face.info.sha256 + mouth.info.sha256).encode())
+        self.info = replace(face.info, name=f"person-{BOTH}", sha256=digest)
+
+    def read(self, crops: Sequence[ImageArray], rates: BaseRates) -> Reading:
+        mouths = [self._lips(crop) for crop in crops]
+        parts = [self._face.probabilities(crops, rates), self._mouth.probabilities(mouths, rates)]
+        return Reading(np.asarray(np.mean(parts, axis=0), np.float32))
+
+    def probabilities(self, crops: Sequence[ImageArray], rates: BaseRates) -> FloatArray:
+        return self.read(crops, rates).probs
+
+    def _lips(self, crop: ImageArray) -> ImageArray:
+        frame, size = Frame(crop), self._mouth.info.preprocess.size
+        (face,) = self._finder.find(frame, "mouth")
+        return pixels(frame, self._finder.framed(face, "mouth", size))
+
+
+def recognizer(name: str, threads: int = 1) -> Recognizer:
+    """The recogniser of a person, for ``Analyzer(recognizer=...)`` or by itself.
+
+    It answers the person's own labels, and tells no intensities. Raises UnknownName for nobody's
+    name, ModelError for a person without one.
+    """
+    person = get(name)
+    files = {kind: person.folder / file for kind, file in FILES.items()}
+    found = {k: load_model(path, threads) for k, path in files.items() if path.is_file()}
+    if not found:
+        raise ModelError(
+            f"{person.name} has no recogniser yet; make one with: mien person train '{person.name}'"
+        )
+    return Averaged(found[HEAD], found[MOUTH]) if len(found) == 2 else next(iter(found.values()))
