@@ -105,6 +105,8 @@ def test_misuse_is_told_in_a_line() -> None:
         ({"view": "window"}, "--view terminal"),
         ({"rules": Path("none.toml")}, "none.toml"),
         ({"model": "none"}, "none"),
+        ({"model": "mini-xception", "person": "anna"}, "leave --model out"),
+        ({"person": "nobody"}, "nobody"),
     ],
 )
 def test_misuse_says_what_to_do(

@@ -20,7 +20,7 @@ from . import __version__, analysis, terminal
 from .analysis import DEFAULT_MODEL, MOST_REASONS, reasons
 from .cli_act import act_app
 from .cli_live import live
-from .cli_options import Alignment, Crops, Detector, Model, Rates, Strength
+from .cli_options import Alignment, Crops, Detector, Model, Rates, Someone, Strength
 from .cli_person import person_app
 from .cli_summary import summary
 from .errors import ConfigError
@@ -154,10 +154,7 @@ def analyze(
         bool,
         typer.Option("--resume", metavar="", help="Go on with --out where a run was cut off."),
     ] = False,
-    person: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="Read with this person's own recogniser (mien person)."),
-    ] = None,
+    person: Someone = None,
 ) -> None:
     """Read the expression of every face in pictures and recordings.
 

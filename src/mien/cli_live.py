@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Protocol
 import typer
 
 from .analysis import DEFAULT_MODEL, rates
-from .cli_options import Detector, Model, Rates, Strength
+from .cli_options import Detector, Model, Rates, Someone, Strength
 from .errors import ConfigError, UnknownName
 from .terminal import say
 
@@ -89,6 +89,7 @@ def live(
         Path | None,
         typer.Option(metavar="FILE", help="A rules.toml: what is an alarm, and who is told."),
     ] = None,
+    person: Someone = None,
     detector: Detector = "auto",
     model: Model = DEFAULT_MODEL,
     base_rates: Rates = None,
@@ -108,9 +109,12 @@ def live(
 
     if record is None and not sys.stdout.isatty():
         record = "-"
+    if person is not None and model != DEFAULT_MODEL:
+        raise ConfigError("--person reads with that person's recogniser; leave --model out")
     shown = _view(view, record == "-")
     watched = capture.source(source)
-    analyzer = Analyzer(Settings(model, detector, rates(base_rates, strength)))
+    settings = Settings(model, detector, rates(base_rates, strength), person=person)
+    analyzer = Analyzer(settings)
     found = _rules(rules, analyzer) if rules else None
     running = Live(analyzer, watched, tell=say if isinstance(shown, Nothing) else None)
     with ExitStack() as open_things:

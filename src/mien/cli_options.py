@@ -47,3 +47,9 @@ Crops = Annotated[
 Detector = Annotated[
     str, typer.Option("--detector", "-d", metavar="NAME", help="auto, mien, yunet or haar.")
 ]
+Someone = Annotated[
+    str | None,
+    typer.Option(
+        "--person", metavar="NAME", help="Read with this person's own recogniser (mien person)."
+    ),
+]

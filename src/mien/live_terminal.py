@@ -192,7 +192,7 @@ def _block(face: Face, history: History, width: int) -> Iterator[Text]:
     if strong:
         yield Text(f"{'':{_LABEL}} {'probability':<{wide + _PERCENT}} intensity", _DIM)
     for i, (label, share) in enumerate(emotions.as_dict().items()):
-        line = Text(f"{label:<{_LABEL}} ")
+        line = Text(f"{label[:_LABEL]:<{_LABEL}} ")  # a person's own words may be longer
         line.append_text(_bar(share, wide, _style(label)))
         line.append(f"{_percent(share):>{_PERCENT - 1}} ")
         if face.intensity is not None:
