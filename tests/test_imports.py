@@ -43,6 +43,7 @@ INFERENCE = {
     *("video", "recording", "resume", "peers", "annotated"),
     *("rules", "watch", "actions"),
     *("assign", "cuts", "tracks", "smooth"),
+    *("capture", "live", "keys", "live_terminal", "live_window"),
 }
 LAB = {
     *("models", "augment", "train", "export", "evaluate", "metrics", "audit", "calibrate"),

@@ -19,6 +19,8 @@ import typer
 from . import __version__, analysis, terminal
 from .analysis import DEFAULT_MODEL, MOST_REASONS, reasons
 from .cli_act import act_app
+from .cli_live import live
+from .cli_options import Alignment, Crops, Detector, Model, Rates, Someone, Strength
 from .cli_person import person_app
 from .cli_summary import summary
 from .errors import ConfigError
@@ -42,6 +44,7 @@ data_app = typer.Typer(help="Data sets: import, describe, audit, look at.", no_a
 models_app = typer.Typer(help="Models: what there is, fetch, describe.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 app.add_typer(models_app, name="models")
+app.command()(live)
 app.command()(summary)
 app.add_typer(act_app, name="act")
 app.add_typer(person_app, name="person")
@@ -65,47 +68,6 @@ def _every_verb(
     pass
 
 
-Model = Annotated[
-    str,
-    typer.Option(
-        "--model", "-m", metavar="NAME|FILE", help="One of `mien models list`, or an .onnx file."
-    ),
-]
-Rates = Annotated[
-    str | None,
-    typer.Option(
-        "--base-rates",
-        metavar="training|equal|FILE",
-        help="How common each expression is taken to be; FILE is JSON or TOML, a rate per label. "
-        "Without it: half way to equal, where the model knows its training rates.",
-    ),
-]
-Strength = Annotated[
-    float | None,
-    typer.Option(
-        "--strength",
-        metavar="N",
-        min=0,
-        max=1,
-        help="How far to turn to those rates: 0 none, 1 wholly; 0.5 unless said.",
-    ),
-]
-Alignment = Annotated[
-    str | None,
-    typer.Option(
-        "--align",
-        metavar="NAME",
-        help="How faces are cut: box, similarity, xu2019 or mouth. Without it: as the model was "
-        "trained.",
-    ),
-]
-Crops = Annotated[
-    bool,
-    typer.Option("--crops", metavar="", help="Each picture is one face crop: no detector."),
-]
-Detector = Annotated[
-    str, typer.Option("--detector", "-d", metavar="NAME", help="auto, mien, yunet or haar.")
-]
 TableFile = Annotated[Path, typer.Argument(help="A mien table (.parquet).")]
 OptionalOut = Annotated[
     Path | None, typer.Option("--out", "-o", help="Write the whole result as JSON to this file.")
@@ -192,10 +154,7 @@ def analyze(
         bool,
         typer.Option("--resume", metavar="", help="Go on with --out where a run was cut off."),
     ] = False,
-    person: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="Read with this person's own recogniser (mien person)."),
-    ] = None,
+    person: Someone = None,
 ) -> None:
     """Read the expression of every face in pictures and recordings.
 

@@ -1,0 +1,55 @@
+"""Options that several verbs take."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+Model = Annotated[
+    str,
+    typer.Option(
+        "--model", "-m", metavar="NAME|FILE", help="One of `mien models list`, or an .onnx file."
+    ),
+]
+Rates = Annotated[
+    str | None,
+    typer.Option(
+        "--base-rates",
+        metavar="training|equal|FILE",
+        help="How common each expression is taken to be; FILE is JSON or TOML, a rate per label. "
+        "Without it: half way to equal, where the model knows its training rates.",
+    ),
+]
+Strength = Annotated[
+    float | None,
+    typer.Option(
+        "--strength",
+        metavar="N",
+        min=0,
+        max=1,
+        help="How far to turn to those rates: 0 none, 1 wholly; 0.5 unless said.",
+    ),
+]
+Alignment = Annotated[
+    str | None,
+    typer.Option(
+        "--align",
+        metavar="NAME",
+        help="How faces are cut: box, similarity, xu2019 or mouth. Without it: as the model was "
+        "trained.",
+    ),
+]
+Crops = Annotated[
+    bool,
+    typer.Option("--crops", metavar="", help="Each picture is one face crop: no detector."),
+]
+Detector = Annotated[
+    str, typer.Option("--detector", "-d", metavar="NAME", help="auto, mien, yunet or haar.")
+]
+Someone = Annotated[
+    str | None,
+    typer.Option(
+        "--person", metavar="NAME", help="Read with this person's own recogniser (mien person)."
+    ),
+]
