@@ -24,7 +24,7 @@ _BLOCK, _WIDEST, _GAP = 36, 64, 3  # columns of a face at least, at most, and be
 _CELL_S, _CELLS = 1.0, 120  # of the strip of what was seen
 _EDGES = 5  # rows above and below the faces
 _PARTS = " ▏▎▍▌▋▊▉█"  # eighths of a cell
-_DIM, _BAD, _GOOD = Style(color="grey58"), Style(color="red", bold=True), Style(color="green")
+_DIM, _BAD, _GOOD = Style(dim=True), Style(color="red", bold=True), Style(color="green")
 
 
 class History:
@@ -239,7 +239,7 @@ def _bar(value: float, width: int, style: Style) -> Text:
     eighths = round(min(max(value, 0.0), 1.0) * width * 8)
     full, part = divmod(eighths, 8)
     bar = "█" * full + (_PARTS[part] if part else "")
-    return Text(bar, style) + Text("·" * (width - len(bar)), Style(color="grey30"))
+    return Text(bar, style) + Text("·" * (width - len(bar)), _DIM)
 
 
 def _percent(share: float) -> str:

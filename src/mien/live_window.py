@@ -54,7 +54,9 @@ class Window:
         self._alarm = tkinter.Label(
             root, background="#b3261e", foreground=_INK, font=("TkDefaultFont", 16, "bold")
         )
-        self._status = tkinter.Label(root, background=_GROUND, foreground=_QUIET, anchor="w")
+        self._status = tkinter.Label(
+            root, background=_GROUND, foreground=_QUIET, anchor="w", justify="left"
+        )
         self._status.pack(side="bottom", fill="x", padx=8, pady=4)
         self._picture = tkinter.Label(root, background=_GROUND, borderwidth=0)
         self._picture.pack(expand=True, fill="both")
@@ -93,7 +95,7 @@ class Window:
         most = self._root.winfo_screenwidth() * 0.8, self._root.winfo_screenheight() * 0.8
         scale = min(1.0, most[0] / reading.frame.width, most[1] / reading.frame.height)
         width, height = (round(n * scale) for n in (reading.frame.width, reading.frame.height))
-        self._root.geometry(f"{max(width, _LEAST[0])}x{max(height, _LEAST[1]) + 28}")
+        self._root.geometry(f"{max(width, _LEAST[0])}x{max(height, _LEAST[1]) + 46}")
         self._root.update()  # so that the first picture knows its room
 
     def _show(self, reading: Reading) -> None:
@@ -123,10 +125,12 @@ class Window:
         p50, p95 = status.shown
         if not isnan(p50):
             parts.append(f"shown after {p50 * 1000:.0f} ms, p95 {p95 * 1000:.0f}")
-        parts.append("   ".join(f"{key}: {word}" for key, (word, _) in live.keys.items()))
+        keys = "   ".join(f"{key}: {word}" for key, (word, _) in live.keys.items())
         if said := status.trouble or (status.notices[-1] if status.notices else ""):
             parts.append(said)
-        self._status.configure(text="    ".join(parts), foreground=_BAD if bad else _QUIET)
+        self._status.configure(
+            text="    ".join(parts) + "\n" + keys, foreground=_BAD if bad else _QUIET
+        )
         messages = live.messages()
         if messages:
             self._alarm.configure(text="\n".join(messages))
