@@ -202,10 +202,28 @@ def test_few_samples_stay_near_the_general_model() -> None:
     features = np.abs(rng.normal(0.5, 0.3, (4, trunk.head.weights.shape[1]))).astype(np.float32)
     words = own(["neutral", "happiness"])
     labels = ["neutral", "neutral", "happiness", "happiness"]
-    learned = person_head.fit(trunk, features, labels, words)
+    learned = person_head.fitted(trunk, features, labels, words, person_head.MANNERS[0])
     assert (learned.probs(features).argmax(axis=1) == [0, 0, 1, 1]).all()
     moved = np.linalg.norm(learned.weights - person_head.general(trunk).weights[:2])
     assert moved < np.linalg.norm(person_head.general(trunk).weights[:2])
+
+
+def test_the_more_careful_a_manner_the_less_it_moves() -> None:
+    trunk = person_head.Trunk(load_model())
+    rng = np.random.default_rng(3)
+    features = np.abs(rng.normal(0.5, 0.3, (6, trunk.head.weights.shape[1]))).astype(np.float32)
+    words, labels = own(["sadness", "anger"]), ["sadness", "anger"] * 3
+    general = person_head.restricted(person_head.general(trunk), words)
+    moved = [
+        np.linalg.norm(
+            person_head.fitted(trunk, features, labels, words, manner).weights - general.weights
+        )
+        for manner in person_head.MANNERS
+    ]
+    assert moved[0] > moved[1] > moved[2] > 0
+    # Of one stimulus per label nothing can be held out
+    first = person_head.chosen(trunk, features, labels, labels, words)
+    assert first == person_head.MANNERS[0]
 
 
 def test_the_neutral_baseline_moves_neutral_samples_towards_neutral() -> None:

@@ -32,7 +32,7 @@ FILES = {HEAD: "head.onnx", MOUTH: "mouth.onnx"}
 FEW = 5
 """Samples of a label: with fewer, a user is told."""
 
-_FOLDS = 100  # with at most so many stimuli each is held out by itself
+_FOLDS = 50  # with at most so many stimuli each is held out by itself
 _MOUTH_FOLDS = 5  # a network takes seconds to train
 _DRAWS = 2000
 _SEED = 1
@@ -119,7 +119,9 @@ class Learned:
     def __init__(self, trunk: person_head.Trunk, faces: Faces, words: LabelSet, kind: str) -> None:
         self.words = words
         self.layer = (
-            None if kind == MOUTH else person_head.fit(trunk, faces.features, faces.labels, words)
+            None
+            if kind == MOUTH
+            else person_head.fit(trunk, faces.features, faces.labels, faces.groups, words)
         )
         self.net = None
         if kind != HEAD:
@@ -224,15 +226,7 @@ def _calibrated(
 
 
 def _folds(faces: Faces, most: int) -> list[Ints]:
-    """Rows held out together: whole stimuli, each label spread over the folds."""
-    first = dict(zip(faces.groups, faces.labels, strict=True))
-    rng = np.random.default_rng(_SEED)
-    names = [sorted(first)[i] for i in rng.permutation(len(first))]
-    names.sort(key=lambda group: first[group])
-    count = min(most, len(names))
-    place = {group: i % count for i, group in enumerate(names)}
-    of_row = np.array([place[group] for group in faces.groups])
-    return [np.flatnonzero(of_row == i) for i in range(count)]
+    return person_head.folds(faces.labels, faces.groups, most)
 
 
 def _held_out(
