@@ -18,6 +18,7 @@ PARAMETERS = {
     "iliev2022": 1_274_632,
     "mobilenetv2": 2_217_064,
     "resnet10": 1_349_448,
+    "xu2019": 1_443_048,
 }
 
 
@@ -64,6 +65,15 @@ def test_iliev2022_has_the_papers_parameters(size: int, count: int) -> None:
     assert net(torch.zeros(2, 3, size, size)).shape == (2, 6)
     with pytest.raises(ConfigError, match=f"has {count:,} parameters for 6 classes"):
         build(Model("iliev2022", size, "rgb", parameters=count - 1), 6)
+
+
+def test_xu2019_has_the_papers_size() -> None:
+    net = build(Model("xu2019", 128), 7)
+    megabytes = 4 * sum(p.numel() for p in net.parameters()) / 1e6
+    assert megabytes == pytest.approx(12.1, rel=0.05)
+    assert net(torch.zeros(2, 1, 128, 128)).shape == (2, 7)
+    with pytest.raises(ConfigError, match="16 pixels or more, not 15"):
+        networks.build("xu2019", 7, Preprocess(15, "gray"))
 
 
 @pytest.mark.parametrize(("name", "count"), [("emex2", 427_072), ("alexnet", 574_594)])
