@@ -258,6 +258,12 @@ def test_resuming_what_is_complete_or_another_s(film: Path, tmp_path: Path) -> N
     assert mien_says("analyze", film, "--resume")[0] == 2
 
 
+def test_a_run_killed_as_it_began_is_begun_again(tmp_path: Path) -> None:
+    out = tmp_path / "a.jsonl"
+    out.touch()  # killed between making the file and its meta file
+    assert Bookmark(out, {}).find() == Mark()
+
+
 def test_the_inputs_of_a_run_are_known_again(tmp_path: Path) -> None:
     path = tmp_path / "a.mp4"
     path.write_bytes(b"1234")

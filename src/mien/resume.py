@@ -57,8 +57,8 @@ class Bookmark:
         Raises OutputError where ``out`` is of no unfinished run of mien's, ConfigError where that
         asked for other things.
         """
-        if not self.out.exists():
-            return Mark()
+        if not self.out.exists() or not self.out.stat().st_size:
+            return Mark()  # an empty file is what a run leaves that was killed as it began
         complete = self._complete()
         if complete is None:
             raise OutputError(f"{self.out} is there already, and no run of mien's to go on with")
