@@ -58,7 +58,8 @@ def write_json(
         "failures": dict(failures),
         "runs": list(results),
     }
-    write_whole((json.dumps(content, indent=1) + "\n").encode(), out / "report.json")
+    # On one line: indented, each of its many numbers would have a line of its own.
+    write_whole((json.dumps(content) + "\n").encode(), out / "report.json")
 
 
 def write_text(template: str, content: Mapping[str, Any], out: Path) -> None:
