@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from mien import graph, person, person_head, person_samples, person_session, person_train
+from mien import capture, graph, person, person_head, person_samples, person_session, person_train
 from mien.baserates import BaseRates
 from mien.cli_person import person_app
 from mien.errors import (
@@ -314,6 +314,29 @@ def test_a_camera_that_is_lost_loses_nothing(tmp_path: Path, woman: ImageArray) 
 def test_a_camera_that_is_not_there() -> None:
     with pytest.raises(VideoError, match="no camera 99"):
         next(person_session.camera("99"))
+
+
+class Unplugged:
+    """A camera that gives two pictures and is gone."""
+
+    def __init__(self) -> None:
+        self.left = 2
+
+    def isOpened(self) -> bool:  # noqa: N802
+        return True
+
+    def read(self) -> tuple[bool, ImageArray]:
+        self.left -= 1
+        return self.left >= 0, np.zeros((4, 6, 3), np.uint8)
+
+    def release(self) -> None: ...
+
+
+def test_a_camera_that_is_pulled_out_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(capture, "_opened", lambda device: Unplugged())
+    monkeypatch.setattr(capture, "_MISS_S", 0.0)
+    frames = list(person_session.camera("0"))
+    assert [(frame.index, frame.source) for frame in frames] == [(0, "camera 0"), (1, "camera 0")]
 
 
 def test_a_stimulus_that_cannot_be_shown_is_left_out(tmp_path: Path, woman: ImageArray) -> None:

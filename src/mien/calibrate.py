@@ -68,8 +68,8 @@ def again(recognizer: OnnxRecognizer, table: Table) -> dict[str, Any]:
     table, targets = table.keep(targets >= 0), targets[targets >= 0]
     if not len(table):
         raise DataError(f"{table.name} has no face of a label that {info.name} answers")
-    graded = table.intensity_labels or table.vote_labels
-    rated = table.strengths(info.label_set) if set(info.label_set.labels) <= {*graded} else None
+    whole = table.graded(info.label_set) == info.label_set.labels
+    rated = table.strengths(info.label_set) if whole else None
     seen = looks(recognizer, list(table.pictures()))
     if not info.look_again_below:
         seen = seen[:1]

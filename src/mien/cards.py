@@ -123,6 +123,10 @@ def _lines(info: ModelInfo) -> Iterator[str]:
             yield "- offsets of calibration: " + ", ".join(f"{k} {v:+.2f}" for k, v in moved)
         if info.look_again_below:
             yield f"- looks again, mirrored, below a top probability of {info.look_again_below:g}"
+        if info.strengths:
+            anew = info.card.get("read_anew", {})
+            fitted = f", fitted on {anew['table']} {', '.join(anew['splits'])}" if anew else ""
+            yield f"- tells intensities beside probabilities{fitted}"
         yield f"- uncertain below a top probability of {info.uncertain_below:.3f}"
         yield "- training base rates: " + ", ".join(f"{k} {v:.3f}" for k, v in rates)
     yield from _training(info.card.get("training"))

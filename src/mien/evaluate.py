@@ -148,21 +148,22 @@ def _result(
 
 def _strengths(given: FloatArray, table: Table, model: LabelSet) -> dict[str, Any] | None:
     """How near intensities (N, K) are to what people said; None where nobody graded the table."""
-    graded = table.intensity_labels or table.vote_labels
-    names = [label for label in model.labels if label in graded]
+    names = table.graded(model)
     if not names:
         return None
     rated = table.strengths(subset(names))
-    people = [row.subject or row.id for row in table.rows]
-    known = any(row.subject for row in table.rows)
     places = [model.index(name) for name in names]
-    return metrics.intensity_score(given[:, places], rated, names, people if known else None)
+    return metrics.intensity_score(given[:, places], rated, names, _people(table))
 
 
 def _score(probs: FloatArray, table: Table, labels: LabelSet) -> dict[str, Any]:
-    people = [row.subject or row.id for row in table.rows]  # an unknown person stands alone
+    return metrics.score(probs, table.targets(labels), labels, _people(table))
+
+
+def _people(table: Table) -> list[str] | None:
+    """Who is on each picture, an unknown person alone; None where nobody is known."""
     known = any(row.subject for row in table.rows)
-    return metrics.score(probs, table.targets(labels), labels, people if known else None)
+    return [row.subject or row.id for row in table.rows] if known else None
 
 
 def _apart_from_training(

@@ -12,7 +12,6 @@ import random
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -23,6 +22,7 @@ import cv2
 import numpy as np
 
 from . import align, image
+from .capture import SYSTEM, Camera, Control
 from .errors import ConfigError, DataError, ImageError, VideoError
 from .face import Frame, ImageArray
 from .person import Person, Sample, word_of
@@ -37,14 +37,13 @@ from .person_samples import (
     recorded,
 )
 from .sheet import Strip, strips
-from .video import Span, Video
+from .video import Hole, Span, Video
 
 DEFAULT_EMOTIONS = ("happiness", "disgust", "neutral")
 SECONDS = 6.0
 """How long a picture is shown; a video is shown to its end."""
 LONGEST_S = 60.0
 """And no longer than this: a film must not make a session endless."""
-_CAMERA_WAIT_S = 3.0  # without a picture, until a camera counts as lost
 _PER_ROW = 12  # pictures of a contact sheet
 _SHOWN = 1.2  # of the face's box
 _ROUNDING_S = 1e-6
@@ -198,31 +197,16 @@ def duration_s(path: Path) -> float:
 def camera(given: str) -> Iterator[Frame]:
     """Frames of a camera by its number, or of a recording in its place.
 
-    Raises VideoError where there is no such camera; ends where it is lost.
+    Raises VideoError where there is no such camera; ends where it is lost: whoever
+    watches has seen the stimulus by the time it comes back.
     """
     if not given.isdecimal():
         yield from recorded(Path(given), Span())
         return
-    device = cv2.VideoCapture(int(given))
-    try:
-        if not device.isOpened():
-            raise VideoError(
-                f"no camera {given} can be opened: none there, or in use by another program? "
-                "Record from files instead: --from DIR"
-            )
-        begun = last = time.monotonic()
-        index = 0
-        while (now := time.monotonic()) - last < _CAMERA_WAIT_S:
-            there, bgr = device.read()
-            if not there:
-                time.sleep(0.05)
-                continue
-            last = now
-            rgb = np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
-            yield Frame(rgb, index, now - begun, f"camera {given}")
-            index += 1
-    finally:
-        device.release()
+    for item in Camera(int(given)).frames(SYSTEM, Control()):
+        if isinstance(item, Hole):
+            return
+        yield item
 
 
 @dataclass(slots=True)

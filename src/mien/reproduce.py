@@ -508,7 +508,7 @@ def _answers(table: Table, labels: LabelSet, logits: FloatArray, graded: bool) -
         "targets": table.targets(labels).tolist(),
         "probs": _rounded(softmax(logits)),
     }
-    rated = _rated_labels(table, labels)
+    rated = table.graded(labels)
     if rated:
         some = subset(rated)
         strengths = sigmoid(logits) if graded else softmax(logits)
@@ -517,12 +517,6 @@ def _answers(table: Table, labels: LabelSet, logits: FloatArray, graded: bool) -
         found["rated"] = _rounded(table.strengths(some))
         found["intensities"] = _rounded(strengths[:, places])
     return found
-
-
-def _rated_labels(table: Table, labels: LabelSet) -> tuple[str, ...]:
-    """Those of ``labels`` whose strength people graded, in this table."""
-    graded = table.intensity_labels or table.vote_labels
-    return tuple(label for label in labels.labels if label in graded)
 
 
 def _rounded(values: FloatArray) -> list[list[float]]:

@@ -136,6 +136,11 @@ class Table:
         votes = np.where(strong.sum(1, keepdims=True) > 0, strong, votes)
         return np.asarray(votes / np.maximum(votes.sum(1, keepdims=True), 1e-9), np.float32)
 
+    def graded(self, labels: LabelSet) -> tuple[str, ...]:
+        """Those of ``labels`` whose strength people told here, by ratings or by votes."""
+        told = self.intensity_labels or self.vote_labels
+        return tuple(label for label in labels.labels if label in told)
+
     def strengths(self, labels: LabelSet, min_votes: int = 1) -> npt.NDArray[np.float32]:
         """How strongly each label shows, by people: (N, K) in [0, 1].
 
