@@ -487,6 +487,85 @@ def test_a_damaged_journal_is_read_as_far_as_it_goes(start: Start, tmp_path: Pat
     assert not any(journal.alarms(lines(tmp_path))["old"].pending.values())
 
 
+def a_call(
+    key: str, number: int = 0, waits: bool = False, to: tuple[str, ...] = ("nurse",)
+) -> Call:
+    from mien.watch import Alarm
+
+    time = "2026-11-25T14:00:00+00:00"
+    return Call(Alarm(key, "pain", "Hilfe!", time=time), number, to, waits=waits)
+
+
+def test_a_journal_never_grows_beyond_its_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Old lines go; nothing that somebody waits for, and no answer, goes with them."""
+    monkeypatch.setattr(journal, "LIMIT", 8000)
+    path = tmp_path / "alarms.jsonl"
+    made = journal.Journal(path)
+    made.call(a_call("on-its-way"))
+    made.call(a_call("waits", waits=True))
+    made.ended(a_call("waits"), "nurse", None)
+    made.call(a_call("answered", waits=True, to=("nurse", "pager")))
+    made.ended(a_call("answered"), "nurse", None)
+    made.acknowledged("answered", "Ben")  # and the pager has not got it yet
+    assert made.answers() == [("answered", "Ben")]
+    for i in range(300):
+        if i == 100:
+            journal.append(path, journal.acknowledged("waits", "Eve"))  # another process
+        made.call(a_call(f"alarm-{i}"))
+        made.ended(a_call(f"alarm-{i}"), "nurse", None)
+        assert path.stat().st_size < 8500
+        if i == 150:
+            assert made.answers() == [("waits", "Eve")]
+    assert made.answers() == []
+    past = journal.alarms(journal.read(path))
+    made.close()
+    assert past["on-its-way"].pending == {0: {"nurse"}}
+    assert past["answered"].pending == {0: {"pager"}}
+    assert not past["answered"].waits
+    assert "waits" not in past
+    assert "alarm-0" not in past
+    assert not past["alarm-299"].pending[0]
+    assert len(past) > 10
+    assert sorted(os.listdir(tmp_path)) == ["alarms.jsonl", "alarms.jsonl.lock"]
+
+
+def test_an_alarm_that_calls_for_days_keeps_its_last_call(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal, "LIMIT", 4000)
+    path = tmp_path / "alarms.jsonl"
+    made = journal.Journal(path)
+    for number in range(200):
+        made.call(a_call("open", number, waits=True))
+        made.ended(a_call("open", number), "nurse", None)
+    made.close()
+    assert path.stat().st_size < 4500
+    again = journal.Journal(path)
+    assert again.past["open"].call.number == 199
+    assert again.past["open"].waits
+    again.close()
+
+
+def test_a_long_journal_is_shortened_at_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "alarms.jsonl"
+    made = journal.Journal(path)
+    for i in range(50):
+        made.call(a_call(f"alarm-{i}", waits=i == 3))
+        made.ended(a_call(f"alarm-{i}"), "nurse", None)
+    made.close()
+    monkeypatch.setattr(journal, "LIMIT", 3000)
+    again = journal.Journal(path)
+    again.close()
+    assert path.stat().st_size < 2000
+    assert again.past["alarm-3"].waits
+    assert "alarm-49" in again.past
+    assert "alarm-4" not in again.past
+
+
 def test_two_on_one_journal(start: Start, tmp_path: Path) -> None:
     runner = start({"nurse": Scripted()})
     assert journal.is_in_use(tmp_path / "alarms.jsonl")

@@ -13,6 +13,8 @@ held_back     ``rule``, ``track``, ``why``
 
 What was called and has neither arrived nor been shown as undelivered is pending: after a restart
 it is delivered, with the same id, or shown.
+
+At ``LIMIT`` bytes the oldest lines go, but for those that somebody still waits for.
 """
 
 from __future__ import annotations
@@ -22,7 +24,8 @@ import datetime
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,6 +33,9 @@ from typing import Any
 from .. import weights
 from ..errors import OutputError
 from ..watch import Alarm, Call, HeldBack
+
+LIMIT = 4_000_000
+"""Bytes: some ten thousand calls. A journal that reaches it is cut to half of it."""
 
 Line = dict[str, Any]
 
@@ -127,8 +133,14 @@ def append(path: Path, line: Line, sync: bool = True) -> None:
         same id.
 
     In one piece, so that another process may append, too; it begins on a line of its own, even
-    behind half a line.
+    behind half a line. Once more, where the journal was shortened at that moment.
     """
+    while not _appended(path, line, sync):
+        pass
+
+
+def _appended(path: Path, line: Line, sync: bool) -> bool:
+    """Whether the file that was written to is the one that has the name now."""
     content = json.dumps({"time": _now(), **line}, ensure_ascii=False) + "\n"
     flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
     handle = os.open(path, flags, 0o600)  # it tells what a face showed
@@ -141,8 +153,40 @@ def append(path: Path, line: Line, sync: bool = True) -> None:
         os.write(handle, content.encode())
         if sync:
             os.fsync(handle)
+        with suppress(FileNotFoundError):  # deleted altogether
+            return os.path.samestat(os.fstat(handle), path.stat())
+        return True
     finally:
         os.close(handle)
+
+
+def shortened(content: bytes, most: int) -> bytes:
+    """A journal's newest lines, ``most`` bytes, and of the older ones those that still count.
+
+    These are the last call, and all that have not ended, of each alarm that waits for an answer or
+    for an output.
+    """
+    counting: dict[str, set[int]] = {}
+    for key, past in alarms(_lines(content)).items():
+        calls = {number for number, outputs in past.pending.items() if outputs}
+        if past.waits:
+            calls.add(past.call.number)
+        if calls:
+            counting[key] = calls
+    cut = content.find(b"\n", max(0, len(content) - most - 1)) + 1
+    old = (text for text in content[:cut].split(b"\n") if _counts(text, counting))
+    return b"".join(text + b"\n" for text in old) + content[cut:]
+
+
+def _counts(text: bytes, counting: Mapping[str, set[int]]) -> bool:
+    """Whether a line is of one of these calls, by their alarms' keys, or acknowledges one."""
+    for line in _lines(text):
+        told = line.get("alarm")
+        calls = counting.get(str(told.get("key") if isinstance(told, dict) else line.get("key")))
+        return calls is not None and (
+            line.get("call") in calls or line.get("event") == "acknowledged"
+        )
+    return False
 
 
 def _now() -> str:
@@ -171,8 +215,11 @@ class Journal:
                 f"another mien is using the alarms' journal {path}; "
                 "end it, or give this one its own: --journal FILE"
             )
-        self.past = alarms(read(path))
         self._read_to = path.stat().st_size if path.exists() else 0
+        self._answers: list[tuple[str, str]] = []
+        self._shorten_at = LIMIT
+        self._shorten()
+        self.past = alarms(read(path))
 
     def call(self, call: Call) -> None:
         self._write(
@@ -202,23 +249,49 @@ class Journal:
 
     def _write(self, line: Line, sync: bool = True) -> None:
         append(self.path, line, sync)
+        self._shorten()
+
+    def _shorten(self) -> None:
+        """Where it is too long; an alarm is never held up by it."""
+        try:
+            if not self.path.exists() or self.path.stat().st_size < self._shorten_at:
+                return
+            self._read_answers()
+            content = self.path.read_bytes()
+            kept = shortened(content, LIMIT // 2)
+            part = self.path.with_name(f".{self.path.name}.part")
+            with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+                file.write(kept)
+                file.flush()
+                os.fsync(file.fileno())
+            if self.path.stat().st_size == len(content):  # nobody has answered meanwhile
+                part.replace(self.path)
+                self._read_to = len(kept)
+                self._shorten_at = max(LIMIT, len(kept) + LIMIT // 4)
+        except OSError:
+            self._shorten_at *= 2  # a full disk, or Windows while somebody reads it
 
     def answers(self) -> list[tuple[str, str]]:
         """Acknowledgements, (key, by), that came into the file since the last time."""
+        self._read_answers()
+        found, self._answers = self._answers, []
+        return found
+
+    def _read_answers(self) -> None:
         try:
             size = self.path.stat().st_size
             if size == self._read_to:
-                return []
+                return
             self._read_to = min(self._read_to, size)  # somebody emptied it
             with self.path.open("rb") as file:
                 file.seek(self._read_to)
                 content = file.read()
         except OSError:
-            return []
+            return
         whole = content[: content.rfind(b"\n") + 1]
         self._read_to += len(whole)
         lines = [line for line in _lines(whole) if line.get("event") == "acknowledged"]
-        return [(str(line.get("key")), str(line.get("by"))) for line in lines]
+        self._answers += [(str(line.get("key")), str(line.get("by"))) for line in lines]
 
     def close(self) -> None:
         if self._lock is not None:
