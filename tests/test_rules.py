@@ -98,6 +98,13 @@ def test_files_that_are_no_rules(values: dict[str, Any], words: str) -> None:
         rules.parse(values)
 
 
+def test_an_intensity_of_a_recogniser_that_tells_none() -> None:
+    table = {"rule": [RULE | {"measure": "intensity"}]}
+    assert rules.parse(table).rules[0].measure == "intensity"
+    with pytest.raises(ConfigError, match="rule 'pain' waits for an intensity, and the recogniser"):
+        rules.parse(table, intensities=False)
+
+
 def test_words_of_a_personal_recogniser() -> None:
     """The file's own labels, or those of the model in use, which count for more."""
     table = {"name": "hurts", "when": "pain", "above": 0.5, "to": ["text"]}

@@ -148,7 +148,8 @@ def _output(record: str, analyzer: Analyzer, overwrite: bool) -> Output:
 def _rules(path: Path, analyzer: Analyzer) -> Rules:
     from . import actions
 
-    return actions.read(path, analyzer.recognizer.info.label_set.labels)
+    info = analyzer.recognizer.info
+    return actions.read(path, info.label_set.labels, info.strengths is not None)
 
 
 def _runner(rules: Rules, running: Live) -> Runner:

@@ -231,10 +231,10 @@ class Rules:
         return tuple(dict.fromkeys(name for rule in self.rules for name in rule.outputs))
 
 
-def read(path: Path, labels: Sequence[str] | None = None) -> Rules:
-    """The rules of a file; raises ConfigError. For ``labels`` see ``parse``."""
+def read(path: Path, labels: Sequence[str] | None = None, intensities: bool = True) -> Rules:
+    """The rules of a file; raises ConfigError. For ``labels`` and ``intensities`` see ``parse``."""
     try:
-        return parse(read_toml(path), labels)
+        return parse(read_toml(path), labels, intensities)
     except UnknownName as err:
         err.args = (f"{path}: {err}",)
         raise
@@ -242,7 +242,9 @@ def read(path: Path, labels: Sequence[str] | None = None) -> Rules:
         raise ConfigError(f"{path}: {err}") from err
 
 
-def parse(values: Mapping[str, Any], labels: Sequence[str] | None = None) -> Rules:
+def parse(
+    values: Mapping[str, Any], labels: Sequence[str] | None = None, intensities: bool = True
+) -> Rules:
     """The rules of a TOML file's tables; raises ConfigError, UnknownName for a misspelt name.
 
     labels : what the model in use can say. Without them the file's own ``labels`` count (a
@@ -261,6 +263,13 @@ def parse(values: Mapping[str, Any], labels: Sequence[str] | None = None) -> Rul
     for name in names:
         if names.count(name) > 1:
             raise ConfigError(f"rule '{name}' is there twice; every rule has a name of its own")
+    for rule in rules:
+        if rule.measure == "intensity" and not intensities:
+            raise ConfigError(
+                f"rule '{rule.name}' waits for an intensity, and the recogniser in use tells "
+                "probabilities only, as a person's own does; leave measure out, or use the "
+                "default model"
+            )
     return Rules(rules, _output_tables(values.get("output", {})))
 
 

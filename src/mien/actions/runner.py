@@ -48,12 +48,12 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def read(path: Path | str, labels: Sequence[str] | None = None) -> Rules:
+def read(path: Path | str, labels: Sequence[str] | None = None, intensities: bool = True) -> Rules:
     """A ``rules.toml``, its outputs checked too; raises ConfigError with what to write instead.
 
-    labels : what the model in use can say; see ``mien.rules.parse``.
+    labels, intensities : what the model in use can say; see ``mien.rules.parse``.
     """
-    rules = rule_files.read(Path(path), labels)
+    rules = rule_files.read(Path(path), labels, intensities)
     try:
         build(rules)
     except UnknownName as err:
