@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mien import preprocess
-from mien.errors import ConfigError
+from mien.errors import ConfigError, UnknownName
 from mien.preprocess import Preprocess, batch, pad_to_square, prepare, resize
 
 GRAY8 = Preprocess(8, "gray")
@@ -32,6 +32,29 @@ def test_color_is_channels_first_in_rgb_order() -> None:
     assert planes[:, 2, 5].tolist() == [1, 2, 3]
     assert planes.sum() == 6
     assert planes.flags.c_contiguous
+
+
+def test_light_is_evened_out() -> None:
+    """An equalised picture is the same under any light that keeps the order of its gray levels."""
+    crop = np.random.default_rng(0).integers(0, 256, (32, 32, 1), np.uint8).repeat(3, axis=2)
+    spec = Preprocess(32, "gray", "equal")
+    evened = prepare(crop, spec)
+    assert evened.shape == (1, 32, 32)
+    assert (evened.min(), evened.max()) == (0, 255)
+    for changed in (crop // 2, crop // 4 + 150, 255 * (crop / 255) ** 0.4):
+        apart = prepare(np.asarray(changed, np.uint8), spec).astype(int) - evened
+        assert np.abs(apart).mean() < 4
+        plain = prepare(np.asarray(changed, np.uint8), Preprocess(32)).astype(int)
+        assert np.abs(plain - prepare(crop, Preprocess(32))).mean() > 20
+    flat = prepare(np.full((32, 32, 3), 90, np.uint8), spec)
+    assert (flat == flat[0, 0, 0]).all(), "of one gray nothing is drawn out"
+
+
+def test_light_that_cannot_be() -> None:
+    with pytest.raises(UnknownName, match="no light called 'equals'; did you mean equal"):
+        Preprocess(48, "gray", "equals")
+    with pytest.raises(ConfigError, match="goes with color = 'gray'"):
+        Preprocess(48, "rgb", "equal")
 
 
 def test_a_crop_of_the_right_size_is_not_touched() -> None:

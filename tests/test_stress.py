@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -12,7 +13,8 @@ import cv2
 import numpy as np
 import pytest
 
-from mien import plots, stress, table
+from mien import plots, recipes, splits, stress, table
+from mien.baserates import BaseRates
 from mien.cli import main
 from mien.errors import ConfigError, DataError, UnknownName
 from mien.face import FloatArray, ImageArray
@@ -36,7 +38,10 @@ def apply(name: str, level: Any, picture: ImageArray, points: FloatArray = NOWHE
     return CONDITIONS[name].apply(picture, level, np.random.default_rng(1), points)
 
 
-@pytest.mark.parametrize("name", ["blur", "noise", "jpeg", "resolution", "rotation"])
+@pytest.mark.parametrize(
+    "name",
+    ["contrast", "dim", "sidelight", "blur", "motion", "noise", "jpeg", "resolution", "rotation"],
+)
 def test_each_level_changes_more_than_the_one_before(name: str) -> None:
     picture = face()
     apart = []
@@ -61,6 +66,21 @@ def test_what_a_level_means() -> None:
     assert noise.std() == pytest.approx(20, rel=0.05)
     half = np.zeros((65, 65, 3), np.uint8)
     half[:, 33:] = 255
+    assert apply("contrast", 50, picture).std() == pytest.approx(picture.std() / 2, rel=0.02)
+    assert apply("contrast", 50, picture).mean() == pytest.approx(picture.mean(), abs=1)
+    white = np.full((64, 64, 3), 255, np.uint8)
+    assert (
+        apply("gamma", 2.5, white // 2).mean() < 60 < 150 < apply("gamma", 0.4, white // 2).mean()
+    )
+    assert apply("dim", 10, white).mean() == pytest.approx(255 * 0.1 ** (1 / 2.2), abs=2)
+    beside = apply("sidelight", 90, white)[0, :, 0].astype(float)
+    assert sorted((beside[0], beside[-1])) == [round(255 * 0.1 ** (1 / 2.2)), 255]
+    dot = np.zeros((51, 51, 3), np.uint8)
+    dot[25, 25] = 255
+    moved = apply("motion", 16, dot)[:, :, 0]
+    length = np.hypot(*(np.ptp(np.nonzero(moved > 5), axis=1)))
+    assert 6 <= length <= 11, "16 % of 51 pixels, a line"
+    assert (moved > 5).sum() < 25
     turned = apply("rotation", 90, half)
     assert abs(float(turned[:20].mean()) - float(turned[-20:].mean())) > 250
     assert (apply("blur", 4, half)[:, 20] == 0).all()
@@ -114,6 +134,65 @@ def test_real_faces_suffer_and_a_run_can_be_repeated(lfw_table: Table) -> None:
     assert hidden["mask"] < clean - 0.05
     again = stress.stress([model], some, conditions=["noise"])
     assert again["results"][model.info.name]["noise"] == curves["noise"]
+
+
+class Looking(FakeRecognizer):
+    """Keeps what it is shown."""
+
+    def __init__(self, alignment: str, name: str) -> None:
+        super().__init__()
+        self.info = replace(self.info, align=alignment, name=name)
+        self.shown: list[list[ImageArray]] = []
+
+    def probabilities(self, crops: Sequence[ImageArray], rates: BaseRates) -> FloatArray:
+        self.shown.append(list(crops))
+        return super().probabilities(crops, rates)
+
+
+def test_a_model_of_mouths_gets_the_mouths_of_changed_faces(
+    lfw_table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    some = lfw_table.keep(i % 200 == 0 for i in range(len(lfw_table)))
+    first, second = Looking("mouth", "first"), Looking("mouth", "second")
+    found, cut = list[int](), stress.crops
+
+    def counted(pictures: Sequence[ImageArray], alignment: str, size: int) -> list[ImageArray]:
+        found.append(len(pictures))
+        return cut(pictures, alignment, size)
+
+    monkeypatch.setattr(stress, "crops", counted)
+    stress.stress([first, second], some, conditions=["dim"])
+    levels = CONDITIONS["dim"].levels
+    assert len(first.shown) == len(levels)
+    assert len(found) == len(levels), "cut once for both"
+    sizes = [crop.shape[0] for crops in first.shown for crop in crops]
+    assert sizes.count(48) > 0.9 * len(sizes), "but for faces without landmarks in the dark"
+    brightness = [np.mean([crop.mean() for crop in crops]) for crops in first.shown]
+    assert brightness == sorted(brightness, reverse=True)
+    (bright,), (dark,) = first.shown[0][:1], first.shown[1][:1]
+    alike = np.corrcoef(bright.mean(axis=2).ravel(), dark.mean(axis=2).ravel())[0, 1]
+    assert alike > 0.9, "the same mouth"
+
+
+def test_mouths_that_were_cut_before_are_taken_as_they_are() -> None:
+    mouths = replace(made(["happiness", "sadness"]), notes={"align": "mouth"})
+    model = Looking("mouth", "mouths")
+    stress.stress([model], mouths, conditions=["brightness"])
+    assert {crop.shape for crops in model.shown for crop in crops} == {(32, 32, 3)}
+    np.testing.assert_array_equal(model.shown[0][0], face(32))
+
+
+def test_the_recipe_s_own_side_of_whole_faces(lfw_table: Table) -> None:
+    """mien evaluate MODEL lfw.parquet --recipe biondi2019 --stress dim"""
+    some = lfw_table.keep(i % 12 == 0 for i in range(len(lfw_table)))
+    words = ["split.each=[20, 5]", "split.by=stratified"]
+    recipe = recipes.read(recipes.find("biondi2019"), words)
+    cut = splits.arrange(recipe, some)
+    whole = splits.uncut(cut, some)
+    assert [(row.id, row.split) for row in whole.rows] == [(row.id, row.split) for row in cut.rows]
+    assert {row.width for row in cut.rows} == {28}
+    assert {row.width for row in whole.rows} == {112}
+    assert "align" not in whole.notes
 
 
 def test_the_command_draws_and_writes(

@@ -616,8 +616,11 @@ def evaluate(
         what = recipes.read(recipes.find(recipe))
         if not isinstance(what, recipes.ExpressionRecipe):
             raise ConfigError(f"{recipe} trains {what.task}; a recipe of expressions is needed")
-        pictures, trained = splits.arrange(what, pictures), what.data.train
+        whole, trained = pictures, what.data.train
+        pictures = splits.arrange(what, pictures)
         split = split or what.data.test
+        if stress and what.cut:  # light and distance are the whole face's
+            pictures = splits.uncut(pictures, whole)
     if stress:
         if base_rates or strength is not None or finder or pad:
             raise ConfigError("--stress takes face crops, and a model as it is used by default")

@@ -7,6 +7,7 @@ import json
 import logging
 import warnings
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +77,7 @@ def export(
         "name": out.stem,
         "label_set": names.name,
         "labels": list(names.labels),
-        "preprocess": {"size": recipe.model.size, "color": recipe.model.color},
+        "preprocess": asdict(recipe.model.preprocess),
         "align": recipe.model.align,
         "temperature": 1.0,
         "look_again_below": calibrate.LOOK_AGAIN_BELOW,

@@ -6,16 +6,28 @@ network's own graph, so the numbers that reach it are gray levels 0..255 in ever
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
-from .errors import ConfigError
+from .errors import ConfigError, UnknownName
 from .face import FloatArray, ImageArray
 
 COLORS = {"gray": 1, "rgb": 3}
+
+
+def _plain(gray: ImageArray) -> ImageArray:
+    return gray
+
+
+def _equal(gray: ImageArray) -> ImageArray:
+    return np.asarray(cv2.equalizeHist(gray), np.uint8)
+
+
+LIGHTS: dict[str, Callable[[ImageArray], ImageArray]] = {"plain": _plain, "equal": _equal}
+"""Ways to even out the lighting of a gray picture (S, S): none, and equalising its histogram."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,14 +36,20 @@ class Preprocess:
 
     size : side of its square input in pixels.
     color : "gray" (1 channel, ITU-R 601 luma) or "rgb" (3 channels).
+    light : how its lighting is evened out, a name of ``LIGHTS``; with gray alone.
     """
 
     size: int = 48
     color: str = "gray"
+    light: str = "plain"
 
     def __post_init__(self) -> None:
         if self.color not in COLORS:
             raise ConfigError(f"color is one of {', '.join(COLORS)}, got '{self.color}'")
+        if self.light not in LIGHTS:
+            raise UnknownName("light", self.light, LIGHTS)
+        if self.light != "plain" and self.color != "gray":
+            raise ConfigError(f"light = '{self.light}' goes with color = 'gray'")
         if not 8 <= self.size <= 1024:
             raise ConfigError(f"size lies between 8 and 1024 pixels, got {self.size}")
 
@@ -76,7 +94,8 @@ def prepare(crop: ImageArray, spec: Preprocess) -> ImageArray:
     # In this order: the square around a panorama of 30,000 x 40 pixels would take 2.7 GB.
     small = pad_to_square(resize(crop, spec.size))
     if spec.color == "gray":
-        return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), dtype=np.uint8)[None]
+        gray = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
+        return LIGHTS[spec.light](gray)[None]
     return np.ascontiguousarray(small.transpose(2, 0, 1))
 
 

@@ -327,6 +327,7 @@ class Cnn:
 class Model:
     """A network of the registry and the picture it takes.
 
+    light : how a picture's lighting is evened out, a name of ``preprocess.LIGHTS``.
     align : how the faces of its table are cut (``mien data align``), and users' faces will be.
     init : the model whose weights it begins with, a name or a file; None to begin at random.
     parameters : how many the network must have, where a paper says so.
@@ -345,6 +346,7 @@ class Model:
     pretrained: str | None = None
     frozen: bool = False
     enlarge: int = 0
+    light: str = "plain"
 
     def __post_init__(self) -> None:
         if self.pretrained and self.init:
@@ -352,11 +354,11 @@ class Model:
         if self.frozen and not self.pretrained:
             raise ConfigError("model.frozen keeps weights as they are: name them, model.pretrained")
         align.known(self.align)
-        Preprocess(self.size, self.color)  # raises ConfigError where they do not fit
+        self.preprocess  # noqa: B018 (raises ConfigError where they do not fit)
 
     @property
     def preprocess(self) -> Preprocess:
-        return Preprocess(self.size, self.color)
+        return Preprocess(self.size, self.color, self.light)
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,6 +114,13 @@ def _crops_of(wanted: _Made) -> Table:
     return _made(replace(wanted.recipe, copies=None), read_table(wanted.path))
 
 
+def uncut(cut: Table, whole: Table) -> Table:
+    """The rows of a table whose faces were cut, in its splits, with their pictures before that."""
+    pictures = {row.id: row for row in whole.rows}
+    rows = [replace(pictures[row.id], split=row.split) for row in cut.rows if row.id in pictures]
+    return replace(whole, rows=rows)
+
+
 def of_subject(table: Table, subject: str) -> Table:
     """One person's rows; raises DataError where there are none."""
     found = table.keep(row.subject == subject for row in table.rows)
