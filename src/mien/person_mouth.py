@@ -1,4 +1,7 @@
-"""EmEx2 on one person's mouth (Biondi et al. 2019), trained from nothing; needs torch."""
+"""EmEx2 on one person's mouth (Biondi et al. 2019), trained from nothing; needs torch.
+
+At 40 and at 64 pixels it did no better on JAFFE's and LFW's persons than at LeNet's 28.
+"""
 
 from __future__ import annotations
 
@@ -13,19 +16,20 @@ from .labels import LabelSet
 from .models.emex2 import EmEx2
 from .preprocess import Preprocess, batch
 
-SPEC = Preprocess(64, "gray")
 _STEPS, _BATCH, _RATE, _SEED = 200, 10, 1e-3, 1234  # the paper's, but for its 1000 steps
-_SHIFT = 3  # pixels either way
+_SHIFT = 1  # pixel either way
 
 
-def train(crops: Sequence[ImageArray], labels: Sequence[str], words: LabelSet) -> EmEx2:
-    """A network over ``words``, every label as often as every other; some ten seconds of CPU."""
+def train(
+    crops: Sequence[ImageArray], labels: Sequence[str], words: LabelSet, spec: Preprocess
+) -> EmEx2:
+    """A network over ``words``, every label as often as every other; a few seconds of CPU."""
     torch.manual_seed(_SEED)
     rng = np.random.default_rng(_SEED)
-    x = torch.from_numpy(batch(crops, SPEC))
+    x = torch.from_numpy(batch(crops, spec))
     y = np.array([words.labels.index(label) for label in labels])
     rows = [np.flatnonzero(y == k) for k in range(len(words))]
-    net = EmEx2(len(words), SPEC)
+    net = EmEx2(len(words), spec)
     net.measure(x.to(torch.uint8))
     optimizer = torch.optim.Adam(net.parameters(), _RATE)
     for _ in range(_STEPS):
@@ -49,13 +53,13 @@ def _moved(x: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
 
 
 @torch.no_grad()
-def logits(net: EmEx2, crops: Sequence[ImageArray]) -> FloatArray:
+def logits(net: EmEx2, crops: Sequence[ImageArray], spec: Preprocess) -> FloatArray:
     """(N, K) float32."""
-    return np.asarray(net(torch.from_numpy(batch(crops, SPEC))).numpy(), np.float32)
+    return np.asarray(net(torch.from_numpy(batch(crops, spec))).numpy(), np.float32)
 
 
-def model_file(net: EmEx2, meta: dict[str, object]) -> bytes:
+def model_file(net: EmEx2, spec: Preprocess, meta: dict[str, object]) -> bytes:
     """The network as an ONNX file that says what it is."""
     from .export import to_onnx, with_metadata
 
-    return with_metadata(to_onnx(net, SPEC.size, SPEC.channels), meta)
+    return with_metadata(to_onnx(net, spec.size, spec.channels), meta)

@@ -10,7 +10,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,12 +23,15 @@ from .face import FloatArray, Frame, ImageArray
 from .finder import Finder, pixels
 from .labels import LabelSet, own
 from .person import TEST, Person, Sample, get, labels_of
+from .preprocess import Preprocess
 from .recognize import METADATA_SCHEMA, OnnxRecognizer, Reading, Recognizer, load_model
 from .weights import DEFAULT_MODEL, sha256
 
 HEAD, MOUTH, BOTH = "head", "mouth", "both"
 KINDS = (HEAD, MOUTH, BOTH)
 FILES = {HEAD: "head.onnx", MOUTH: "mouth.onnx"}
+LIPS = Preprocess(28, "gray", "equal")
+"""What a network on the mouth gets; see docs/adr/0015-light.md."""
 FEW = 5
 """Samples of a label: with fewer, a user is told."""
 
@@ -81,7 +84,7 @@ def read(person: Person, trunk: person_head.Trunk, kind: str) -> Faces:
         frame = person.picture(sample)
         faces.append(_crop(frame, sample, trunk.info.align, trunk.info.preprocess.size))
         if kind != HEAD:
-            mouths.append(_crop(frame, sample, "mouth", 64))
+            mouths.append(_crop(frame, sample, "mouth", LIPS.size))
     return Faces(
         tuple(sample.label for sample in samples),
         tuple(sample.stimulus for sample in samples),
@@ -125,7 +128,7 @@ class Learned:
         )
         self.net = None
         if kind != HEAD:
-            self.net = _torch_mouth().train(faces.mouths, faces.labels, words)
+            self.net = _torch_mouth().train(faces.mouths, faces.labels, words, LIPS)
 
     def probs(self, faces: Faces) -> FloatArray:
         """(N, K) of faces, uncalibrated; the mean of the two where there are both."""
@@ -135,7 +138,7 @@ class Learned:
         if self.net is not None:
             from .logits import softmax
 
-            found.append(softmax(_torch_mouth().logits(self.net, faces.mouths)))
+            found.append(softmax(_torch_mouth().logits(self.net, faces.mouths, LIPS)))
         return np.asarray(np.mean(found, axis=0), np.float32)
 
 
@@ -165,12 +168,11 @@ def train(person: Person, kind: str = HEAD) -> dict[str, Any]:
     written = {}
     if learned.layer is not None:
         layer = _calibrated(trunk, faces, words, learned.layer)
-        says = meta | {"preprocess": vars_of(base), "align": base.info.align}
+        says = meta | {"preprocess": asdict(base.info.preprocess), "align": base.info.align}
         written[HEAD] = person_head.model_file(trunk, layer, says)
     if learned.net is not None:
-        mouth = _torch_mouth()
-        says = meta | {"preprocess": {"size": mouth.SPEC.size, "color": "gray"}, "align": "mouth"}
-        written[MOUTH] = mouth.model_file(learned.net, says)
+        says = meta | {"preprocess": asdict(LIPS), "align": "mouth"}
+        written[MOUTH] = _torch_mouth().model_file(learned.net, LIPS, says)
     for name, content in written.items():
         person.write(FILES[name], content)
     for name, file in FILES.items():
@@ -184,10 +186,6 @@ def train(person: Person, kind: str = HEAD) -> dict[str, Any]:
         "seconds": round(time.perf_counter() - begun, 2),
         "bytes": sum(map(len, written.values())),
     }
-
-
-def vars_of(base: Recognizer) -> dict[str, Any]:
-    return {"size": base.info.preprocess.size, "color": base.info.preprocess.color}
 
 
 def _meta(trunk: person_head.Trunk, faces: Faces, words: LabelSet, kind: str) -> dict[str, Any]:
