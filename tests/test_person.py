@@ -220,10 +220,30 @@ def test_the_more_careful_a_manner_the_less_it_moves() -> None:
         )
         for manner in person_head.MANNERS
     ]
-    assert moved[0] > moved[1] > moved[2] > 0
+    assert moved[0] > moved[1] > moved[2] > moved[3] == 0
     # Of one stimulus per label nothing can be held out
     first = person_head.chosen(trunk, features, labels, labels, words)
     assert first == person_head.MANNERS[0]
+
+
+def test_pictures_that_say_nothing_leave_the_general_model_as_it_is() -> None:
+    """Never worse than what anybody has: labels given by chance are not learned."""
+    trunk = person_head.Trunk(load_model())
+    rng = np.random.default_rng(4)
+    features = np.abs(rng.normal(0.5, 0.3, (40, trunk.head.weights.shape[1]))).astype(np.float32)
+    words = own(["neutral", "happiness"])
+    known = person_head.restricted(person_head.general(trunk), words).probs(features)
+    groups = [str(i) for i in range(40)]
+    told = [words.labels[int(rng.random() > p[0])] for p in known]  # as the general model has it
+    manner = person_head.chosen(trunk, features, told, groups, words)
+    assert manner == person_head.MANNERS[-1]
+    layer = person_head.fit(trunk, features, told, groups, words)
+    np.testing.assert_allclose(layer.probs(features), known, atol=1e-6)
+    # What is plain is learned all the same.
+    plain = features.copy()
+    plain[:20, :30] += 2
+    told = ["happiness"] * 20 + ["neutral"] * 20
+    assert person_head.chosen(trunk, plain, told, groups, words) != person_head.MANNERS[-1]
 
 
 def test_the_neutral_baseline_moves_neutral_samples_towards_neutral() -> None:
@@ -372,12 +392,56 @@ def test_reviewing_a_session(woman: ImageArray) -> None:
     assert sheet.shape[0] > 150
     assert sheet.shape[2] == 3
     assert person_session.review(mine.person, kept, "drop 1, 3-4") == "dropped 3"
-    assert person_session.review(mine.person, kept, "5-6 = Pain") == "2 are pain now"
-    assert person_session.review(mine.person, kept, "1 = pain") == "1 are pain now"
+    assert person_session.review(mine.person, kept, "5-6 = Pain") == "relabelled 2 as pain"
+    assert person_session.review(mine.person, kept, "1 = pain") == "relabelled 0 as pain"
+    assert person_session.review(mine.person, kept, "drop 1") == "dropped 0"
     assert mine.person.counts() == {"happiness": 9, "pain": 2}  # what was dropped stays dropped
     for line in ("keep 1", "drop", "drop x", "drop 99", "0 = joy", "3 = ", "drop 4-2"):
         with pytest.raises(ConfigError):
             person_session.review(mine.person, kept, line)
+
+
+def test_what_was_dropped_is_on_no_sheet(woman: ImageArray) -> None:
+    mine = taker()
+    kept = [s for i in range(3) if (s := mine.take(Frame(woman), "joy", str(i)))]
+    sheet = person_session.keep_sheet(mine.person, kept)
+    assert sheet == mine.person.folder / person.SHEET
+    before = sheet.read_bytes()
+    person_session.review(mine.person, kept, "drop 1")
+    person_session.keep_sheet(mine.person, kept)
+    assert sheet.read_bytes() != before
+    person_session.review(mine.person, kept, "drop 2-3")
+    assert person_session.keep_sheet(mine.person, kept) is None
+    assert not sheet.exists()
+
+
+def test_nothing_is_shown_to_an_empty_chair(tmp_path: Path, woman: ImageArray) -> None:
+    """A stimulus is shown once; none is spent while nobody sits there, or two people do."""
+    folder, said = stimuli(tmp_path / "s"), list[str]()
+    box = (60.0, 60.0, 160.0, 160.0)
+    for analyzer, why in ((fake(), "no face"), (fake(box, (0, 0, 90, 90)), "more than one person")):
+        mine = taker(analyzer=analyzer)
+        chosen = person_session.choose(mine.person, folder, ["joy"], 2, random.Random(0))
+        outcome = person_session.run(
+            mine, chosen, frames(woman, 60), Announcer(said.append), said.append
+        )
+        assert (outcome.shown, outcome.lost) == (
+            0,
+            f"{why} before the camera for 15 s: one person sits there, in good light; nothing is "
+            "shown to nobody",
+        )
+        assert said == [f"waiting: {why}"]
+        said.clear()
+        assert person.get("Ann").seen == set()
+    # Whoever comes late is waited for.
+    mine = taker()
+    late = mine.find
+    seen = iter([person_samples.NOBODY] * 9)
+    mine.find = lambda frame: next(seen, None) or late(frame)  # type: ignore[method-assign]
+    chosen = person_session.choose(mine.person, folder, ["joy"], 1, random.Random(0))
+    outcome = person_session.run(mine, chosen, frames(woman, 60), Announcer(print), said.append)
+    assert (outcome.shown, outcome.lost) == (1, None)
+    assert said == ["waiting: no face", "happiness: 18 samples"]
 
 
 def test_all_samples_of_one_emotion(woman: ImageArray) -> None:

@@ -97,7 +97,8 @@ def person_record(
         taken = taker.taken
     _told(whose, taken)
     if lost:
-        say(f"mien: {lost}; the {len(taken.samples)} samples before that are kept")
+        kept = f"; the {len(taken.samples)} samples before that are kept" if taken.samples else ""
+        say(f"mien: {lost}{kept}")
         raise typer.Exit(1)
     if not taken.samples and not taken.left_out["taken before"]:
         raise DataError(f"no sample of {whose.name} was taken: {_reasons(taken)}")
@@ -129,8 +130,6 @@ def _session(
     import random
 
     from . import person_session as session
-    from .batch import save
-    from .person import SHEET
 
     person = taker.person
     chosen = session.choose(
@@ -145,26 +144,27 @@ def _session(
         say("ended; what was recorded is kept")
     finally:
         frames.close()  # type: ignore[attr-defined]
-    if taker.taken.samples:
-        sheet = person.folder / SHEET
-        save(session.contact_sheet(person, taker.taken.samples), sheet)
+    if sheet := session.keep_sheet(person, taker.taken.samples):
         say(f"contact sheet: {sheet}")
-        _review(taker)
+        if _review(taker):  # what was dropped is on no sheet either
+            session.keep_sheet(person, taker.taken.samples)
     return lost
 
 
-def _review(taker: Taker) -> None:
-    """Lines until an empty one, or the end of the input."""
+def _review(taker: Taker) -> bool:
+    """Lines until an empty one, or the end of the input; whether anything was changed."""
     from .person_session import review
 
+    changed = False
     say("keep, drop or relabel: 'drop 3 7-9', '4 = pain', or Enter to keep the rest")
     while True:
         print("> ", end="", file=sys.stderr, flush=True)
         line = sys.stdin.readline().strip()
         if not line:
-            return
+            return changed
         try:
             say(review(taker.person, taker.taken.samples, line))
+            changed = True
         except ConfigError as err:
             say(f"mien: {err}")
 
@@ -195,13 +195,14 @@ def person_train(name: Name, kind: Kind = "head") -> None:
     from . import person as people
     from .person_train import few, train
 
-    made = train(people.get(name), kind)
+    person = people.get(name)
+    made = train(person, kind)
     for label, count in few([w for w, n in made["labels"].items() for _ in range(n)]).items():
         say(f"few samples of {label}: {count}")
     told = ", ".join(f"{label} {count}" for label, count in made["labels"].items())
     say(f"{told}; {made['stimuli']} stimuli")
-    size = made["bytes"] / 1e6
-    say(f"trained in {made['seconds']:.1f} s, {size:.1f} MB; try it with: mien person test")
+    say(f"trained in {made['seconds']:.1f} s, {made['bytes'] / 1e6:.1f} MB")
+    say(f"try it with: mien person test '{person.name}'")
 
 
 @person_app.command("test")
@@ -231,6 +232,8 @@ def person_test(
         f"gain in accuracy {result['gain']['accuracy']:+.3f} ({low:+.3f} to {high:+.3f}), on "
         f"{result['samples']} samples of {result['stimuli']} stimuli"
     )
+    if low <= 0:
+        say("that may be chance: record more stimuli before you rely on it")
 
 
 def _rows(result: dict[str, Any]) -> list[tuple[str, ...]]:

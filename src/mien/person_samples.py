@@ -47,7 +47,7 @@ class Taker:
 
     def take(self, frame: Frame, label: str, stimulus: str) -> Sample | None:
         """Keep the face of a frame; None, and the reason counted, where there is none to keep."""
-        found = self._one(self._analyzer.analyze_frame(frame))
+        found = self.find(frame)
         if isinstance(found, str):
             self.taken.left_out[found] += 1
             return None
@@ -62,8 +62,9 @@ class Taker:
         self.taken.samples.append(sample)
         return sample
 
-    def _one(self, faces: list[Face]) -> Face | str:
-        """The face that is meant, or why none is."""
+    def find(self, frame: Frame) -> Face | str:
+        """The face that is meant, or why there is none."""
+        faces = self._analyzer.analyze_frame(frame)
         if not faces:
             return NOBODY
         largest, *others = sorted(faces, key=_side, reverse=True)

@@ -25,7 +25,7 @@ from . import align, image
 from .capture import SYSTEM, Camera, Control
 from .errors import ConfigError, DataError, ImageError, VideoError
 from .face import Frame, ImageArray
-from .person import Person, Sample, word_of
+from .person import SHEET, Person, Sample, word_of
 from .person_samples import (
     FPS,
     Taken,
@@ -37,6 +37,7 @@ from .person_samples import (
     recorded,
 )
 from .sheet import Strip, strips
+from .table import png
 from .video import Hole, Span, Video
 
 DEFAULT_EMOTIONS = ("happiness", "disgust", "neutral")
@@ -44,6 +45,8 @@ SECONDS = 6.0
 """How long a picture is shown; a video is shown to its end."""
 LONGEST_S = 60.0
 """And no longer than this: a film must not make a session endless."""
+WAIT_S = 15.0
+"""So long a session waits for whoever is to be recorded; nothing is shown to an empty chair."""
 _PER_ROW = 12  # pictures of a contact sheet
 _SHOWN = 1.2  # of the face's box
 _ROUNDING_S = 1e-6
@@ -148,15 +151,24 @@ class Window(Announcer):
 
 
 class Terminal(Announcer):
-    """Draws a picture, or a video's first frame, with half blocks in the terminal's colours."""
+    """Draws a picture, or a video's first frame, with half blocks in the terminal's colours.
+
+    It has the screen for itself, and leaves it empty.
+    """
 
     def begin(self, stimulus: Stimulus) -> float:
+        frame = next(frames_of(stimulus.path), None)
+        self.end()
         seconds = super().begin(stimulus)
-        if frame := next(frames_of(stimulus.path), None):
+        if frame:
             size = shutil.get_terminal_size()
-            sys.stderr.write(blocks(frame.rgb, size.columns, size.lines - 3))
+            sys.stderr.write(blocks(frame.rgb, size.columns, size.lines - 2))
             sys.stderr.flush()
         return seconds
+
+    def end(self) -> None:
+        sys.stderr.write("\x1b[H\x1b[2J")
+        sys.stderr.flush()
 
 
 def player(say: Callable[[str], None]) -> Player:
@@ -211,8 +223,10 @@ def camera(given: str) -> Iterator[Frame]:
 
 @dataclass(slots=True)
 class Outcome:
-    """What a session came to. shown : stimuli. lost : why the camera gave out; None if it did not.
+    """What a session came to. shown : stimuli.
 
+    lost : why it ended before its time: the camera gave out, or nobody was there; None if it went
+        to its end.
     unreadable : stimuli that could not be shown, and why.
     """
 
@@ -235,6 +249,9 @@ def run(
     """
     outcome = Outcome(taker.taken)
     for stimulus in stimuli:
+        outcome.lost = _nobody(taker, frames, say)
+        if outcome.lost is not None:
+            break
         taker.person.saw(stimulus.digest)
         try:
             seconds = shows.begin(stimulus)
@@ -242,40 +259,88 @@ def run(
             outcome.unreadable += 1
             say(f"left out {stimulus.path.name}: {err}")
             continue
+        before, left_out = len(taker.taken.samples), taker.taken.left_out.copy()
         try:
-            before = len(taker.taken.samples)
             outcome.lost = _watch(taker, stimulus, frames, seconds)
         finally:
             shows.end()
         outcome.shown += 1
-        say(f"  {len(taker.taken.samples) - before} samples")
+        count = len(taker.taken.samples) - before
+        missed = [f"{n} {why}" for why, n in (taker.taken.left_out - left_out).items()]
+        say(f"{stimulus.label}: {', '.join([f'{count} samples', *missed])}")
         if outcome.lost is not None:
             break
     return outcome
 
 
-def _watch(taker: Taker, stimulus: Stimulus, frames: Iterator[Frame], seconds: float) -> str | None:
-    """Take samples for so long; why the camera gave out, if it did."""
-    begun, period = None, -1
+def _nobody(taker: Taker, frames: Iterator[Frame], say: Callable[[str], None]) -> str | None:
+    """Wait for one face, well seen; why that comes to nothing, if it does."""
+    why = ""
     try:
-        for frame in frames:
-            begun = frame.time_s if begun is None else begun
-            at = frame.time_s - begun
-            if at >= seconds - _ROUNDING_S:
+        for frame in _sampled(frames, WAIT_S):
+            found = taker.find(frame)
+            if not isinstance(found, str):
                 return None
-            if (now := math.floor(at * FPS + _ROUNDING_S)) > period:
-                period = now
-                taker.take(frame, stimulus.label, stimulus.name)
+            if not why:
+                say(f"waiting: {found}")
+            why = found
     except VideoError as err:
         return str(err)
-    return "the camera gives no more pictures"
+    return (
+        f"{why} before the camera for {WAIT_S:g} s: one person sits there, in good light; nothing "
+        "is shown to nobody"
+    )
+
+
+def _watch(taker: Taker, stimulus: Stimulus, frames: Iterator[Frame], seconds: float) -> str | None:
+    """Take samples for so long; why the camera gave out, if it did."""
+    try:
+        for frame in _sampled(frames, seconds):
+            taker.take(frame, stimulus.label, stimulus.name)
+    except VideoError as err:
+        return str(err)
+    return None
+
+
+def _sampled(frames: Iterator[Frame], seconds: float) -> Iterator[Frame]:
+    """``FPS`` frames a second of the next ``seconds``; raises VideoError where there are no more.
+
+    The camera's own time counts.
+    """
+    begun, period = None, -1
+    for frame in frames:
+        begun = frame.time_s if begun is None else begun
+        at = frame.time_s - begun
+        if at >= seconds - _ROUNDING_S:
+            return
+        if (now := math.floor(at * FPS + _ROUNDING_S)) > period:
+            period = now
+            yield frame
+    raise VideoError("the camera gives no more pictures")
+
+
+def keep_sheet(person: Person, samples: Sequence[Sample]) -> Path | None:
+    """Write the contact sheet of a session into the person's folder, None for an empty one.
+
+    Raises OutputError, also where the person was deleted meanwhile.
+    """
+    there = {sample.id for sample in person.samples()}
+    if any(sample.id in there for sample in samples):
+        return person.write(SHEET, png(contact_sheet(person, samples)))
+    (person.folder / SHEET).unlink(missing_ok=True)
+    return None
 
 
 def contact_sheet(person: Person, samples: Sequence[Sample]) -> ImageArray:
-    """The samples of a session by label, each with its number from 1, (H, W, 3) uint8 RGB."""
+    """The samples of a session by label, each with its number from 1, (H, W, 3) uint8 RGB.
+
+    Those that the person no longer has are left out, and the labels are those that stand now.
+    """
+    there = {sample.id: sample for sample in person.samples()}
+    kept = [(n, there[s.id]) for n, s in enumerate(samples, 1) if s.id in there]
     lines = []
-    for label in dict.fromkeys(sample.label for sample in samples):
-        mine = [(n, s) for n, s in enumerate(samples, 1) if s.label == label]
+    for label in dict.fromkeys(sample.label for _, sample in kept):
+        mine = [(n, s) for n, s in kept if s.label == label]
         for at in range(0, len(mine), _PER_ROW):
             part = mine[at : at + _PER_ROW]
             pictures = [_face(person, sample) for _, sample in part]
@@ -297,18 +362,18 @@ def review(person: Person, samples: Sequence[Sample], line: str) -> str:
     """
     numbers, equals, label = line.partition("=")
     words = numbers.replace(",", " ").split()
+    there = {sample.id for sample in person.samples()}
     if not equals and words[:1] == ["drop"]:
-        chosen = _chosen(words[1:], samples)
+        chosen = [sample for sample in _chosen(words[1:], samples) if sample.id in there]
         for sample in chosen:
             person.drop(sample)
         return f"dropped {len(chosen)}"
     if equals:
         chosen, told = _chosen(words, samples), word_of(label)
-        there = {sample.id for sample in person.samples()}
-        for sample in chosen:
-            if sample.id in there:
-                person.relabel(sample, told)
-        return f"{len(chosen)} are {told} now"
+        kept = [sample for sample in chosen if sample.id in there]
+        for sample in kept:
+            person.relabel(sample, told)
+        return f"relabelled {len(kept)} as {told}"
     raise ConfigError(f"write 'drop 3 7-9', '4 = pain', or nothing to keep the rest; got {line!r}")
 
 
