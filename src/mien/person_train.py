@@ -116,19 +116,15 @@ def few(faces: Sequence[str]) -> dict[str, int]:
     return {label: n for label, n in Counter(faces).items() if n < FEW}
 
 
+@dataclass(frozen=True, slots=True, eq=False)
 class Learned:
-    """What was learned from some faces; ``probs`` tells of others."""
+    """What was learned from some faces; ``probs`` tells of others.
 
-    def __init__(self, trunk: person_head.Trunk, faces: Faces, words: LabelSet, kind: str) -> None:
-        self.words = words
-        self.layer = (
-            None
-            if kind == MOUTH
-            else person_head.fit(trunk, faces.features, faces.labels, faces.groups, words)
-        )
-        self.net = None
-        if kind != HEAD:
-            self.net = _torch_mouth().train(faces.mouths, faces.labels, words, LIPS)
+    layer, net : of the face and of the mouth (EmEx2); one of them, or both.
+    """
+
+    layer: person_head.Layer | None
+    net: Any
 
     def probs(self, faces: Faces) -> FloatArray:
         """(N, K) of faces, uncalibrated; the mean of the two where there are both."""
@@ -140,6 +136,16 @@ class Learned:
 
             found.append(softmax(_torch_mouth().logits(self.net, faces.mouths, LIPS)))
         return np.asarray(np.mean(found, axis=0), np.float32)
+
+
+def learn(trunk: person_head.Trunk, faces: Faces, words: LabelSet, kind: str) -> Learned:
+    """A recogniser of ``kind`` over ``words``, each of which has a face."""
+    layer = net = None
+    if kind != MOUTH:
+        layer = person_head.fit(trunk, faces.features, faces.labels, faces.groups, words)
+    if kind != HEAD:
+        net = _torch_mouth().train(faces.mouths, faces.labels, words, LIPS)
+    return Learned(layer, net)
 
 
 def _torch_mouth() -> Any:
@@ -159,20 +165,10 @@ def train(person: Person, kind: str = HEAD) -> dict[str, Any]:
     deleted meanwhile.
     """
     begun = time.perf_counter()
-    base = load_model(DEFAULT_MODEL, 1)
-    trunk = person_head.Trunk(base)
+    trunk = person_head.Trunk(load_model(DEFAULT_MODEL, 1))
     faces = read(person, trunk, known(kind))
     words = own(labels_of(person.samples()), "own")
-    learned = Learned(trunk, faces, words, kind)
-    meta = _meta(trunk, faces, words, kind)
-    written = {}
-    if learned.layer is not None:
-        layer = _calibrated(trunk, faces, words, learned.layer)
-        says = meta | {"preprocess": asdict(base.info.preprocess), "align": base.info.align}
-        written[HEAD] = person_head.model_file(trunk, layer, says)
-    if learned.net is not None:
-        says = meta | {"preprocess": asdict(LIPS), "align": "mouth"}
-        written[MOUTH] = _torch_mouth().model_file(learned.net, LIPS, says)
+    written = files(trunk, faces, words, learn(trunk, faces, words, kind))
     for name, content in written.items():
         person.write(FILES[name], content)
     for name, file in FILES.items():
@@ -186,6 +182,23 @@ def train(person: Person, kind: str = HEAD) -> dict[str, Any]:
         "seconds": round(time.perf_counter() - begun, 2),
         "bytes": sum(map(len, written.values())),
     }
+
+
+def files(
+    trunk: person_head.Trunk, faces: Faces, words: LabelSet, learned: Learned
+) -> dict[str, bytes]:
+    """The model files of what was learned from faces, by ``HEAD`` and ``MOUTH``."""
+    made = {}
+    if learned.layer is not None:
+        info = trunk.info
+        says = {"preprocess": asdict(info.preprocess), "align": info.align}
+        layer = _calibrated(trunk, faces, words, learned.layer)
+        made[HEAD] = person_head.model_file(trunk, layer, _meta(trunk, faces, words, HEAD) | says)
+    if learned.net is not None:
+        says = {"preprocess": asdict(LIPS), "align": "mouth"}
+        meta = _meta(trunk, faces, words, MOUTH) | says
+        made[MOUTH] = _torch_mouth().model_file(learned.net, LIPS, meta)
+    return made
 
 
 def _meta(trunk: person_head.Trunk, faces: Faces, words: LabelSet, kind: str) -> dict[str, Any]:
@@ -237,13 +250,13 @@ def _held_out(
     probs = np.zeros((len(faces), len(words)), np.float32)
     for fold in folds:
         rest = np.setdiff1d(np.arange(len(faces)), fold)
-        learn, ask = faces.keep(rest), faces.keep(fold)
-        present = [label for label in words.labels if label in learn.labels]
+        taught, ask = faces.keep(rest), faces.keep(fold)
+        present = [label for label in words.labels if label in taught.labels]
         places = np.array([words.labels.index(label) for label in present], np.intp)
         if len(present) < 2:
             probs[np.ix_(fold, places)] = 1.0
             continue
-        learned = Learned(trunk, learn, own(present), kind)
+        learned = learn(trunk, taught, own(present), kind)
         probs[np.ix_(fold, places)] = learned.probs(ask)
     return probs
 
