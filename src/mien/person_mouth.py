@@ -1,6 +1,7 @@
 """EmEx2 on one person's mouth (Biondi et al. 2019), trained from nothing; needs torch.
 
-At 40 and at 64 pixels it did no better on JAFFE's and LFW's persons than at LeNet's 28.
+Pictures of 28 pixels, as LeNet's. Of 64 it named three in a hundred more right on JAFFE's persons
+and half a one on LFW's, which may be chance, and took five times as long and a file of 22 MB.
 """
 
 from __future__ import annotations
