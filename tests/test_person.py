@@ -452,8 +452,16 @@ def test_all_samples_of_one_emotion(woman: ImageArray) -> None:
     with pytest.raises(DataError, match="only of 'happiness' samples"):
         person_train.train(mine.person)
     mine.take(Frame(woman), "pain", "a")
-    with pytest.raises(DataError, match="one stimulus"):
+    with pytest.raises(DataError, match="one stimulus of each expression"):
         person_train.tested(mine.person, "head")
+    mine.take(Frame(woman), "joy", "b")
+    mine.take(Frame(woman), "pain", "c")
+    mine.take(Frame(woman), "pain", "c")
+    assert person_train.tested(mine.person, "head")["one_stimulus"] == []
+    mine.take(Frame(woman), "yes", "d")
+    done = run(person_app, ["test", "Ann"])
+    assert "yes has one stimulus: while that is held out it cannot be told" in done.output
+    assert "that may be chance" in done.output
 
 
 def test_whole_stimuli_are_held_out() -> None:

@@ -232,6 +232,8 @@ def person_test(
         f"gain in accuracy {result['gain']['accuracy']:+.3f} ({low:+.3f} to {high:+.3f}), on "
         f"{result['samples']} samples of {result['stimuli']} stimuli"
     )
+    for label in result["one_stimulus"]:
+        say(f"{label} has one stimulus: while that is held out it cannot be told, and counts wrong")
     if low <= 0:
         say("that may be chance: record more stimuli before you rely on it")
 

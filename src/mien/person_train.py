@@ -266,19 +266,27 @@ def tested(person: Person, kind: str) -> dict[str, Any]:
 
     Every figure is of whole stimuli held out. ``general`` may answer the person's labels alone, as
     far as it knows them; ``baseline`` is the same with the person's neutral taken off. Intervals
-    are of 95 %, by drawing whole stimuli. Kept in the folder as test.json.
+    are of 95 %, by drawing whole stimuli. What has one stimulus only cannot be answered while that
+    is held out, and is told in ``one_stimulus``. Kept in the folder as test.json.
+
+    Raises DataError where every label has one stimulus.
     """
     trunk = person_head.Trunk(load_model(DEFAULT_MODEL, 1))
     faces = read(person, trunk, known(kind))
     words = own(labels_of(person.samples()), "own")
     folds = _folds(faces, _FOLDS if kind == HEAD else _MOUTH_FOLDS)
-    if len(folds) < 2:
+    single = [
+        label
+        for label in words.labels
+        if len({g for g, told in zip(faces.groups, faces.labels, strict=True) if told == label}) < 2
+    ]
+    if len(single) == len(words):
         raise DataError(
-            f"all samples of {person.name} are of one stimulus; a test holds whole stimuli out, so "
-            "record a second one"
+            f"{person.name} has one stimulus of each expression; a test holds whole stimuli out, "
+            "so record a second one"
         )
     result = compare(trunk, faces, words, kind, folds)
-    result = {**provenance.environment(), **result}
+    result = {**provenance.environment(), **result, "one_stimulus": single}
     person.write(TEST, (json.dumps(result, indent=2, ensure_ascii=False) + "\n").encode())
     return result
 
