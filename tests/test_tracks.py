@@ -59,7 +59,7 @@ class World:
                 shown.append((x, y, side))
         return [np.asarray(SHAPE * s + [x, y], np.float32) for x, y, s in shown]
 
-    def find(self, frame: Frame) -> list[Face]:
+    def find(self, frame: Frame, known: Sequence[Face] = ()) -> list[Face]:
         self.searches += 1
         faces = [Face(face_box(p), 0.9, p) for p in self.visible()]
         return faces[::-1] if self.backwards else faces
@@ -218,7 +218,7 @@ def test_a_cut_starts_new_numbers() -> None:
 
 def test_what_only_the_landmark_network_sees_is_let_go() -> None:
     class Ghost(World):
-        def find(self, frame: Frame) -> list[Face]:
+        def find(self, frame: Frame, known: Sequence[Face] = ()) -> list[Face]:
             return super().find(frame) if frame.index == 0 else []
 
     world = Ghost()
@@ -230,7 +230,7 @@ def test_what_only_the_landmark_network_sees_is_let_go() -> None:
 
 def test_faces_without_landmarks_are_followed_by_the_detector_alone() -> None:
     class Bare(World):
-        def find(self, frame: Frame) -> list[Face]:
+        def find(self, frame: Frame, known: Sequence[Face] = ()) -> list[Face]:
             return [Face(face.box, face.score) for face in super().find(frame)]
 
     world = Bare()
@@ -242,7 +242,7 @@ def test_boxes_stay_the_detectors_own() -> None:
     """Between searches the box is as the detector draws it, not as the landmarks lie."""
 
     class Wide(World):
-        def find(self, frame: Frame) -> list[Face]:
+        def find(self, frame: Frame, known: Sequence[Face] = ()) -> list[Face]:
             margin = np.array([-30, -10, 30, 20], np.float32)
             return [Face(f.box + margin, f.score, f.landmarks) for f in super().find(frame)]
 

@@ -14,6 +14,7 @@ a cut (``mien.cuts``)                     ends every track
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Protocol
 
@@ -46,7 +47,7 @@ _FEWEST = 3  # frames without a face before it is forgotten, however far apart t
 class Finds(Protocol):
     """What finds and places faces: ``pipeline.Analyzer``."""
 
-    def find(self, frame: Frame) -> list[Face]: ...
+    def find(self, frame: Frame, known: Sequence[Face] = ()) -> list[Face]: ...
 
     def find_again(self, frame: Frame, boxes: FloatArray, rolls: list[float]) -> Placed: ...
 
@@ -196,7 +197,7 @@ class Tracker:
         fresh = []
         for track in followed:
             track.doubts += 1
-        for face in self._finder.find(frame):
+        for face in self._finder.find(frame, list(seen.values())):
             here = [t for t in followed if _same(face.box, t.box)]
             for track in here:
                 track.confirm(face, frame)
@@ -282,12 +283,7 @@ def _follows(box: FloatArray, expected: FloatArray) -> bool:
 
 def _same(box: FloatArray, other: FloatArray) -> bool:
     """Whether two boxes are of one face."""
-    nested = _holds(box, _middle(other)) and _holds(other, _middle(box))
-    return nested or float(geometry.iou(box, other[None])[0]) > _APART
-
-
-def _holds(box: FloatArray, point: FloatArray) -> bool:
-    return bool((box[:2] <= point).all() and (point < box[2:]).all())
+    return bool(geometry.alike(box, other[None], _APART)[0])
 
 
 def _visible(box: FloatArray, frame: Frame) -> bool:
