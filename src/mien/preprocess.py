@@ -76,11 +76,11 @@ def halve(picture: ImageArray, times: int) -> ImageArray:
     """
     for _ in range(times):
         height, width = picture.shape[:2]
-        if height % 2 or width % 2:
-            picture = np.pad(
-                picture, [(0, height % 2), (0, width % 2), (0, 0)][: picture.ndim], "edge"
-            )
-        half = (picture.shape[1] // 2, picture.shape[0] // 2)
+        below, right = height % 2, width % 2
+        if below or right:
+            even = cv2.copyMakeBorder(picture, 0, below, 0, right, cv2.BORDER_REPLICATE)
+            picture = np.asarray(even, np.uint8)
+        half = ((width + right) // 2, (height + below) // 2)
         picture = np.asarray(cv2.resize(picture, half, interpolation=cv2.INTER_AREA), np.uint8)
     return picture
 
@@ -93,7 +93,8 @@ def shrink(rgb: ImageArray, longest: int) -> tuple[ImageArray, float]:
         return rgb, 1.0
     # A strip of 30,000 x 40 must not vanish.
     size = (max(1, round(width / factor)), max(1, round(height / factor)))
-    return np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8), factor
+    halved = halve(rgb, halvings(factor))
+    return np.asarray(cv2.resize(halved, size, interpolation=cv2.INTER_AREA), np.uint8), factor
 
 
 def prepare(crop: ImageArray, spec: Preprocess) -> ImageArray:
