@@ -19,7 +19,7 @@ from mien.face import Face, FloatArray, Frame, ImageArray
 from mien.landmarker import Placed
 from mien.landmarks import bounds, face_box
 from mien.pipeline import Analyzer
-from mien.tracks import MEMORY_S, SEARCH_S, Tracker
+from mien.tracks import BEHIND_S, MEMORY_S, SEARCH_S, Tracker
 
 # -- made motion: faces that are where they are said to be -----------------------------------------
 
@@ -174,6 +174,19 @@ def test_two_that_cross_keep_their_numbers(speed: int, backwards: bool) -> None:
     assert len(told) < len(moves), "one was hidden"
     assert told[-1] == told[0][::-1]
     assert {n for names in told for n in names} == {1, 2}
+
+
+@pytest.mark.parametrize(("stays", "same"), [(5, True), (25, True), (90, False)])
+def test_one_that_goes_behind_another_and_turns_back_is_the_same(stays: int, same: bool) -> None:
+    way = [*range(900, 560, -10)]
+    moves = [
+        [(500.0, 300.0, 200.0), (float(x), 310.0, 120.0)] for x in way + [560] * stays + way[::-1]
+    ]
+    told = order(World(), moves)
+    hidden = (len(moves) - len(told)) / 30
+    assert (hidden < BEHIND_S) == same
+    assert hidden > MEMORY_S / 2
+    assert (told[-1] == told[0]) == same
 
 
 def test_two_that_pass_each_other_behind_a_third_keep_their_numbers() -> None:
