@@ -9,6 +9,7 @@ are read as they are. Both scores are of the pictures in which a face was found.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -35,7 +36,7 @@ class Reframed:
         self.inset = self._detector.inset
         self._known: dict[bytes, list[Face]] = {}
 
-    def detect(self, frame: Frame) -> list[Face]:
+    def detect(self, frame: Frame, known: Sequence[Face] = ()) -> list[Face]:
         key = frame.rgb.tobytes()
         if key not in self._known:
             self._known[key] = self._detector.detect(frame)

@@ -269,25 +269,33 @@ def recordings() -> str:
     """How long recordings take, and what following and smoothing keep."""
     tracks, video, live = result("tracking"), result("video"), result("live")
     long, kills = video["long"], video["kill_and_resume"]
-    beside = [video["faces"][n]["beside_decoding_ms"]["processor"] for n in ("1", "3", "5")]
+    each = [video["faces"][n] for n in ("1", "3", "5")]
+    beside, ratio = (
+        [part[what]["passed"] for part in each]
+        for what in ("beside_decoding_ms", "ratio_to_decoding")
+    )
     grown = long["mib_peak"] / long["mib_first_tenth"] - 1
-    shown = live["live_at_30_fps"]["1280 x 720"]["shown_ms"]
+    page, window = (
+        live["live_at_30_fps"][name]["shown_ms"]
+        for name in ("1280 x 720", "1280 x 720 in a window")
+    )
     films, steady = tracks["crossings"], tracks["steadiness"]
     people = [steady[name] for name in steady if not name.startswith("smile")]
     causal, both = (min(p[f"{how}_reduction"] for p in people) for how in ("causal", "two-sided"))
+    lost = sorted({f["film"].split(": ")[1] for f in films["not_perfect"] if f["switches"]})
     late = max(tracks["made_signals"]["causal"]["step_half_through_ms"].values())
     return "\n".join(
         [
             f"- {long['minutes']:g} minutes at 720p: {long['frames']:,} frames, as many records; peak memory {long['mib_peak']:.0f} MiB, {grown:+.1%} "
             f"over the first tenth's; processor time a frame {long['ms_last_fifth']['processor']:.1f} ms in the last fifth, "
             f"{long['ms_first_fifth']['processor']:.1f} in the first.",
-            f"- Every frame of 720p analysed, beside decoding: {beside[0]:.0f} ms of processor time with one face, {beside[1]:.0f} with three, "
-            f"{beside[2]:.0f} with five.",
+            f"- Every frame of 720p analysed, on {video['cores']} cores: {beside[0]:.1f} ms beside decoding with one face, {beside[1]:.1f} with three, "
+            f"{beside[2]:.1f} with five; {ratio[0]:.2f}, {ratio[1]:.2f} and {ratio[2]:.2f} of the speed of plain decoding.",
             f"- Killed at a random moment and resumed, {kills['runs']} times: {kills['identical']} times the same bytes as an unbroken run.",
-            f"- `mien live`, 720p at 30 frames a second, one face: a frame is on the terminal's page after {shown['p50']:.0f} ms, "
-            f"{shown['p95']:.0f} at the 95th percentile, on one core that goes before other work.",
-            f"- Two real heads that cross, {films['films']} films: numbers exchanged or lost {films['switches']} times, all where one stays half "
-            f"behind the other and comes back; {films['missed']} of {films['heads_in_sight']:,} heads missed. One-person clips: one number each, "
+            f"- `mien live`, 720p at 30 frames a second, one face: a frame is on the terminal's page after {page['p50']:.0f} ms, "
+            f"{page['p95']:.0f} at the 95th percentile, and in a window after {window['p50']:.0f} and {window['p95']:.0f}.",
+            f"- Two real heads that cross, {films['films']} films: numbers exchanged or lost {films['switches']} times"
+            f"{' (' + ', '.join(lost) + ')' if lost else ''}; {films['missed']} of {films['heads_in_sight']:,} heads missed. One-person clips: one number each, "
             "no frame without its face.",
             f"- Smoothing lets a still face tremble {causal:.1f} times less or better (`causal`) and {both:.1f} times (`two-sided`); a change is "
             f"half through {late:.0f} ms late at the most (`causal`), or in time.",

@@ -151,7 +151,7 @@ def test_a_picture_that_kills_its_process_is_an_error_record(
 class Buggy(FakeDetector):
     """A detector that fails as no one foresaw."""
 
-    def detect(self, frame: Frame) -> list[Face]:
+    def detect(self, frame: Frame, known: Sequence[Face] = ()) -> list[Face]:
         raise ZeroDivisionError("division by zero")
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import select
+import shutil
 import subprocess
 import sys
 import time
@@ -159,6 +160,47 @@ def test_on_a_terminal_it_is_seen_and_takes_keys(clip: Path, tmp_path: Path) -> 
     assert len(list(tmp_path.glob("mien-live-*.json"))) == 1
     os.close(there)
     os.close(here)
+
+
+def test_ctrl_z_gives_the_terminal_back_and_fg_goes_on(tmp_path: Path) -> None:
+    bash = shutil.which("bash")
+    if not bash:
+        pytest.skip("no bash, whose jobs these are")
+    here, there = pty.openpty()
+    long = made_video(tmp_path / "long.mp4", frames=600, fps=10)
+    shell = subprocess.Popen(
+        [bash, "--norc", "--noprofile", "-i"],
+        stdin=there,
+        stdout=there,
+        stderr=there,
+        env=environment(),
+        preexec_fn=lambda: _take_terminal(there),
+    )
+    os.write(here, f"{sys.executable} -m mien live {long}\n".encode())
+    _until(here, b"no face")
+    os.write(here, b"\x1a")
+    seen = _until(here, b"Stopped")
+    assert b"\x1b[?1049l" in seen  # the page has gone before the shell's words
+    os.write(here, b"echo still $((40 + 2))\n")
+    _until(here, b"still 42")
+    os.write(here, b"fg\n")
+    _until(here, b"\x1b[?1049h")
+    _until(here, b"no face")
+    os.write(here, b"q")
+    _until(here, b"until shown")
+    os.write(here, b"exit\n")
+    assert shell.wait(30) == 0
+    os.close(there)
+    os.close(here)
+
+
+def _take_terminal(terminal: int) -> None:
+    """Make it a new session's own, as a shell's is."""
+    import fcntl
+    import termios
+
+    os.setsid()
+    fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
 
 
 def _until(terminal: int, said: bytes, patience_s: float = 30.0) -> bytes:

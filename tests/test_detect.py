@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -13,6 +15,7 @@ from mien import detect, geometry, image
 from mien.detect import FaceDetector
 from mien.errors import ModelError, UnknownName, WeightsMissing
 from mien.face import Face, FloatArray, Frame, ImageArray
+from mien.landmarker import Landmarker, Placed
 
 YUNET = "face_detection_yunet_2023mar.onnx"
 ASTRONAUT = np.array([178, 63, 268, 176], np.float32)
@@ -148,6 +151,41 @@ def test_four_of_five_people_at_least(detector: FaceDetector, people: Frame) -> 
     for i, face in enumerate(faces):
         others = np.array([f.box for f in faces[i + 1 :]], np.float32).reshape(-1, 4)
         assert (geometry.iou(face.box, others) < 0.3).all()
+
+
+def test_faces_that_are_known_are_found_with_the_others(
+    detector: FaceDetector, people: Frame
+) -> None:
+    faces = detector.detect(people)
+    again = detector.detect(people, faces[:2])
+    assert len(again) == len(faces)
+    for face in faces:
+        assert geometry.iou(face.box, np.array([f.box for f in again])).max() > 0.9
+
+
+def test_mien_does_not_look_again_at_a_face_that_is_known(
+    people: Frame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    detector, looked = detect.build("mien"), 0
+    place = Landmarker.place
+
+    def counted(ours: Landmarker, frame: Frame, boxes: FloatArray, *how: Any) -> Placed:
+        nonlocal looked
+        looked += len(boxes)
+        return place(ours, frame, boxes, *how)
+
+    monkeypatch.setattr(Landmarker, "place", counted)
+    faces = detector.detect(people)
+    cold, looked = looked, 0
+    assert len(detector.detect(people, faces)) == len(faces)
+    assert looked <= cold - len(faces)
+    # What the detector would not have called a face it looks at itself, and so it does where
+    # nothing lies.
+    looked = 0
+    assert len(detector.detect(people, [replace(face, score=0.5) for face in faces])) == len(faces)
+    assert looked == cold
+    elsewhere = replace(faces[0], box=np.array([0, 0, 9, 9], np.float32))
+    assert len(detector.detect(people, [elsewhere])) == len(faces)
 
 
 def test_a_gray_picture_is_as_good(detector: FaceDetector, portrait: Frame) -> None:

@@ -6,7 +6,7 @@ import io
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -186,7 +186,7 @@ def test_holes_are_told_kept_and_over_when_it_is_back() -> None:
 @pytest.mark.parametrize("error", [ShapeError("not a picture"), ValueError("a bug")])
 def test_a_frame_that_cannot_be_read_is_a_hole_and_told_once(error: Exception) -> None:
     class Fails(Quick):
-        def find(self, frame: Frame) -> list[Face]:
+        def find(self, frame: Frame, known: Sequence[Face] = ()) -> list[Face]:
             if frame.index % 2:
                 raise error
             return super().find(frame)

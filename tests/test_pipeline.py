@@ -275,7 +275,7 @@ class Pointed(FakeDetector):
         super().__init__(*boxes)
         self._roll = roll
 
-    def detect(self, frame: Frame) -> list[Face]:
+    def detect(self, frame: Frame, known: Sequence[Face] = ()) -> list[Face]:
         return [replace(face, landmarks=self._points(face.box)) for face in super().detect(frame)]
 
     def _points(self, box: FloatArray) -> FloatArray:

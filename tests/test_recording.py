@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import random
 import re
@@ -15,11 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
 import mien
-from mien import batch
+from mien import batch, records
 from mien.batch import Reached, Recording
 from mien.errors import ConfigError, OutputError, VideoError
 from mien.face import Frame, ImageArray
@@ -189,7 +191,7 @@ def command(*words: str | Path, limit: int = 0, marks_s: float = 0.0) -> list[st
     return [sys.executable, "-c", code]
 
 
-@pytest.mark.parametrize(("suffix", "times"), [("jsonl", 3), ("csv", 1)])
+@pytest.mark.parametrize(("suffix", "times"), [("jsonl", 3), ("csv", 1), ("parquet", 1)])
 def test_killed_at_random_and_resumed(film: Path, tmp_path: Path, suffix: str, times: int) -> None:
     unbroken, out = tmp_path / f"whole.{suffix}", tmp_path / f"broken.{suffix}"
     inputs: list[str | Path] = [film, film, "--smooth", "two-sided"]
@@ -198,7 +200,7 @@ def test_killed_at_random_and_resumed(film: Path, tmp_path: Path, suffix: str, t
     for _ in range(times):
         words = command("analyze", *inputs, "-o", out, "--resume")
         with subprocess.Popen(words, stderr=subprocess.DEVNULL) as run:
-            _wait_for_more(out, run)
+            _wait_for_more(records.growing(out, None), run)
             time.sleep(chance.uniform(0, 0.3))
             run.send_signal(signal.SIGKILL)
     done = subprocess.run(
@@ -206,10 +208,41 @@ def test_killed_at_random_and_resumed(film: Path, tmp_path: Path, suffix: str, t
     )
     assert done.returncode == 0, done.stderr
     assert out.read_bytes() == unbroken.read_bytes()
-    assert not list(tmp_path.glob("*.resume.json*"))
+    assert not [*tmp_path.glob("*.resume.json*"), *tmp_path.glob("*.part.jsonl")]
     meta = json.loads((tmp_path / f"broken.{suffix}.meta.json").read_bytes())
     assert meta["complete"]
     assert sum(meta["records"].values()) == 2 * FRAMES
+
+
+@pytest.mark.parametrize("name", ["sub-01_recording-face_physio.tsv.gz", "a.parquet"])
+def test_what_is_written_at_once_is_there_after_ctrl_c_and_gone_on_with(
+    film: Path, tmp_path: Path, name: str
+) -> None:
+    how = ["--format", "bids"] if "physio" in name else []
+    whole, out = tmp_path / "whole" / name, tmp_path / "broken" / name
+    subprocess.run(command("analyze", film, "-o", whole, *how), check=True, timeout=120)
+    words = command("analyze", film, "-o", out, *how)
+    with subprocess.Popen(words, stderr=subprocess.DEVNULL) as run:
+        _wait_for_more(records.growing(out, "bids" if how else None), run)
+        run.send_signal(signal.SIGINT)
+    assert 0 < _rows(out) < _rows(whole) == FRAMES
+    subprocess.run(command("analyze", film, "-o", out, *how, "--resume"), check=True, timeout=120)
+    names = sorted(path.name for path in whole.parent.iterdir())
+    assert names == sorted(path.name for path in out.parent.iterdir())
+    assert out.read_bytes() == whole.read_bytes()
+
+
+def _rows(path: Path) -> int:
+    if path.suffix == ".parquet":
+        return len(pd.read_parquet(path))
+    return gzip.decompress(path.read_bytes()).count(b"\n")
+
+
+def test_a_bids_file_holds_one_recording(film: Path, tmp_path: Path) -> None:
+    out = tmp_path / "sub-01_recording-face_physio.tsv.gz"
+    status, said = mien_says("analyze", film, film, "--format", "bids", "-o", out)
+    assert (status, "holds one recording, got 2" in said) == (2, True)
+    assert not list(tmp_path.iterdir())
 
 
 def _wait_for_more(out: Path, run: subprocess.Popen[bytes]) -> None:

@@ -19,7 +19,7 @@ from mien.face import Face, FloatArray, Frame, ImageArray
 from mien.landmarker import Placed
 from mien.landmarks import bounds, face_box
 from mien.pipeline import Analyzer
-from mien.tracks import MEMORY_S, SEARCH_S, Tracker
+from mien.tracks import BEHIND_S, MEMORY_S, SEARCH_S, Tracker
 
 # -- made motion: faces that are where they are said to be -----------------------------------------
 
@@ -59,7 +59,7 @@ class World:
                 shown.append((x, y, side))
         return [np.asarray(SHAPE * s + [x, y], np.float32) for x, y, s in shown]
 
-    def find(self, frame: Frame) -> list[Face]:
+    def find(self, frame: Frame, known: Sequence[Face] = ()) -> list[Face]:
         self.searches += 1
         faces = [Face(face_box(p), 0.9, p) for p in self.visible()]
         return faces[::-1] if self.backwards else faces
@@ -176,6 +176,19 @@ def test_two_that_cross_keep_their_numbers(speed: int, backwards: bool) -> None:
     assert {n for names in told for n in names} == {1, 2}
 
 
+@pytest.mark.parametrize(("stays", "same"), [(5, True), (25, True), (90, False)])
+def test_one_that_goes_behind_another_and_turns_back_is_the_same(stays: int, same: bool) -> None:
+    way = [*range(900, 560, -10)]
+    moves = [
+        [(500.0, 300.0, 200.0), (float(x), 310.0, 120.0)] for x in way + [560] * stays + way[::-1]
+    ]
+    told = order(World(), moves)
+    hidden = (len(moves) - len(told)) / 30
+    assert (hidden < BEHIND_S) == same
+    assert hidden > MEMORY_S / 2
+    assert (told[-1] == told[0]) == same
+
+
 def test_two_that_pass_each_other_behind_a_third_keep_their_numbers() -> None:
     moves = [
         [(600.0, 300.0, 200.0), (250.0 + 10 * i, 300.0, 90.0), (950.0 - 10 * i, 300.0, 90.0)]
@@ -218,7 +231,7 @@ def test_a_cut_starts_new_numbers() -> None:
 
 def test_what_only_the_landmark_network_sees_is_let_go() -> None:
     class Ghost(World):
-        def find(self, frame: Frame) -> list[Face]:
+        def find(self, frame: Frame, known: Sequence[Face] = ()) -> list[Face]:
             return super().find(frame) if frame.index == 0 else []
 
     world = Ghost()
@@ -230,7 +243,7 @@ def test_what_only_the_landmark_network_sees_is_let_go() -> None:
 
 def test_faces_without_landmarks_are_followed_by_the_detector_alone() -> None:
     class Bare(World):
-        def find(self, frame: Frame) -> list[Face]:
+        def find(self, frame: Frame, known: Sequence[Face] = ()) -> list[Face]:
             return [Face(face.box, face.score) for face in super().find(frame)]
 
     world = Bare()
@@ -242,7 +255,7 @@ def test_boxes_stay_the_detectors_own() -> None:
     """Between searches the box is as the detector draws it, not as the landmarks lie."""
 
     class Wide(World):
-        def find(self, frame: Frame) -> list[Face]:
+        def find(self, frame: Frame, known: Sequence[Face] = ()) -> list[Face]:
             margin = np.array([-30, -10, 30, 20], np.float32)
             return [Face(f.box + margin, f.score, f.landmarks) for f in super().find(frame)]
 

@@ -141,6 +141,8 @@ def _work(
     from . import batch
 
     out = wanted.out
+    if wanted.form == "bids" and len(jobs) > 1:
+        raise ConfigError(f"a BIDS file holds one recording, got {len(jobs)}; give each its own")
     recordings = {str(job.path) for job in jobs if isinstance(job, batch.Recording)}
     lasting = recordings or wanted.resume or len(jobs) >= _MANY
     bookmark = _bookmark(out, wanted, analyzer, jobs, options) if out and lasting else None
@@ -210,7 +212,7 @@ def _bookmark(
     options: Options | None,
 ) -> Bookmark:
     """Where this run notes how far it came; what it asks for is what a later one must ask for."""
-    from . import resume
+    from . import records, resume
 
     info, settings = analyzer.recognizer.info, analyzer.settings
     request = {
@@ -225,7 +227,7 @@ def _bookmark(
         "recordings": options.plain() if options else None,
         "inputs": resume.fingerprint([job.path for job in jobs]),
     }
-    return resume.Bookmark(out, request)
+    return resume.Bookmark(out, request, grows=records.growing(out, wanted.form))
 
 
 def rates(target: str | None, strength: float | None) -> BaseRates | None:

@@ -29,8 +29,12 @@ class FaceDetector(Protocol):
     framing: float
     inset: Inset
 
-    def detect(self, frame: Frame) -> list[Face]:
-        """Faces with box and score, best score first, boxes inside the frame; [] for none."""
+    def detect(self, frame: Frame, known: Sequence[Face] = ()) -> list[Face]:
+        """Faces with box and score, best score first, boxes inside the frame; [] for none.
+
+        known : faces with landmarks that somebody has placed in this frame. A detector may take
+            them for found where it suspects a face, without a look of its own.
+        """
         ...
 
 

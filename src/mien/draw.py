@@ -58,7 +58,7 @@ def annotate(
     from PIL import Image, ImageDraw, ImageFont
 
     rgb = _with_landmarks(frame.rgb, faces) if landmarks else frame.rgb
-    picture = Image.fromarray(rgb).convert("RGBA")
+    picture = Image.fromarray(rgb)
     layer = Image.new("RGBA", picture.size)
     unit = _unit(faces, picture.size)
     font = ImageFont.load_default(unit)
@@ -74,7 +74,11 @@ def annotate(
         _bars(pen, panel, unit, font)
     for name in names:  # last, so that no box covers one
         name.draw(pen, unit, font)
-    return np.asarray(Image.alpha_composite(picture, layer).convert("RGB"))
+    drawn = layer.getbbox()
+    if drawn:  # only that part is blended: most of a large picture stays as it is
+        part = layer.crop(drawn)
+        picture.paste(part, drawn, part)
+    return np.asarray(picture)
 
 
 def _unit(faces: Sequence[Face], size: tuple[int, int]) -> int:

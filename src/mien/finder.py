@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 
@@ -30,14 +31,15 @@ class Finder:
     def _landmarker(self) -> Landmarker:
         return Landmarker(self._threads)
 
-    def find(self, frame: Frame, alignment: str | None) -> list[Face]:
+    def find(self, frame: Frame, alignment: str | None, known: Sequence[Face] = ()) -> list[Face]:
         """The faces of a frame, best found first, with landmarks where the network sees a face.
 
         A picture that is a crop already gets them only if ``alignment`` needs them; with a
-        detector nobody asks for it.
+        detector nobody asks for it. ``known`` is for the detector.
         """
         if self.detector:
-            return self._with_landmarks(frame, self.detector.detect(frame), self.detector.inset)
+            faces = self.detector.detect(frame, known)
+            return self._with_landmarks(frame, faces, self.detector.inset)
         whole = [Face(np.array([0, 0, frame.width, frame.height], np.float32), 1.0)]
         return whole if alignment == "box" else self._with_landmarks(frame, whole, CROP)
 

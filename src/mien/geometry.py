@@ -51,6 +51,17 @@ def suppress(boxes: FloatArray, scores: FloatArray, overlap: float) -> npt.NDArr
     return np.array(kept, dtype=np.intp)
 
 
+def alike(box: FloatArray, boxes: FloatArray, overlap: float) -> npt.NDArray[np.bool_]:
+    """Which of many boxes (N, 4) are where one (4,) is: each of them holds the other's middle.
+
+    Or they overlap by more than ``overlap`` (intersection over union).
+    """
+    middles = np.asarray((boxes[:, :2] + boxes[:, 2:]) / 2, np.float32)
+    middle = np.asarray((box[:2] + box[2:]) / 2, np.float32)
+    nested = _holds(boxes, middle) & _holds(box[None], middles)
+    return np.asarray(nested | (iou(box, boxes) > overlap), np.bool_)
+
+
 def _holds(boxes: FloatArray, points: FloatArray) -> npt.NDArray[np.bool_]:
     inside = (boxes[:, :2] <= points) & (points < boxes[:, 2:])
     return np.asarray(inside.all(axis=1), np.bool_)

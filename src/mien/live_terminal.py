@@ -71,7 +71,7 @@ class Terminal:
             redirect_stdout=False,
             redirect_stderr=False,
         )
-        with keys.pressed() as pressed, screen:
+        with keys.pressed(screen.stop, screen.start) as pressed, screen:
             while live.is_running:
                 for key in pressed():
                     live.press(key)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from contextlib import suppress
 from math import isnan
 from typing import Any
@@ -42,7 +43,10 @@ def _root() -> Any:
 
 
 class Window:
-    """Shows what is read until it ends or somebody quits; raises OutputError without a screen."""
+    """Shows what is read until it ends or somebody quits, once.
+
+    Raises OutputError without a screen.
+    """
 
     def __init__(self) -> None:
         import tkinter
@@ -61,6 +65,7 @@ class Window:
         self._picture = tkinter.Label(root, background=_GROUND, borderwidth=0)
         self._picture.pack(expand=True, fill="both")
         self._shown: Any = None
+        self._told, self._alarms = ("", ""), tuple[str, ...]()
 
     def run(self, live: Live) -> None:
         root = self._root
@@ -86,6 +91,10 @@ class Window:
         finally:
             with suppress(Exception):  # the screen may be gone
                 root.destroy()
+            # Tk ends the process where its objects, in cycles as they are, end in another thread.
+            vars(self).clear()
+            del root
+            gc.collect()
 
     def _turn(self) -> None:
         self._intensity = not self._intensity
@@ -110,8 +119,11 @@ class Window:
             size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
             if size != image.size:
                 image = image.resize(size, Image.Resampling.BILINEAR)
-        self._shown = ImageTk.PhotoImage(image)  # kept: Tk does not
-        self._picture.configure(image=self._shown)
+        if self._shown and (self._shown.width(), self._shown.height()) == image.size:
+            self._shown.paste(image)  # a new one would have everything laid out anew
+        else:
+            self._shown = ImageTk.PhotoImage(image)  # kept: Tk does not
+            self._picture.configure(image=self._shown)
 
     def _tell(self, live: Live) -> None:
         status = live.status()
@@ -128,12 +140,15 @@ class Window:
         keys = "   ".join(f"{key}: {word}" for key, (word, _) in live.keys.items())
         if said := status.trouble or (status.notices[-1] if status.notices else ""):
             parts.append(said)
-        self._status.configure(
-            text="    ".join(parts) + "\n" + keys, foreground=_BAD if bad else _QUIET
-        )
-        messages = live.messages()
-        if messages:
+        told = ("    ".join(parts) + "\n" + keys, _BAD if bad else _QUIET)
+        if told != self._told:
+            self._told = told
+            self._status.configure(text=told[0], foreground=told[1])
+        messages = tuple(live.messages())
+        if messages != self._alarms:
+            self._alarms = messages
             self._alarm.configure(text="\n".join(messages))
-            self._alarm.pack(side="top", fill="x", before=self._picture)
-        else:
-            self._alarm.pack_forget()
+            if messages:
+                self._alarm.pack(side="top", fill="x", before=self._picture)
+            else:
+                self._alarm.pack_forget()

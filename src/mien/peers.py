@@ -26,7 +26,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from .errors import ConfigError, OutputError
+from .errors import OutputError
 from .labels import LabelSet, label_set
 from .records import Record, writers
 
@@ -251,8 +251,7 @@ class Bids:
     def start(self, stream: IO[bytes]) -> None:
         self._stream = stream
 
-    def go_on(self, stream: IO[bytes]) -> None:
-        raise ConfigError("a BIDS file cannot be gone on with; --resume takes jsonl and csv")
+    go_on = start
 
     def write(self, record: Record) -> None:
         if self._source and record["source"] != self._source:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -150,10 +151,14 @@ class Analyzer:
         """The faces of a frame with everything filled in."""
         return self.recognize(frame, self.find(frame))
 
-    def find(self, frame: Frame) -> list[Face]:
-        """The faces of a frame with their landmarks; nothing recognised yet."""
+    def find(self, frame: Frame, known: Sequence[Face] = ()) -> list[Face]:
+        """The faces of a frame with their landmarks; nothing recognised yet.
+
+        known : faces with landmarks that are placed in it already, as ``FaceDetector.detect`` has
+        them.
+        """
         self._model.begin()  # the search leaves Python's lock alone: the time to load a model
-        return self._finder.find(frame, None if self.detector else self.alignment)
+        return self._finder.find(frame, None if self.detector else self.alignment, known)
 
     def find_again(self, frame: Frame, boxes: FloatArray, rolls: list[float]) -> Placed:
         """The landmarks of faces known from the frame before, without a search.

@@ -1,4 +1,4 @@
-"""Results as records: JSON lines, CSV or Parquet, written as they come.
+"""Results as records: JSON lines, CSV or Parquet; none is lost that was written.
 
 One record per picture, schema ``mien/1``; one row per face in the flat formats, and one row
 without measures where a picture has none. Beside every file lies ``<file>.meta.json``: model,
@@ -147,13 +147,15 @@ class Writer(Protocol):
 
     def start(self, stream: IO[bytes]) -> None: ...
     def go_on(self, stream: IO[bytes]) -> None:
-        """Begin behind whole records of an earlier run; raises ConfigError where none can."""
+        """Begin behind whole records of an earlier run."""
 
     def write(self, record: Record) -> None: ...
     def close(self) -> None: ...
 
 
 writers: Registry[Writer] = Registry("format")
+_AT_ONCE = ("parquet", "bids")
+"""Formats whose files are of use only when they are closed, and cannot be gone on with."""
 
 
 @writers.register("jsonl")
@@ -220,7 +222,7 @@ class Csv:
 
 @writers.register("parquet")
 class Parquet:
-    """The columns of the CSV, typed, null where there is no value; readable once it is closed."""
+    """The columns of the CSV, typed, null where there is no value."""
 
     _ROWS = 1000  # a row group: what is kept in memory
 
@@ -240,8 +242,7 @@ class Parquet:
     def start(self, stream: IO[bytes]) -> None:
         self._writer = self._pq.ParquetWriter(stream, self._schema)
 
-    def go_on(self, stream: IO[bytes]) -> None:
-        raise ConfigError("a Parquet file cannot be gone on with; --resume takes jsonl and csv")
+    go_on = start
 
     def write(self, record: Record) -> None:
         self._rows.extend(flat_rows(record))
@@ -259,10 +260,36 @@ class Parquet:
             self._writer.close()
 
 
-def _open(path: Path, overwrite: bool, keep: int = 0) -> IO[bytes]:
-    """The file to write, behind its first ``keep`` bytes; raises OutputError."""
+def form_of(path: Path | None, form: str | None) -> str:
+    """The format asked for, or else of the file's suffix, or else ``jsonl``."""
+    return form or (path.suffix[1:].lower() if path else "") or "jsonl"
+
+
+def growing(path: Path, form: str | None) -> Path:
+    """The file that holds a run's records while it goes on, each when it is written.
+
+    ``path`` itself, or JSON lines beside it for a format that is written at the end, at once.
+    """
+    at_once = form_of(path, form) in _AT_ONCE and not _is_device(path)
+    return path.with_name(path.name + ".part.jsonl") if at_once else path
+
+
+def _is_device(path: Path) -> bool:
+    """A named pipe, /dev/null."""
+    return os.path.exists(path) and not os.path.isfile(path)
+
+
+def _refuse(path: Path, overwrite: bool) -> None:
+    """Raises OutputError for a folder, or a file that is to stay."""
     if os.path.isdir(path):
         raise OutputError(f"{path} is a folder; name a file in it")
+    if os.path.isfile(path) and not overwrite:
+        raise OutputError(f"{path} is there already; name another --out, or pass --overwrite")
+
+
+def _open(path: Path, overwrite: bool, keep: int = 0) -> IO[bytes]:
+    """The file to write, behind its first ``keep`` bytes; raises OutputError."""
+    _refuse(path, overwrite)
     try:
         if keep:
             stream = path.open("r+b")
@@ -270,14 +297,9 @@ def _open(path: Path, overwrite: bool, keep: int = 0) -> IO[bytes]:
             stream.seek(keep)
             return stream
         path.parent.mkdir(parents=True, exist_ok=True)
-        is_device = os.path.exists(path) and not os.path.isfile(path)  # a named pipe, /dev/null
-        return path.open("wb" if overwrite or is_device else "xb")
+        return path.open("wb")
     except FileExistsError:
-        if not path.parent.is_dir():
-            raise OutputError(f"cannot write {path}: {path.parent} is a file, no folder") from None
-        raise OutputError(
-            f"{path} is there already; name another --out, or pass --overwrite"
-        ) from None
+        raise OutputError(f"cannot write {path}: {path.parent} is a file, no folder") from None
     except OSError as err:
         raise OutputError(f"cannot write {path}: {err.strerror}") from err
 
@@ -286,7 +308,7 @@ class Output:
     """Where records go: a file with its meta file beside it, or a stream.
 
     path : None for ``stream``. form : a name of ``writers``; None takes it from the suffix.
-    keep, counts : how many bytes of the file, and records by status, an earlier run has left.
+    keep, counts : how many bytes of the growing file, and records by status, an earlier run left.
     more : what else the meta file says.
     Raises OutputError where the file cannot be written, or is there and ``overwrite`` is not set.
     """
@@ -302,7 +324,7 @@ class Output:
         counts: dict[str, int] | None = None,
         more: Record | None = None,
     ) -> None:
-        form = form or (path.suffix[1:].lower() if path else "") or "jsonl"
+        form = form_of(path, form)
         if form == "parquet" and path is None:
             raise ConfigError("--format parquet needs a file to write: --out FILE.parquet")
         if form == "bids" and not (path and path.name.endswith((".tsv", ".tsv.gz"))):
@@ -314,13 +336,20 @@ class Output:
             from . import peers  # noqa: F401  (adds its own)
         if form not in writers:
             writers.build(form)  # raises UnknownName
-        self._writer = writers.build(form, analyzer.recognizer.info.label_set.labels)
+        labels = analyzer.recognizer.info.label_set.labels
+        self._writer = writers.build(form, labels)
+        self._at_once: Writer | None = None
+        self._grows = growing(path, form) if path else None
+        if path and self._grows != path:
+            _refuse(path, overwrite)
+            self._at_once, self._writer = self._writer, JsonLines(labels)
         self._analyzer = analyzer
         self.path, self.counts = path, Counter[str](counts or {})
         self._keep, self._more = keep, more or {}
-        self._stream = _open(path, overwrite, keep) if path else stream
+        part = self._at_once is not None  # of a run that was cut off, and is begun anew
+        self._stream = _open(self._grows, overwrite or part, keep) if self._grows else stream
         self.is_stream = path is None
-        self._is_file = path is not None and path.is_file()
+        self._is_file = self._grows is not None and self._grows.is_file()
         self.whole_bytes = 0
         self._failed: OSError | None = None
 
@@ -360,13 +389,27 @@ class Output:
         trace: TracebackType | None,
     ) -> None:
         self._close()
-        self._meta["complete"] = kind is None and self._failed is None
         try:
+            if self._at_once and not self._failed:
+                self._write_at_once(self._at_once)
+            self._meta["complete"] = kind is None and self._failed is None
             self._write_meta()
+            if self._at_once and self._grows and self._meta["complete"]:
+                self._grows.unlink()
         except OSError as err:
             self._failed = self._failed or err
         if kind is None and self._failed:
             raise self._failure() from self._failed
+
+    def _write_at_once(self, writer: Writer) -> None:
+        """The whole file, from the records that were kept."""
+        assert self.path
+        assert self._grows
+        with self._grows.open("rb") as lines, self.path.open("wb") as stream:
+            writer.start(stream)
+            for line in lines:
+                writer.write(json.loads(line))
+            writer.close()
 
     def _close(self) -> None:
         """Close the file; where it could not be written, without the record that did not fit."""
@@ -375,14 +418,14 @@ class Output:
                 close()
             except OSError as err:
                 self._failed = self._failed or err
-        if self._failed and self._is_file and self.path:
+        if self._failed and self._is_file and self._grows:
             with suppress(OSError):
-                os.truncate(self.path, self.whole_bytes)
+                os.truncate(self._grows, self.whole_bytes)
 
     def _failure(self) -> OutputError:
         assert self._failed
-        where = self.path or "to standard output"
-        kept = f"; {self.counts.total()} records are in it" if self.path else ""
+        where = self._grows or "to standard output"
+        kept = f"; {self.counts.total()} records are in it" if self._grows else ""
         return OutputError(f"cannot write {where}: {self._failed.strerror or self._failed}{kept}")
 
     def _write_meta(self) -> None:

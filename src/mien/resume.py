@@ -1,8 +1,8 @@
 """How far a run has come, beside what it wrote: a killed run goes on, nothing twice or left out.
 
-``<file>.resume.json`` says how many bytes of ``<file>`` are whole, and what the analysis remembered
-there. It is written anew every few seconds and goes when the run is complete; whatever was written
-after it is cut off and made again.
+``<file>.resume.json`` says how many bytes are whole of ``<file>``, or of the JSON lines beside it
+(``records.growing``), and what the analysis remembered there. It is written anew every few seconds
+and goes when the run is complete; whatever was written after it is cut off and made again.
 """
 
 from __future__ import annotations
@@ -40,14 +40,20 @@ class Mark:
 class Bookmark:
     """Keeps the mark of the run that writes ``out``.
 
+    grows : the file that holds its records meanwhile, where that is another.
     request : what was asked for, as JSON holds it; another request cannot go on from this mark.
     clock : seconds that only go up.
     """
 
     def __init__(
-        self, out: Path, request: dict[str, Any], clock: Callable[[], float] = time.monotonic
+        self,
+        out: Path,
+        request: dict[str, Any],
+        clock: Callable[[], float] = time.monotonic,
+        grows: Path | None = None,
     ) -> None:
         self.out, self._request, self._clock = out, request, clock
+        self._grows = grows or out
         self._path = out.with_name(out.name + ".resume.json")
         self._last = clock()
 
@@ -57,7 +63,7 @@ class Bookmark:
         Raises OutputError where ``out`` is of no unfinished run of mien's, ConfigError where that
         asked for other things.
         """
-        if not self.out.exists() or not self.out.stat().st_size:
+        if not (_size(self.out) or _size(self._grows)):
             return Mark()  # an empty file is what a run leaves that was killed as it began
         complete = self._complete()
         if complete is None:
@@ -69,7 +75,7 @@ class Bookmark:
         except (OSError, ValueError):
             return Mark()  # it was killed before its first mark
         self._compare(kept["request"])
-        if self.out.stat().st_size < kept["bytes"]:
+        if _size(self._grows) < kept["bytes"]:
             return Mark()  # the machine went down before the disk had it all
         state = kept["state"] and State.from_plain(kept["state"])
         return Mark(kept["bytes"], kept["counts"], Reached(kept["jobs"], state))
@@ -105,6 +111,10 @@ class Bookmark:
     def remove(self) -> None:
         """The run is complete."""
         self._path.unlink(missing_ok=True)
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
 
 
 def fingerprint(paths: Sequence[Path | str]) -> str:

@@ -41,5 +41,5 @@ class FakeDetector:
     def __init__(self, *boxes: tuple[float, float, float, float], score: float = 0.9) -> None:
         self._boxes, self._score = boxes, score
 
-    def detect(self, frame: Frame) -> list[Face]:
+    def detect(self, frame: Frame, known: Sequence[Face] = ()) -> list[Face]:
         return [Face(np.array(box, np.float32), self._score) for box in self._boxes]

@@ -7,13 +7,15 @@ it was last: it takes a tenth of the time, and says when it no longer sees one.
 ========================================= =======================================================
 a new face is found                       within ``SEARCH_S`` beside others; at once, where no face
                                           is followed
-a face out of sight, or behind another    is the same again within ``MEMORY_S``
+a face out of sight                       is the same again within ``MEMORY_S``
+a face behind another                     is the same again within ``BEHIND_S``
 a cut (``mien.cuts``)                     ends every track
 ========================================= =======================================================
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Protocol
 
@@ -29,6 +31,8 @@ SEARCH_S = 0.25
 """Longest time between two searches of the whole frame, in seconds, but for the frame's own."""
 MEMORY_S = 1.0
 """How long a face that is not seen keeps its number, in seconds."""
+BEHIND_S = 2.0
+"""How long one does that went out of sight where another face is."""
 
 _MISSED_S = 0.1  # between two searches while a face is missed
 _FACE = 0.5  # the landmark network's score under which it has lost the face
@@ -37,6 +41,7 @@ _APART = 0.3  # intersection over union from which two boxes are of one face
 _TOUCH = 0.02  # ... and from which two faces disturb each other's motion
 _REACH, _REACH_PER_S, _FARTHEST = 0.8, 1.5, 2.5  # sides from where a face is expected
 _MOTION_S = 0.12  # time constant of a face's velocity
+_TURNS_BACK = 0.45  # how far a face may as well be anywhere between where it was and is expected
 _AHEAD_S = 0.6  # how long a face that is not seen goes on as it went
 _DOUBTS = 4  # searches in a row that do not see a followed face end its following
 _FIT_SHARE = 0.2  # of a new sight of how the detector draws its boxes
@@ -46,7 +51,7 @@ _FEWEST = 3  # frames without a face before it is forgotten, however far apart t
 class Finds(Protocol):
     """What finds and places faces: ``pipeline.Analyzer``."""
 
-    def find(self, frame: Frame) -> list[Face]: ...
+    def find(self, frame: Frame, known: Sequence[Face] = ()) -> list[Face]: ...
 
     def find_again(self, frame: Frame, boxes: FloatArray, rolls: list[float]) -> Placed: ...
 
@@ -174,9 +179,16 @@ class Tracker:
         return bool(others) and bool((geometry.iou(box, np.array(others)) > _TOUCH).any())
 
     def _forget(self, now: float, seen: dict[int, Face]) -> None:
+        here = np.array([face.box for face in seen.values()], np.float32).reshape(-1, 4)
+        kept = []
         for track in self._tracks:
             track.missed += track.number not in seen
-        self._tracks = [t for t in self._tracks if t.missed < _FEWEST or now - t.seen_s <= MEMORY_S]
+            places = (track.box, track.expected(now))
+            behind = any((geometry.iou(place, here) > _TOUCH).any() for place in places)
+            memory = BEHIND_S if behind else MEMORY_S
+            if track.missed < _FEWEST or now - track.seen_s <= memory:
+                kept.append(track)
+        self._tracks = kept
 
     # -- over the whole frame -------------------------------------------------------------------
 
@@ -196,7 +208,7 @@ class Tracker:
         fresh = []
         for track in followed:
             track.doubts += 1
-        for face in self._finder.find(frame):
+        for face in self._finder.find(frame, list(seen.values())):
             here = [t for t in followed if _same(face.box, t.box)]
             for track in here:
                 track.confirm(face, frame)
@@ -282,12 +294,7 @@ def _follows(box: FloatArray, expected: FloatArray) -> bool:
 
 def _same(box: FloatArray, other: FloatArray) -> bool:
     """Whether two boxes are of one face."""
-    nested = _holds(box, _middle(other)) and _holds(other, _middle(box))
-    return nested or float(geometry.iou(box, other[None])[0]) > _APART
-
-
-def _holds(box: FloatArray, point: FloatArray) -> bool:
-    return bool((box[:2] <= point).all() and (point < box[2:]).all())
+    return bool(geometry.alike(box, other[None], _APART)[0])
 
 
 def _visible(box: FloatArray, frame: Frame) -> bool:
@@ -299,7 +306,10 @@ def _cost(track: _Track, face: Face, now: float) -> float:
     """How unlikely a face is a track's, from 0; over 1 it is not."""
     reach = min(_REACH + _REACH_PER_S * max(now - track.seen_s, 0.0), _FARTHEST)
     growth = abs(np.log(_side(face.box) / track.side)) / np.log(2)
-    return float(_off(face.box, track.expected(now)) / reach + growth / 2)
+    on_its_way = np.linspace(0.0, 1.0, 9)[:, None] * np.tile(track.shift(now), 2) + track.box
+    nearest = min(_off(face.box, place) for place in on_its_way)
+    off = _TURNS_BACK * nearest + (1 - _TURNS_BACK) * _off(face.box, track.expected(now))
+    return float(off / reach + growth / 2)
 
 
 def _face(frame: Frame, box: FloatArray, points: FloatArray, score: float, number: int) -> Face:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 
@@ -31,7 +33,7 @@ class Haar:
     def __init__(self) -> None:
         self._cascade = cascades.read(_CASCADE)
 
-    def detect(self, frame: Frame) -> list[Face]:
+    def detect(self, frame: Frame, known: Sequence[Face] = ()) -> list[Face]:
         """Faces, best score first; the score is a logistic of the cascade's last-stage sum."""
         small, factor = shrink(frame.rgb, _LONGEST)
         gray = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)

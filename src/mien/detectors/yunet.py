@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 
@@ -34,7 +36,7 @@ class YuNet:
         except cv2.error as err:
             raise ModelError(f"{path} is not a model OpenCV can read: {err.err}") from err
 
-    def detect(self, frame: Frame) -> list[Face]:
+    def detect(self, frame: Frame, known: Sequence[Face] = ()) -> list[Face]:
         """Faces, best score first."""
         small, factor = shrink(frame.rgb, _LONGEST)
         small = _at_least(small, _LEAST_SIDE)
