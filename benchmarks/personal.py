@@ -37,7 +37,7 @@ from mien.finder import Finder, pixels
 from mien.labels import own
 from mien.person_samples import FPS
 from mien.person_train import Faces
-from mien.pipeline import Analyzer
+from mien.pipeline import Analyzer, Settings
 from mien.recognize import OnnxRecognizer, Recognizer, load_model
 from mien.tracks import Tracker
 from mien.video import Video
@@ -74,7 +74,7 @@ def main(
 
 def persons(trunk: person_head.Trunk, pictures: table.Table, whole: bool) -> dict[str, Faces]:
     """Each person's faces with the emotions that have two pictures or more."""
-    analyzer = None if whole else Analyzer()
+    analyzer = None if whole else Analyzer(Settings(detector="mien"))
     counts = Counter(row.subject for row in pictures.rows)
     found = {}
     for who in sorted(s for s, n in counts.items() if s and n >= LEAST):
@@ -244,7 +244,8 @@ def live(trunk: person_head.Trunk, people: dict[str, Faces], clip: Path) -> dict
         **made,
         "both": person_train.Averaged(made["head"], made["mouth"]),
     }
-    analyzers = {name: Analyzer(recognizer=found) for name, found in recognizers.items()}
+    settings = Settings(detector="mien")
+    analyzers = {name: Analyzer(settings, recognizer=r) for name, r in recognizers.items()}
     trackers = {name: Tracker(analyzer) for name, analyzer in analyzers.items()}
     took: dict[str, list[float]] = {name: [] for name in analyzers}
     with Video(clip) as video:
