@@ -46,9 +46,9 @@ def spoken(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def copied(source: Path, out: Path, span: Span | None = None) -> Path:
+def copied(source: Path, out: Path, span: Span | None = None, overwrite: bool = False) -> Path:
     analyzer = Analyzer(recognizer=FakeRecognizer(), detector=FakeDetector((20, 20, 70, 70)))
-    jobs = batch.plan_all([source], Options(span or Span()), out)
+    jobs = batch.plan_all([source], Options(span or Span()), out, overwrite=overwrite)
     list(batch.analyze_files(jobs, analyzer))
     (found,) = out.iterdir()
     return found
@@ -129,10 +129,12 @@ def test_what_is_there_is_replaced_only_if_it_is_a_copy(spoken: Path, tmp_path: 
     out = tmp_path / "out"
     copied(spoken, out)
     assert annotated.is_ours(out / "spoken.mp4")
-    copied(spoken, out)  # again
+    with pytest.raises(OutputError, match="of an earlier run; name another folder"):
+        copied(spoken, out)  # it may be another recording of that name
+    copied(spoken, out, overwrite=True)
     (out / "spoken.mp4").write_bytes(spoken.read_bytes())
     with pytest.raises(OutputError, match="no annotated copy of mien's"):
-        copied(spoken, out)
+        copied(spoken, out, overwrite=True)
     assert (out / "spoken.mp4").read_bytes() == spoken.read_bytes()
     with pytest.raises(ConfigError, match="is one of the recordings to analyse"):
         copied(out / "spoken.mp4", out)

@@ -7,6 +7,7 @@ import os
 import pty
 import select
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -164,8 +165,8 @@ def test_on_a_terminal_it_is_seen_and_takes_keys(clip: Path, tmp_path: Path) -> 
 
 def test_ctrl_z_gives_the_terminal_back_and_fg_goes_on(tmp_path: Path) -> None:
     bash = shutil.which("bash")
-    if not bash:
-        pytest.skip("no bash, whose jobs these are")
+    if not bash or sys.platform != "linux":
+        pytest.skip("no bash, whose jobs these are, or no /proc, which tells their numbers")
     here, there = pty.openpty()
     long = made_video(tmp_path / "long.mp4", frames=600, fps=10)
     shell = subprocess.Popen(
@@ -183,8 +184,17 @@ def test_ctrl_z_gives_the_terminal_back_and_fg_goes_on(tmp_path: Path) -> None:
     assert b"\x1b[?1049l" in seen  # the page has gone before the shell's words
     os.write(here, b"echo still $((40 + 2))\n")
     _until(here, b"still 42")
+    # In the background it has nothing to show, and stops again.
+    os.write(here, b"kill -CONT %1; sleep 1; jobs\n")
+    _until(here, b"Stopped")
     os.write(here, b"fg\n")
     _until(here, b"\x1b[?1049h")
+    _until(here, b"no face")
+    # Stopped from outside, it can give nothing back, but has its keys again afterwards.
+    (child,) = Path(f"/proc/{shell.pid}/task/{shell.pid}/children").read_text().split()
+    os.kill(int(child), signal.SIGSTOP)
+    _until(here, b"Stopped")
+    os.write(here, b"fg\n")
     _until(here, b"no face")
     os.write(here, b"q")
     _until(here, b"until shown")

@@ -277,6 +277,19 @@ def mien_says(*words: str | Path) -> tuple[int, str]:
     return done.returncode, done.stderr
 
 
+def test_a_run_that_was_cut_off_is_not_begun_anew_unasked(film: Path, tmp_path: Path) -> None:
+    out = tmp_path / "a.csv"
+    with subprocess.Popen(command("analyze", film, "-o", out), stderr=subprocess.DEVNULL) as run:
+        _wait_for_more(tmp_path / "a.csv.resume.json", run)
+        run.send_signal(signal.SIGINT)
+    kept = out.read_bytes()
+    status, said = mien_says("analyze", film, "-o", out)
+    assert (status, "go on with it by --resume" in said) == (1, True)
+    assert out.read_bytes() == kept
+    assert mien_says("analyze", film, "-o", out, "--overwrite")[0] == 0
+    assert len(out.read_bytes()) > len(kept)
+
+
 def test_resuming_what_is_complete_or_another_s(film: Path, tmp_path: Path) -> None:
     out = tmp_path / "a.jsonl"
     assert mien_says("analyze", film, "--every", "25", "-o", out)[0] == 0
@@ -321,7 +334,7 @@ def test_a_mark_of_another_request(tmp_path: Path) -> None:
     assert mark
     assert (mark.bytes, mark.counts, mark.reached.jobs) == (4, {"ok": 1}, 1)
     other = Bookmark(out, {"model": "a", "frames": {"every": 3}})
-    with pytest.raises(ConfigError, match=r"begun with frames \{'every': 2\}, and this is"):
+    with pytest.raises(ConfigError, match="begun with every 2, and this is 3;"):
         other.find()
     (tmp_path / "a.jsonl.meta.json").unlink()
     with pytest.raises(OutputError, match="no run of mien's"):
@@ -389,6 +402,7 @@ def test_a_folder_of_recordings_into_a_pipe(film: Path, tmp_path: Path) -> None:
     ("words", "says"),
     [
         (["--start", "1:x"], "a time is 90, 1:30 or 1:02:03.5"),
+        (["--start", "1:70"], "a time is 90, 1:30 or 1:02:03.5"),
         (["--every", "2", "--fps", "3"], "two ways to say one thing"),
         (["--smooth", "twosided"], "did you mean two-sided"),
         (["--no-tracks", "--smooth", "causal"], "cannot be smoothed"),

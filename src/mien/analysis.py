@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .errors import ConfigError, UnknownName
+from .errors import ConfigError, OutputError, UnknownName
 from .terminal import say
 
 if TYPE_CHECKING:
@@ -102,7 +102,8 @@ def analyze(wanted: Wanted) -> int:
         looking.wait()  # the model loads during its search, and would only hinder its reading
     analyzer.wait()  # a model that cannot be used is told before anything is written
     _check_model(wanted, analyzer)
-    jobs = batch.plan_all(paths, options, wanted.annotate, wanted.draw, wanted.explained)
+    overwrite = wanted.overwrite or wanted.resume
+    jobs = batch.plan_all(paths, options, wanted.annotate, wanted.draw, wanted.explained, overwrite)
     return _work(wanted, analyzer, jobs, options, begun)
 
 
@@ -146,6 +147,11 @@ def _work(
     recordings = {str(job.path) for job in jobs if isinstance(job, batch.Recording)}
     lasting = recordings or wanted.resume or len(jobs) >= _MANY
     bookmark = _bookmark(out, wanted, analyzer, jobs, options) if out and lasting else None
+    if bookmark and bookmark.exists() and not (wanted.resume or wanted.overwrite):
+        raise OutputError(
+            f"{out} is of a run that did not come to its end; go on with it by --resume, or pass "
+            "--overwrite to begin anew"
+        )
     mark = bookmark.find() if bookmark and wanted.resume else None
     if wanted.resume and mark is None:
         say(f"{out} is complete already")
@@ -197,10 +203,13 @@ def _seconds(time: str | None, otherwise: float) -> float:
         return otherwise
     total = 0.0
     try:
-        for part in time.split(":"):
-            total = total * 60 + float(part)
+        first, *rest = (float(part) for part in time.split(":"))
     except ValueError:
-        raise ConfigError(f"a time is 90, 1:30 or 1:02:03.5, got '{time}'") from None
+        first, rest = math.nan, []
+    if math.isnan(first) or len(rest) > 2 or not all(0 <= part < 60 for part in rest):
+        raise ConfigError(f"a time is 90, 1:30 or 1:02:03.5, got '{time}'")
+    for part in (first, *rest):
+        total = total * 60 + part
     return total
 
 

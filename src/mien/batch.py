@@ -136,17 +136,19 @@ def plan_all(
     annotate: Path | None = None,
     shown: Collection[str] = (),
     explain: Path | None = None,
+    overwrite: bool = False,
 ) -> list[Job | Recording]:
     """A job per picture as of ``plan``, and per recording, in the order of ``paths``.
 
-    options : None where there are only pictures.
+    options : None where there are only pictures. overwrite : whether an annotated recording, which
+        took long to make, may be replaced.
     """
     recordings = {i for i, path in enumerate(paths) if is_recording(path)}
     if recordings and explain:
         raise ConfigError("--explain takes pictures; extract the frame that is to be explained")
     pictures = [Path(path) for i, path in enumerate(paths) if i not in recordings]
     jobs = iter(plan(pictures, annotate, shown, explain))
-    copies = iter(_plan_copies([Path(paths[i]) for i in sorted(recordings)], annotate))
+    copies = iter(_plan_copies([Path(paths[i]) for i in sorted(recordings)], annotate, overwrite))
     planned: list[Job | Recording] = []
     for i, path in enumerate(paths):
         if i not in recordings:
@@ -157,8 +159,8 @@ def plan_all(
     return planned
 
 
-def _plan_copies(paths: Sequence[Path], folder: Path | None) -> list[Path | None]:
-    """Where the annotated copies of recordings go, without a suffix; as of ``plan``."""
+def _plan_copies(paths: Sequence[Path], folder: Path | None, overwrite: bool) -> list[Path | None]:
+    """Where the annotated copies of recordings go, without a suffix; as of ``plan_all``."""
     if folder is None or not paths:
         return [None] * len(paths)
     from . import annotated
@@ -176,6 +178,11 @@ def _plan_copies(paths: Sequence[Path], folder: Path | None) -> list[Path | None
                 raise OutputError(
                     f"{copy} is there already, and no annotated copy of mien's; "
                     "name another folder for these"
+                )
+            if copy.exists() and not overwrite:
+                raise OutputError(
+                    f"{copy} is there already, of an earlier run; name another folder for these, "
+                    "or pass --overwrite"
                 )
     return [folder / name for name in _names(paths)]
 

@@ -11,7 +11,7 @@ import typer
 def summary(
     path: Annotated[
         Path,
-        typer.Argument(metavar="RECORDS", help="What `mien analyze --out` wrote: .jsonl, .csv."),
+        typer.Argument(metavar="RECORDS", help="What `mien analyze --out` wrote."),
     ],
     out: Annotated[
         Path | None,

@@ -154,7 +154,9 @@ def _plugin(head: bytes, name: str) -> tuple[str, str]:
                 raise ImageError(f"{name} is cut short: it has {len(head)} bytes")
             return plugin
     what = next((what for start, what in _FOREIGN.items() if _begins(head, start)), "no picture")
-    raise ImageError(f"{name} is {what}; mien reads JPEG, PNG, WebP, TIFF, BMP and GIF")
+    raise ImageError(
+        f"{name} is {what}; mien reads JPEG, PNG, WebP, TIFF, BMP, GIF, and recordings"
+    )
 
 
 def is_known(head: bytes) -> bool:

@@ -24,7 +24,8 @@ def pressed(
     """A function that gives what was pressed since it was last asked, "" for nothing.
 
     It never waits. Ctrl-C stays what it is. Ctrl-Z stops the process when the function is next
-    asked, behind ``leave`` and with the terminal as it was; ``back`` follows when it goes on.
+    asked, behind ``leave`` and with the terminal as it was. ``back`` follows when it goes on, for
+    whatever reason it had stopped; in the background it stops again.
     Without a terminal on stdin there are no keys. For the main thread.
     """
     if not sys.stdin or not sys.stdin.isatty():
@@ -38,15 +39,23 @@ def pressed(
         return
     number = sys.stdin.fileno()
     before = termios.tcgetattr(number)
-    asked = threading.Event()  # to stop: a signal comes in the middle of a page
-    usual = signal.signal(signal.SIGTSTP, lambda *_: asked.set())
+    # Signals come in the middle of a page, and are minded behind it.
+    asked, stopped = threading.Event(), threading.Event()
+    usual = {
+        signal.SIGTSTP: signal.signal(signal.SIGTSTP, lambda *_: asked.set()),
+        signal.SIGCONT: signal.signal(signal.SIGCONT, lambda *_: stopped.set()),
+    }
 
     def typed() -> str:
-        if asked.is_set():
-            asked.clear()
+        if asked.is_set() or stopped.is_set():
             leave()
-            termios.tcsetattr(number, termios.TCSADRAIN, before)
-            os.kill(os.getpid(), signal.SIGSTOP)
+            if asked.is_set():
+                termios.tcsetattr(number, termios.TCSADRAIN, before)
+                os.kill(os.getpid(), signal.SIGSTOP)
+            while _in_background(number):
+                os.kill(os.getpid(), signal.SIGSTOP)
+            asked.clear()
+            stopped.clear()
             tty.setcbreak(number, termios.TCSANOW)
             back()
         return _waiting(number)
@@ -56,7 +65,15 @@ def pressed(
         yield typed
     finally:
         termios.tcsetattr(number, termios.TCSADRAIN, before)
-        signal.signal(signal.SIGTSTP, usual)
+        for which, handler in usual.items():
+            signal.signal(which, handler)
+
+
+def _in_background(terminal: int) -> bool:
+    try:
+        return os.tcgetpgrp(terminal) != os.getpgrp()
+    except OSError:  # it is nobody's
+        return False
 
 
 def _waiting(number: int) -> str:

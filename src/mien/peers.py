@@ -293,7 +293,7 @@ class Bids:
         rate = (self._count - 1) / (last - first) if last > first else 0.0
         share = "probability that the face shows it, 0 to 1; all of them sum to 1"
         return {
-            "SamplingFrequency": round(rate, 6),
+            "SamplingFrequency": round(rate, 3),  # times have six digits
             "StartTime": first,
             "Columns": self._columns,
             "timestamp": {"Description": "time of the frame in the recording", "Units": "s"},

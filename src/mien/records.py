@@ -327,7 +327,7 @@ class Output:
         form = form_of(path, form)
         if form == "parquet" and path is None:
             raise ConfigError("--format parquet needs a file to write: --out FILE.parquet")
-        if form == "bids" and not (path and path.name.endswith((".tsv", ".tsv.gz"))):
+        if form == "bids" and not (path and path.name.endswith(("_physio.tsv", "_physio.tsv.gz"))):
             raise ConfigError(
                 "--format bids needs a file named as BIDS has it: "
                 "--out sub-01_task-interview_recording-face_physio.tsv.gz"

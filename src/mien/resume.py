@@ -89,12 +89,17 @@ class Bookmark:
             return None
 
     def _compare(self, then: dict[str, Any]) -> None:
-        for name, now in self._request.items():
-            if then.get(name) != now:
+        for name, now in _flat(self._request).items():
+            before = _flat(then).get(name)
+            if before != now:
                 raise ConfigError(
-                    f"{self.out} was begun with {name} {then.get(name)}, and this is {now}; "
+                    f"{self.out} was begun with {name} {before}, and this is {now}; "
                     "give the same options with --resume, or name another --out"
                 )
+
+    def exists(self) -> bool:
+        """Whether a run has left a mark that it can go on from."""
+        return self._path.exists() and bool(_size(self.out) or _size(self._grows))
 
     def note(self, size: int, counts: Counter[str], reached: Reached) -> None:
         """Keep a mark, if the last one is some seconds old."""
@@ -111,6 +116,14 @@ class Bookmark:
     def remove(self) -> None:
         """The run is complete."""
         self._path.unlink(missing_ok=True)
+
+
+def _flat(request: dict[str, Any]) -> dict[str, Any]:
+    """The single options, by names that a person may read."""
+    found: dict[str, Any] = {}
+    for name, value in request.items():
+        found |= value if isinstance(value, dict) else {name: value}
+    return {name.replace("_", " "): value for name, value in found.items()}
 
 
 def _size(path: Path) -> int:

@@ -20,11 +20,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .errors import ConfigError, DataError, OutputError
+from .errors import ConfigError, DataError, MissingExtra, OutputError
 from .records import SCHEMA, Record
 
 Floats = npt.NDArray[np.float64]
-_LONGEST = 3.0  # times the usual distance of frames: what one of them can stand for
+_LONGEST = 3.0  # times the usual distance of frames: what lies further apart has a gap between
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,8 @@ class Episode:
     """One expression of one face from onset to offset, in seconds of the recording.
 
     peak_s, peak : when its probability was highest, and how high. mean : over the episode.
+    rose, fell : whether its beginning and its end were seen. Else the face came into sight with
+        it, or went out of sight, or the recording ended: it lasted longer, nobody knows how long.
     """
 
     label: str
@@ -56,6 +58,8 @@ class Episode:
     offset_s: float
     peak: float
     mean: float
+    rose: bool
+    fell: bool
 
 
 @dataclass(slots=True)
@@ -89,29 +93,34 @@ class Recording:
     tracks: dict[int, Track] = field(default_factory=dict)
 
     def durations(self) -> Floats:
-        """How long each frame stands for, seconds: until the next, but for gaps."""
+        """How long each frame stands for, seconds: until the next, or as usual before a gap."""
         times = np.array(self.times)
         steps = np.diff(times)
         usual = float(np.median(steps)) if len(steps) else 0.0
-        return np.asarray(np.append(steps, usual).clip(0.0, _LONGEST * usual))
+        steps[steps > _LONGEST * usual] = usual
+        return np.asarray(np.append(steps, usual).clip(0.0))
 
 
 def read(path: Path) -> list[Recording]:
-    """The recordings in a file of records, JSON lines or CSV; pictures among them are passed over.
+    """The recordings in a file of records: JSON lines, CSV or Parquet, without the pictures.
 
-    Raises DataError for a file of another kind, and for one without a recording.
+    Raises DataError for a file of another kind, and for one without a recording; MissingExtra for
+    Parquet without pyarrow.
     """
     if not path.is_file():
         raise DataError(f"no such file: {path}")
-    read_rows = _from_csv if path.suffix.lower() == ".csv" else _from_json_lines
+    read_rows = _FROM.get(path.suffix.lower(), _from_json_lines)
     found: dict[str, Recording] = {}
     try:
         for source, time_s, status, labels, faces in read_rows(path):
             recording = found.setdefault(source, Recording(source, labels))
             recording.labels = recording.labels or labels
             _add(recording, time_s, status, faces)
-    except (ValueError, KeyError, TypeError, UnicodeDecodeError) as err:
-        raise DataError(f"{path} holds no records of mien's (JSON lines or CSV): {err}") from err
+    except (ValueError, LookupError, TypeError, StopIteration) as err:
+        raise DataError(
+            f"{path} holds no records as mien analyze writes them: JSON lines, CSV or Parquet, "
+            "without a --format of other tools"
+        ) from err
     recordings = [r for r in found.values() if len(r.times) > 1]
     if not recordings:
         raise DataError(f"{path} holds no recording; mien analyze clip.mp4 --out clip.jsonl")
@@ -145,7 +154,9 @@ def _from_json_lines(path: Path) -> Iterator[_Row]:
                 return  # of a run that goes on, or was cut off
             record: Record = json.loads(line)
             if record["schema"] != SCHEMA:
-                raise ValueError(f"schema {record['schema']} is not {SCHEMA}")
+                raise DataError(
+                    f"{path} has records of {record['schema']}; this mien reads {SCHEMA}"
+                )
             faces = record["faces"]
             labels = tuple(faces[0]["emotions"]) if faces else ()
             yield (
@@ -163,28 +174,45 @@ def _from_json_lines(path: Path) -> Iterator[_Row]:
 def _from_csv(path: Path) -> Iterator[_Row]:
     with path.open(encoding="utf-8", newline="") as lines:
         rows = csv.DictReader(lines)
-        columns = list(rows.fieldnames or ())
-        first = columns.index("uncertain") + 1
-        last = next(i for i, c in enumerate(columns) if c.startswith(("intensity_", "quality_")))
-        labels = tuple(columns[first:last])
-        held: _Row | None = None
-        for row in rows:
-            faces = [_csv_face(row, labels)] if row["face"] else []
-            now = (row["source"], float(row["time_s"]), row["status"], labels, faces)
-            if held and row["face"] not in ("", "0"):
-                held[4].extend(faces)  # a further face of the same frame
-                continue
-            if held:
-                yield held
-            held = now
+        yield from _from_rows(rows, list(rows.fieldnames or ()))
+
+
+def _from_parquet(path: Path) -> Iterator[_Row]:
+    try:
+        import pyarrow.parquet as pq
+    except ImportError:
+        raise MissingExtra("pyarrow", "train", "a Parquet file") from None
+    with pq.ParquetFile(path) as file:  # raises ValueError for another
+        rows = (row for part in file.iter_batches() for row in part.to_pylist())
+        yield from _from_rows(rows, file.schema_arrow.names)
+
+
+_FROM = {".csv": _from_csv, ".parquet": _from_parquet}
+
+
+def _from_rows(rows: Iterable[dict[str, Any]], columns: list[str]) -> Iterator[_Row]:
+    """Rows of a face each, of a frame without a face one; empty cells are "" or None."""
+    first = columns.index("uncertain") + 1
+    last = next(i for i, c in enumerate(columns) if c.startswith(("intensity_", "quality_")))
+    labels = tuple(columns[first:last])
+    held: _Row | None = None
+    for row in rows:
+        number = "" if row["face"] is None else str(row["face"])
+        faces = [_face(row, labels)] if number else []
+        if held and number not in ("", "0"):
+            held[4].extend(faces)  # a further face of the same frame
+            continue
         if held:
             yield held
+        held = (row["source"], float(row["time_s"]), row["status"], labels, faces)
+    if held:
+        yield held
 
 
-def _csv_face(row: dict[str, Any], labels: Sequence[str]) -> _Face:
+def _face(row: dict[str, Any], labels: Sequence[str]) -> _Face:
     track = int(row["track"]) if row["track"] else None
     probs = [float(row[label]) for label in labels]
-    return track, probs, float(row["confidence"]), row["uncertain"] == "True"
+    return track, probs, float(row["confidence"]), str(row["uncertain"]) == "True"
 
 
 # -- what it comes to ------------------------------------------------------------------------------
@@ -222,7 +250,7 @@ def episodes(recording: Recording, track: Track, rule: Rule | None = None) -> li
     found = []
     for i, label in enumerate(recording.labels):
         if label != "neutral":
-            for begin, end in _runs(times, probs[:, i], rule):
+            for begin, end, fell in _runs(times, probs[:, i], rule):
                 part = probs[begin:end, i]
                 top = begin + int(part.argmax())
                 onset, offset = float(times[begin]), float(ends[end - 1])
@@ -234,24 +262,30 @@ def episodes(recording: Recording, track: Track, rule: Rule | None = None) -> li
                         round(offset, 6),
                         round(float(part.max()), 5),
                         round(float(part.mean()), 5),
+                        begin > 0 and times[begin] - times[begin - 1] <= rule.gap_s,
+                        fell,
                     )
                 )
     long = [e for e in found if e.offset_s - e.onset_s >= rule.shortest_s]
     return sorted(long, key=lambda episode: (episode.onset_s, episode.label))
 
 
-def _runs(times: Floats, probs: Floats, rule: Rule) -> Iterator[tuple[int, int]]:
-    """First frame, and the one behind the last, of each stretch that is one episode."""
+def _runs(times: Floats, probs: Floats, rule: Rule) -> Iterator[tuple[int, int, bool]]:
+    """First frame, and the one behind the last, of each stretch that is one episode.
+
+    And whether its probability was seen to fall.
+    """
     leave = min(rule.leave, rule.enter)
     begin = None
     for i, p in enumerate(probs):
-        if begin is not None and (p < leave or times[i] - times[i - 1] > rule.gap_s):
-            yield begin, i
+        lost = i > 0 and times[i] - times[i - 1] > rule.gap_s
+        if begin is not None and (p < leave or lost):
+            yield begin, i, not lost
             begin = None
         if begin is None and p >= rule.enter:
             begin = i
     if begin is not None:
-        yield begin, len(probs)
+        yield begin, len(probs), False
 
 
 # -- files -----------------------------------------------------------------------------------------
@@ -304,6 +338,8 @@ def _write(recordings: Sequence[Recording], folder: Path, rule: Rule | None) -> 
                 "face": row["track"],
                 "peak_time": row["peak_s"],
                 "peak": row["peak"],
+                "rose": row["rose"],
+                "fell": row["fell"],
             }
             for row in sorted(told, key=lambda row: float(row["onset_s"]))
             if row["source"] == recording.source
@@ -315,8 +351,18 @@ def _write(recordings: Sequence[Recording], folder: Path, rule: Rule | None) -> 
 
 
 _FACE = ("source", "track")
-_EPISODE = ("emotion", "onset_s", "peak_s", "offset_s", "duration_s", "peak", "mean")
-_EVENT = ("onset", "duration", "trial_type", "face", "peak_time", "peak")
+_EPISODE = (
+    "emotion",
+    "onset_s",
+    "peak_s",
+    "offset_s",
+    "duration_s",
+    "peak",
+    "mean",
+    "rose",
+    "fell",
+)
+_EVENT = ("onset", "duration", "trial_type", "face", "peak_time", "peak", "rose", "fell")
 
 
 def _cells(episode: Episode) -> dict[str, Any]:
@@ -328,6 +374,8 @@ def _cells(episode: Episode) -> dict[str, Any]:
         "duration_s": round(episode.offset_s - episode.onset_s, 6),
         "peak": episode.peak,
         "mean": episode.mean,
+        "rose": episode.rose,
+        "fell": episode.fell,
     }
 
 
@@ -381,6 +429,8 @@ def _described(path: Path) -> Path:
         "face": {"Description": "number of the face in the recording, from 1"},
         "peak_time": {"Description": "when the expression was likeliest", "Units": "s"},
         "peak": {"Description": "its probability then, 0 to 1"},
+        "rose": {"Description": "whether the onset was seen; else it had begun before"},
+        "fell": {"Description": "whether the end was seen; else it may have gone on"},
     }
     path.write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
     return path
