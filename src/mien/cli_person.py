@@ -201,6 +201,8 @@ def person_train(name: Name, kind: Kind = "head") -> None:
         say(f"few samples of {label}: {count}")
     told = ", ".join(f"{label} {count}" for label, count in made["labels"].items())
     say(f"{told}; {made['stimuli']} stimuli")
+    if made["general"]:
+        say("the samples say nothing plain against the general model: its last layer stays")
     say(f"trained in {made['seconds']:.1f} s, {made['bytes'] / 1e6:.1f} MB")
     say(f"try it with: mien person test '{person.name}'")
 
@@ -235,7 +237,7 @@ def person_test(
     for label in result["one_stimulus"]:
         say(f"{label} has one stimulus: while that is held out it cannot be told, and counts wrong")
     if low <= 0:
-        say("that may be chance: record more stimuli before you rely on it")
+        say("no gain is shown, or it may be chance: record more stimuli before you rely on it")
 
 
 def _rows(result: dict[str, Any]) -> list[tuple[str, ...]]:

@@ -111,6 +111,14 @@ def general(trunk: Trunk) -> Layer:
     return Layer(info.label_set, weights, bias + offsets + lift)
 
 
+def is_general(trunk: Trunk, layer: Layer) -> bool:
+    """Whether a layer answers its labels as the model's own does."""
+    known = restricted(general(trunk), layer.labels)
+    return known.weights.shape == layer.weights.shape and np.array_equal(
+        known.weights, layer.weights
+    )
+
+
 def restricted(layer: Layer, labels: LabelSet) -> Layer:
     """The same layer where it may only answer the labels of ``labels`` that it knows."""
     names = [name for name in labels.labels if name in layer.labels.labels]

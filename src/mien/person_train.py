@@ -161,6 +161,9 @@ def _torch_mouth() -> Any:
 def train(person: Person, kind: str = HEAD) -> dict[str, Any]:
     """Train a person's recogniser and keep it in their folder; what it was made of and how long.
 
+    ``general`` : whether the last layer was left as the general model's, as samples held out say
+    nothing plain against it.
+
     Raises DataError for samples nothing can be learned from, OutputError where the person was
     deleted meanwhile.
     """
@@ -168,7 +171,8 @@ def train(person: Person, kind: str = HEAD) -> dict[str, Any]:
     trunk = person_head.Trunk(load_model(DEFAULT_MODEL, 1))
     faces = read(person, trunk, known(kind))
     words = own(labels_of(person.samples()), "own")
-    written = files(trunk, faces, words, learn(trunk, faces, words, kind))
+    learned = learn(trunk, faces, words, kind)
+    written = files(trunk, faces, words, learned)
     for name, content in written.items():
         person.write(FILES[name], content)
     for name, file in FILES.items():
@@ -179,6 +183,7 @@ def train(person: Person, kind: str = HEAD) -> dict[str, Any]:
         "kind": kind,
         "labels": dict(Counter(faces.labels)),
         "stimuli": len(set(faces.groups)),
+        "general": learned.layer is not None and person_head.is_general(trunk, learned.layer),
         "seconds": round(time.perf_counter() - begun, 2),
         "bytes": sum(map(len, written.values())),
     }
