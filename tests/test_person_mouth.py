@@ -75,6 +75,7 @@ def test_trained_with_torch_and_used_without(
 ) -> None:
     done = run(person_app, ["train", "Ann", "--with", kind])
     assert done.exit_code == 0, done.output
+    assert f"mien person test 'Ann' --with {kind}" in done.output
     files = {path.name for path in ann.folder.glob("*.onnx")}
     assert files == ({"mouth.onnx"} if kind == "mouth" else {"head.onnx", "mouth.onnx"})
     info = load_model(ann.folder / "mouth.onnx").info

@@ -159,8 +159,10 @@ def _review(taker: Taker) -> bool:
     say("keep, drop or relabel: 'drop 3 7-9', '4 = pain', or Enter to keep the rest")
     while True:
         print("> ", end="", file=sys.stderr, flush=True)
-        line = sys.stdin.readline().strip()
-        if not line:
+        read = sys.stdin.readline()
+        if not read:  # the end of the input
+            say("")
+        if not (line := read.strip()):
             return changed
         try:
             say(review(taker.person, taker.taken.samples, line))
@@ -204,7 +206,8 @@ def person_train(name: Name, kind: Kind = "head") -> None:
     if made["general"]:
         say("the samples say nothing plain against the general model: its last layer stays")
     say(f"trained in {made['seconds']:.1f} s, {made['bytes'] / 1e6:.1f} MB")
-    say(f"try it with: mien person test '{person.name}'")
+    how = "" if kind == "head" else f" --with {kind}"
+    say(f"try it with: mien person test '{person.name}'{how}")
 
 
 @person_app.command("test")

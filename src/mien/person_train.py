@@ -181,7 +181,7 @@ def train(person: Person, kind: str = HEAD) -> dict[str, Any]:
     return {
         "name": person.name,
         "kind": kind,
-        "labels": dict(Counter(faces.labels)),
+        "labels": {label: faces.labels.count(label) for label in words.labels},
         "stimuli": len(set(faces.groups)),
         "general": learned.layer is not None and person_head.is_general(trunk, learned.layer),
         "seconds": round(time.perf_counter() - begun, 2),
