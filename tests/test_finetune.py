@@ -73,7 +73,7 @@ def test_a_crop_that_no_detector_reads_is_taken_whole(
     Image.fromarray(astronaut[55:175, 165:285]).save(tmp_path / "f" / "happy" / "tight.png")
     Image.fromarray(astronaut[300:400, 0:100]).save(tmp_path / "f" / "happy" / "suit.png")
     detector = detect.build()
-    monkeypatch.setattr(type(detector), "detect", lambda self, frame: [])
+    monkeypatch.setattr(type(detector), "detect", lambda *_: [])
     cut = finetune.cut(folder.read_folder(tmp_path / "f"), "box", 48)
     assert [row.source for row in cut.rows] == ["happy/tight.png"]
     assert (cut.notes["whole"], cut.notes["no_face"]) == (1, ["happy/suit.png"])

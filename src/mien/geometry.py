@@ -160,6 +160,8 @@ def area_inside(polygon: Points, box: Points) -> float:
 
 def _cut_off(polygon: Points, inwards: Points) -> Points:
     """The part of a polygon where ``inwards``, how far inside each corner lies, is not negative."""
+    if (inwards >= 0).all():
+        return polygon
     corners: list[Points] = []
     for i, here in enumerate(inwards):
         before = inwards[i - 1]

@@ -29,7 +29,6 @@ from __future__ import annotations
 import math
 
 import cv2
-import numpy as np
 
 from . import align, pose
 from .face import Face, Frame, ImageArray, Quality
@@ -77,7 +76,7 @@ def confidence(score: float, quality: Quality) -> float:
     for name, worst, best in _FACTORS:
         value = getattr(quality, name)
         if value is not None:
-            result *= float(np.clip((abs(value) - worst) / (best - worst), 0, 1))
+            result *= min(max((abs(value) - worst) / (best - worst), 0.0), 1.0)
     return result
 
 
