@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import tracemalloc
 
+import cv2
 import numpy as np
 import pytest
 
 from mien import preprocess
 from mien.errors import ConfigError, UnknownName
-from mien.preprocess import Preprocess, batch, pad_to_square, prepare, resize
+from mien.preprocess import Preprocess, batch, pad_to_square, prepare, resize, shrink
 
 GRAY8 = Preprocess(8, "gray")
 RGB8 = Preprocess(8, "rgb")
@@ -67,6 +68,15 @@ def test_shrinking_averages() -> None:
     crop = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
     means = crop.reshape(8, 4, 8, 4, 3).mean(axis=(1, 3))
     np.testing.assert_allclose(prepare(crop, RGB8), means.transpose(2, 0, 1), atol=0.51)
+
+
+@pytest.mark.parametrize(("side", "size"), [(112, 12), (640, 320), (1920, 320), (1000, 48)])
+def test_large_pictures_shrink_as_if_at_once(side: int, size: int) -> None:
+    """Halving first is quick, and must not blur: a pixel stays the mean of what it covers."""
+    picture = np.random.default_rng(0).integers(0, 256, (side, side, 3), np.uint8)
+    at_once = cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA).astype(float)
+    for ours in (shrink(picture, size)[0], resize(picture, size)):
+        assert np.corrcoef(ours.ravel(), at_once.ravel())[0, 1] > 0.93
 
 
 def test_growing_interpolates() -> None:

@@ -83,8 +83,18 @@ def resize(crop: ImageArray, size: int) -> ImageArray:
 
 
 def halvings(factor: float) -> int:
-    """How often a picture can be halved that is to be ``factor`` times smaller at least."""
+    """How often a picture can be halved until it is ``factor`` times smaller, or a little less.
+
+    What is left to do should be two or more, or nothing: shrunk from 14 pixels to 12, each is the
+    mean of two that reach far beyond it.
+    """
     return max(0, math.frexp(factor)[1] - 1)
+
+
+def _twos(factor: float) -> int:
+    """How often a factor can be halved without a rest; then halving loses nothing."""
+    whole = int(factor) if factor == int(factor) else 1
+    return (whole & -whole).bit_length() - 1
 
 
 def halve(picture: ImageArray, times: int) -> ImageArray:
@@ -111,7 +121,7 @@ def shrink(rgb: ImageArray, longest: int) -> tuple[ImageArray, float]:
         return rgb, 1.0
     # A strip of 30,000 x 40 must not vanish.
     size = (max(1, round(width / factor)), max(1, round(height / factor)))
-    halved = halve(rgb, halvings(factor))
+    halved = halve(rgb, max(halvings(factor / _REST), _twos(factor)))
     return np.asarray(cv2.resize(halved, size, interpolation=cv2.INTER_AREA), np.uint8), factor
 
 
