@@ -294,7 +294,7 @@ def recordings() -> str:
             f"- Killed at a random moment and resumed, {kills['runs']} times: {kills['identical']} times the same bytes as an unbroken run.",
             f"- `mien live`, 720p at 30 frames a second, one face: a frame is on the terminal's page after {page['p50']:.0f} ms, "
             f"{page['p95']:.0f} at the 95th percentile, and in a window after {window['p50']:.0f} and {window['p95']:.0f}.",
-            f"- Two real heads that cross, {films['films']} films: {films['switches']} numbers exchanged or lost"
+            f"- Two real heads that cross, {films['films']} films: numbers exchanged or lost: {films['switches']}"
             f"{' (' + ', '.join(lost) + ')' if lost else ''}; {films['missed']} of {films['heads_in_sight']:,} heads missed. One-person clips: one number each, "
             "no frame without its face.",
             f"- Smoothing lets a still face tremble {causal:.1f} times less or better (`causal`) and {both:.1f} times (`two-sided`); a change is "
