@@ -22,7 +22,7 @@ from mien.actions import courier, journal
 from mien.actions.output import Output, Settings, Undelivered
 from mien.actions.runner import Runner, to_stderr
 from mien.actions.sight import of_faces, of_record
-from mien.errors import ConfigError, DataError, MissingExtra, OutputError, UnknownName
+from mien.errors import ConfigError, DataError, MissingExtra, OutputError
 from mien.face import Emotions, Face
 from mien.labels import label_set
 from mien.watch import Call
@@ -686,7 +686,7 @@ def test_kinds_without_settings_need_no_table(tmp_path: Path) -> None:
     assert len(actions.build(actions.read(rules_file))) == 5
     loud = written(tmp_path, '["text"]', "[output.text]\nbell = true")
     assert list(actions.build(actions.read(loud))) == ["text"]
-    with pytest.raises(UnknownName):
+    with pytest.raises(ConfigError, match="does not tell"):
         actions.read(loud, labels=["pain"])
 
 

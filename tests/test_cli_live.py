@@ -140,16 +140,21 @@ def test_on_a_terminal_it_is_seen_and_takes_keys(clip: Path, tmp_path: Path) -> 
     fcntl.ioctl(there, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
     long = made_video(tmp_path / "long.mp4", frames=600, fps=10)
     rules = tmp_path / "rules.toml"
-    rules.write_text('[[rule]]\nname = "glad"\nwhen = "happiness"\nabove = 0.6\nto = ["overlay"]\n')
+    rules.write_text(
+        '[[rule]]\nname = "glad"\nwhen = "happiness"\nabove = 0.6\nto = ["overlay"]\n'
+        '[[rule]]\nname = "gone"\nwhen = "no_face"\nto = ["nobody"]\nrepeat_s = 60\n'
+        '[output.nobody]\nkind = "program"\ncommand = ["false"]\n'
+    )
     running = subprocess.Popen(
         [sys.executable, "-m", "mien", "live", str(long), "--rules", str(rules)],
         stdin=there,
         stdout=there,
         stderr=subprocess.PIPE,
-        env=environment(),
+        env=environment() | {"MIEN_HOME": str(tmp_path / "home")},  # its alarm stays open
         cwd=tmp_path,
     )
     seen = _until(here, b"no face")
+    seen += _until(here, b"UNDELIVERED")
     for key, answer in ((b"s", b"figures saved"), (b"p", b"paused")):
         os.write(here, key)
         seen += _until(here, answer)
@@ -158,6 +163,9 @@ def test_on_a_terminal_it_is_seen_and_takes_keys(clip: Path, tmp_path: Path) -> 
     _, told = running.communicate(timeout=30)
     assert running.returncode == 0, told
     assert b"until shown" in told
+    # The page has gone, and what it said with it: nothing that calls may end unnoticed.
+    assert b"UNDELIVERED to nobody" in told
+    assert b"nobody has acknowledged: gone" in told
     assert len(list(tmp_path.glob("mien-live-*.json"))) == 1
     os.close(there)
     os.close(here)

@@ -394,13 +394,22 @@ def test_reviewing_a_session(woman: ImageArray) -> None:
     assert sheet.shape[0] > 150
     assert sheet.shape[2] == 3
     assert person_session.review(mine.person, kept, "drop 1, 3-4") == "dropped 3"
-    assert person_session.review(mine.person, kept, "5-6 = Pain") == "relabelled 2 as pain"
+    assert person_session.review(mine.person, kept, "5-6 = Pain") == (
+        "relabelled 2 as pain, a new word"
+    )
     assert person_session.review(mine.person, kept, "1 = pain") == "relabelled 0 as pain"
     assert person_session.review(mine.person, kept, "drop 1") == "dropped 0"
     assert mine.person.counts() == {"happiness": 9, "pain": 2}  # what was dropped stays dropped
+    assert "a new word; if you meant happiness" in person_session.review(
+        mine.person, kept, "7 = happines"
+    )
+    person_session.review(mine.person, kept, "7 = joy")
     for line in ("keep 1", "drop", "drop x", "drop 99", "0 = joy", "3 = ", "drop 4-2"):
         with pytest.raises(ConfigError):
             person_session.review(mine.person, kept, line)
+    person.delete(mine.person)
+    with pytest.raises(OutputError, match="was deleted meanwhile"):
+        person_session.review(mine.person, kept, "drop 2")
 
 
 def test_what_was_dropped_is_on_no_sheet(woman: ImageArray) -> None:
@@ -451,7 +460,7 @@ def test_all_samples_of_one_emotion(woman: ImageArray) -> None:
     with pytest.raises(DataError, match="no samples"):
         person_train.train(mine.person)
     mine.take(Frame(woman), "joy", "a")
-    with pytest.raises(DataError, match="only of 'happiness' samples"):
+    with pytest.raises(DataError, match="samples of 'happiness' only"):
         person_train.train(mine.person)
     mine.take(Frame(woman), "pain", "a")
     with pytest.raises(DataError, match="one stimulus of each expression"):

@@ -42,7 +42,7 @@ def test_emotions_under_their_usual_other_names(name: str, label: str) -> None:
         ({"below": 0.2}, ["needs above or below, one of the two"]),
         ({"above": 1.5}, ["above lies between 0 and 1", "got 1.5"]),
         ({"above": 60}, ["60 percent is 0.6"]),
-        ({"above": 0.0}, ["impossible as a level"]),
+        ({"above": 0.0}, ["is neither of them"]),
         ({"above": float("nan")}, ["above lies between 0 and 1"]),
         ({"release": 0.8}, ["release 0.8 lies over above 0.6", "never rest"]),
         ({"above": None, "below": 0.4, "release": 0.2}, ["release 0.2 lies under below 0.4"]),
@@ -112,7 +112,7 @@ def test_words_of_a_personal_recogniser() -> None:
     assert rules.parse({"rule": [table]}, labels=["pain", "neutral"]).rules[0].when == "pain"
     with pytest.raises(UnknownName):
         rules.parse({"rule": [table]})
-    with pytest.raises(UnknownName, match="no emotion called 'sadness'; there are: pain"):
+    with pytest.raises(ConfigError, match="does not tell sadness; it tells pain, yes"):
         rules.parse({"rule": [RULE]}, labels=["pain", "yes"])
 
 

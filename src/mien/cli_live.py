@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .video import Hole
 
 VIEWS = ("auto", "window", "terminal", "none")
+_RUNG = 10  # lines that are said again when the view has gone
 
 
 class View(Protocol):
@@ -117,6 +118,7 @@ def live(
     analyzer = Analyzer(settings)
     found = _rules(rules, analyzer) if rules else None
     running = Live(analyzer, watched, tell=say if isinstance(shown, Nothing) else None)
+    told = _Told(running)
     with ExitStack() as open_things:
         open_things.callback(running.quit)
         running.connect()  # a camera that gives nothing is told before anything is written
@@ -125,11 +127,13 @@ def live(
             output = open_things.enter_context(_output(record, analyzer, overwrite))
             running.takers.append(Recorder(output, running.say, running.quit))
         if found:
-            _watch_for_alarms(running, open_things.enter_context(_runner(found, running)))
+            _watch_for_alarms(running, open_things.enter_context(_runner(found, told)))
         try:
             with running:
                 shown.run(running)
         finally:
+            if not isinstance(shown, Nothing):
+                told.go_on_below()
             if running.read.count:
                 say(running.summary())
             if output and output.path:
@@ -152,16 +156,38 @@ def _rules(path: Path, analyzer: Analyzer) -> Rules:
     return actions.read(path, info.label_set.labels, info.strengths is not None)
 
 
-def _runner(rules: Rules, running: Live) -> Runner:
-    """What carries the rules out; what it has to say is said in the view, with its bell."""
+class _Told:
+    """Where alarms say what a person should know: in the view, with its bell, and then below it.
+
+    The view goes with its words, so that what has rung is said once more when it has gone.
+    """
+
+    def __init__(self, running: Live) -> None:
+        self._running, self._below = running, False
+        self._rung: dict[str, None] = {}  # a set that keeps its order
+
+    def __call__(self, line: str) -> None:
+        text = line.lstrip("\a")
+        if self._below:
+            say(text)
+            return
+        if line != text:
+            self._rung[text] = None
+            if sys.stderr.isatty():
+                print("\a", end="", file=sys.stderr, flush=True)
+        self._running.say(text)
+
+    def go_on_below(self) -> None:
+        """The view has gone."""
+        self._below = True
+        for text in list(self._rung)[-_RUNG:]:
+            say(text)
+
+
+def _runner(rules: Rules, told: _Told) -> Runner:
     from . import actions
 
-    def show(line: str) -> None:
-        if line.startswith("\a") and sys.stderr.isatty():
-            print("\a", end="", file=sys.stderr, flush=True)
-        running.say(line.lstrip("\a"))
-
-    return actions.Runner(rules, show=show)
+    return actions.Runner(rules, show=told)
 
 
 def _watch_for_alarms(running: Live, runner: Runner) -> None:

@@ -26,7 +26,8 @@ Kind = Annotated[
     typer.Option(
         "--with",
         metavar="head|mouth|both",
-        help="A last layer on the default model; a network on the mouth (needs mien[train]); both.",
+        help="A last layer on the default model; a network on the mouth, which needs "
+        "mien\\[train]; both.",
     ),
 ]
 
@@ -146,27 +147,29 @@ def _session(
         frames.close()  # type: ignore[attr-defined]
     if sheet := session.keep_sheet(person, taker.taken.samples):
         say(f"contact sheet: {sheet}")
-        if _review(taker):  # what was dropped is on no sheet either
-            session.keep_sheet(person, taker.taken.samples)
+        _review(taker)
     return lost
 
 
-def _review(taker: Taker) -> bool:
-    """Lines until an empty one, or the end of the input; whether anything was changed."""
-    from .person_session import review
+def _review(taker: Taker) -> None:
+    """Lines until an empty one, Ctrl-C, or the end of the input; the sheet follows each."""
+    from .person_session import keep_sheet, review
 
-    changed = False
+    person, samples = taker.person, taker.taken.samples
     say("keep, drop or relabel: 'drop 3 7-9', '4 = pain', or Enter to keep the rest")
     while True:
         print("> ", end="", file=sys.stderr, flush=True)
-        read = sys.stdin.readline()
+        try:
+            read = sys.stdin.readline()
+        except KeyboardInterrupt:
+            read = ""
         if not read:  # the end of the input
             say("")
         if not (line := read.strip()):
-            return changed
+            return
         try:
-            say(review(taker.person, taker.taken.samples, line))
-            changed = True
+            say(review(person, samples, line))
+            keep_sheet(person, samples)
         except ConfigError as err:
             say(f"mien: {err}")
 
@@ -178,6 +181,7 @@ def _told(person: Person, taken: Taken) -> None:
         say(f"left out {file}: {reason}")
     if taken.left_out:
         say(f"left out: {_reasons(taken)}")
+    person.check()
     counts = person.counts()
     for label, number in counts.items():
         few = f"  (few: {FEW} or more are better)" if number < FEW else ""

@@ -69,7 +69,8 @@ class UnknownName(ConfigError):
         near = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.5)
         self.name = where + name
         self.known = tuple(where + n for n in names)
-        hint = f"did you mean {where}{near[0]}?" if near else "there are: " + ", ".join(self.known)
+        there = f"there are: {', '.join(self.known)}" if self.known else "there is none"
+        hint = f"did you mean {where}{near[0]}?" if near else there
         super().__init__(f"no {kind} called '{self.name}'; {hint}")
 
 

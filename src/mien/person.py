@@ -113,6 +113,11 @@ class Person:
         text = json.dumps(told, indent=2, ensure_ascii=False) + "\n"
         self.write(PERSON, text.encode())
 
+    def check(self) -> None:
+        """Raise OutputError where the person was deleted meanwhile."""
+        if not self.folder.is_dir():
+            raise OutputError(f"{self.name} was deleted meanwhile; nothing is kept")
+
     def write(self, name: str, content: bytes) -> Path:
         """A whole file of the folder's; raises OutputError, also where the person was deleted."""
         path = self.folder / name
@@ -123,8 +128,7 @@ class Person:
         except OSError as err:
             with contextlib.suppress(OSError):
                 part.unlink(missing_ok=True)
-            if not self.folder.is_dir():
-                raise OutputError(f"{self.name} was deleted meanwhile; nothing is kept") from err
+            self.check()
             raise OutputError(f"cannot write {path}: {err.strerror or err}") from err
         return path
 

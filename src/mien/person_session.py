@@ -6,13 +6,14 @@ by its content, and noted before it is shown.
 
 from __future__ import annotations
 
+import difflib
 import math
 import os
 import random
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -25,6 +26,7 @@ from . import align, image
 from .capture import SYSTEM, Camera, Control
 from .errors import ConfigError, DataError, ImageError, VideoError
 from .face import Frame, ImageArray
+from .labels import CANONICAL
 from .person import SHEET, Person, Sample, word_of
 from .person_samples import (
     FPS,
@@ -358,11 +360,13 @@ def _face(person: Person, sample: Sample) -> ImageArray:
 def review(person: Person, samples: Sequence[Sample], line: str) -> str:
     """Do what a line of a review says to samples numbered from 1; what was done, in words.
 
-    ``drop 3 7-9`` or ``4 = pain`` or ``4-6 = pain``. Raises ConfigError for any other.
+    ``drop 3 7-9`` or ``4 = pain`` or ``4-6 = pain``. Raises ConfigError for any other, OutputError
+    where the person was deleted meanwhile.
     """
+    person.check()
     numbers, equals, label = line.partition("=")
     words = numbers.replace(",", " ").split()
-    there = {sample.id for sample in person.samples()}
+    there = {sample.id: sample.label for sample in person.samples()}
     if not equals and words[:1] == ["drop"]:
         chosen = [sample for sample in _chosen(words[1:], samples) if sample.id in there]
         for sample in chosen:
@@ -371,10 +375,17 @@ def review(person: Person, samples: Sequence[Sample], line: str) -> str:
     if equals:
         chosen, told = _chosen(words, samples), word_of(label)
         kept = [sample for sample in chosen if sample.id in there]
+        known = {*CANONICAL, *there.values()}
         for sample in kept:
             person.relabel(sample, told)
-        return f"relabelled {len(kept)} as {told}"
+        return f"relabelled {len(kept)} as {told}{'' if told in known else _new(told, known)}"
     raise ConfigError(f"write 'drop 3 7-9', '4 = pain', or nothing to keep the rest; got {line!r}")
+
+
+def _new(word: str, known: Iterable[str]) -> str:
+    """What to say of a word that nobody has used yet: it may be misspelt."""
+    near = difflib.get_close_matches(word, sorted(known), n=1)
+    return ", a new word" + (f"; if you meant {near[0]}, write it again" if near else "")
 
 
 def _chosen(words: Sequence[str], samples: Sequence[Sample]) -> list[Sample]:

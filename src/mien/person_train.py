@@ -104,10 +104,10 @@ def check(person: Person, samples: Sequence[Sample]) -> None:
     """Raise DataError for samples that do not tell two labels apart."""
     counts = Counter(sample.label for sample in samples)
     if len(counts) < 2:
-        had = f"only of '{next(iter(counts))}'" if counts else "no"
+        had = f"samples of '{next(iter(counts))}' only" if counts else "no samples"
         raise DataError(
-            f"{person.name} has {had} samples, and a recogniser tells at least two expressions "
-            f"apart; record another: mien person record '{person.name}'"
+            f"{person.name} has {had}, and a recogniser tells at least two expressions apart; "
+            f"record another: mien person record '{person.name}' STIMULI, or --from DIR"
         )
 
 

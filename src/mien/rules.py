@@ -178,7 +178,7 @@ def _bad_levels(rule: Rule) -> Iterator[str]:
     for name, value in given.items():
         if not 0 < value < 1:
             percent = f"; {value:g} percent is {value / 100:g}" if 1 < value <= 100 else ""
-            yield f"{name} lies between 0 and 1, both impossible as a level, got {value:g}{percent}"
+            yield f"{name} lies between 0 and 1, and is neither of them, got {value:g}{percent}"
     if rule.release is not None:
         if rule.above is not None and rule.release > rule.above:
             yield f"release {rule.release:g} lies over above {rule.above:g}: it would never rest"
@@ -239,7 +239,8 @@ def read(path: Path, labels: Sequence[str] | None = None, intensities: bool = Tr
         err.args = (f"{path}: {err}",)
         raise
     except ConfigError as err:
-        raise ConfigError(f"{path}: {err}") from err
+        told = str(err)
+        raise ConfigError(told if str(path) in told else f"{path}: {told}") from err
 
 
 def parse(
@@ -301,6 +302,10 @@ def _known(name: str, labels: Sequence[str], where: str) -> str:
         alias = name
     if alias in labels:
         return alias
+    if alias in vocabulary.CANONICAL:
+        raise ConfigError(
+            f"{where}the recogniser in use does not tell {alias}; it tells {', '.join(labels)}"
+        )
     err = UnknownName("emotion", name, (*labels, *CONDITIONS))
     err.args = (f"{where}{err}",)
     raise err

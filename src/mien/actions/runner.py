@@ -230,7 +230,7 @@ class Runner:
 
     def _acknowledge(self, key: str | None, by: str) -> Iterable[Event]:
         for alarm in self._watch.acknowledge(None if key is None else [key]):
-            self._show(f"acknowledged by {by}: {alarm.text}")
+            self._show(f"acknowledged {'here' if by == 'here' else f'by {by}'}: {alarm.text}")
             self.counts["acknowledged"] += 1
             self._write(self._journal.acknowledged, alarm.key, by)
             self._failed.pop(alarm.key, None)
@@ -248,10 +248,16 @@ class Runner:
                 self._send(name, event)
         elif isinstance(event, HeldBack):
             self.counts["held back"] += 1
-            self._show(f"held back ({event.why}): {event.rule}")
+            self._show(f"held back ({self._why(event)}): {event.rule}")
             self._write(self._journal.held_back, event)
         elif isinstance(event, Ended):
             self._ended(event.rule)
+
+    def _why(self, event: HeldBack) -> str:
+        if event.why != "rate limit":
+            return event.why
+        (rule,) = (rule for rule in self._rules.rules if rule.name == event.rule)
+        return f"rate limit: every_s = {rule.every_s:g}"
 
     def _send(self, name: str, call: Call) -> None:
         self._pending[call.id, name] = call
