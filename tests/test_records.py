@@ -353,6 +353,19 @@ def test_meta_is_there_from_the_start(tmp_path: Path, analyzer: Analyzer) -> Non
     assert meta_of(path)["complete"] is True
 
 
+def test_what_a_lost_run_left_of_a_parquet_file_is_not_replaced(
+    tmp_path: Path, analyzer: Analyzer
+) -> None:
+    """The machine went down: its records are nowhere else."""
+    part = records.growing(tmp_path / "day.parquet", None)
+    part.write_text("all that is left\n")
+    with pytest.raises(OutputError, match=r"part\.jsonl is there already.*--overwrite"):
+        written(tmp_path / "day.parquet", analyzer)
+    assert part.read_text() == "all that is left\n"
+    written(tmp_path / "day.parquet", analyzer, overwrite=True)
+    assert not part.exists()
+
+
 def test_a_stream_has_no_meta_file(
     tmp_path: Path, analyzer: Analyzer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

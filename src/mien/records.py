@@ -346,8 +346,7 @@ class Output:
         self._analyzer = analyzer
         self.path, self.counts = path, Counter[str](counts or {})
         self._keep, self._more = keep, more or {}
-        part = self._at_once is not None  # of a run that was cut off, and is begun anew
-        self._stream = _open(self._grows, overwrite or part, keep) if self._grows else stream
+        self._stream = _open(self._grows, overwrite, keep) if self._grows else stream
         self.is_stream = path is None
         self._is_file = self._grows is not None and self._grows.is_file()
         self.whole_bytes = 0
