@@ -284,7 +284,11 @@ def _refuse(path: Path, overwrite: bool) -> None:
     if os.path.isdir(path):
         raise OutputError(f"{path} is a folder; name a file in it")
     if os.path.isfile(path) and not overwrite:
-        raise OutputError(f"{path} is there already; name another --out, or pass --overwrite")
+        raise _there(path)
+
+
+def _there(path: Path) -> OutputError:
+    return OutputError(f"{path} is there already; name another --out, or pass --overwrite")
 
 
 def _open(path: Path, overwrite: bool, keep: int = 0) -> IO[bytes]:
@@ -297,9 +301,11 @@ def _open(path: Path, overwrite: bool, keep: int = 0) -> IO[bytes]:
             stream.seek(keep)
             return stream
         path.parent.mkdir(parents=True, exist_ok=True)
-        return path.open("wb")
+        return path.open("wb" if overwrite or _is_device(path) else "xb")  # x: it came meanwhile
     except FileExistsError:
-        raise OutputError(f"cannot write {path}: {path.parent} is a file, no folder") from None
+        if not path.parent.is_dir():
+            raise OutputError(f"cannot write {path}: {path.parent} is a file, no folder") from None
+        raise _there(path) from None
     except OSError as err:
         raise OutputError(f"cannot write {path}: {err.strerror}") from err
 
