@@ -111,6 +111,12 @@ def build(model: Model, num_classes: int) -> nn.Module:
     return net
 
 
+def last_layer(net: nn.Module) -> str:
+    """The name of the layer that answers, a network's last linear one."""
+    names = [name for name, module in net.named_modules() if isinstance(module, nn.Linear)]
+    return str(names[-1])
+
+
 def parameters(net: nn.Module) -> int:
     """How many numbers training can change."""
     return sum(p.numel() for p in net.parameters())
@@ -141,6 +147,7 @@ __all__ = [
     "iliev2022",
     "landmark_networks",
     "landmarknet",
+    "last_layer",
     "mobileface",
     "mobilenetv2",
     "networks",
