@@ -33,7 +33,8 @@ from skimage import data as pictures
 
 import mien
 from made import picture, video
-from mien import analysis, cli, table, weights
+from mien import cli, table, weights
+from mien.app import analysis
 from mien.datasets import importers
 from mien.face import ImageArray
 from mien.pipeline import Settings

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from mien import cli, table
-from mien.analysis import Wanted
+from mien.app.analysis import Wanted
 from mien.face import ImageArray
 from mien.start import files
 

@@ -16,15 +16,16 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from . import __version__, analysis, terminal
-from .analysis import DEFAULT_MODEL, MOST_REASONS, reasons
+from . import __version__
+from .app import analysis, terminal
+from .app.analysis import DEFAULT_MODEL, MOST_REASONS, reasons
+from .app.terminal import say
 from .cli_act import act_app
 from .cli_live import live
 from .cli_options import Alignment, Crops, Detector, Model, Rates, Someone, Strength
 from .cli_person import person_app
 from .cli_summary import summary
 from .errors import ConfigError
-from .terminal import say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -406,7 +407,8 @@ def data_join(
 @data_app.command("stats")
 def data_stats(path: TableFile, out: OptionalOut = None) -> None:
     """Mean and deviation per channel, sizes, and counts per split and label."""
-    from . import console, stats, table
+    from . import stats, table
+    from .app import console
 
     result = stats.channel_stats(table.read(path)).as_dict()
     _write_json(result, out)
@@ -416,7 +418,8 @@ def data_stats(path: TableFile, out: OptionalOut = None) -> None:
 @data_app.command("audit")
 def data_audit(path: TableFile, out: OptionalOut = None) -> None:
     """Duplicates and near duplicates, across splits too, and labels that contradict each other."""
-    from . import audit, console, table
+    from . import audit, table
+    from .app import console
 
     result = audit.audit(table.read(path)).as_dict()
     _write_json(result, out)
@@ -513,7 +516,7 @@ def train(
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     _needs("torch", "training")
     from . import recipes
-    from .console import TrainingBar
+    from .app.console import TrainingBar
     from .train import train as run
 
     if recipe is None and (teacher or nodes > 1):
@@ -539,7 +542,8 @@ def _train_folder(
     init: Path | None,
     devices: int,
 ) -> None:
-    from . import console, finetune
+    from . import finetune
+    from .app import console
 
     with console.TrainingBar() as bar:
         trained = finetune.train_folder(data, out, bar, overrides, accelerator, init, devices)
@@ -598,7 +602,8 @@ def evaluate(
     out: OptionalOut = None,
 ) -> None:
     """Score a model on a table of face crops (or pictures), with intervals and baselines."""
-    from . import console, detect, recipes, splits, table
+    from . import detect, recipes, splits, table
+    from .app import console
     from .baserates import DEFAULT_STRENGTH, BaseRates
     from .evaluate import TRAINING
     from .evaluate import evaluate as run
@@ -650,7 +655,8 @@ def _stress(
     folder: Path | None,
     out: Path | None,
 ) -> None:
-    from . import console, plots, stress
+    from . import plots, stress
+    from .app import console
 
     names = stress.named(conditions)
     result = stress.stress(recognizers, pictures, split, names, alignment)
@@ -791,7 +797,7 @@ def reproduce(
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     _needs("torch", "training")
     from . import recipes
-    from .console import TrainingBar
+    from .app.console import TrainingBar
     from .reproduce import reproduce as run
 
     plan = recipes.reproduction(recipes.find(paper), overrides or ())
@@ -816,7 +822,8 @@ def _named_tables(pairs: list[str]) -> dict[str, Path]:
 @models_app.command("list")
 def models_list() -> None:
     """Every model mien knows, and where its file lies on this machine."""
-    from . import console, weights
+    from . import weights
+    from .app import console
 
     console.models(weights.CATALOGUE.values())
 
@@ -845,7 +852,8 @@ def models_card(
     model: Annotated[str, typer.Argument(help="A model, or an .onnx file.")] = DEFAULT_MODEL,
 ) -> None:
     """What a model is, was trained on, and scores: its card, as Markdown."""
-    from . import cards, console, landmarker, proposals, weights
+    from . import cards, landmarker, proposals, weights
+    from .app import console
     from .recognize import load_model
 
     finders: dict[str, type[landmarker.Landmarker] | type[proposals.Proposer]] = {

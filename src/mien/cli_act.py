@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .app.terminal import say
 from .errors import ConfigError, DataError, InputError
-from .terminal import say
 
 if TYPE_CHECKING:
     import datetime
@@ -42,7 +42,8 @@ def act_check(
     ] = False,
 ) -> None:
     """Say what a rules.toml means, or what is wrong with it."""
-    from . import actions, console
+    from . import actions
+    from .app import console
 
     found = actions.read(rules)
     rows = [(rule.name, rule.condition, ", ".join(rule.to), _manners(rule)) for rule in found.rules]
@@ -265,8 +266,8 @@ def act_ack(
 @act_app.command("alarms")
 def act_alarms(journal: JournalFile = None) -> None:
     """Every alarm so far, and what became of it."""
-    from . import console
     from .actions import journal as journals
+    from .app import console
 
     found = journals.alarms(journals.read(journal or journals.default_path()))
     rows = [

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Protocol
 
 import typer
 
-from .analysis import DEFAULT_MODEL, rates
+from .app.analysis import DEFAULT_MODEL, rates
+from .app.terminal import say
 from .cli_options import Detector, Model, Rates, Someone, Strength
 from .errors import ConfigError, UnknownName
-from .terminal import say
 
 if TYPE_CHECKING:
     from .actions import Runner
@@ -43,7 +43,7 @@ class Nothing:
 
 def _view(name: str, stdout_is_taken: bool) -> View:
     """What shows it: a window where there is a screen, else a terminal, else nothing."""
-    from . import live_window
+    from .app import live_window
 
     if name not in VIEWS:
         raise UnknownName("view", name, VIEWS)
@@ -56,7 +56,7 @@ def _view(name: str, stdout_is_taken: bool) -> View:
     if name == "window" or (name == "auto" and live_window.is_possible()):
         return live_window.Window()
     if name == "terminal" or (name == "auto" and terminal):
-        from .live_terminal import Terminal
+        from .app.live_terminal import Terminal
 
         return Terminal()
     return Nothing()

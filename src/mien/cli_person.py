@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .app.terminal import say
 from .errors import ConfigError, DataError
-from .terminal import say
 
 if TYPE_CHECKING:
     from .person import Person
@@ -228,8 +228,8 @@ def person_test(
     """
     import json
 
-    from . import console
     from . import person as people
+    from .app import console
     from .person_train import tested
 
     result = tested(people.get(name), kind)
@@ -271,8 +271,8 @@ def _rows(result: dict[str, Any]) -> list[tuple[str, ...]]:
 @person_app.command("list")
 def person_list() -> None:
     """Who is known, with how many samples, what recogniser, and whose consent."""
-    from . import console
     from . import person as people
+    from .app import console
     from .person_train import FILES
 
     rows = []

@@ -22,7 +22,7 @@ def run() -> NoReturn:
     gc.set_threshold(_ALLOCATIONS)
     try:
         if plain := files(sys.argv[1:]):
-            from . import analysis, terminal
+            from .app import analysis, terminal
 
             terminal.run(lambda: analysis.analyze(analysis.Wanted(plain)))
         else:
