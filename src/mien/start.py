@@ -26,7 +26,7 @@ def run() -> NoReturn:
 
             terminal.run(lambda: analysis.analyze(analysis.Wanted(plain)))
         else:
-            from .cli import main
+            from .app.verbs import main
 
             main()
     except SystemExit as end:

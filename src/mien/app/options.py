@@ -1,7 +1,8 @@
-"""Options that several verbs take."""
+"""Arguments and options that several verbs take."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,6 +12,10 @@ Model = Annotated[
     typer.Option(
         "--model", "-m", metavar="NAME|FILE", help="One of `mien models list`, or an .onnx file."
     ),
+]
+TableFile = Annotated[Path, typer.Argument(help="A mien table (.parquet).")]
+WholeResult = Annotated[
+    Path | None, typer.Option("--out", "-o", help="Write the whole result as JSON to this file.")
 ]
 Rates = Annotated[
     str | None,
