@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from .laboratory import need_torch
+from .options import Also, named_tables
 from .terminal import say
 
 
@@ -25,12 +26,17 @@ def export(
             metavar="best|last", help="Of the epoch best on the select split, or of the last."
         ),
     ] = "best",
+    head: Annotated[
+        str, typer.Option(metavar="NAME", help="Of several heads, the one that answers.")
+    ] = "own",
+    also: Also = None,
 ) -> None:
     """Calibrate a run's weights and write them as one self-describing ONNX file."""
     need_torch("exporting a model")
     from ..export import export as write
 
-    meta = write(run, data, out, figures or (), weights)
+    heads = named_tables(also or ())
+    meta = write(run, data, out, figures or (), weights, None, head, heads)
     if "temperature" in meta:
         say(f"temperature {meta['temperature']:.3f}, uncertain below {meta['uncertain_below']:.3f}")
     say(f"torch and ONNX Runtime within {meta['card']['parity']['largest_difference']:.1e}")

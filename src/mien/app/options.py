@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from ..errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 Model = Annotated[
     str,
@@ -16,6 +21,12 @@ Model = Annotated[
 TableFile = Annotated[Path, typer.Argument(help="A mien table (.parquet).")]
 WholeResult = Annotated[
     Path | None, typer.Option("--out", "-o", help="Write the whole result as JSON to this file.")
+]
+Also = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--also", metavar="NAME=TABLE", help="The table of a further head of the recipe's."
+    ),
 ]
 Rates = Annotated[
     str | None,
@@ -58,3 +69,12 @@ Someone = Annotated[
         "--person", metavar="NAME", help="Read with this person's own recogniser (mien person)."
     ),
 ]
+
+
+def named_tables(pairs: Sequence[str]) -> dict[str, Path]:
+    """The tables of ``NAME=TABLE``, as often as it was given; raises ConfigError."""
+    split = [pair.partition("=") for pair in pairs]
+    for pair, (name, equals, path) in zip(pairs, split, strict=True):
+        if not (name and equals and path):
+            raise ConfigError(f"--data takes NAME=TABLE (jaffe=jaffe.parquet), got '{pair}'")
+    return {name: Path(path) for name, _, path in split}

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from ..errors import ConfigError
 from .laboratory import prepare_training
+from .options import named_tables
 from .terminal import say
 
 
@@ -47,18 +47,9 @@ def reproduce(
 
     plan = recipes.reproduction(recipes.find(paper), overrides or ())
     with TrainingBar() as bar:
-        failures = run(plan, _named_tables(data or []), out, bar, quick, accelerator)
+        failures = run(plan, named_tables(data or ()), out, bar, quick, accelerator)
     for name, reason in failures.items():
         say(f"mien: {name} failed: {reason}")
     typer.echo(out / "report.html")
     if failures:
         raise typer.Exit(1)
-
-
-def _named_tables(pairs: list[str]) -> dict[str, Path]:
-    """--data NAME=TABLE, as often as given."""
-    split = [pair.partition("=") for pair in pairs]
-    for pair, (name, equals, path) in zip(pairs, split, strict=True):
-        if not (name and equals and path):
-            raise ConfigError(f"--data takes NAME=TABLE (jaffe=jaffe.parquet), got '{pair}'")
-    return {name: Path(path) for name, _, path in split}

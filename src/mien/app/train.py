@@ -10,6 +10,7 @@ import typer
 
 from ..errors import ConfigError
 from .laboratory import prepare_training
+from .options import Also, named_tables
 from .terminal import say
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def train(
         str | None,
         typer.Option(metavar="MODEL", help="A model whose answers are part of the targets."),
     ] = None,
+    also: Also = None,
     devices: Annotated[
         int, typer.Option(metavar="N", min=1, help="Devices of this machine that share a batch.")
     ] = 1,
@@ -62,15 +64,18 @@ def train(
     from ..train import train as run
     from .console import TrainingBar
 
-    if recipe is None and (teacher or nodes > 1):
-        raise ConfigError("--teacher and --nodes go with a recipe: mien train RECIPE ...")
+    if recipe is None and (teacher or also or nodes > 1):
+        raise ConfigError("--teacher, --also and --nodes go with a recipe: mien train RECIPE ...")
     try:
         if recipe is None:
             _train_folder(data, out, overrides or (), accelerator, init, devices)
             return
         what = recipes.read(recipes.find(recipe), overrides or ())
         with TrainingBar() as bar:
-            weights = run(what, data, out, bar, accelerator, init, teacher, devices, nodes)
+            heads = named_tables(also or ())
+            weights = run(
+                what, data, out, bar, accelerator, init, teacher, devices, nodes, also=heads
+            )
     except KeyboardInterrupt:
         say("stopped; the same command goes on from the last whole epoch")
         raise
