@@ -90,22 +90,15 @@ def person_record(
     analyzer = Analyzer(Settings(crops=crops))
     whose = people.get_or_make(name, _consent(name, consent))
     taker = Taker(whose, analyzer)
+    lost = None
     if source is not None:
         taken = from_folder(taker, source)
-        lost = None
     else:
         assert stimuli is not None
         lost = _session(taker, stimuli, emotion, count, camera)
         taken = taker.taken
     _told(whose, taken)
-    if lost:
-        kept = f"; the {len(taken.samples)} samples before that are kept" if taken.samples else ""
-        say(f"mien: {lost}{kept}")
-        raise typer.Exit(1)
-    if not taken.samples and not taken.left_out["taken before"]:
-        raise DataError(f"no sample of {whose.name} was taken: {_reasons(taken)}")
-    if taken.unreadable:
-        raise typer.Exit(1)
+    _end(whose, taken, lost)
 
 
 def _consent(name: str, given: str | None) -> str | None:
@@ -188,6 +181,18 @@ def _told(person: Person, taken: Taken) -> None:
         few = f"  (few: {FEW} or more are better)" if number < FEW else ""
         say(f"  {label}: {number}{few}")
     say(f"{person.name}: {counts.total()} samples in {person.folder}")
+
+
+def _end(person: Person, taken: Taken, lost: str | None) -> None:
+    """Raises where not all went well, or nothing came of it. lost : why the camera gave out."""
+    if lost:
+        kept = f"; the {len(taken.samples)} samples before that are kept" if taken.samples else ""
+        say(f"mien: {lost}{kept}")
+        raise typer.Exit(1)
+    if not taken.samples and not taken.left_out["taken before"]:
+        raise DataError(f"no sample of {person.name} was taken: {_reasons(taken)}")
+    if taken.unreadable:
+        raise typer.Exit(1)
 
 
 def _reasons(taken: Taken) -> str:
