@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from mien import export, recipes, splits, table, train
+from mien.app.verbs import main
 from mien.audit import audit
-from mien.cli import main
 from mien.errors import DataError, UnknownName
 from mien.image import read_bytes
 from mien.labels import label_set

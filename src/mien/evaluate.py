@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from . import align, metrics, provenance
 from .audit import audit
-from .baserates import BaseRates
+from .baserates import DEFAULT_STRENGTH, BaseRates
 from .detect import FaceDetector
 from .errors import DataError
 from .face import FloatArray, Frame, ImageArray
@@ -79,6 +79,19 @@ def aligned(table: Table, alignment: str, size: int) -> Table:
         # Landmarks, where there were any, lay in the picture as it was.
         rows.append(replace(row, image=png, width=width, height=height, landmarks=None))
     return replace(table, rows=rows, notes={**table.notes, "align": alignment, "whole": whole})
+
+
+def settings(
+    recognizer: Recognizer, targets: Sequence[str] = (), strength: float | None = None
+) -> list[BaseRates]:
+    """The base rates that a model is scored at, one set of figures for each.
+
+    Without targets: those of its training, and equal ones where it knows its training's. Without
+    a strength: the usual one.
+    """
+    known = recognizer.info.base_rates is not None
+    targets = targets or (["training", "equal"] if known else ["training"])
+    return [BaseRates(name, DEFAULT_STRENGTH if strength is None else strength) for name in targets]
 
 
 def evaluate(

@@ -25,7 +25,7 @@ import numpy.typing as npt
 from . import occlude, recipes, variants
 from .audit import audit
 from .cut import cut
-from .errors import DataError, MissingExtra
+from .errors import ConfigError, DataError, MissingExtra
 from .face import ImageArray
 from .image import read_bytes
 from .labels import LabelSet, subset
@@ -112,6 +112,23 @@ def _table_of(wanted: _Made) -> Table:
 @functools.lru_cache(maxsize=4)
 def _crops_of(wanted: _Made) -> Table:
     return _made(replace(wanted.recipe, copies=None), read_table(wanted.path))
+
+
+def of_recipe(name: str, table: Table, uncut_faces: bool = False) -> tuple[Table, str, str]:
+    """The table as a shipped recipe, or one in a file, wants it; what it tests and what it trains.
+
+    uncut_faces : pictures as they were before faces were cut, for what light and distance do to
+        the whole picture.
+
+    Raises ConfigError for a recipe that trains anything but expressions.
+    """
+    recipe = recipes.read(recipes.find(name))
+    if not isinstance(recipe, recipes.ExpressionRecipe):
+        raise ConfigError(f"{name} trains {recipe.task}; a recipe of expressions is needed")
+    arranged = arrange(recipe, table)
+    if uncut_faces and recipe.cut:
+        arranged = uncut(arranged, table)
+    return arranged, recipe.data.test, recipe.data.train
 
 
 def uncut(cut: Table, whole: Table) -> Table:

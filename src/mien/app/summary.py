@@ -29,8 +29,8 @@ def summary(
 
     Writes summary.csv, episodes.csv, a BIDS events.tsv and a timeline for each recording.
     """
+    from .. import summary as sums
     from . import console
-    from . import summary as sums
 
     rule = sums.Rule(threshold, min(sums.Rule().leave, threshold), shortest)
     recordings = sums.read(path)
