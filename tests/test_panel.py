@@ -125,7 +125,7 @@ def test_the_shipped_model_has_seen_fer2013_under_either_name(
     assert {one["role"] for one in found["sets"].values()} == {"chosen by"}
     assert found["unseen"] is None
     with pytest.raises(DataError, match="nothing to draw"):
-        plots.frontier({"models": [found]}, "ferplus")
+        plots.frontier({"models": [found], "unseen_sets": []}, "ferplus")
 
 
 def _basic(faces: Table, split: str) -> list[bool]:
@@ -152,5 +152,14 @@ def test_a_panel_is_read_beside_its_file(small_ferplus: Path, tmp_path: Path) ->
     with pytest.raises(ConfigError, match="missing setting: set"):
         panel.read(file)
     file.write_text('[[set]]\nname = "x"\ntabel = "t.parquet"\n')
-    with pytest.raises(UnknownName, match="did you mean set.0..table"):
+    with pytest.raises(UnknownName, match="table"):
         panel.read(file)
+
+
+def test_models_are_compared_on_sets_that_none_was_made_with() -> None:
+    """A peer that does not say what it knows is not given the benefit of FER2013."""
+    sets = [member("fer2013", ["fear", "fear"], "Select"), member("lfw", ["fear", "anger"])]
+    ours, peer = Fixed(one_hot("fear", "fear"), TRAINED), Fixed(one_hot("fear", "fear"), {})
+    found = panel.panel([ours, peer], sets)
+    assert found["unseen_sets"] == ["lfw"]
+    assert [model["unseen"]["0"] for model in found["models"]] == [0.5, 0.5]

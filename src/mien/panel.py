@@ -107,15 +107,19 @@ def panel(recognizers: Sequence[Recognizer], members: Sequence[Member]) -> dict[
     """Figures of every model on every set of a panel, JSON-ready.
 
     A model that knows its base rates is read at each of ``STRENGTHS``, any other as it answers
-    (strength 0). ``role`` says what a set was to the model, see ``role``; ``unseen`` is the mean
-    over the sets that it has never seen, as far as is known, and None where there is none.
+    (strength 0). ``role`` says what a set was to the model, see ``role``. ``unseen_sets`` are
+    those that, as far as is known, none of the models was made with, and a model's ``unseen`` its
+    mean balanced accuracy over them, by strength; None where there is no such set.
     """
     cut: dict[tuple[str, str, int], tuple[Table, list[ImageArray]]] = {}
+    models = [_model(recognizer, members, cut) for recognizer in recognizers]
+    unseen = [m.set.name for m in members if all(_is_unseen(one, m.set.name) for one in models)]
     return {
         **provenance.environment(),
         "labels": list(SEVEN),
         "sets": {m.set.name: asdict(m.set) | {"rows": len(m.rows)} for m in members},
-        "models": [_model(recognizer, members, cut) for recognizer in recognizers],
+        "unseen_sets": unseen,
+        "models": [one | {"unseen": _unseen(one["sets"], unseen)} for one in models],
     }
 
 
@@ -142,7 +146,6 @@ def _model(
         "sha256": info.sha256,
         "weights_sha256": info.card.get("weights_sha256"),
         "sets": results,
-        "unseen": _unseen(results),
     }
 
 
@@ -208,14 +211,17 @@ def role(info: ModelInfo, sources: set[str] | None, member: Member) -> str:
     return next((how for how, split in named.items() if split in splits), "held out")
 
 
-def _unseen(results: dict[str, Any]) -> dict[str, float] | None:
-    """Mean balanced accuracy over the sets a model was not made with, by strength."""
-    sets = [r["by_strength"] for r in results.values() if r["role"] in ("never seen", "unknown")]
+def _is_unseen(model: dict[str, Any], name: str) -> bool:
+    return model["sets"][name]["role"] in ("never seen", "unknown")
+
+
+def _unseen(results: dict[str, Any], sets: Sequence[str]) -> dict[str, float] | None:
     if not sets:
         return None
+    told = [results[name]["by_strength"] for name in sets]
     return {
-        strength: float(np.mean([one[strength]["balanced_accuracy"] for one in sets]))
-        for strength in sets[0]
+        strength: float(np.mean([one[strength]["balanced_accuracy"] for one in told]))
+        for strength in told[0]
     }
 
 

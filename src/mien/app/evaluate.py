@@ -9,7 +9,7 @@ import typer
 
 from ..errors import ConfigError
 from .files import write, write_json
-from .options import Alignment, Strength, TableFile, WholeResult
+from .options import Alignment, Strength, WholeResult
 from .terminal import say
 
 if TYPE_CHECKING:
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 def evaluate(
     model: Annotated[str, typer.Argument(help="A model of `mien models list`, or an .onnx file.")],
-    path: TableFile,
+    path: Annotated[
+        Path, typer.Argument(help="A mien table (.parquet); with --panel the panel's file (.toml).")
+    ],
     split: Annotated[str | None, typer.Option(help="Only this split.")] = None,
     base_rates: Annotated[
         list[str] | None,
@@ -63,8 +65,19 @@ def evaluate(
     ] = None,
     beside: Annotated[
         list[str] | None,
-        typer.Option(metavar="MODEL", help="With --stress: another model, on the same pictures."),
+        typer.Option(
+            metavar="MODEL", help="With --stress or --panel: another model, on the same pictures."
+        ),
     ] = None,
+    panel: Annotated[
+        bool,
+        typer.Option(
+            "--panel",
+            metavar="",
+            help="Several data sets at once: what each was to the model, and what turning to equal "
+            "base rates buys and costs there.",
+        ),
+    ] = False,
     out: WholeResult = None,
 ) -> None:
     """Score a model on a table of face crops (or pictures), with intervals and baselines."""
@@ -75,8 +88,17 @@ def evaluate(
     from ..recognize import load_model
     from . import console
 
-    if beside and not stress:
-        raise ConfigError("--beside goes with --stress: mien evaluate MODEL TABLE --stress all")
+    if beside and not (stress or panel):
+        raise ConfigError(
+            "--beside goes with --stress or --panel: mien evaluate MODEL TABLE --stress all"
+        )
+    if panel:
+        if split or base_rates or strength is not None or detector or pad or alignment or recipe:
+            raise ConfigError("--panel reads each set as its file says, at every strength")
+        if stress:
+            raise ConfigError("--panel and --stress are two questions: ask one at a time")
+        _panel([model, *(beside or ())], path, plots, out)
+        return
     recognizer = load_model(model)
     rates = settings(recognizer, base_rates or (), strength)
     finder = detect.build(detector) if detector else None
@@ -115,6 +137,18 @@ def _stress(
     if folder:
         _write_figures(plots.of_stress(result), folder)
     console.stressed(result)
+
+
+def _panel(models: Sequence[str], path: Path, folder: Path | None, out: Path | None) -> None:
+    from .. import panel, plots
+    from ..recognize import load_model
+    from . import console
+
+    result = panel.panel([load_model(name) for name in models], panel.read(path))
+    write_json(result, out)
+    console.panel(result)
+    if folder:
+        _write_figures(plots.of_panel(result), folder)
 
 
 def _write_figures(figures: Iterable[tuple[str, bytes]], folder: Path) -> None:
