@@ -38,7 +38,14 @@ class FaceDetector(Protocol):
         ...
 
 
-detectors: Registry[FaceDetector] = Registry("detector")
+detectors: Registry[FaceDetector] = Registry(
+    "detector",
+    {
+        "haar": "mien.detectors.haar:Haar",
+        "mien": "mien.detectors.mien:Mien",
+        "yunet": "mien.detectors.yunet:YuNet",
+    },
+)
 
 
 def build(name: str = "auto") -> FaceDetector:
@@ -67,8 +74,3 @@ def best_first(
         if box[2] - box[0] >= 1 and box[3] - box[1] >= 1:
             faces.append(Face(box, float(scores[i]), landmarks[i]))
     return faces
-
-
-from .detectors import haar, mien, yunet  # noqa: E402  (they register themselves)
-
-__all__ = ["FaceDetector", "best_first", "build", "detectors", "haar", "mien", "yunet"]

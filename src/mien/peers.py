@@ -28,7 +28,7 @@ from typing import IO, Any
 
 from .errors import OutputError
 from .labels import LabelSet, label_set
-from .records import Record, writers
+from .records import Record
 
 _POINTS = range(68)
 _RIGHT_EYE, _LEFT_EYE = range(36, 42), range(42, 48)
@@ -92,7 +92,6 @@ _PYFEAT_UNITS = (
 )
 
 
-@writers.register("pyfeat")
 class PyFeat(_Table):
     """py-feat's ``Fex``; ``Identity`` numbers the tracks, ``approx_time`` is MM:SS as there."""
 
@@ -145,7 +144,6 @@ def _openface_columns() -> Iterator[str]:
     yield from (f"AU{unit:02d}_c" for unit in (*units, 28, 45))
 
 
-@writers.register("openface")
 class OpenFace(_Table):
     """OpenFace 2's ``FeatureExtraction``: x right, y down, z away from the camera.
 
@@ -181,7 +179,6 @@ class OpenFace(_Table):
         return self.empty(record) | seen | _points(face) | emotions
 
 
-@writers.register("deepface")
 class DeepFace:
     """A line for each frame: the list of its faces, empty for a frame without any."""
 
@@ -230,7 +227,6 @@ def _middle(face: Record, eye: range) -> list[int] | None:
     return [round(sum(points[i][axis] for i in eye) / len(eye)) for axis in (0, 1)]
 
 
-@writers.register("bids")
 class Bids:
     """One recording's first face (of the lowest track), a row a frame, and the sidecar beside it.
 

@@ -153,12 +153,22 @@ class Writer(Protocol):
     def close(self) -> None: ...
 
 
-writers: Registry[Writer] = Registry("format")
+writers: Registry[Writer] = Registry(
+    "format",
+    {
+        "jsonl": "mien.records:JsonLines",
+        "csv": "mien.records:Csv",
+        "parquet": "mien.records:Parquet",
+        "pyfeat": "mien.peers:PyFeat",
+        "openface": "mien.peers:OpenFace",
+        "deepface": "mien.peers:DeepFace",
+        "bids": "mien.peers:Bids",
+    },
+)
 _AT_ONCE = ("parquet", "bids")
 """Formats whose files are of use only when they are closed, and cannot be gone on with."""
 
 
-@writers.register("jsonl")
 class JsonLines:
     """One JSON object a line; a line is on the disk when ``write`` returns."""
 
@@ -179,7 +189,6 @@ class JsonLines:
         pass
 
 
-@writers.register("csv")
 class Csv:
     """UTF-8, comma, decimal point, a header, one row per face; NaN where there is no number.
 
@@ -220,7 +229,6 @@ class Csv:
         pass
 
 
-@writers.register("parquet")
 class Parquet:
     """The columns of the CSV, typed, null where there is no value."""
 
@@ -338,10 +346,6 @@ class Output:
                 "--format bids needs a file named as BIDS has it: "
                 "--out sub-01_task-interview_recording-face_physio.tsv.gz"
             )
-        if form not in writers:
-            from . import peers  # noqa: F401  (adds its own)
-        if form not in writers:
-            writers.build(form)  # raises UnknownName
         labels = analyzer.recognizer.info.label_set.labels
         self._writer = writers.build(form, labels)
         self._at_once: Writer | None = None

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..errors import MissingExtra
 from ..watch import Call
-from .output import Context, Output, Settings, Table, Undelivered, outputs, settings
+from .output import Context, Output, Settings, Table, Undelivered, settings
 
 _LIMIT_S = 5.0
 
@@ -20,7 +20,6 @@ class DesktopSettings(Settings):
     """Nothing of its own."""
 
 
-@outputs.register("desktop")
 class Desktop(Output):
     """A notification of the highest urgency, by desktop-notifier (D-Bus, macOS, Windows)."""
 

@@ -24,7 +24,7 @@ from .. import __version__
 from ..errors import ConfigError, MissingExtra
 from ..rules import Rule
 from ..watch import Call
-from .output import Context, Output, Settings, Table, Undelivered, outputs, secret, settings
+from .output import Context, Output, Settings, Table, Undelivered, secret, settings
 from .program import content
 
 if TYPE_CHECKING:
@@ -55,7 +55,6 @@ class MqttSettings(Settings):
     discovery: str = "homeassistant"
 
 
-@outputs.register("mqtt")
 class Mqtt(Output):
     """Publishes at a broker; an alarm has arrived when the broker has confirmed it."""
 

@@ -1,7 +1,7 @@
 """Where alarms go: what every output is, and the registry of their kinds.
 
 An output only tries once; ``courier`` tries again. A new kind is a class with ``deliver`` and a
-name in ``outputs``.
+row in ``outputs``.
 """
 
 from __future__ import annotations
@@ -87,7 +87,19 @@ class Output:
         """Let go of connections."""
 
 
-outputs: Registry[Output] = Registry("output")
+outputs: Registry[Output] = Registry(
+    "output",
+    {
+        "desktop": "mien.actions.desktop:Desktop",
+        "program": "mien.actions.program:Program",
+        "mqtt": "mien.actions.mqtt:Mqtt",
+        "sound": "mien.actions.sound:Sound",
+        "text": "mien.actions.text:Text",
+        "webhook": "mien.actions.webhook:Webhook",
+        "overlay": "mien.actions.overlay:Overlay",
+        "speech": "mien.actions.speech:Speech",
+    },
+)
 
 
 def settings(cls: type[S], name: str, table: Table) -> S:

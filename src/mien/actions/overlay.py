@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 
 from ..watch import Alarm, Call
-from .output import Output, Settings, Table, Undelivered, outputs, settings
+from .output import Output, Settings, Table, Undelivered, settings
 
 _PATIENCE_S = 2.0  # a view draws several times a second
 
@@ -19,7 +19,6 @@ class OverlaySettings(Settings):
     show_s: float = 5.0
 
 
-@outputs.register("overlay")
 class Overlay(Output):
     """Keeps what is to be drawn; it has arrived when a view has taken it."""
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ..errors import ConfigError, UnknownName
 from ..watch import Call
 from . import process
-from .output import Context, Output, Settings, Table, outputs, settings
+from .output import Context, Output, Settings, Table, settings
 
 _BRACES = re.compile(r"\{(\w+)\}")
 _WORDS = ("text", "rule", "key", "call", "id")
@@ -28,7 +28,6 @@ class ProgramSettings(Settings):
     limit_s: float = 10.0
 
 
-@outputs.register("program")
 class Program(Output):
     """Runs a program, the alarm as JSON on its stdin; status 0 says that it has arrived."""
 

@@ -28,7 +28,6 @@ from ..errors import ConfigError, MienError, UnknownName
 from ..face import Face
 from ..rules import Rules
 from ..watch import Alarm, Call, Ended, Event, HeldBack, Moment, Seen, Watch, unanswerable
-from . import desktop, mqtt, program, sound, text, webhook  # noqa: F401 - they register themselves
 from .courier import Courier
 from .journal import Journal, Past, default_path
 from .output import Context, Output, outputs

@@ -12,7 +12,7 @@ from pathlib import Path
 from ..errors import ConfigError
 from ..watch import Call
 from . import player
-from .output import Context, Output, Settings, Table, outputs, settings
+from .output import Context, Output, Settings, Table, settings
 
 _RATE_HZ = 22_050
 _TONES_HZ = (880.0, 660.0, 880.0, 660.0)
@@ -27,7 +27,6 @@ class SoundSettings(Settings):
     file: str = ""
 
 
-@outputs.register("sound")
 class Sound(Output):
     """Plays a file on this machine's loudspeaker."""
 

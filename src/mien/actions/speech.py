@@ -11,7 +11,7 @@ from pathlib import Path
 from ..errors import ConfigError, MissingExtra
 from ..watch import Call
 from . import player, process
-from .output import Context, Output, Settings, Table, Undelivered, outputs, settings
+from .output import Context, Output, Settings, Table, Undelivered, settings
 
 _SYNTHESIS_S = 15.0
 _SECONDS_A_LETTER = 0.2  # the slowest voice, with room
@@ -27,7 +27,6 @@ class SpeechSettings(Settings):
     rate: int = 160
 
 
-@outputs.register("speech")
 class Speech(Output):
     """Says an alarm's text on this machine's loudspeaker."""
 

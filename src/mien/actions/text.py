@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..watch import Call
-from .output import Context, Output, Settings, Table, outputs, settings
+from .output import Context, Output, Settings, Table, settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +15,6 @@ class TextSettings(Settings):
     bell: bool = False
 
 
-@outputs.register("text")
 class Text(Output):
     """A line on stderr, or wherever the live view writes."""
 

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 from ..errors import ConfigError, MissingExtra
 from ..watch import Call
-from .output import Context, Output, Settings, Table, Undelivered, outputs, secret, settings
+from .output import Context, Output, Settings, Table, Undelivered, secret, settings
 from .program import content
 
 if TYPE_CHECKING:
@@ -42,7 +42,6 @@ class WebhookSettings(Settings):
     limit_s: float = 10.0
 
 
-@outputs.register("webhook")
 class Webhook(Output):
     """POSTs an alarm as JSON; any 2xx says that it has arrived. Redirects are not followed."""
 

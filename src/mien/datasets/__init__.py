@@ -53,7 +53,29 @@ class Importer:
         return replace(table, notes={"terms": self.terms, **table.notes})
 
 
-importers: Registry[Importer] = Registry("data set")
+importers: Registry[Importer] = Registry(
+    "data set",
+    {
+        "affectnet": "mien.datasets.affectnet:affectnet",
+        "ckplus": "mien.datasets.ckplus:ckplus",
+        "folder": "mien.datasets.folder:folder",
+        "videos": "mien.datasets.videos:videos",
+        "enterface05": "mien.datasets.enterface05:enterface05",
+        "faces10k": "mien.datasets.faces10k:faces10k",
+        "fer2013": "mien.datasets.ferplus:fer2013",
+        "ferplus": "mien.datasets.ferplus:ferplus",
+        "jaffe": "mien.datasets.jaffe:jaffe",
+        "kdef": "mien.datasets.kdef:kdef",
+        "csv": "mien.datasets.listed:listed",
+        "lfw": "mien.datasets.lfw:lfw",
+        "mug": "mien.datasets.mug:mug",
+        "mug-intensity": "mien.datasets.mug:mug_intensity",
+        "mug-frames": "mien.datasets.mug:mug_frames",
+        "rafd": "mien.datasets.rafd:rafd",
+        "rafdb": "mien.datasets.rafdb:rafdb",
+        "300w": "mien.datasets.w300:w300",
+    },
+)
 
 
 def csv_rows(path: Path, columns: Sequence[str]) -> Iterator[dict[str, str]]:
@@ -97,42 +119,3 @@ def label_of(folder: Path) -> str:
         return canonical(folder.name)
     except UnknownName as err:
         raise DataError(f"folder {folder} is not named after a label: {err}") from err
-
-
-from . import (  # noqa: E402  (they register themselves)
-    affectnet,
-    ckplus,
-    enterface05,
-    faces10k,
-    ferplus,
-    folder,
-    jaffe,
-    kdef,
-    lfw,
-    listed,
-    mug,
-    rafd,
-    rafdb,
-    videos,
-    w300,
-)
-
-__all__ = [
-    "Importer",
-    "affectnet",
-    "ckplus",
-    "enterface05",
-    "faces10k",
-    "ferplus",
-    "folder",
-    "importers",
-    "jaffe",
-    "kdef",
-    "lfw",
-    "listed",
-    "mug",
-    "rafd",
-    "rafdb",
-    "videos",
-    "w300",
-]

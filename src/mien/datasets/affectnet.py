@@ -17,7 +17,7 @@ from ..errors import DataError
 from ..labels import label_set
 from ..landmarks import POINTS
 from ..table import Table
-from . import Importer, importers
+from . import Importer
 from .collection import Collection, files_in
 
 LAYOUT = "train_set/images/0.jpg, train_set/annotations/0_exp.npy and so on, and val_set"
@@ -84,6 +84,5 @@ def read_affectnet(path: Path) -> Table:
     return collection.table("train_set/images/*.jpg with annotations", intensity_labels=AFFECT)
 
 
-@importers.register("affectnet")
 def affectnet() -> Importer:
     return Importer(read_affectnet, LAYOUT, TERMS)

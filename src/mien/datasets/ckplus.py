@@ -17,7 +17,7 @@ from ..errors import DataError
 from ..labels import label_set
 from ..landmarks import POINTS
 from ..table import Table
-from . import Importer, importers, visible_folders
+from . import Importer, visible_folders
 from .collection import Collection, files_in
 
 LAYOUT = "cohn-kanade-images/S005/001/*.png and Emotion/S005/001/*_emotion.txt in one folder"
@@ -105,6 +105,5 @@ def read_ckplus(path: Path, apex: int = APEX) -> Table:
     return collection.table("sequences with an emotion", notes)
 
 
-@importers.register("ckplus")
 def ckplus() -> Importer:
     return Importer(read_ckplus, LAYOUT, TERMS)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ..table import Table
 from ..video import SUFFIXES
-from . import Importer, importers, visible_folders
+from . import Importer, visible_folders
 from .collection import Collection
 from .videos import FPS, add_frames
 
@@ -37,6 +37,5 @@ def read_enterface05(path: Path, fps: float = FPS) -> Table:
     return collection.table("folders like 'subject 1/anger' of videos", {"fps": fps})
 
 
-@importers.register("enterface05")
 def enterface05() -> Importer:
     return Importer(read_enterface05, LAYOUT, TERMS, read_enterface05)

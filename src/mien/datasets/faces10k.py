@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ..errors import DataError
 from ..table import Table
-from . import Importer, csv_rows, importers
+from . import Importer, csv_rows
 from .collection import Collection
 
 LAYOUT = "Face Images/*.jpg and demographic-others-labels-final.csv, in any folder beside them"
@@ -79,6 +79,5 @@ def read_faces10k(path: Path) -> Table:
     return collection.table(f"rows in {table}", vote_labels=vote_labels)
 
 
-@importers.register("faces10k")
 def faces10k() -> Importer:
     return Importer(read_faces10k, LAYOUT, TERMS)

@@ -18,7 +18,7 @@ from ..errors import DataError
 from ..image import SUFFIXES, file_bytes, read_bytes
 from ..labels import CANONICAL, NOT_EMOTIONS, label_set
 from ..table import Row, Table
-from . import Importer, csv_rows, importers, label_of, visible_folders
+from . import Importer, csv_rows, label_of, visible_folders
 
 SPLITS = ("Training", "PublicTest", "PrivateTest")
 VOTE_LABELS = (*CANONICAL, *NOT_EMOTIONS)
@@ -139,13 +139,11 @@ def read_ferplus(path: Path) -> Table:
     return Table("ferplus", rows, VOTE_LABELS, notes)
 
 
-@importers.register("fer2013")
 def fer2013() -> Importer:
     return Importer(
         read_fer2013, "fer2013.csv, or train/<label>/*.png and test/<label>/*.png", TERMS
     )
 
 
-@importers.register("ferplus")
 def ferplus() -> Importer:
     return Importer(read_ferplus, "fer2013new.csv beside fer2013.csv or numbered folders", TERMS)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ..errors import DataError
 from ..table import Table
-from . import Importer, csv_rows, importers, is_label, visible_folders
+from . import Importer, csv_rows, is_label, visible_folders
 from .collection import Collection
 
 LAYOUT = "<label>/*.jpg or <split>/<label>/*.jpg"
@@ -60,6 +60,5 @@ def read_folder(path: Path) -> Table:
     return table
 
 
-@importers.register("folder")
 def folder() -> Importer:
     return Importer(read_folder, LAYOUT, "your own")

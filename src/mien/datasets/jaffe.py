@@ -15,7 +15,7 @@ from pathlib import Path
 from ..errors import DataError
 from ..labels import canonical, label_set
 from ..table import Table
-from . import Importer, csv_rows, importers
+from . import Importer, csv_rows
 from .collection import Collection
 
 LAYOUT = "KA.AN1.39.tiff and so on, with the ratings in ratings.csv or the owners' text, if any"
@@ -75,6 +75,5 @@ def read_jaffe(path: Path) -> Table:
     return table
 
 
-@importers.register("jaffe")
 def jaffe() -> Importer:
     return Importer(read_jaffe, LAYOUT, TERMS)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ..labels import canonical
 from ..table import Table
-from . import Importer, importers
+from . import Importer
 from .collection import Collection
 
 LAYOUT = "AF01/AF01ANS.JPG and so on: session, sex, person, expression, side"
@@ -30,6 +30,5 @@ def read_kdef(path: Path) -> Table:
     return collection.table("files named like AF01ANS.JPG")
 
 
-@importers.register("kdef")
 def kdef() -> Importer:
     return Importer(read_kdef, LAYOUT, TERMS)

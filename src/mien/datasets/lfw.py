@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 
 from ..table import Table
-from . import Importer, importers
+from . import Importer
 from .collection import Collection
 from .listed import add_listed, table_in
 
@@ -33,6 +33,5 @@ def read_lfw(path: Path) -> Table:
     return collection.table(f"rows in {table}")
 
 
-@importers.register("lfw")
 def lfw() -> Importer:
     return Importer(read_lfw, LAYOUT, TERMS)

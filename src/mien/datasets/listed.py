@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ..errors import DataError
 from ..table import Table
-from . import Importer, csv_rows, importers
+from . import Importer, csv_rows
 from .collection import Collection
 
 LAYOUT = "a .csv file with the columns file,label[,subject,split,sequence] beside the pictures"
@@ -74,6 +74,5 @@ def read_listed(path: Path) -> Table:
     return collection.table(f"rows in {table}")
 
 
-@importers.register("csv")
 def listed() -> Importer:
     return Importer(read_listed, LAYOUT, "your own")

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..table import Table
-from . import Importer, importers, visible_folders
+from . import Importer, visible_folders
 from .collection import Collection
 
 LAYOUT = "<subject>/<emotion>/take000/img_0000.jpg, with or without session folders"
@@ -91,16 +91,13 @@ def read_frames(path: Path) -> Table:
     return collection.table("takes of frames")
 
 
-@importers.register("mug")
 def mug() -> Importer:
     return Importer(read_mug, LAYOUT, TERMS)
 
 
-@importers.register("mug-intensity")
 def mug_intensity() -> Importer:
     return Importer(read_graded, LAYOUT, TERMS)
 
 
-@importers.register("mug-frames")
 def mug_frames() -> Importer:
     return Importer(read_frames, LAYOUT, TERMS)

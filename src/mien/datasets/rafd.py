@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ..labels import canonical
 from ..table import Table
-from . import Importer, importers
+from . import Importer
 from .collection import Collection
 
 EXAMPLE = "Rafd090_01_Caucasian_female_angry_frontal.jpg"
@@ -41,6 +41,5 @@ def read_rafd(path: Path) -> Table:
     return collection.table(f"files named like {EXAMPLE}")
 
 
-@importers.register("rafd")
 def rafd() -> Importer:
     return Importer(read_rafd, LAYOUT, TERMS)

@@ -12,7 +12,7 @@ from pathlib import Path
 from ..errors import DataError
 from ..labels import label_set
 from ..table import Table
-from . import Importer, importers
+from . import Importer
 from .collection import Collection
 
 LIST = Path("EmoLabel", "list_patition_label.txt")
@@ -55,6 +55,5 @@ def read_rafdb(path: Path) -> Table:
     return collection.table(f"lines in {LIST.as_posix()}")
 
 
-@importers.register("rafdb")
 def rafdb() -> Importer:
     return Importer(read_rafdb, LAYOUT, TERMS)

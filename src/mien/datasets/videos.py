@@ -17,7 +17,7 @@ from ..errors import VideoError
 from ..face import Frame
 from ..table import Row, Table
 from ..video import SUFFIXES, Hole, Span, Video
-from . import Importer, importers
+from . import Importer
 from .collection import Collection
 from .folder import label_folders
 
@@ -69,6 +69,5 @@ def read_videos(path: Path, fps: float = FPS) -> Table:
     return collection.table(LAYOUT, {"fps": fps})
 
 
-@importers.register("videos")
 def videos() -> Importer:
     return Importer(read_videos, LAYOUT, "your own", read_videos)

@@ -16,7 +16,7 @@ from ..errors import DataError
 from ..image import SUFFIXES
 from ..landmarks import POINTS
 from ..table import Table
-from . import Importer, importers
+from . import Importer
 from .collection import Collection
 
 TERMS = "research only, no commercial use; cite Sagonas et al. 2013"
@@ -55,6 +55,5 @@ def read_300w(path: Path) -> Table:
     return collection.table("pictures with a .pts file beside them")
 
 
-@importers.register("300w")
 def w300() -> Importer:
     return Importer(read_300w, "pictures with .pts files beside them, in any folders", TERMS)

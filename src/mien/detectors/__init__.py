@@ -1,1 +1,1 @@
-"""The detectors, one module each."""
+"""The detectors, one module each; ``detect.detectors`` names them."""

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from .. import cascades
-from ..detect import best_first, detectors
+from ..detect import best_first
 from ..face import Face, Frame
 from ..preprocess import shrink
 
@@ -22,7 +22,6 @@ _EVEN_WEIGHT = 3.0  # the cascade's last-stage sum at which hits and false alarm
 _LEAST_SCORE = 0.35
 
 
-@detectors.register("haar")
 class Haar:
     """Upright frontal faces from about 5 % of the picture's longer side."""
 

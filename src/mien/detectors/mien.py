@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import geometry
 from ..cascades import INSET
-from ..detect import best_first, detectors
+from ..detect import best_first
 from ..face import Face, FloatArray, Frame
 from ..landmarker import Landmarker, Placed
 from ..landmarks import face_box
@@ -24,7 +24,6 @@ _FACE = 0.8
 _ALIKE = 0.3  # intersection over union from which a proposal is of a known face
 
 
-@detectors.register("mien")
 class Mien:
     """Faces from about 5 % of the picture's longer side, turned and tilted ones too."""
 

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from .. import weights
-from ..detect import best_first, detectors
+from ..detect import best_first
 from ..errors import ModelError
 from ..face import Face, Frame, ImageArray
 from ..landmarks import Inset
@@ -19,7 +19,6 @@ _LEAST_SCORE, _OVERLAP, _MOST = 0.6, 0.3, 5000
 _LEAST_SIDE = 64  # up to 32 pixels, one cell of its coarsest stride, OpenCV reads stray memory
 
 
-@detectors.register("yunet")
 class YuNet:
     """Turned and dark faces too; its file comes with ``mien models pull yunet``."""
 

@@ -12,10 +12,26 @@ from ..errors import ConfigError, ModelError
 from ..recipes import Model
 from ..registry import Registry
 
-networks: Registry[nn.Module] = Registry("network")
+networks: Registry[nn.Module] = Registry(
+    "network",
+    {
+        "alexnet": "mien.models.alexnet:alexnet",
+        "autoencoder2018": "mien.models.autoencoder2018:autoencoder2018",
+        "emex2": "mien.models.emex2:emex2",
+        "googlenet": "mien.models.googlenet:googlenet",
+        "iliev2022": "mien.models.iliev2022:iliev2022",
+        "resnet10": "mien.models.resnet:resnet10",
+        "mobilenetv2": "mien.models.mobilenetv2:mobilenetv2",
+        "xu2019": "mien.models.xu2019:xu2019",
+    },
+)
 """Factories that take (number of classes, ``Preprocess`` of the pictures)."""
-landmark_networks: Registry[nn.Module] = Registry("landmark network")
-proposal_networks: Registry[nn.Module] = Registry("proposal network")
+landmark_networks: Registry[nn.Module] = Registry(
+    "landmark network", {"landmarknet": "mien.models.landmarknet:landmarknet"}
+)
+proposal_networks: Registry[nn.Module] = Registry(
+    "proposal network", {"proposalnet": "mien.models.proposalnet:proposalnet"}
+)
 
 
 class Standardised(nn.Module):
@@ -114,37 +130,3 @@ def build(model: Model, num_classes: int) -> nn.Module:
 def parameters(net: nn.Module) -> int:
     """How many numbers training can change."""
     return sum(p.numel() for p in net.parameters())
-
-
-from . import (  # noqa: E402  (they register themselves)
-    alexnet,
-    autoencoder2018,
-    emex2,
-    googlenet,
-    iliev2022,
-    landmarknet,
-    mobilenetv2,
-    proposalnet,
-    resnet,
-    xu2019,
-)
-
-__all__ = [
-    "Backbone",
-    "Standardised",
-    "alexnet",
-    "autoencoder2018",
-    "build",
-    "emex2",
-    "googlenet",
-    "iliev2022",
-    "landmark_networks",
-    "landmarknet",
-    "mobilenetv2",
-    "networks",
-    "parameters",
-    "proposal_networks",
-    "proposalnet",
-    "resnet",
-    "xu2019",
-]

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from ..errors import ConfigError
 from ..preprocess import Preprocess
-from . import Standardised, networks
+from . import Standardised
 
 SMALLEST = 16
 
@@ -62,7 +62,6 @@ class AlexNet(Standardised):
         return logits
 
 
-@networks.register("alexnet")
 def alexnet(num_classes: int, spec: Preprocess) -> AlexNet:
     """Eight weight layers, half a million numbers at 28 pixels."""
     return AlexNet(num_classes, spec)

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..preprocess import Preprocess
-from . import Standardised, networks
+from . import Standardised
 
 SLOPE = 0.01
 WIDTH = 512
@@ -97,7 +97,6 @@ class UnitsCnn(Standardised):
         return logits
 
 
-@networks.register("autoencoder2018")
 def autoencoder2018(num_classes: int, spec: Preprocess) -> UnitsCnn:
     """The CNN at the paper's width: 11.3 million parameters, 2.3 billion multiply-adds."""
     return UnitsCnn(num_classes, spec.channels)

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from ..errors import ConfigError
 from ..preprocess import Preprocess
-from . import Standardised, networks
+from . import Standardised
 
 SMALLEST = 16  # pixels: below, nothing is left after the second pooling
 
@@ -39,7 +39,6 @@ class EmEx2(Standardised):
         return logits
 
 
-@networks.register("emex2")
 def emex2(num_classes: int, spec: Preprocess) -> EmEx2:
     """Four weight layers; as in Caffe's LeNet, the only ramp is behind the first inner product."""
     return EmEx2(num_classes, spec)

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..preprocess import Preprocess
-from . import Backbone, networks
+from . import Backbone
 
 _MEAN_RGB = (123.0, 117.0, 104.0)
 _INCEPTIONS = {  # inputs; filters of 1x1, 3x3_reduce, 3x3, 5x5_reduce, 5x5, pool_proj
@@ -115,7 +115,6 @@ class GoogLeNet(Backbone):
         self._fill(weights, (tensors.get(f"{last}.weight"), tensors.get(f"{last}.bias")))
 
 
-@networks.register("googlenet")
 def googlenet(num_classes: int, spec: Preprocess) -> GoogLeNet:
     """5,973,552 numbers and 1,025 for each class."""
     return GoogLeNet(num_classes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from ..preprocess import Preprocess
-from . import Standardised, networks
+from . import Standardised
 
 
 def conv3x3(inputs: int, outputs: int) -> nn.Sequential:
@@ -42,7 +42,6 @@ class Iliev2022(Standardised):
         return logits
 
 
-@networks.register("iliev2022")
 def iliev2022(num_classes: int, spec: Preprocess) -> Iliev2022:
     """Four weight layers; four fifths of its numbers lie between the last pooling and the 256."""
     return Iliev2022(num_classes, spec)

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..preprocess import Preprocess
-from . import Backbone, networks
+from . import Backbone
 
 _STAGES = (  # expansion, filters, blocks, stride of the first one
     (1, 16, 1, 1),
@@ -88,7 +88,6 @@ def _name(key: str) -> str:
     return key.replace("head.", "last.", 1)
 
 
-@networks.register("mobilenetv2")
 def mobilenetv2(num_classes: int, spec: Preprocess) -> MobileNetV2:
     """2,206,816 numbers and 1,281 for each class."""
     return MobileNetV2(num_classes)

@@ -13,7 +13,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..proposals import ANSWERS, STRIDES
-from . import proposal_networks
 from .resnet import BasicBlock, conv3x3
 
 _RARE = -4.6  # log odds of one in a hundred: training starts where most cells hold no face
@@ -72,7 +71,6 @@ class ProposalNet(nn.Module):
         return answers
 
 
-@proposal_networks.register("proposalnet")
 def proposalnet() -> ProposalNet:
     """0.4 million parameters; 0.2 thousand million multiply-adds on 320 x 320 pixels."""
     return ProposalNet((16, 32), (48, 64, 80, 80), head=48)

@@ -9,7 +9,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..preprocess import Preprocess
-from . import networks
 
 
 def conv3x3(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
@@ -93,7 +92,6 @@ class ResNet(nn.Module):
         return logits
 
 
-@networks.register("resnet10")
 def resnet10(num_classes: int, spec: Preprocess) -> ResNet:
     """Ten weight layers, 1.35 million parameters, 82 million multiply-adds at 48 pixels.
 

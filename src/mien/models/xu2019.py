@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from ..errors import ConfigError
 from ..preprocess import Preprocess
-from . import Standardised, networks
+from . import Standardised
 
 _LEAST = 16  # pixels of a side; smaller ones are gone before the last convolution
 
@@ -62,7 +62,6 @@ def _convolution(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.
     )
 
 
-@networks.register("xu2019")
 def xu2019(num_classes: int, spec: Preprocess) -> Xu2019:
     """Of 128 pixels: 3.0 million parameters, 12.1 MB, and 59 million multiply-adds."""
     if spec.size < _LEAST:
