@@ -35,6 +35,7 @@ from mien import person_head, person_train, provenance, table
 from mien.face import Frame, ImageArray
 from mien.finder import Finder, pixels
 from mien.labels import own
+from mien.person_recognizer import Averaged
 from mien.person_samples import FPS
 from mien.person_train import Faces
 from mien.pipeline import Analyzer, Settings
@@ -242,7 +243,7 @@ def live(trunk: person_head.Trunk, people: dict[str, Faces], clip: Path) -> dict
     recognizers: dict[str, Recognizer | None] = {
         "general": None,
         **made,
-        "both": person_train.Averaged(made["head"], made["mouth"]),
+        "both": Averaged(made["head"], made["mouth"]),
     }
     settings = Settings(detector="mien")
     analyzers = {name: Analyzer(settings, recognizer=r) for name, r in recognizers.items()}

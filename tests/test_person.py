@@ -30,6 +30,7 @@ from mien.errors import (
 from mien.face import Face, Frame, ImageArray
 from mien.labels import own, word
 from mien.person import Person
+from mien.person_recognizer import recognizer
 from mien.person_samples import Taker
 from mien.person_session import Announcer, Stimulus
 from mien.pipeline import Analyzer, Settings
@@ -550,7 +551,7 @@ def test_damaged_files_are_named() -> None:
 def test_an_untrained_person(tmp_path: Path) -> None:
     person.get_or_make("Ann", "yes")
     with pytest.raises(ModelError, match="mien person train"):
-        person_train.recognizer("Ann")
+        recognizer("Ann")
 
 
 def test_words() -> None:

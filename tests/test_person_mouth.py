@@ -16,6 +16,7 @@ from mien import person, person_train
 from mien.cli_person import person_app
 from mien.errors import MissingExtra
 from mien.face import ImageArray
+from mien.person_recognizer import recognizer
 from mien.person_samples import Taker, from_folder
 from mien.pipeline import Analyzer, Settings
 from mien.recognize import load_model
@@ -100,7 +101,7 @@ def test_trained_with_torch_and_used_without(
 def test_both_is_the_mean_of_the_two(ann: person.Person, pictures: Path) -> None:
     person_train.train(ann, "both")
     analyzer = Analyzer(Settings(person="Ann"))
-    both = person_train.recognizer("Ann")
+    both = recognizer("Ann")
     assert both.info.name == "person-both"
     (face,) = analyzer.analyze(pictures / "joy" / "0.png")
     assert face.emotions is not None

@@ -12,6 +12,7 @@ from mien import detect, errors, records, registry
 from mien.actions import outputs
 from mien.datasets import importers
 from mien.models import landmark_networks, networks, proposal_networks
+from mien.recognize import recognizers
 from mien.registry import Registry
 
 ALL = [
@@ -22,6 +23,7 @@ ALL = [
     networks,
     landmark_networks,
     proposal_networks,
+    recognizers,
 ]
 
 

@@ -273,7 +273,7 @@ def person_list() -> None:
     """Who is known, with how many samples, what recogniser, and whose consent."""
     from . import console
     from . import person as people
-    from .person_train import FILES
+    from .person_recognizer import FILES
 
     rows = []
     for person in people.everyone():

@@ -1,4 +1,4 @@
-"""A person's recogniser: trained, tested on stimuli held out, and loaded.
+"""A person's recogniser: trained, and tested on stimuli held out.
 
 ``head`` is a last layer on the default model's features and needs nothing beyond ``pip install
 mien``; ``mouth`` is EmEx2 on the mouth and needs the ``train`` extra; ``both`` averages the two.
@@ -17,19 +17,17 @@ import numpy as np
 import numpy.typing as npt
 
 from . import align, person_head, provenance
-from .baserates import BaseRates
-from .errors import DataError, MissingExtra, ModelError, UnknownName
+from .errors import DataError, MissingExtra, UnknownName
 from .face import FloatArray, Frame, ImageArray
-from .finder import Finder, pixels
+from .finder import Finder
 from .labels import LabelSet, own
-from .person import TEST, Person, Sample, get, labels_of
+from .person import TEST, Person, Sample, labels_of
+from .person_recognizer import BOTH, FILES, HEAD, MOUTH
 from .preprocess import Preprocess
-from .recognize import METADATA_SCHEMA, OnnxRecognizer, Reading, Recognizer, load_model
-from .weights import DEFAULT_MODEL, sha256
+from .recognize import METADATA_SCHEMA, load_model
+from .weights import DEFAULT_MODEL
 
-HEAD, MOUTH, BOTH = "head", "mouth", "both"
 KINDS = (HEAD, MOUTH, BOTH)
-FILES = {HEAD: "head.onnx", MOUTH: "mouth.onnx"}
 LIPS = Preprocess(28, "gray", "equal")
 """What a network on the mouth gets; see docs/adr/0015-light.md."""
 FEW = 5
@@ -388,41 +386,3 @@ def _draws(groups: Sequence[str]) -> list[Ints]:
 
 def _interval(values: Sequence[Any]) -> list[float]:
     return [round(float(v), 4) for v in np.percentile(np.array(values), [2.5, 97.5])]
-
-
-class Averaged:
-    """The mean of a last layer on the face and a network on the mouth, from one crop of a face."""
-
-    def __init__(self, face: OnnxRecognizer, mouth: OnnxRecognizer) -> None:
-        self._face, self._mouth, self._finder = face, mouth, Finder(None)
-        digest = sha256((face.info.sha256 + mouth.info.sha256).encode())
-        self.info = replace(face.info, name=f"person-{BOTH}", sha256=digest)
-
-    def read(self, crops: Sequence[ImageArray], rates: BaseRates) -> Reading:
-        mouths = [self._lips(crop) for crop in crops]
-        parts = [self._face.probabilities(crops, rates), self._mouth.probabilities(mouths, rates)]
-        return Reading(np.asarray(np.mean(parts, axis=0), np.float32))
-
-    def probabilities(self, crops: Sequence[ImageArray], rates: BaseRates) -> FloatArray:
-        return self.read(crops, rates).probs
-
-    def _lips(self, crop: ImageArray) -> ImageArray:
-        frame, size = Frame(crop), self._mouth.info.preprocess.size
-        (face,) = self._finder.find(frame, "mouth")
-        return pixels(frame, self._finder.framed(face, "mouth", size))
-
-
-def recognizer(name: str, threads: int = 1) -> Recognizer:
-    """The recogniser of a person, for ``Analyzer(recognizer=...)`` or by itself.
-
-    It answers the person's own labels, and tells no intensities. Raises UnknownName for nobody's
-    name, ModelError for a person without one.
-    """
-    person = get(name)
-    files = {kind: person.folder / file for kind, file in FILES.items()}
-    found = {k: load_model(path, threads) for k, path in files.items() if path.is_file()}
-    if not found:
-        raise ModelError(
-            f"{person.name} has no recogniser yet; make one with: mien person train '{person.name}'"
-        )
-    return Averaged(found[HEAD], found[MOUTH]) if len(found) == 2 else next(iter(found.values()))

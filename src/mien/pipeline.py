@@ -18,7 +18,7 @@ from .face import Emotions, Face, FloatArray, Frame, ImageArray
 from .finder import Finder, pixels
 from .landmarker import Placed
 from .later import Later
-from .recognize import Recognizer, load_model
+from .recognize import Recognizer, recognizers
 from .weights import DEFAULT_MODEL
 
 if TYPE_CHECKING:
@@ -116,12 +116,11 @@ class Analyzer:
         return recognizer, rates
 
     def _named(self) -> Recognizer:
-        threads = self.settings.threads or 1
-        if self.settings.person is None:
-            return load_model(self.settings.model, threads)
-        from . import person_train
-
-        return person_train.recognizer(self.settings.person, threads)
+        wanted = self.settings
+        source, name = (
+            ("model", wanted.model) if wanted.person is None else ("person", wanted.person)
+        )
+        return recognizers.build(source, name, wanted.threads or 1)
 
     @property
     def recognizer(self) -> Recognizer:

@@ -23,6 +23,7 @@ from .face import FloatArray, ImageArray
 from .labels import LabelSet, label_set, own, subset
 from .logits import calibrated, softmax
 from .preprocess import Preprocess, batch
+from .registry import Registry
 from .session import METADATA_KEY
 from .session import load as load_session
 
@@ -84,6 +85,13 @@ class Recognizer(Protocol):
     def probabilities(self, crops: Sequence[ImageArray], rates: BaseRates) -> FloatArray:
         """The probabilities of ``read`` alone."""
         ...
+
+
+recognizers: Registry[Recognizer] = Registry(
+    "source of recognisers",
+    {"model": "mien.recognize:load_model", "person": "mien.person_recognizer:recognizer"},
+)
+"""Where recognisers are found. A factory takes one's name there, and threads of ONNX Runtime."""
 
 
 class OnnxRecognizer:
