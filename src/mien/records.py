@@ -16,16 +16,19 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Protocol
+from typing import IO, TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from . import quality
-from .baserates import read_rates
+from .baserates import BaseRates, read_rates
 from .errors import ConfigError, MissingExtra, OutputError
 from .face import Face, FloatArray, Frame, Quality
-from .pipeline import Analyzer
 from .registry import Registry
+
+if TYPE_CHECKING:
+    from .detect import FaceDetector
+    from .recognize import Recognizer
 
 SCHEMA = "mien/1"
 Record = dict[str, Any]
@@ -318,6 +321,19 @@ def _open(path: Path, overwrite: bool, keep: int = 0) -> IO[bytes]:
         raise OutputError(f"cannot write {path}: {err.strerror}") from err
 
 
+class Maker(Protocol):
+    """What makes records, as far as their meta file tells of it; ``mien.Analyzer`` is one."""
+
+    @property
+    def recognizer(self) -> Recognizer: ...
+    @property
+    def detector(self) -> FaceDetector | None: ...
+    @property
+    def alignment(self) -> str: ...
+    @property
+    def base_rates(self) -> BaseRates: ...
+
+
 class Output:
     """Where records go: a file with its meta file beside it, or a stream.
 
@@ -331,7 +347,7 @@ class Output:
         self,
         path: Path | None,
         form: str | None,
-        analyzer: Analyzer,
+        maker: Maker,
         stream: IO[bytes],
         overwrite: bool = False,
         keep: int = 0,
@@ -346,14 +362,14 @@ class Output:
                 "--format bids needs a file named as BIDS has it: "
                 "--out sub-01_task-interview_recording-face_physio.tsv.gz"
             )
-        labels = analyzer.recognizer.info.label_set.labels
+        labels = maker.recognizer.info.label_set.labels
         self._writer = writers.build(form, labels)
         self._at_once: Writer | None = None
         self._grows = growing(path, form) if path else None
         if path and self._grows != path:
             _refuse(path, overwrite)
             self._at_once, self._writer = self._writer, JsonLines(labels)
-        self._analyzer = analyzer
+        self._maker = maker
         self.path, self.counts = path, Counter[str](counts or {})
         self._keep, self._more = keep, more or {}
         self._stream = _open(self._grows, overwrite, keep) if self._grows else stream
@@ -363,7 +379,7 @@ class Output:
         self._failed: OSError | None = None
 
     def __enter__(self) -> Output:
-        self._meta = meta(self._analyzer) | self._more if self._is_file else {}
+        self._meta = meta(self._maker) | self._more if self._is_file else {}
         try:
             self._write_meta()
             begin = self._writer.go_on if self._keep else self._writer.start
@@ -444,11 +460,11 @@ class Output:
             self.path.with_name(self.path.name + ".meta.json").write_text(text, encoding="utf-8")
 
 
-def meta(analyzer: Analyzer) -> Record:
+def meta(maker: Maker) -> Record:
     """What a reader of the records needs to know: model, labels, units, thresholds, versions."""
     from . import provenance
 
-    info = analyzer.recognizer.info
+    info = maker.recognizer.info
     return {
         "schema": SCHEMA,
         "date": provenance.now(),
@@ -462,9 +478,9 @@ def meta(analyzer: Analyzer) -> Record:
             "offsets": info.offsets,
             "look_again_below": info.look_again_below,
         },
-        "detector": analyzer.detector.name if analyzer.detector else None,
-        "align": analyzer.alignment,
-        "base_rates": _base_rates(analyzer),
+        "detector": maker.detector.name if maker.detector else None,
+        "align": maker.alignment,
+        "base_rates": _base_rates(maker),
         "thresholds": {
             "uncertain_below_probability": info.uncertain_below,
             "uncertain_below_confidence": quality.LOW,
@@ -490,9 +506,9 @@ def meta(analyzer: Analyzer) -> Record:
     }
 
 
-def _base_rates(analyzer: Analyzer) -> Record:
+def _base_rates(maker: Maker) -> Record:
     """Target, strength, the training's rates, and those of a file, which may change later."""
-    info, wanted = analyzer.recognizer.info, analyzer.base_rates
+    info, wanted = maker.recognizer.info, maker.base_rates
     found = dataclasses.asdict(wanted)
     if info.base_rates:
         found["training"] = dict(zip(info.label_set.labels, info.base_rates, strict=True))
