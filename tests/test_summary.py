@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mien import cli, records, summary
+from mien import cli, records, summary, timeline
 from mien.errors import ConfigError, DataError, OutputError
 from mien.face import Emotions, Face, Frame, Quality
 from mien.labels import label_set
@@ -152,7 +152,7 @@ def test_the_files(kept: Path, tmp_path: Path) -> None:
 
 def test_the_timeline(kept: Path) -> None:
     (recording,) = summary.read(kept)
-    picture = Image.open(io.BytesIO(summary.timeline(recording))).convert("RGB")
+    picture = Image.open(io.BytesIO(timeline.timeline(recording))).convert("RGB")
     colors = {c for _, c in picture.getcolors(1 << 24) or []}
     assert {(240, 228, 66), (86, 180, 233)} <= colors  # happiness and sadness
     assert picture.width > 1000

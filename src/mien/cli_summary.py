@@ -29,7 +29,7 @@ def summary(
 
     Writes summary.csv, episodes.csv, a BIDS events.tsv and a timeline for each recording.
     """
-    from . import console
+    from . import console, timeline
     from . import summary as sums
 
     rule = sums.Rule(threshold, min(sums.Rule().leave, threshold), shortest)
@@ -37,5 +37,5 @@ def summary(
     console.summary(recordings, rule)
     if out:
         sums.write(recordings, out, rule)
-        sums.draw(recordings, out, rule)
+        timeline.draw(recordings, out, rule)
         typer.echo(out)

@@ -6,42 +6,22 @@ the bytes of a PNG or SVG file, the same bytes for the same numbers.
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .errors import DataError, MissingExtra, ShapeError, UnknownName
+from .chart import FAINT, INK, blank, encoded
+from .errors import DataError, ShapeError
 from .face import ImageArray
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
-FORMATS = ("png", "svg")
-_INK, _FAINT, _OURS, _THEIRS = "#222222", "#9a9a9a", "#1f5f99", "#d9822b"
+_OURS, _THEIRS = "#1f5f99", "#d9822b"
 _SERIES = (_OURS, _THEIRS, "#4d4d4d", "#7fb0d9", "#8a5fa8", "#3a9a5b")
-_STYLE: Any = {
-    "font.family": "DejaVu Sans",  # comes with matplotlib: the same everywhere
-    "font.size": 9.0,
-    "axes.titlesize": 10.0,
-    "axes.edgecolor": _FAINT,
-    "axes.labelcolor": _INK,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "text.color": _INK,
-    "xtick.color": _INK,
-    "ytick.color": _INK,
-    "legend.frameon": False,
-    "svg.hashsalt": "mien",
-    "savefig.dpi": 144.0,
-}
 
 
 def confusion(matrix: Mapping[str, Any], form: str = "png", title: str = "") -> bytes:
@@ -54,11 +34,11 @@ def confusion(matrix: Mapping[str, Any], form: str = "png", title: str = "") -> 
         raise ShapeError(f"{len(labels)} labels do not go with a matrix of {counts.shape}")
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     side = 1.7 + 0.62 * len(labels)
-    with _figure(side, side * 0.92) as (figure, axes):
+    with blank(side, side * 0.92) as (figure, axes):
         axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
         for (row, column), count in np.ndenumerate(counts):
             share = shares[row, column]
-            ink = "white" if share > 0.55 else _INK
+            ink = "white" if share > 0.55 else INK
             text = f"{count:,}\n{_percent(share)}" if count else "0"
             axes.text(
                 column,
@@ -75,7 +55,7 @@ def confusion(matrix: Mapping[str, Any], form: str = "png", title: str = "") -> 
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
         axes.set(xlabel="answered", ylabel="actual", title=title)
-        return _bytes(figure, form)
+        return encoded(figure, form)
 
 
 def _percent(share: float) -> str:
@@ -92,17 +72,17 @@ def reliability(table: Mapping[str, Sequence[Any]], form: str = "png", title: st
         raise DataError("no answers: there is no reliability to draw")
     confidence, accuracy = (np.array(table[k], np.float64) for k in ("confidence", "accuracy"))
     centres = (np.arange(len(counts)) + 0.5) / len(counts)
-    with _figure(4.2, 4.6, rows=(3, 1)) as (figure, (above, below)):
-        above.plot([0, 1], [0, 1], "--", color=_FAINT, linewidth=1, label="as right as sure")
+    with blank(4.2, 4.6, rows=(3, 1)) as (figure, (above, below)):
+        above.plot([0, 1], [0, 1], "--", color=FAINT, linewidth=1, label="as right as sure")
         above.bar(centres, accuracy, width=0.9 / len(counts), color=_OURS, alpha=0.25)
         above.plot(confidence, accuracy, "o", color=_OURS, markersize=4, clip_on=False)
         above.set(xlim=(0, 1), ylim=(0, 1.02), ylabel="share that is right", title=title)
         above.legend(loc="upper left")
-        below.bar(centres, counts / counts.sum(), width=0.9 / len(counts), color=_FAINT)
+        below.bar(centres, counts / counts.sum(), width=0.9 / len(counts), color=FAINT)
         below.set(xlim=(0, 1), xlabel="confidence", ylabel="share of answers")
         for axes in (above, below):
             axes.set_xticks(np.linspace(0, 1, 6))
-        return _bytes(figure, form)
+        return encoded(figure, form)
 
 
 def learning_curves(log: Path, form: str = "png", title: str = "") -> bytes:
@@ -118,7 +98,7 @@ def learning_curves(log: Path, form: str = "png", title: str = "") -> bytes:
     if not records:
         raise DataError(f"{log} holds no epoch yet")
     epochs = [record["epoch"] + 1 for record in records]
-    with _figure(7.2, 2.9, columns=2) as (figure, (left, right)):
+    with blank(7.2, 2.9, columns=2) as (figure, (left, right)):
         _line(left, epochs, [record["loss"] for record in records], "training", _THEIRS)
         if "nll" in records[0]["select"]:
             _line(left, epochs, [r["select"]["nll"] for r in records], "select", _OURS)
@@ -136,7 +116,7 @@ def learning_curves(log: Path, form: str = "png", title: str = "") -> bytes:
             axes.xaxis.get_major_locator().set_params(integer=True)
             if axes.lines:
                 axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, columnspacing=1.2)
-        return _bytes(figure, form)
+        return encoded(figure, form)
 
 
 def _line(
@@ -166,7 +146,7 @@ def steps(
     if not names:
         raise DataError("no figures: there are no steps to draw")
     colors = dict(zip(names, (_THEIRS, *(c for c in _SERIES if c != _THEIRS)), strict=False))
-    with _figure(3.7 * max(2, len(panels)), 3.3, columns=len(panels)) as (figure, all_):
+    with blank(3.7 * max(2, len(panels)), 3.3, columns=len(panels)) as (figure, all_):
         for place, (axes, (what, lines)) in enumerate(
             zip(np.ravel(all_), panels.items(), strict=True)
         ):
@@ -176,11 +156,11 @@ def steps(
                     level = (baseline or {})[name]
                     axes.axhline(level, color=colors[name], linestyle=":", linewidth=1)
             axes.set(xlabel="steps", ylabel=what, ylim=(-0.02, 1.02))
-            axes.grid(axis="y", color=_FAINT, alpha=0.25, linewidth=0.6)
+            axes.grid(axis="y", color=FAINT, alpha=0.25, linewidth=0.6)
         figure.suptitle(title, fontsize=10)
         keys = [np.ravel(all_)[0].plot([], color=colors[name], label=name)[0] for name in names]
         figure.legend(handles=keys, loc="outside lower center", ncols=len(keys))
-        return _bytes(figure, form)
+        return encoded(figure, form)
 
 
 def compared(
@@ -201,9 +181,9 @@ def compared(
     if any(len(values) != len(names) for values in series.values()) or not names:
         raise ShapeError(f"each series has a figure for each of the {len(names)} groups")
     width = 0.8 / len(series)
-    colors = [_THEIRS, _OURS, "#7fb0d9", "#4d4d4d", _FAINT]
+    colors = [_THEIRS, _OURS, "#7fb0d9", "#4d4d4d", FAINT]
     longest = max(map(len, names))
-    with _figure(max(4.2, 1.6 + len(names) * max(0.34 * len(series), 0.55)), 3.2) as (figure, axes):
+    with blank(max(4.2, 1.6 + len(names) * max(0.34 * len(series), 0.55)), 3.2) as (figure, axes):
         at, keys = np.arange(len(names)), list[Any]()
         for i, (label, values) in enumerate(series.items()):
             places = at + (i - (len(series) - 1) / 2) * width
@@ -213,7 +193,7 @@ def compared(
             _whiskers(axes, places, heights, (intervals or {}).get(label))
         if baseline is not None:
             always = "most frequent label"
-            keys.append(axes.axhline(baseline, color=_INK, linestyle=":", label=always))
+            keys.append(axes.axhline(baseline, color=INK, linestyle=":", label=always))
         slanted = {"rotation": 30, "ha": "right", "rotation_mode": "anchor"} if longest > 8 else {}
         axes.set_xticks(at, names, **slanted)
         axes.set(ylabel=ylabel, ylim=(0, None))
@@ -221,7 +201,7 @@ def compared(
         wide = 0.6 + 0.075 * max(len(key.get_label()) for key in keys)  # inches of an entry
         columns = max(1, int(figure.get_figwidth() / wide))
         figure.legend(handles=keys, loc="outside lower center", ncols=columns)
-        return _bytes(figure, form)
+        return encoded(figure, form)
 
 
 def _whiskers(
@@ -233,7 +213,7 @@ def _whiskers(
     for x, height, interval in zip(places, heights, intervals or (), strict=False):
         if interval is not None and np.isfinite(height):
             low, high = interval
-            axes.plot([x, x], [low, high], color=_INK, linewidth=1)
+            axes.plot([x, x], [low, high], color=INK, linewidth=1)
 
 
 def stress(
@@ -248,16 +228,16 @@ def stress(
     columns = min(4, len(conditions))
     rows = -(-len(conditions) // columns)
     size = (max(4.2, 0.6 + 2.7 * columns), 0.9 + 2.55 * rows)
-    with _figure(*size, rows=[1] * rows, columns=columns, shared=False) as (figure, all_):
+    with blank(*size, rows=[1] * rows, columns=columns, shared=False) as (figure, all_):
         places = list(np.ravel(all_))
         for axes, (condition, about) in zip(places, conditions.items(), strict=False):
             for i, curves in enumerate(models.values()):
                 aside = (i - (len(models) - 1) / 2) * 0.18
                 _stressed(axes, curves[condition], measure, _series(i), aside)
             axes.set(title=condition, xlabel=about["unit"], ylim=(0, 1))
-            axes.grid(axis="y", color=_FAINT, alpha=0.25, linewidth=0.6)
+            axes.grid(axis="y", color=FAINT, alpha=0.25, linewidth=0.6)
             if measure == "accuracy":
-                axes.axhline(result["majority_baseline"], color=_FAINT, linestyle=":")
+                axes.axhline(result["majority_baseline"], color=FAINT, linestyle=":")
         for axes in places[len(conditions) :]:
             axes.set_axis_off()
         for axes in places[::columns]:
@@ -269,7 +249,7 @@ def stress(
         ]
         columns = len(models) if columns > 1 else 1
         figure.legend(handles=keys, loc="outside lower center", ncols=columns)
-        return _bytes(figure, form)
+        return encoded(figure, form)
 
 
 def _series(place: int) -> str:
@@ -308,7 +288,7 @@ def grid(
     if len(pictures) != len(rows) or any(len(row) != len(columns) for row in pictures):
         raise ShapeError(f"a grid of {len(rows)} x {len(columns)} needs as many pictures")
     size = (0.9 + 1.5 * len(columns), 0.5 + 1.5 * len(rows))
-    with _figure(*size, rows=[1] * len(rows), columns=len(columns), shared=False) as (figure, all_):
+    with blank(*size, rows=[1] * len(rows), columns=len(columns), shared=False) as (figure, all_):
         places = np.reshape(all_, (len(rows), len(columns)))
         for row, name in enumerate(rows):
             for column, head in enumerate(columns):
@@ -318,96 +298,4 @@ def grid(
                 axes.spines[:].set_visible(False)
             places[row, 0].set_ylabel(name)
         figure.suptitle(title, fontsize=10)
-        return _bytes(figure, form)
-
-
-_BINS = 1200  # of a timeline: about one for each pixel
-_PANELS = 12  # faces of a timeline; a crowd's would be unreadable
-
-
-def timeline(
-    faces: Sequence[Mapping[str, Any]],
-    labels: Sequence[str],
-    end_s: float,
-    form: str = "png",
-    title: str = "",
-) -> bytes:
-    """What each face of a recording showed over time: probabilities stacked up, episodes above.
-
-    faces : ``name``, ``times`` (N,) in seconds, ``probs`` (N, K) in the order of ``labels``, and
-        ``episodes``, (label, onset, offset) each. Those seen longest are drawn.
-    """
-    from .draw import COLORS
-
-    shown = sorted(faces, key=lambda face: -len(face["times"]))[:_PANELS]
-    shown.sort(key=lambda face: list(faces).index(face))
-    colors = ["#{:02x}{:02x}{:02x}".format(*COLORS.get(label, (90, 90, 90))) for label in labels]
-    with _figure(11.0, 1.0 + 1.5 * len(shown), [1] * len(shown)) as (figure, axes):
-        for place, face in zip(np.atleast_1d(axes), shown, strict=True):
-            for times, probs in _stretches(face["times"], face["probs"], end_s):
-                place.stackplot(times, probs.T, colors=colors, linewidth=0)
-            for label, onset, offset in face["episodes"]:
-                color = colors[list(labels).index(label)]
-                place.plot([onset, offset], [1.06, 1.06], color=color, lw=4, solid_capstyle="butt")
-            place.set(ylabel=face["name"], xlim=(0, end_s), ylim=(0, 1.1), yticks=[0, 0.5, 1])
-        place.set_xlabel("seconds")
-        from matplotlib.patches import Patch
-
-        keys = [Patch(color=c, label=label) for c, label in zip(colors, labels, strict=True)]
-        figure.legend(handles=keys, loc="outside lower center", ncols=len(labels), fontsize=8)
-        figure.suptitle(title, fontsize=10)
-        return _bytes(figure, form)
-
-
-def _stretches(times: Any, probs: Any, end_s: float) -> Iterator[tuple[Any, Any]]:
-    """What is drawn of a face without a gap: means over at most ``_BINS`` parts of the whole."""
-    step = max(end_s / _BINS, 1e-9)
-    bins = np.floor(times / step).astype(int)
-    starts = np.flatnonzero(np.diff(bins, prepend=-1))
-    counts = np.diff(starts, append=len(bins))
-    mean = np.add.reduceat(probs, starts) / counts[:, None]
-    at = np.add.reduceat(times, starts) / counts
-    usual = float(np.median(np.diff(at))) if len(at) > 1 else step
-    for part in np.split(np.arange(len(at)), np.flatnonzero(np.diff(at) > 3 * usual) + 1):
-        lasting = np.append(at[part], at[part[-1]] + usual)  # the last, too, is seen for a while
-        yield lasting, np.concatenate([mean[part], mean[part[-1:]]])
-
-
-@contextmanager
-def _figure(
-    width: float,
-    height: float,
-    rows: Sequence[int] = (1,),
-    columns: int = 1,
-    shared: bool = True,
-) -> Iterator[tuple[Figure, Any]]:
-    """An empty figure of so many inches and its axes, in the one style of all of them.
-
-    Not pyplot's: that would choose a window system, and keep every figure.
-    """
-    try:
-        import matplotlib
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise MissingExtra("matplotlib", "train", "drawing figures") from None
-    with matplotlib.rc_context(_STYLE):
-        figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
-        FigureCanvasAgg(figure)
-        yield (
-            figure,
-            figure.subplots(
-                len(rows),
-                columns,
-                gridspec_kw={"height_ratios": rows},
-                sharex=shared and len(rows) > 1,
-            ),
-        )
-
-
-def _bytes(figure: Figure, form: str) -> bytes:
-    if form not in FORMATS:
-        raise UnknownName("form of a figure", form, FORMATS)
-    out = io.BytesIO()
-    figure.savefig(out, format=form, metadata={"Date": None} if form == "svg" else {})
-    return out.getvalue()
+        return encoded(figure, form)

@@ -302,20 +302,6 @@ def write(recordings: Sequence[Recording], folder: Path, rule: Rule | None = Non
         raise OutputError(f"cannot write into {folder}: {err.strerror or err}") from err
 
 
-def draw(recordings: Sequence[Recording], folder: Path, rule: Rule | None = None) -> list[Path]:
-    """The ``timeline`` of each recording that shows a face; raises OutputError, MissingExtra."""
-    drawn = []
-    for recording, name in zip(recordings, names(recordings), strict=True):
-        if recording.tracks:
-            path = folder / f"{name}.png"
-            try:
-                path.write_bytes(timeline(recording, rule))
-            except OSError as err:
-                raise OutputError(f"cannot write {path}: {err.strerror or err}") from err
-            drawn.append(path)
-    return drawn
-
-
 def _write(recordings: Sequence[Recording], folder: Path, rule: Rule | None) -> list[Path]:
     faces = [(r, t) for r in recordings for _, t in sorted(r.tracks.items())]
     rows = [shares(recording, track) for recording, track in faces]
@@ -377,25 +363,6 @@ def _cells(episode: Episode) -> dict[str, Any]:
         "rose": episode.rose,
         "fell": episode.fell,
     }
-
-
-def timeline(recording: Recording, rule: Rule | None = None) -> bytes:
-    """A picture (PNG) of what each face showed over time, its episodes above it."""
-    from . import plots
-
-    panels = [
-        {
-            "name": f"face {number}",
-            "times": np.array(recording.times)[track.frames],
-            "probs": track.probs,
-            "episodes": [
-                (e.label, e.onset_s, e.offset_s) for e in episodes(recording, track, rule)
-            ],
-        }
-        for number, track in sorted(recording.tracks.items())
-    ]
-    title = Path(recording.source).name
-    return plots.timeline(panels, recording.labels, float(recording.times[-1]), title=title)
 
 
 def names(recordings: Sequence[Recording]) -> list[str]:
