@@ -8,6 +8,7 @@ import pytest
 
 from mien import against_rest, recipes
 from mien.against_rest import draw, evenly
+from mien.against_rest_task import POSITIVE
 from mien.errors import ConfigError, DataError
 from mien.recipes import Folds
 from mien.table import Row, Table
@@ -41,7 +42,7 @@ def test_a_fold_is_the_papers() -> None:
     assert len(set(drawn.rows.tolist())) == 280
     assert drawn.targets.sum(0).tolist() == [140, 140]
     assert [data.rows[row].label for row in drawn.rows[:140]] == ["fear"] * 140
-    assert drawn.targets[:140, against_rest.POSITIVE].all()
+    assert drawn.targets[:140, POSITIVE].all()
 
 
 def test_a_rare_expression_shrinks_both_halves() -> None:

@@ -50,7 +50,7 @@ LAB = {
     *("checkpoint", "recipes", "datasets", "summary", "stats", "sheet", "table", "cards", "bench"),
     *("tasks", "expression_task", "landmark_task", "proposal_task", "scenes", "patches", "decoys"),
     *("teach", "splits", "plots", "reproduce", "report", "occlude", "transfer"),
-    *("against_rest", "reconstruction_task", "folds", "fold_report"),
+    *("against_rest", "against_rest_task", "reconstruction_task", "folds", "fold_report"),
     *("attention", "stress"),
 }
 HEAVY = {

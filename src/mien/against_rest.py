@@ -1,4 +1,4 @@
-"""One expression told from all the others: which pictures a fold holds, and the task of its CNN.
+"""One expression told from all the others: which pictures a fold holds.
 
 A table is dealt once, so that each picture is in the test of one fold at most, whatever the
 expression; of its part a fold's test takes as many pictures of the expression as of all the others
@@ -14,31 +14,16 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from . import splits
 from .errors import DataError
-from .expression_task import Classification
 from .labels import label_set
-from .models.autoencoder2018 import UnitsCnn
-from .recipes import AgainstRestRecipe, Folds, Split
+from .recipes import Folds, Split
 from .table import Table
 from .tasks import Samples, Sets
 
 IntArray = npt.NDArray[np.intp]
-REST, POSITIVE = 0, 1
-"""Columns of the targets and logits."""
-
-
-class AgainstRestTask(Classification):
-    """Reconstructed pictures -> logits (N, 2) of the rest and the expression, by cross-entropy."""
-
-    def __init__(self, recipe: AgainstRestRecipe) -> None:
-        super().__init__(recipe)
-        self._channels, self._width = recipe.model.preprocess.channels, recipe.cnn.width
-
-    def network(self) -> nn.Module:
-        return UnitsCnn(2, self._channels, self._width)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +35,7 @@ class Drawn:
 
     @property
     def targets(self) -> Tensor:
-        """One-hot over (rest, expression), (n, 2) float32."""
+        """One-hot over (rest, expression), (n, 2) float32, as ``against_rest_task`` has them."""
         return torch.eye(2)[(torch.arange(len(self.rows)) < self.positives).long()]
 
     def samples(self, pictures: Tensor) -> Samples:

@@ -26,7 +26,8 @@ from torch import Tensor, nn
 
 from . import against_rest, provenance, reconstruction_task
 from . import table as tables
-from .against_rest import POSITIVE, Drawn, Fold
+from .against_rest import Drawn, Fold
+from .against_rest_task import POSITIVE
 from .audit import Audit, audit
 from .checkpoint import claim, load_weights, write_whole
 from .metrics import bootstrap, one_against_rest

@@ -30,7 +30,7 @@ from safetensors.torch import save
 from torch import Generator, Tensor, nn
 
 from . import (
-    against_rest,
+    against_rest_task,
     checkpoint,
     expression_task,
     landmark_task,
@@ -299,7 +299,7 @@ _TASKS: dict[type[Recipe], Callable[[Any], Task]] = {
     LandmarkRecipe: landmark_task.LandmarkTask,
     ProposalRecipe: proposal_task.ProposalTask,
     ReconstructionRecipe: reconstruction_task.ReconstructionTask,
-    AgainstRestRecipe: against_rest.AgainstRestTask,
+    AgainstRestRecipe: against_rest_task.AgainstRestTask,
 }
 _SAMPLES: dict[type[Recipe], Callable[[Any, Table], Sets]] = {
     LandmarkRecipe: landmark_task.prepare,
