@@ -25,7 +25,8 @@ import typer
 from end_to_end import PAD, Reframed
 from mien import metrics, provenance, table
 from mien.baserates import BaseRates
-from mien.evaluate import cut_faces, restrict, shared_labels
+from mien.cut import cut_faces
+from mien.evaluate import restrict, shared_labels
 from mien.finder import Finder
 from mien.metrics import IntArray
 from mien.recognize import OnnxRecognizer, load_model

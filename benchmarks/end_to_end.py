@@ -17,8 +17,9 @@ import typer
 
 from mien import detect, metrics, provenance, table
 from mien.baserates import BaseRates
+from mien.cut import cut_faces
 from mien.errors import WeightsMissing
-from mien.evaluate import cut_faces, restrict, shared_labels
+from mien.evaluate import restrict, shared_labels
 from mien.face import Face, Frame
 from mien.finder import Finder
 from mien.recognize import OnnxRecognizer, load_model

@@ -9,8 +9,9 @@ import pytest
 from mien import detect
 from mien.baserates import BaseRates
 from mien.cards import card
+from mien.cut import aligned, cut_faces
 from mien.errors import DataError, UnknownName
-from mien.evaluate import aligned, cut_faces, evaluate, restrict, shared_labels
+from mien.evaluate import evaluate, restrict, shared_labels
 from mien.finder import Finder
 from mien.labels import LabelSet, label_set, subset
 from mien.recipes import Copies, Split

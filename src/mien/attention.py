@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from . import align, evaluate, occlude, plots, provenance
+from . import align, cut, evaluate, occlude, plots, provenance
 from .baserates import BaseRates
 from .errors import DataError
 from .explain import PARTS, Explainer, by_part, heat_over, parts, scaled
@@ -93,7 +93,7 @@ def average(
     rows = []
     for label in labels.labels:
         some = _drawn(part, label, count)
-        crops = evaluate.cut_faces(some, Finder(None), how, side)[1]
+        crops = cut.cut_faces(some, Finder(None), how, side)[1]
         columns = [
             Column(name, explainer, [_hidden(crop, name, i) for i, crop in enumerate(crops)])
             for name in CONDITIONS

@@ -321,7 +321,7 @@ def data_align(
 ) -> None:
     """Cut the faces of a table of crops by their landmarks, for training on."""
     from . import table
-    from .evaluate import aligned
+    from .cut import aligned
 
     result = aligned(table.read(path), alignment, size)
     table.write(result, out)

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 from . import align, metrics, provenance
 from .audit import audit
 from .baserates import BaseRates
+from .cut import cut_faces
 from .detect import FaceDetector
 from .errors import DataError
-from .face import FloatArray, Frame, ImageArray
-from .finder import Finder, pixels
+from .face import FloatArray, ImageArray
+from .finder import Finder
 from .labels import CANONICAL, LabelSet, subset
 from .recognize import Recognizer
 from .table import Table
@@ -38,47 +37,6 @@ def restrict(probs: FloatArray, model: LabelSet, labels: LabelSet) -> FloatArray
     """Probabilities over ``labels`` alone, rows summing to 1 again."""
     chosen = probs[:, labels.permutation_from(model)]
     return np.asarray(chosen / np.maximum(chosen.sum(1, keepdims=True), 1e-12), np.float32)
-
-
-def cut_faces(
-    table: Table, finder: Finder, alignment: str, size: int, pad: float = 0.0
-) -> tuple[Table, list[ImageArray]]:
-    """The surest face of every picture as the recogniser would get it, and the rows that have one.
-
-    ``pad`` widens each picture by that share of its side first, repeating its border: data sets
-    of tight crops leave a detector no room to look around. ``size`` is of aligned crops.
-    """
-    crops: list[ImageArray | None] = []
-    for picture in table.pictures():
-        margin = round(pad * max(picture.shape[:2]))
-        wide = cv2.copyMakeBorder(picture, margin, margin, margin, margin, cv2.BORDER_REPLICATE)
-        frame = Frame(np.asarray(wide, np.uint8))
-        faces = finder.find(frame, alignment)[:1]
-        framed = [finder.framed(face, alignment, size) for face in faces]
-        crops.append(pixels(frame, framed[0]) if framed else None)
-    found = table.keep(crop is not None for crop in crops)
-    return found, [crop for crop in crops if crop is not None]
-
-
-def aligned(table: Table, alignment: str, size: int) -> Table:
-    """The table with every face cut by ``alignment``; where no face is seen, the whole picture.
-
-    Raises UnknownName for no alignment, DataError for a table that has been cut before.
-    """
-    align.known(alignment)
-    if "align" in table.notes:
-        raise DataError(f"{table.name} was cut by '{table.notes['align']}' already")
-    finder, rows, whole = Finder(None), [], 0
-    for row, picture in zip(table.rows, table.pictures(), strict=True):
-        frame = Frame(picture)
-        (face,) = finder.find(frame, alignment)
-        whole += face.landmarks is None
-        crop = pixels(frame, finder.framed(face, alignment, size))
-        height, width = crop.shape[:2]
-        png = cv2.imencode(".png", cv2.cvtColor(crop, cv2.COLOR_RGB2BGR))[1].tobytes()
-        # Landmarks, where there were any, lay in the picture as it was.
-        rows.append(replace(row, image=png, width=width, height=height, landmarks=None))
-    return replace(table, rows=rows, notes={**table.notes, "align": alignment, "whole": whole})
 
 
 def evaluate(

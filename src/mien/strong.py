@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from .baserates import BaseRates
+from .cut import cut_faces
 from .errors import DataError, ModelError, UnknownName
-from .evaluate import cut_faces
 from .face import FloatArray, ImageArray
 from .finder import Finder
 from .image import read_bytes
