@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 import typer
 
-from mien import export, provenance, recipes, splits, stress, table, train
+from mien import arrange, export, provenance, recipes, stress, table, train
 from mien.baserates import BaseRates
 from mien.face import ImageArray
 from mien.preprocess import LIGHTS, Preprocess, prepare
@@ -129,7 +129,7 @@ def one(lfw: Path, folder: Path, seed: int) -> tuple[set[str], dict[str, OnnxRec
         train.train(recipe, lfw, run, Silent(), "cpu")
         export.export(run, lfw, file)
         found[name] = load_model(file, 1)
-        tested = {row.id for row in splits.read(recipe, lfw).of_split("test").rows}
+        tested = {row.id for row in arrange.read(recipe, lfw).of_split("test").rows}
     return tested, found
 
 

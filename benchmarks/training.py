@@ -32,10 +32,11 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from mien import expression_task, provenance, recipes, splits, table
+from mien import expression_task, provenance, recipes, table
+from mien.copies import Copies, copies
 from mien.models import networks
 from mien.preprocess import Preprocess
-from mien.recipes import Copies, ExpressionRecipe
+from mien.recipes import ExpressionRecipe
 from mien.table import Table
 from mien.train import Run, launched
 
@@ -136,7 +137,7 @@ def prepared(jaffe: Path, pictures: int, out: Path) -> dict[str, float]:
     faces = table.read(jaffe)
     faces = faces.keep(row.label in RECIPE["data"]["labels"] for row in faces.rows)
     count = pictures // len(faces) + 1
-    faces = splits.copies(faces, Copies(count, rotate_deg=15, noise=20, size=100))
+    faces = copies(faces, Copies(count, rotate_deg=15, noise=20, size=100))
     faces = faces.keep(i < pictures + BATCH for i in range(len(faces)))
     started = time.perf_counter()
     faces.planes(Preprocess(100, "rgb"))

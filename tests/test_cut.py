@@ -7,14 +7,13 @@ import numpy as np
 import pytest
 
 from mien import recipes
-from mien.cut import cut
+from mien.cut import Cut, cut
 from mien.errors import ConfigError, DataError, UnknownName
 from mien.face import ImageArray
-from mien.recipes import Cut, Model
 from mien.table import Row, Table, png
 
 LIPS = (223, 145)  # their middle, in pixels of the astronaut's picture
-MOUTH = Model("emex2", 28, align="mouth")
+MOUTH = ("mouth", 28)
 
 
 def pictures(astronaut: ImageArray) -> Table:
@@ -30,7 +29,7 @@ def pictures(astronaut: ImageArray) -> Table:
 
 
 def test_what_is_not_found_is_counted(astronaut: ImageArray) -> None:
-    done = cut(pictures(astronaut), Cut(), MOUTH)
+    done = cut(pictures(astronaut), Cut(), *MOUTH)
     assert [row.id for row in done.rows] == ["made/0", "made/3"]
     assert done.notes["cut"] == {
         "by": "landmarks",
@@ -43,7 +42,7 @@ def test_what_is_not_found_is_counted(astronaut: ImageArray) -> None:
 
 def test_it_is_the_mouth(astronaut: ImageArray) -> None:
     """The crop looks like a part of the picture with her lips in its middle."""
-    (crop, _) = cut(pictures(astronaut), Cut(), MOUTH).pictures()
+    (crop, _) = cut(pictures(astronaut), Cut(), *MOUTH).pictures()
     best = max(_places(astronaut, crop))
     assert best[0] > 0.7  # she holds her head askew, and the crop is level
     np.testing.assert_allclose(best[1:], LIPS, atol=5)
@@ -61,15 +60,15 @@ def _places(picture: ImageArray, crop: ImageArray) -> list[tuple[float, float, f
 
 
 def test_a_table_is_cut_once(astronaut: ImageArray) -> None:
-    done = cut(pictures(astronaut), Cut(), MOUTH)
+    done = cut(pictures(astronaut), Cut(), *MOUTH)
     with pytest.raises(DataError, match="cut by 'mouth' already"):
-        cut(done, Cut(), MOUTH)
+        cut(done, Cut(), *MOUTH)
 
 
 def test_no_face_at_all(astronaut: ImageArray) -> None:
     nobody = pictures(astronaut).keep([False, True, True, False])
     with pytest.raises(DataError, match="no face was found in any of the 2 pictures"):
-        cut(nobody, Cut(), MOUTH)
+        cut(nobody, Cut(), *MOUTH)
 
 
 def test_wrong_settings() -> None:

@@ -9,14 +9,14 @@ import pytest
 from mien import detect
 from mien.baserates import BaseRates
 from mien.cards import card
+from mien.copies import Copies, copies
 from mien.cut import aligned, cut_faces
 from mien.errors import DataError, UnknownName
 from mien.evaluate import evaluate, restrict, shared_labels
 from mien.finder import Finder
 from mien.labels import LabelSet, label_set, subset
-from mien.recipes import Copies, Split
 from mien.recognize import load_model
-from mien.splits import copies, split
+from mien.splits import Split, split
 from mien.table import Row, Table
 
 TRAINING = BaseRates("training")

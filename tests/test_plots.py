@@ -15,8 +15,7 @@ from mien.errors import DataError, ShapeError, UnknownName
 from mien.face import ImageArray
 from mien.image import read_bytes
 from mien.labels import CANONICAL
-from mien.recipes import Split
-from mien.splits import split
+from mien.splits import Split, split
 from mien.table import Table
 
 RECIPE = """

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mien import recipes, reproduce, splits, table
+from mien import arrange, recipes, reproduce, table
 from mien.errors import ConfigError, DataError, UnknownName
 from mien.labels import label_set
 from mien.recipes import ExpressionRecipe, Reproduction
@@ -276,7 +276,7 @@ def test_mean_and_deviation_are_those_of_the_training_pictures(done: Done) -> No
 
     weights = load_file(done.out / "runs" / "shuffled" / "weights.safetensors")
     recipe = done.plan.recipes[0]
-    arranged = splits.read(recipe, done.data["made"]).of_split("train")
+    arranged = arrange.read(recipe, done.data["made"]).of_split("train")
     x = arranged.planes(recipe.model.preprocess)
     np.testing.assert_allclose(weights["mean"].ravel(), x.mean(axis=(0, 2, 3)), rtol=1e-5)
     np.testing.assert_allclose(weights["std"].ravel(), x.std(axis=(0, 2, 3)), rtol=1e-5)

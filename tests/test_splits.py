@@ -12,13 +12,15 @@ import numpy as np
 import pytest
 
 from mien import export, recipes, splits, table, train
+from mien.arrange import arrange, read
 from mien.audit import audit
 from mien.cli import main
+from mien.copies import Copies, copies
 from mien.errors import DataError, UnknownName
 from mien.image import read_bytes
 from mien.labels import label_set
-from mien.recipes import Copies, Occlude, Split
-from mien.splits import arrange, copies, occluded, split
+from mien.occlude import Occlude, occluded
+from mien.splits import SPLITS, Split, split
 from mien.table import Row, Table, png
 
 ROOT = Path(__file__).parents[1]
@@ -70,7 +72,7 @@ def sides_of(of: Table, key: str) -> dict[str, set[str]]:
 # -- shares -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("by", recipes.SPLITS)
+@pytest.mark.parametrize("by", SPLITS)
 def test_shares_are_met_and_the_seed_decides(by: str) -> None:
     whole = distinct(["fear", "anger", "fear", "sadness"] * 100, people=40, clips=5)
     once = split(whole, Split(by, 0.7, 0.1, 0.2))
@@ -83,7 +85,7 @@ def test_shares_are_met_and_the_seed_decides(by: str) -> None:
 
 
 def test_a_side_without_a_share_gets_nothing() -> None:
-    for by in recipes.SPLITS:
+    for by in SPLITS:
         done = split(distinct(["fear", "anger"] * 20, 10, 2), Split(by, 0.75, 0.0, 0.25))
         assert set(counts(done)) == {"train", "test"}
 
@@ -230,7 +232,7 @@ def test_nobody_named(by: str) -> None:
 # -- folds --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("by", recipes.SPLITS)
+@pytest.mark.parametrize("by", SPLITS)
 def test_every_row_is_tested_in_one_fold_and_selects_in_another(by: str) -> None:
     whole = distinct(["fear", "anger", "sadness", "anger"] * 30, people=12, clips=3)
     tested: Counter[str] = Counter()
@@ -377,14 +379,14 @@ def test_a_file_gives_what_its_table_does_and_copies_are_made_once(
     table.write(made(["anger", "fear"] * 6, people=4), path)
     wanted = recipe(copies={"count": 2}, split={"by": "subject", "folds": 3})
     arranged = arrange(wanted, table.read(path))
-    assert list(splits.read(wanted, path).rows) == list(arranged.rows)
+    assert list(read(wanted, path).rows) == list(arranged.rows)
 
     def never(*args: object) -> None:
         raise AssertionError("made again")
 
-    monkeypatch.setattr(splits, "copies", never)
+    monkeypatch.setattr("mien.arrange.copies", never)
     other = recipe(copies={"count": 2}, split={"by": "subject", "folds": 3, "fold": 1})
-    assert [row.split for row in splits.read(other, path).rows] != [r.split for r in arranged.rows]
+    assert [row.split for row in read(other, path).rows] != [r.split for r in arranged.rows]
 
 
 def test_jaffe_as_papers_do_and_by_subject(jaffe_table: Table) -> None:

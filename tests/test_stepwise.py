@@ -17,6 +17,7 @@ from mien.labels import label_set
 from mien.logits import softmax
 from mien.recipes import Experiment, Reproduction
 from mien.recognize import OnnxRecognizer, load_model
+from mien.splits import Split
 from mien.stepwise import best_epoch
 from mien.table import Row, Table
 
@@ -258,7 +259,7 @@ def test_the_shipped_recipe_is_the_papers() -> None:
         assert t.epochs * t.epoch_steps == (200 if run.people else 1000)
     many = plan.recipes[[run.name for run in plan.runs].index("many-emex2")]
     assert isinstance(many, recipes.ExpressionRecipe)
-    assert many.split == recipes.Split("stratified", each=(444, 56), seed=1234)
+    assert many.split == Split("stratified", each=(444, 56), seed=1234)
     assert many.data.names.labels == ("neutral", "happiness")
     assert set(label_set("mien8").labels) > set(many.data.names.labels)
     assert isinstance(plan.runs[0], Experiment)

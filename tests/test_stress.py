@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from mien import plots, recipes, splits, stress, table
+from mien.arrange import arrange
 from mien.baserates import BaseRates
 from mien.cli import main
 from mien.errors import ConfigError, DataError, UnknownName
@@ -187,7 +188,7 @@ def test_the_recipe_s_own_side_of_whole_faces(lfw_table: Table) -> None:
     some = lfw_table.keep(i % 12 == 0 for i in range(len(lfw_table)))
     words = ["split.each=[20, 5]", "split.by=stratified"]
     recipe = recipes.read(recipes.find("biondi2019"), words)
-    cut = splits.arrange(recipe, some)
+    cut = arrange(recipe, some)
     whole = splits.uncut(cut, some)
     assert [(row.id, row.split) for row in whole.rows] == [(row.id, row.split) for row in cut.rows]
     assert {row.width for row in cut.rows} == {28}

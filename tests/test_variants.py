@@ -7,10 +7,11 @@ import pytest
 import torch
 from torch import Generator
 
-from mien import augment, splits, table, variants
+from mien import augment, table, variants
+from mien.copies import Copies, copies
 from mien.errors import ConfigError
 from mien.face import ImageArray
-from mien.recipes import Augment, Copies
+from mien.recipes import Augment
 from mien.table import Row, Table, png
 
 
@@ -61,7 +62,7 @@ def test_on_the_fly_each_picture_becomes_one_of_its_variants() -> None:
 
 def test_exhaustively_as_copies() -> None:
     rows = [Row(str(i), "all", "fear", png(picture(i)), 16, 16) for i in range(3)]
-    made = splits.copies(Table("t", rows), Copies(27, variants=True))
+    made = copies(Table("t", rows), Copies(27, variants=True))
     assert len(made) == 3 * 28
     of_first = [p[:, :, 0].tobytes() for p in made.keep(i < 28 for i in range(84)).pictures()]
     assert len({*of_first}) == 28

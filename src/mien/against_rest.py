@@ -19,7 +19,8 @@ from torch import Tensor
 from . import splits
 from .errors import DataError
 from .labels import label_set
-from .recipes import Folds, Split
+from .recipes import Folds
+from .splits import Split
 from .table import Table
 from .tasks import Samples, Sets
 

@@ -440,9 +440,9 @@ def data_split(
     seed: Annotated[int, typer.Option(metavar="N", help="Another seed, another split.")] = 1,
 ) -> None:
     """Deal a table's rows anew to train, select and test."""
-    from . import recipes, splits, table
+    from . import splits, table
 
-    settings = recipes.Split(by, train, select, test, folds, fold, seed)
+    settings = splits.Split(by, train, select, test, folds, fold, seed)
     result = splits.split(table.read(path), settings)
     table.write(result, out)
     done = result.notes["split"]
@@ -599,6 +599,7 @@ def evaluate(
 ) -> None:
     """Score a model on a table of face crops (or pictures), with intervals and baselines."""
     from . import console, detect, recipes, splits, table
+    from .arrange import arrange
     from .baserates import DEFAULT_STRENGTH, BaseRates
     from .evaluate import TRAINING
     from .evaluate import evaluate as run
@@ -617,7 +618,7 @@ def evaluate(
         if not isinstance(what, recipes.ExpressionRecipe):
             raise ConfigError(f"{recipe} trains {what.task}; a recipe of expressions is needed")
         whole, trained = pictures, what.data.train
-        pictures = splits.arrange(what, pictures)
+        pictures = arrange(what, pictures)
         split = split or what.data.test
         if stress and what.cut:  # light and distance are the whole face's
             pictures = splits.uncut(pictures, whole)

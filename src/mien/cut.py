@@ -8,27 +8,44 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 
 import cv2
 import numpy as np
 
 from . import align, detect
-from .errors import DataError
+from .errors import DataError, UnknownName
 from .face import Crop, Frame, ImageArray
 from .finder import Finder, pixels
 from .mouth import HaarMouth
 from .preprocess import resize
-from .recipes import Cut, Model
 from .table import Row, Table, png
 
 PAD = 0.5  # of the longer side, around every picture: tight crops leave a detector no room
 _DETECTOR = "mien"  # not whichever the machine has: the same rows everywhere
 Find = Callable[[Frame], Crop | None]
+CUTS = ("landmarks", "cascade")
 
 
-def cut(table: Table, settings: Cut, model: Model) -> Table:
-    """The rows whose face is found, each with its crop of ``model.size`` pixels for picture.
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """Every face is cut out of its picture first, as ``model.align`` says.
+
+    by : "landmarks", found by the default chain; or "cascade", Haar's for the face and, in its
+        lower half, Haar's for the mouth.
+    """
+
+    by: str = "landmarks"
+
+    def __post_init__(self) -> None:
+        if self.by not in CUTS:
+            raise UnknownName("way to cut", self.by, CUTS)
+
+
+def cut(table: Table, settings: Cut, alignment: str, size: int) -> Table:
+    """The rows whose face is found, each with its crop of ``size`` pixels for picture.
+
+    alignment : how faces are cut, where they are cut by landmarks.
 
     ``notes["cut"]`` counts the rows given and cut of every label. Raises DataError for a table
     that has been cut before, or where nothing is found, and WeightsMissing.
@@ -38,9 +55,9 @@ def cut(table: Table, settings: Cut, model: Model) -> Table:
             f"{table.name} was cut by '{table.notes['align']}' already; the recipe's [cut] starts "
             "from whole faces"
         )
-    find = _by_landmarks(model) if settings.by == "landmarks" else _by_cascade()
+    find = _by_landmarks(alignment, size) if settings.by == "landmarks" else _by_cascade()
     pictures = zip(table.rows, table.pictures(), strict=True)
-    found = [_cut(row, picture, find, model.size) for row, picture in pictures]
+    found = [_cut(row, picture, find, size) for row, picture in pictures]
     rows = [row for row in found if row is not None]
     if not rows:
         raise DataError(f"no face was found in any of the {len(table)} pictures of {table.name}")
@@ -48,7 +65,7 @@ def cut(table: Table, settings: Cut, model: Model) -> Table:
         name: dict(Counter(r.label for r in part))
         for name, part in (("given", table.rows), ("cut", rows))
     }
-    notes = {**table.notes, "align": model.align, "cut": {**asdict(settings), **counts}}
+    notes = {**table.notes, "align": alignment, "cut": {**asdict(settings), **counts}}
     return replace(table, rows=rows, notes=notes)
 
 
@@ -64,12 +81,12 @@ def _cut(row: Row, picture: np.ndarray, find: Find, size: int) -> Row | None:
     return replace(row, image=png(pixels), width=width, height=height, landmarks=None)
 
 
-def _by_landmarks(model: Model) -> Find:
+def _by_landmarks(alignment: str, size: int) -> Find:
     finder = Finder(detect.build(_DETECTOR))
 
     def find(frame: Frame) -> Crop | None:
-        faces = finder.find(frame, model.align)
-        return align.of_landmarks(faces[0], model.align, model.size) if faces else None
+        faces = finder.find(frame, alignment)
+        return align.of_landmarks(faces[0], alignment, size) if faces else None
 
     return find
 

@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import save
 from torch import nn
 
-from . import calibrate, checkpoint, intensity, recipes, splits, transfer
+from . import arrange, calibrate, checkpoint, intensity, recipes, transfer
 from .checkpoint import write_whole
 from .errors import ConfigError, DataError, ModelError, UnknownName
 from .expression_task import wanted
@@ -88,7 +88,7 @@ def export(
     }
     meta["card"]["figures"] = _figures(meta["card"]["weights_sha256"], figures)
     graph = to_onnx(net, recipe.model.size, recipe.model.preprocess.channels)
-    table = splits.read(recipe, data)
+    table = arrange.read(recipe, data)
     select = table.of_split(recipe.data.select)
     select = select.keep(select.targets(names) >= 0)
     targets = select.targets(names)

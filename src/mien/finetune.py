@@ -19,6 +19,7 @@ import cv2
 import numpy as np
 
 from . import detect, preprocess, recipes, table
+from .arrange import arrange
 from .baserates import default_for
 from .datasets import folder
 from .errors import DataError
@@ -29,7 +30,6 @@ from .finder import Finder, pixels
 from .labels import CANONICAL
 from .recipes import ExpressionRecipe
 from .recognize import load_model
-from .splits import arrange
 from .table import Row, Table
 from .train import Progress, train
 

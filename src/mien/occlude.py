@@ -9,15 +9,19 @@ Noise is uniform over the gray levels, alike in all channels, so that a gray pic
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from . import landmarks
-from .errors import ShapeError, UnknownName
+from .errors import ConfigError, DataError, ShapeError, UnknownName
 from .face import FloatArray, ImageArray
+from .image import read_bytes
+from .table import Row, Table, generator, png
 
 BANDS = {"eyes": 10, "nose": 20, "mouth": 30}
 """The first row of each band in a picture of 48; each is 10 high."""
@@ -146,3 +150,62 @@ _SHAPES: dict[str, Callable[[Shape, FloatArray], None]] = {
 }
 REGIONS = tuple(_SHAPES)
 """What can be hidden by landmarks. Left and right are the subject's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Occlude:
+    """A part of each face hidden, after the split.
+
+    what : eyes, nose or mouth; with by = "landmarks", any of ``REGIONS``.
+    by : "bands" of a face crop, or "landmarks", which every row must then have.
+    share : of the rows of a side, at random: 1 as a condition, less as an augmentation.
+    sides : of the split ("train", "select", "test") whose rows are meant.
+    """
+
+    what: str
+    by: str = "bands"
+    share: float = 1.0
+    sides: tuple[str, ...] = ("train", "select", "test")
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        if self.by not in ("bands", "landmarks"):
+            raise ConfigError(f"occlude.by is bands or landmarks, got '{self.by}'")
+        known = BANDS if self.by == "bands" else REGIONS
+        if self.what not in known:
+            raise UnknownName("occlusion", self.what, known)
+        if not 0 < self.share <= 1:
+            raise ConfigError(f"occlude.share lies in (0, 1], got {self.share}")
+
+
+def occluded(table: Table, settings: Occlude) -> Table:
+    """The same rows, a part of the face hidden in those of the sides that ``settings`` names.
+
+    What is hidden, and whether, depends on the seed and the row's id alone. Raises DataError where
+    it goes by landmarks and a row has none.
+    """
+    rows = [_occluded(row, settings) if row.split in settings.sides else row for row in table.rows]
+    notes = {**table.notes, "occlude": {**asdict(settings), "sides": list(settings.sides)}}
+    return replace(table, rows=rows, notes=notes)
+
+
+def _occluded(row: Row, settings: Occlude) -> Row:
+    image = _hidden(row.image, row.landmarks, row.id, replace(settings, sides=()))
+    return row if image is None else replace(row, image=image)
+
+
+@functools.lru_cache(maxsize=80_000)
+def _hidden(
+    image: bytes, points: tuple[float, ...] | None, name: str, settings: Occlude
+) -> bytes | None:
+    """The picture with something hidden; None where it stays as it is."""
+    rng = generator(settings.seed, name)
+    if rng.uniform() >= settings.share:
+        return None
+    picture = read_bytes(image, name)
+    if settings.by == "bands":
+        return png(band(picture, settings.what, rng))
+    if points is None:
+        raise DataError(f"{name} has no landmarks to occlude its {settings.what} by; use bands")
+    at = np.reshape(np.array(points, np.float32), (-1, 2))
+    return png(region(picture, at, settings.what, rng))

@@ -7,10 +7,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from . import align, config, occlude, variants
+from . import align, config
+from .copies import Copies
+from .cut import Cut
 from .errors import ConfigError, UnknownName
 from .labels import LabelSet, label_set
+from .occlude import Occlude
 from .preprocess import Preprocess
+from .splits import Split
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,131 +86,6 @@ class ExpressionData:
             tuple(whole.labels[i] for i in places),
             tuple(whole.native[i] for i in places),
         )
-
-
-CUTS = ("landmarks", "cascade")
-
-
-@dataclass(frozen=True, slots=True)
-class Cut:
-    """Every face is cut out of its picture first, as ``model.align`` says; see ``mien.cut``.
-
-    by : "landmarks", found by the default chain; or "cascade", Haar's for the face and, in its
-        lower half, Haar's for the mouth.
-    """
-
-    by: str = "landmarks"
-
-    def __post_init__(self) -> None:
-        if self.by not in CUTS:
-            raise UnknownName("way to cut", self.by, CUTS)
-
-
-@dataclass(frozen=True, slots=True)
-class Copies:
-    """Changed copies of every picture, made before anything is split, as papers do.
-
-    count : copies of each picture beside itself.
-    rotate_deg : turned by up to this many degrees either way.
-    noise : standard deviation of Gaussian noise up to this many gray levels.
-    monochrome : share of the copies made gray.
-    size : every picture's longer side is scaled to this many pixels first; 0 leaves them so.
-    variants : the copies are the others of ``mien.variants``, at most so many; nothing else is done
-        to them.
-    """
-
-    count: int
-    rotate_deg: float = 0.0
-    noise: float = 0.0
-    monochrome: float = 0.0
-    size: int = 0
-    seed: int = 1
-    variants: bool = False
-
-    def __post_init__(self) -> None:
-        if self.count < 1:
-            raise ConfigError(f"copies.count is at least 1, got {self.count}")
-        if self.variants and self.count >= len(variants.ALL):
-            raise ConfigError(f"copies.count: a picture has {len(variants.ALL) - 1} other variants")
-        if self.variants and (self.rotate_deg or self.noise or self.monochrome):
-            raise ConfigError("copies.variants goes without rotate_deg, noise and monochrome")
-        if not 0 <= self.monochrome <= 1:
-            raise ConfigError(f"copies.monochrome lies in [0, 1], got {self.monochrome}")
-
-
-SPLITS = ("random", "stratified", "subject", "sequence", "duplicates")
-
-
-@dataclass(frozen=True, slots=True)
-class Split:
-    """How a table's rows are dealt to ``train``, ``select`` and ``test``; without, as published.
-
-    by : "random" over rows, "stratified" over rows of each label, or whole "subject"s, whole
-        "sequence"s of them, or whole clusters of "duplicates" (``mien.audit``).
-    train, select, test : shares, summing to 1; without meaning where there are folds.
-    each : instead of shares, how many rows of every label train and select, all the rest tests;
-        exactly so where rows are "stratified", as near as whole people allow where by "subject".
-    hold_out : people with at least so many rows of every label are the test, and the others are
-        dealt to train and select by their shares, whole people; 0 for none.
-    folds, fold : of k folds, this one is the test, the next one selects; 0 where there are none.
-    """
-
-    by: str
-    train: float = 0.8
-    select: float = 0.1
-    test: float = 0.1
-    folds: int = 0
-    fold: int = 0
-    seed: int = 1
-    each: tuple[int, ...] = ()
-    hold_out: int = 0
-
-    def __post_init__(self) -> None:
-        if self.by not in SPLITS:
-            raise UnknownName("split", self.by, SPLITS)
-        if self.each and not (
-            len(self.each) == 2 and min(self.each) > 0 and self.by in ("stratified", "subject")
-        ):
-            raise ConfigError(
-                "split.each is two numbers of rows of a label, to train and to select, and goes "
-                'with split.by = "stratified" or "subject"'
-            )
-        if self.hold_out and (self.by != "subject" or self.each or self.folds):
-            raise ConfigError('split.hold_out goes with shares and split.by = "subject" alone')
-        if abs(self.train + self.select + self.test - 1) > 1e-6 or self.train <= 0:
-            raise ConfigError("split.train, split.select and split.test are shares summing to 1")
-        if min(self.select, self.test) < 0:
-            raise ConfigError("split.select and split.test are at least 0")
-        if self.folds and not (self.folds >= 3 and 0 <= self.fold < self.folds):
-            raise ConfigError(
-                f"split.folds is at least 3 and split.fold below it, got {self.folds}, {self.fold}"
-            )
-
-
-@dataclass(frozen=True, slots=True)
-class Occlude:
-    """A part of each face hidden, after the split; see ``mien.occlude``.
-
-    what : eyes, nose or mouth; with by = "landmarks", any of ``occlude.REGIONS``.
-    by : "bands" of a face crop, or "landmarks", which every row must then have.
-    share : of the rows of a side, at random: 1 as a condition, less as an augmentation.
-    sides : of the split ("train", "select", "test") whose rows are meant.
-    """
-
-    what: str
-    by: str = "bands"
-    share: float = 1.0
-    sides: tuple[str, ...] = ("train", "select", "test")
-    seed: int = 1
-
-    def __post_init__(self) -> None:
-        if self.by not in ("bands", "landmarks"):
-            raise ConfigError(f"occlude.by is bands or landmarks, got '{self.by}'")
-        known = occlude.BANDS if self.by == "bands" else occlude.REGIONS
-        if self.what not in known:
-            raise UnknownName("occlusion", self.what, known)
-        if not 0 < self.share <= 1:
-            raise ConfigError(f"occlude.share lies in (0, 1], got {self.share}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from safetensors.torch import load_file
 
 from . import (
     align,
+    arrange,
     attention,
     checkpoint,
     fold_report,
@@ -196,7 +197,7 @@ def _hidden(recipe: ExpressionRecipe) -> str:
 
 
 def _tested_rows(recipe: ExpressionRecipe, data: Path) -> Table:
-    table = _labelled(splits.read(recipe, data), recipe.data.names)
+    table = _labelled(arrange.read(recipe, data), recipe.data.names)
     return table.of_split(recipe.data.test)
 
 
@@ -344,7 +345,7 @@ def _people(job: Job) -> Iterator[Job]:
         yield job
         return
     recipe = job.recipe
-    table = splits.read(replace(recipe, split=None), job.data)
+    table = arrange.read(replace(recipe, split=None), job.data)
     known = splits.well_known(table, recipe.data.names, job.run.people)
     for i, name in enumerate(known):
         own = replace(recipe, data=replace(recipe.data, subject=name))
@@ -388,7 +389,7 @@ def _one(job: Job, progress: Listener, accelerator: str) -> dict[str, Any]:
         if is_same(job.recipe, result["recipe"]) and result["data"] == identity["data"]:
             progress.say(f"{job.folder} is done already")
             return {**result, **identity}
-    table = _labelled(splits.read(job.recipe, job.data), job.recipe.data.names)
+    table = _labelled(arrange.read(job.recipe, job.data), job.recipe.data.names)
     asked = None
     if job.recipe.train.epoch_steps:
         own = {stepwise.OWN: table.of_split(job.recipe.data.test)}
@@ -405,7 +406,7 @@ def _one(job: Job, progress: Listener, accelerator: str) -> dict[str, Any]:
     )
     if job.exported:
         export(job.folder, job.data, job.folder / MODEL, features=job.features)
-    plain = splits.read(replace(job.recipe, occlude=None), job.data)
+    plain = arrange.read(replace(job.recipe, occlude=None), job.data)
     result = {
         **identity,
         "fold": job.recipe.split.fold if job.recipe.split and job.recipe.split.folds else None,

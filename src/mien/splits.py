@@ -1,4 +1,4 @@
-"""Who trains, who selects, who tests: a table's rows changed, copied and dealt out.
+"""Who trains, who selects, who tests: a table's rows dealt out.
 
 A split decides what a test score means. Dealt row by row, pictures of one person, frames of one
 film and changed copies of one picture lie on both sides, and the score is partly memory; dealt by
@@ -15,103 +15,67 @@ import warnings
 from collections import Counter
 from collections.abc import Hashable
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
-from . import occlude, recipes, variants
 from .audit import audit
-from .cut import cut
-from .errors import DataError, MissingExtra
-from .face import ImageArray
-from .image import read_bytes
+from .errors import ConfigError, DataError, MissingExtra, UnknownName
 from .labels import LabelSet, subset
-from .preprocess import resize
-from .table import Row, Table, png
-from .table import read as read_table
+from .table import Table
 
 SIDES = ("train", "select", "test")
 _TRIES = 16  # dealings of whole groups, of which the most even one is taken
 
 IntArray = npt.NDArray[np.intp]
+SPLITS = ("random", "stratified", "subject", "sequence", "duplicates")
 
 
-def arrange(recipe: recipes.Recipe, table: Table) -> Table:
-    """The table as a recipe wants it: its copies made, its rows dealt out, faces occluded.
+@dataclass(frozen=True, slots=True)
+class Split:
+    """How a table's rows are dealt to ``train``, ``select`` and ``test``; without, as published.
 
-    Training, export and evaluation all come through here, so the same recipe and table give the
-    same sides everywhere. A recipe that says none of these takes the table as it is. Faces are
-    occluded last: duplicates are found in plain pictures only, and sides may differ. Before that,
-    where faces are cut, or rows counted, label by label, only the recipe's labels are left.
+    by : "random" over rows, "stratified" over rows of each label, or whole "subject"s, whole
+        "sequence"s of them, or whole clusters of "duplicates" (``mien.audit``).
+    train, select, test : shares, summing to 1; without meaning where there are folds.
+    each : instead of shares, how many rows of every label train and select, all the rest tests;
+        exactly so where rows are "stratified", as near as whole people allow where by "subject".
+    hold_out : people with at least so many rows of every label are the test, and the others are
+        dealt to train and select by their shares, whole people; 0 for none.
+    folds, fold : of k folds, this one is the test, the next one selects; 0 where there are none.
     """
-    if not isinstance(recipe, recipes.ExpressionRecipe):
-        return table
-    return _dealt(recipe, _made(recipe, table))
 
+    by: str
+    train: float = 0.8
+    select: float = 0.1
+    test: float = 0.1
+    folds: int = 0
+    fold: int = 0
+    seed: int = 1
+    each: tuple[int, ...] = ()
+    hold_out: int = 0
 
-def _made(recipe: recipes.ExpressionRecipe, table: Table) -> Table:
-    """The rows that are dealt, and their pictures."""
-    split = recipe.split
-    if recipe.cut or (split and (split.each or split.hold_out)):
-        table = table.keep(table.targets(recipe.data.names) >= 0)
-    if recipe.cut:
-        table = cut(table, recipe.cut, recipe.model)
-    return copies(table, recipe.copies) if recipe.copies else table
-
-
-def _dealt(recipe: recipes.ExpressionRecipe, table: Table) -> Table:
-    if recipe.data.subject:
-        table = of_subject(table, recipe.data.subject)
-    if recipe.split:
-        table = split(table, recipe.split, recipe.data.names)
-    return occluded(table, recipe.occlude) if recipe.occlude else table
-
-
-def read(recipe: recipes.Recipe, path: Path) -> Table:
-    """The table of a file as a recipe wants it.
-
-    The last table is kept with its crops and copies, and so are clusters of duplicates and
-    occluded rows: training, export and evaluation ask for the same one after another, and fourteen
-    thousand copies take longer to make than some networks to train.
-    """
-    if not isinstance(recipe, recipes.ExpressionRecipe):
-        return read_table(path)
-    if not path.is_file() or not (recipe.cut or recipe.copies or recipe.split or recipe.occlude):
-        return arrange(recipe, read_table(path))
-    return _dealt(recipe, _table_of(_Made(path, path.stat().st_mtime_ns, *_making(recipe), recipe)))
-
-
-def _making(recipe: recipes.ExpressionRecipe) -> tuple[tuple[Hashable, ...], recipes.Copies | None]:
-    """All of a recipe that ``_made`` looks at: what decides its crops, and the copies of them."""
-    split, model = recipe.split, recipe.model
-    labelled = bool(recipe.cut or (split and (split.each or split.hold_out)))
-    shape = (model.align, model.size) if recipe.cut else ()
-    return (recipe.cut, shape, recipe.data.names if labelled else None), recipe.copies
-
-
-@dataclass(frozen=True)
-class _Made:
-    """A table as a recipe makes it, known by its file and by what the recipe makes."""
-
-    path: Path
-    changed_ns: int
-    crops: tuple[Hashable, ...]
-    copies: recipes.Copies | None
-    recipe: recipes.ExpressionRecipe = field(compare=False)
-
-
-@functools.lru_cache(maxsize=1)
-def _table_of(wanted: _Made) -> Table:
-    table = _crops_of(replace(wanted, copies=None))
-    return copies(table, wanted.copies) if wanted.copies else table
-
-
-@functools.lru_cache(maxsize=4)
-def _crops_of(wanted: _Made) -> Table:
-    return _made(replace(wanted.recipe, copies=None), read_table(wanted.path))
+    def __post_init__(self) -> None:
+        if self.by not in SPLITS:
+            raise UnknownName("split", self.by, SPLITS)
+        if self.each and not (
+            len(self.each) == 2 and min(self.each) > 0 and self.by in ("stratified", "subject")
+        ):
+            raise ConfigError(
+                "split.each is two numbers of rows of a label, to train and to select, and goes "
+                'with split.by = "stratified" or "subject"'
+            )
+        if self.hold_out and (self.by != "subject" or self.each or self.folds):
+            raise ConfigError('split.hold_out goes with shares and split.by = "subject" alone')
+        if abs(self.train + self.select + self.test - 1) > 1e-6 or self.train <= 0:
+            raise ConfigError("split.train, split.select and split.test are shares summing to 1")
+        if min(self.select, self.test) < 0:
+            raise ConfigError("split.select and split.test are at least 0")
+        if self.folds and not (self.folds >= 3 and 0 <= self.fold < self.folds):
+            raise ConfigError(
+                f"split.folds is at least 3 and split.fold below it, got {self.folds}, {self.fold}"
+            )
 
 
 def uncut(cut: Table, whole: Table) -> Table:
@@ -144,100 +108,8 @@ def well_known(table: Table, labels: LabelSet, least: int) -> list[str]:
     return known
 
 
-def copies(table: Table, settings: recipes.Copies) -> Table:
-    """Every row, followed by its changed copies ``<id>#1``, ``<id>#2``, ...
-
-    A copy is its row's in all but the pixels, and says so in ``copy_of``; its landmarks are left
-    behind, as the turn moves them. What happens to a picture depends on the seed and its row's
-    id alone. Raises DataError for a table that has copies already.
-    """
-    if any(row.copy_of for row in table.rows):
-        raise DataError(f"{table.name} holds augmented copies already; start from the pictures")
-    rows: list[Row] = []
-    for row in table.rows:
-        picture = read_bytes(row.image, row.id)
-        if settings.size:
-            picture = resize(picture, settings.size)
-            height, width = picture.shape[:2]
-            row = replace(row, image=png(picture), width=width, height=height, landmarks=None)
-        rows.append(row)
-        rows += [_copy(row, picture, number, settings) for number in range(1, settings.count + 1)]
-    notes = {**table.notes, "copies": {**asdict(settings), "of": len(table)}}
-    return replace(table, rows=rows, notes=notes)
-
-
-def _copy(row: Row, picture: ImageArray, number: int, settings: recipes.Copies) -> Row:
-    name = f"{row.id}#{number}"
-    changed = (
-        variants.variant(picture, number)
-        if settings.variants
-        else _changed(picture, settings, _generator(settings.seed, name))
-    )
-    return replace(row, id=name, image=png(changed), copy_of=row.id, landmarks=None)
-
-
-def _generator(seed: int, name: str) -> np.random.Generator:
-    """Numbers that depend on the seed and a row's id alone, wherever the row is."""
-    key = hashlib.blake2b(name.encode(), digest_size=8).digest()
-    return np.random.default_rng([seed, int.from_bytes(key)])
-
-
-def _changed(picture: ImageArray, settings: recipes.Copies, rng: np.random.Generator) -> ImageArray:
-    """Turned, noisy, perhaps gray: (H, W, 3) uint8 RGB, or (H, W) where it has no colour."""
-    angle = rng.uniform(-settings.rotate_deg, settings.rotate_deg)
-    deviation = rng.uniform(0, settings.noise)
-    without_colour = rng.uniform() < settings.monochrome
-    if without_colour or _is_gray(picture):
-        picture = np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), np.uint8)
-    height, width = picture.shape[:2]
-    turn = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), angle, 1.0)
-    turned = cv2.warpAffine(
-        picture, turn, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-    )
-    noise = rng.standard_normal(turned.shape, np.float32) * np.float32(deviation)
-    return np.asarray(np.rint(turned + noise).clip(0, 255), np.uint8)
-
-
-def _is_gray(picture: ImageArray) -> bool:
-    """Coloured noise on a gray picture would make it a colour picture."""
-    return bool((picture == picture[:, :, :1]).all())
-
-
-def occluded(table: Table, settings: recipes.Occlude) -> Table:
-    """The same rows, a part of the face hidden in those of the sides that ``settings`` names.
-
-    What is hidden, and whether, depends on the seed and the row's id alone. Raises DataError where
-    it goes by landmarks and a row has none.
-    """
-    rows = [_occluded(row, settings) if row.split in settings.sides else row for row in table.rows]
-    notes = {**table.notes, "occlude": {**asdict(settings), "sides": list(settings.sides)}}
-    return replace(table, rows=rows, notes=notes)
-
-
-def _occluded(row: Row, settings: recipes.Occlude) -> Row:
-    image = _hidden(row.image, row.landmarks, row.id, replace(settings, sides=()))
-    return row if image is None else replace(row, image=image)
-
-
-@functools.lru_cache(maxsize=80_000)
-def _hidden(
-    image: bytes, points: tuple[float, ...] | None, name: str, settings: recipes.Occlude
-) -> bytes | None:
-    """The picture with something hidden; None where it stays as it is."""
-    rng = _generator(settings.seed, name)
-    if rng.uniform() >= settings.share:
-        return None
-    picture = read_bytes(image, name)
-    if settings.by == "bands":
-        return png(occlude.band(picture, settings.what, rng))
-    if points is None:
-        raise DataError(f"{name} has no landmarks to occlude its {settings.what} by; use bands")
-    at = np.reshape(np.array(points, np.float32), (-1, 2))
-    return png(occlude.region(picture, at, settings.what, rng))
-
-
-def split(table: Table, settings: recipes.Split, names: LabelSet | None = None) -> Table:
-    """The same rows with ``split`` set anew to train, select or test; see ``recipes.Split``.
+def split(table: Table, settings: Split, names: LabelSet | None = None) -> Table:
+    """The same rows with ``split`` set anew to train, select or test; see ``Split``.
 
     "subject" and "sequence" keep whole people and whole recordings together, and copies with what
     they are of; a row that names none is one of its own. "duplicates" keeps equal and nearly equal
@@ -289,7 +161,7 @@ def split(table: Table, settings: recipes.Split, names: LabelSet | None = None) 
     return replace(done, notes={**table.notes, "split": _note(done, settings, groups)})
 
 
-def _shares(settings: recipes.Split) -> npt.NDArray[np.float64]:
+def _shares(settings: Split) -> npt.NDArray[np.float64]:
     return np.array([settings.train, settings.select, settings.test])
 
 
@@ -347,7 +219,7 @@ def _unit(by: str) -> str:
     return units.get(by, "rows")
 
 
-def _check_enough(table: Table, settings: recipes.Split, groups: int) -> None:
+def _check_enough(table: Table, settings: Split, groups: int) -> None:
     sides = [side for side, share in zip(SIDES, _shares(settings), strict=True) if share > 0]
     needed = settings.folds or len(sides)
     if groups >= needed:
@@ -359,7 +231,7 @@ def _check_enough(table: Table, settings: recipes.Split, groups: int) -> None:
     )
 
 
-def _check_sides(table: Table, settings: recipes.Split) -> None:
+def _check_sides(table: Table, settings: Split) -> None:
     wanted = [s for s, share in zip(SIDES, _shares(settings), strict=True) if share > 0]
     for side in SIDES if settings.folds else wanted:
         if side not in table.splits:
@@ -370,7 +242,7 @@ def _check_sides(table: Table, settings: recipes.Split) -> None:
             )
 
 
-def _note(table: Table, settings: recipes.Split, groups: IntArray) -> dict[str, Any]:
+def _note(table: Table, settings: Split, groups: IntArray) -> dict[str, Any]:
     labels = {row.label for row in table.rows}
     held: dict[str, set[str]] = {side: set() for side in SIDES}
     for row in table.rows:
@@ -432,7 +304,7 @@ def _deal_counts(
 
 def _held_out(
     table: Table,
-    settings: recipes.Split,
+    settings: Split,
     names: LabelSet,
     labels: IntArray,
     groups: IntArray,
@@ -509,7 +381,7 @@ def _unevenness(
     return int((held == 0).sum()), float(off.sum())
 
 
-def _folds(labels: IntArray, groups: IntArray, settings: recipes.Split) -> IntArray:
+def _folds(labels: IntArray, groups: IntArray, settings: Split) -> IntArray:
     """The number of the fold each row is in, (N,)."""
     try:
         from sklearn import model_selection
@@ -533,7 +405,7 @@ def _folds(labels: IntArray, groups: IntArray, settings: recipes.Split) -> IntAr
     return fold_of
 
 
-def _from_folds(fold_of: IntArray, settings: recipes.Split) -> IntArray:
+def _from_folds(fold_of: IntArray, settings: Split) -> IntArray:
     """Sides from folds: one tests, the next one selects, the others train."""
     selects = (settings.fold + 1) % settings.folds
     return np.where(fold_of == settings.fold, 2, np.where(fold_of == selects, 1, 0))

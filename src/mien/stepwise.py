@@ -18,7 +18,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from . import splits
+from . import arrange
 from .errors import DataError
 from .logits import softmax
 from .recipes import ExpressionRecipe
@@ -33,7 +33,7 @@ Answers = dict[str, Any]
 def everything(recipe: ExpressionRecipe, path: Path) -> Table:
     """All rows of a table that a recipe's network can answer, as it would see them."""
     plain = replace(recipe, copies=None, split=None, data=replace(recipe.data, subject=None))
-    table = splits.read(plain, path)
+    table = arrange.read(plain, path)
     return table.keep(table.targets(recipe.data.names) >= 0)
 
 

@@ -181,6 +181,12 @@ def png(picture: ImageArray) -> bytes:
     return cv2.imencode(".png", bgr, quickly)[1].tobytes()
 
 
+def generator(seed: int, name: str) -> np.random.Generator:
+    """Numbers that depend on the seed and a row's id alone, wherever the row is."""
+    key = hashlib.blake2b(name.encode(), digest_size=8).digest()
+    return np.random.default_rng([seed, int.from_bytes(key)])
+
+
 def pixel_hash(picture: ImageArray) -> str:
     """A name for these exact pixels: equal for two files that decode alike."""
     head = repr(picture.shape).encode()

@@ -31,6 +31,7 @@ from torch import Generator, Tensor, nn
 
 from . import (
     against_rest_task,
+    arrange,
     checkpoint,
     expression_task,
     landmark_task,
@@ -38,7 +39,6 @@ from . import (
     provenance,
     ranks,
     reconstruction_task,
-    splits,
     transfer,
 )
 from .errors import ConfigError, MienError, OutputError, TrainingError
@@ -376,7 +376,7 @@ def train(
     try:
         if fabric.is_global_zero:
             checkpoint.claim(out / "recipe.json", recipe, _facts_of(data, start, guide))
-        table = splits.read(recipe, data)
+        table = arrange.read(recipe, data)
         kept = None
         if isinstance(recipe, ExpressionRecipe) and recipe.model.frozen:
             folder = features or out / transfer.FOLDER
