@@ -20,9 +20,9 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from .. import __version__
 from ..errors import ConfigError, MissingExtra
 from ..rules import Rule
+from ..version import __version__
 from ..watch import Call
 from .output import Context, Output, Settings, Table, Undelivered, secret, settings
 from .program import content
