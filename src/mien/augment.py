@@ -47,6 +47,16 @@ def augment(x: Tensor, settings: Augment, generator: Generator) -> Tensor:
     return change_pixels(_warp(x, settings, draw), settings, draw)
 
 
+def mixup(x: Tensor, y: Tensor, alpha: float, generator: Generator) -> tuple[Tensor, Tensor]:
+    """Each picture of a batch and its target averaged with another's, by Beta(alpha, alpha)."""
+    seed = int(torch.randint(2**31, (1,), generator=generator))
+    share = np.random.default_rng(seed).beta(alpha, alpha, len(x)).astype(np.float32)
+    kept = torch.from_numpy(np.maximum(share, 1 - share)).to(x.device)  # more itself than the other
+    other = torch.randperm(len(x), generator=generator).to(x.device)
+    by = kept[:, None]
+    return x.lerp(x[other], 1 - by[:, :, None, None]), y.lerp(y[other], 1 - by)
+
+
 def change_pixels(x: Tensor, settings: Augment, draw: Draw) -> Tensor:
     """Light, lens, sensor and what stands in front, each pixel where it is; gray levels 0..255."""
     if settings.contrast or settings.brightness:

@@ -466,6 +466,14 @@ def data_sheet(
     say(f"{out}")
 
 
+Also = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--also", metavar="NAME=TABLE", help="The table of a further head of the recipe's."
+    ),
+]
+
+
 @app.command()
 def train(
     data: Annotated[
@@ -500,6 +508,7 @@ def train(
         str | None,
         typer.Option(metavar="MODEL", help="A model whose answers are part of the targets."),
     ] = None,
+    also: Also = None,
     devices: Annotated[
         int, typer.Option(metavar="N", min=1, help="Devices of this machine that share a batch.")
     ] = 1,
@@ -516,15 +525,26 @@ def train(
     from .console import TrainingBar
     from .train import train as run
 
-    if recipe is None and (teacher or nodes > 1):
-        raise ConfigError("--teacher and --nodes go with a recipe: mien train RECIPE ...")
+    if recipe is None and (teacher or also or nodes > 1):
+        raise ConfigError("--teacher, --also and --nodes go with a recipe: mien train RECIPE ...")
     try:
         if recipe is None:
             _train_folder(data, out, overrides or (), accelerator, init, devices)
             return
         what = recipes.read(recipes.find(recipe), overrides or ())
         with TrainingBar() as bar:
-            weights = run(what, data, out, bar, accelerator, init, teacher, devices, nodes)
+            weights = run(
+                what,
+                data,
+                out,
+                bar,
+                accelerator,
+                init,
+                teacher,
+                devices,
+                nodes,
+                also=_named_tables(also or []),
+            )
     except KeyboardInterrupt:
         say("stopped; the same command goes on from the last whole epoch")
         raise
@@ -691,12 +711,16 @@ def export(
             metavar="best|last", help="Of the epoch best on the select split, or of the last."
         ),
     ] = "best",
+    head: Annotated[
+        str, typer.Option(metavar="NAME", help="Of several heads, the one that answers.")
+    ] = "own",
+    also: Also = None,
 ) -> None:
     """Calibrate a run's weights and write them as one self-describing ONNX file."""
     _needs("torch", "exporting a model")
     from .export import export as write
 
-    meta = write(run, data, out, figures or (), weights)
+    meta = write(run, data, out, figures or (), weights, None, head, _named_tables(also or []))
     if "temperature" in meta:
         say(f"temperature {meta['temperature']:.3f}, uncertain below {meta['uncertain_below']:.3f}")
     say(f"torch and ONNX Runtime within {meta['card']['parity']['largest_difference']:.1e}")

@@ -49,12 +49,16 @@ def export(
     figures: Sequence[Path] = (),
     which: str = "best",
     features: Path | None = None,
+    head: str = OWN_HEAD,
+    also: Mapping[str, Path] | None = None,
 ) -> dict[str, Any]:
     """Write a run's weights as ONNX, calibrated on the recipe's select split.
 
     which : "best", of the epoch most accurate on the select split, or "last", the average the
         schedule ended with; the most accurate of many epochs owes some of that to luck.
     features : where training kept those of a frozen trunk; without, in ``run``.
+    head : of a recipe's several, the one that answers.
+    also : the tables of its further heads, by name.
     ``figures`` are files ``mien evaluate`` wrote for this model; they go into its card. Raises
     ModelError where ONNX Runtime and torch disagree on real faces by more than 1e-4.
     Returns the metadata.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -10,14 +11,15 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from . import align
-from .augment import augment
+from .audit import audit
+from .augment import augment, mixup
 from .errors import ConfigError, DataError
 from .face import FloatArray
 from .labels import LabelSet
 from .logits import softmax
 from .metrics import IntArray
 from .models import Standardised, build
-from .recipes import ExpressionRecipe, Recipe
+from .recipes import OWN_HEAD, Also, ExpressionRecipe, Recipe
 from .recognize import OnnxRecognizer
 from .table import Table, pixel_hash
 from .tasks import Samples, Sets, predict
@@ -34,7 +36,8 @@ class Classification:
             net.measure(train.x)
 
     def change(self, x: Tensor, y: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
-        return augment(x, self._augment, generator), y
+        x = augment(x, self._augment, generator)
+        return mixup(x, y, self._augment.mixup, generator) if self._augment.mixup else (x, y)
 
     def loss(self, outputs: Tensor, y: Tensor) -> Tensor:
         return cross_entropy(outputs, y)
@@ -47,14 +50,34 @@ class Classification:
 
 
 class ExpressionTask(Classification):
-    """Pictures -> logits over a label set."""
+    """Pictures -> logits over a label set, and over those of further heads behind it."""
 
     def __init__(self, recipe: ExpressionRecipe) -> None:
         super().__init__(recipe)
         self.recipe = recipe
+        self._weights = [1.0, *(head.weight for head in recipe.also)]
 
     def network(self) -> nn.Module:
-        return build(self.recipe.model, len(self.recipe.data.names))
+        return build(self.recipe.model, sum(len(names) for names, _ in self.recipe.heads.values()))
+
+    def loss(self, outputs: Tensor, y: Tensor) -> Tensor:
+        """The sum over heads; a row whose targets of a head are all 0 asks nothing of it."""
+        losses = [
+            weight * cross_entropy(outputs[:, columns], y[:, columns])
+            for weight, (_, columns) in zip(self._weights, self.recipe.heads.values(), strict=True)
+        ]
+        return torch.stack(losses).sum()
+
+    def score(self, net: nn.Module, select: Samples, device: torch.device) -> dict[str, float]:
+        """Figures of the recipe's own labels, and of each further head its accuracy."""
+        logits = torch.cat(predict(net, select.x, device))
+        figures: dict[str, float] = {}
+        for name, (_, columns) in self.recipe.heads.items():
+            asked = select.y[:, columns].any(dim=1)
+            found = score(logits[asked][:, columns], select.y[asked][:, columns])
+            own = name == OWN_HEAD
+            figures |= found if own else {f"{name}_{key}": v for key, v in found.items()}
+        return figures
 
 
 class IntensityTask(ExpressionTask):
@@ -82,10 +105,12 @@ def prepare(
     table: Table,
     teacher: OnnxRecognizer | None = None,
     shown: Callable[[Table], Tensor] | None = None,
+    further: Mapping[str, Table] | None = None,
 ) -> Sets:
     """The train and select samples of a recipe, with what was left out counted.
 
     shown : what the trained network gets of some rows, if not their pictures.
+    further : the tables of ``recipe.also``, by name.
 
     Select rows are labelled by majority whatever the training target is, as the best epoch is the
     one that names most faces right; where intensities are learnt, by these.
@@ -112,6 +137,10 @@ def prepare(
         before = len(train)
         train = without_pixels_of(train, table.of_split(recipe.data.select, recipe.data.test))
         counts["train_pixels_in_other_splits"] = before - len(train)
+    if recipe.data.drop_near:
+        before = len(train)
+        train = without_near_duplicates_of(recipe, train, table)
+        counts["train_near_duplicates_in_other_splits"] = before - len(train)
     if not len(train) or not len(select):
         raise DataError(f"nothing left to train or select on in {table.name}: {counts}")
     counts |= {"train_used": len(train), "select_used": len(select)}
@@ -126,6 +155,10 @@ def prepare(
     base_rates = tuple(float(v) for v in (shares.mean(0) if chances is None else chances @ shares))
     if teacher:
         y = (1 - weight) * y + weight * taught(teacher, train, labels)
+    heads = {head.table: (head, (further or {})[head.table]) for head in recipe.also}
+    asked = [labelled(head, known, train) for head, known in heads.values()]
+    counts |= {f"train_{name}": int(t.any(1).sum()) for name, t in zip(heads, asked, strict=True)}
+    y = np.concatenate([y, *asked], axis=1)
     shown = shown or (lambda rows: torch.from_numpy(rows.planes(recipe.model.preprocess)))
     return Sets(
         Samples(
@@ -138,12 +171,69 @@ def prepare(
             torch.from_numpy(
                 wanted(recipe, select)
                 if recipe.answers == "intensities"
-                else eye[select.targets(labels)]
+                else np.concatenate(
+                    [
+                        eye[select.targets(labels)],
+                        *(labelled(head, known, select) for head, known in heads.values()),
+                    ],
+                    axis=1,
+                )
             ),
         ),
         draws(recipe, len(train)),
-        {"counts": counts, "base_rates": base_rates},
+        {
+            "counts": counts,
+            "base_rates": base_rates,
+            "head_rates": {
+                name: [float(v) for v in targets.sum(0) / max(1.0, targets.sum())]
+                for name, targets in zip(heads, asked, strict=True)
+            },
+        },
     )
+
+
+def tables_of(recipe: Recipe, given: Mapping[str, Path]) -> Mapping[str, Path]:
+    """The tables given for a recipe's further heads; raises ConfigError where they are others."""
+    heads = recipe.also if isinstance(recipe, ExpressionRecipe) else ()
+    wanted = [head.table for head in heads]
+    if sorted(given) != sorted(wanted):
+        needed = " ".join(f"--also {name}=FILE" for name in wanted) or "no --also"
+        raise ConfigError(f"the recipe takes {needed}; given: {', '.join(given) or 'none'}")
+    return given
+
+
+def labelled(head: Also, known: Table, table: Table) -> FloatArray:
+    """What the table of a further head says of another's pictures, (N, K) one-hot; 0 of others.
+
+    Raises DataError where it knows none of them.
+    """
+    names = head.names
+    said = dict(zip(((row.split, row.id) for row in known.rows), known.targets(names), strict=True))
+    places = np.array([said.get((row.split, row.id), -1) for row in table.rows], np.intp)
+    if not (places >= 0).any():
+        raise DataError(
+            f"{known.name} has a label of '{head.label_set}' for none of {table.name}'s pictures, "
+            "which it knows by their id and split"
+        )
+    eye = np.eye(len(names), dtype=np.float32)
+    return np.asarray(np.where(places[:, None] >= 0, eye[places], 0.0), np.float32)
+
+
+def without_near_duplicates_of(recipe: ExpressionRecipe, train: Table, table: Table) -> Table:
+    """The training rows that look like no row of select or test; see ``mien.audit``."""
+    data = recipe.data
+    whole = table.of_split(data.train, data.select, data.test)
+    found = audit(whole)
+    near: set[str] = set()
+    for other in (data.select, data.test):
+        places = found.overlap(data.train, other).near
+        if places is None:
+            raise DataError(
+                f"{table.name} has too many near duplicates to be counted: data.drop_near = false, "
+                'and split.by = "sequence" or "subject"'
+            )
+        near |= {whole.rows[place].id for place in places}
+    return train.keep(row.id not in near for row in train.rows)
 
 
 def wanted(recipe: ExpressionRecipe, table: Table) -> FloatArray:

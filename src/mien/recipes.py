@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from . import align, config
 from .copies import Copies
 from .cut import Cut
@@ -44,6 +46,7 @@ class ExpressionData:
         raters' intensities, or else the taggers' shares).
     min_votes : a label with fewer votes counts as none.
     drop_overlap : leave out training rows whose exact pixels occur in select or test.
+    drop_near : and those that are near duplicates of a row there (``mien.audit``).
     teacher_weight : how much of the target is a teacher's answer instead (Hinton et al. 2015,
         arXiv:1503.02531); ten votes are few, and a trained net's view of the face steadies them.
     labels : only these of the label set, whose order stays; empty for all of them.
@@ -60,6 +63,7 @@ class ExpressionData:
     target: str = "label"
     min_votes: int = 1
     drop_overlap: bool = True
+    drop_near: bool = False
     teacher_weight: float = 0.0
     labels: tuple[str, ...] = ()
     balance: float = 0.0
@@ -86,6 +90,36 @@ class ExpressionData:
             tuple(whole.labels[i] for i in places),
             tuple(whole.native[i] for i in places),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Also:
+    """Further labels of the same pictures, answered by a head of their own.
+
+    The last layer answers them behind the recipe's own labels. Pictures are the same by their id
+    and split; one that the further table lacks asks nothing of this head.
+
+    table : by the name that ``mien train --also NAME=FILE`` gives it; the head is called so too.
+    label_set : what the head answers.
+    weight : of its loss, where that of the recipe's own labels weighs 1.
+    """
+
+    table: str
+    label_set: str
+    weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        label_set(self.label_set)
+        if not 0 < self.weight <= 10:
+            raise ConfigError(f"also.weight lies in (0, 10], got {self.weight}")
+
+    @property
+    def names(self) -> LabelSet:
+        return label_set(self.label_set)
+
+
+OWN_HEAD = "own"
+"""What the head of a recipe's own labels is called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,6 +288,8 @@ class Augment:
     blur : share of pictures averaged 3 x 3.
     noise : standard deviation of Gaussian noise up to this many gray levels, on a fifth of them.
     erase : share of pictures with a rectangle (1/8 to 3/8 of the side) set to the mean.
+    mixup : each picture is a mean of two, and so is its target, the share drawn from
+        Beta(mixup, mixup) (Zhang et al. 2018, arXiv:1710.09412).
     variants : each picture is one of its ``mien.variants``, before anything else.
     """
 
@@ -268,6 +304,7 @@ class Augment:
     blur: float = 0.0
     noise: float = 0.0
     erase: float = 0.0
+    mixup: float = 0.0
     variants: bool = False
 
 
@@ -336,10 +373,12 @@ class ExpressionRecipe(Recipe):
 
     answers : "probabilities", which share one certainty among the labels (softmax), or
         "intensities", a strength for each label by itself (sigmoid).
+    also : further heads on the same network, for other people's labels of the same pictures.
     cut, copies, split, occlude : what is done to the table first, in this order; None for nothing.
     """
 
     data: ExpressionData
+    also: tuple[Also, ...] = ()
     answers: str = "probabilities"
     cut: Cut | None = None
     copies: Copies | None = None
@@ -358,6 +397,14 @@ class ExpressionRecipe(Recipe):
             )
         if self.answers == "intensities" and self.model.pretrained:
             raise ConfigError("intensities are learnt by the whole network: no model.pretrained")
+        if self.also and (self.answers == "intensities" or self.model.frozen or self.copies):
+            raise ConfigError(
+                "[[also]] goes with probabilities, a network that is trained whole, and pictures "
+                "as they came: no answers = intensities, no model.frozen, no [copies]"
+            )
+        named = [head.table for head in self.also]
+        if len({*named, OWN_HEAD}) < len(named) + 1:
+            raise ConfigError(f"[[also]] needs a table of its own for each head, got {named}")
         if self.occlude and self.data.drop_overlap:
             raise ConfigError(
                 "occluded pictures are no longer equal: data.drop_overlap = false, and "
@@ -367,6 +414,16 @@ class ExpressionRecipe(Recipe):
             raise ConfigError('cut.by = "cascade" finds mouths: model.align = "mouth"')
         if self.model.frozen and self.augment not in (Augment(), Augment(flip=False)):
             raise ConfigError("with model.frozen, augment.flip is the only change there is")
+
+    @property
+    def heads(self) -> dict[str, tuple[LabelSet, slice]]:
+        """What each head answers and its columns of the last layer, the recipe's own first."""
+        sets = {OWN_HEAD: self.data.names} | {head.table: head.names for head in self.also}
+        ends = np.cumsum([len(names) for names in sets.values()]).tolist()
+        return {
+            name: (names, slice(end - len(names), end))
+            for (name, names), end in zip(sets.items(), ends, strict=True)
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

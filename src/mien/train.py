@@ -52,6 +52,7 @@ from .recipes import (
 )
 from .recognize import OnnxRecognizer, load_model
 from .table import Table, file_sha256
+from .table import read as read_table
 from .tasks import Sets, Task, has_bfloat16, predict
 from .warmstart import Start
 
@@ -318,14 +319,16 @@ def prepare(
     table: Table,
     teacher: OnnxRecognizer | None,
     kept: transfer.Features | None = None,
+    further: Mapping[str, Table] | None = None,
 ) -> Sets:
     """The samples a recipe's task trains on and selects by.
 
     kept : what a frozen trunk makes of the table's pictures, where the recipe has one.
+    further : the tables of its further heads, by name.
     """
     if isinstance(recipe, ExpressionRecipe):
         if kept is None:
-            return expression_task.prepare(recipe, table, teacher)
+            return expression_task.prepare(recipe, table, teacher, further=further)
         sets = expression_task.prepare(recipe, table, teacher, kept.of)
         return dataclasses.replace(sets, facts=sets.facts | {"features": kept.facts})
     if teacher:
@@ -349,6 +352,7 @@ def train(
     nodes: int = 1,
     features: Path | None = None,
     asked: Mapping[str, Tensor] | None = None,
+    also: Mapping[str, Path] | None = None,
 ) -> Path:
     """Train a recipe on a table, in a new folder or on from where that folder stands.
 
@@ -362,11 +366,13 @@ def train(
         without, in ``out``.
     asked : pictures (N, C, S, S) uint8 by name; the logits (N, K) that the network has for them
         after every epoch stay in ``answers_of`` that epoch, under the same name.
+    also : the table of each of the recipe's further heads, by name.
 
     Returns the weights of the best epoch on the select split, ``out/weights.safetensors``.
     Raises ConfigError where ``out`` holds a run of another recipe or other data, DataError where
     the table lacks what the recipe names, TrainingError where the loss is no longer a number.
     """
+    also = expression_task.tables_of(recipe, also or {})
     guide = load_model(teacher) if teacher else None
     source = str(init) if init else recipe.model.init
     start = Start(source) if source else None
@@ -375,13 +381,14 @@ def train(
     fabric = launched(recipe, accelerator, devices, nodes)
     try:
         if fabric.is_global_zero:
-            checkpoint.claim(out / "recipe.json", recipe, _facts_of(data, start, guide))
+            checkpoint.claim(out / "recipe.json", recipe, _facts_of(data, start, guide, also))
         table = arrange.read(recipe, data)
+        further = {name: read_table(path) for name, path in also.items()}
         kept = None
         if isinstance(recipe, ExpressionRecipe) and recipe.model.frozen:
             folder = features or out / transfer.FOLDER
             kept = transfer.Features(recipe, table, folder, fabric.device)
-        sets = prepare(recipe, table, guide, kept)
+        sets = prepare(recipe, table, guide, kept, further)
         if fabric.is_global_zero:
             _write_json(out / "environment.json", _facts(fabric) | sets.facts)
         run = Run(recipe, sets, out, fabric, start)
@@ -446,13 +453,23 @@ def _end_the_others(fabric: Fabric) -> None:
         process.kill()
 
 
-def _facts_of(data: Path, init: Start | None, teacher: OnnxRecognizer | None) -> dict[str, Any]:
+def _facts_of(
+    data: Path,
+    init: Start | None,
+    teacher: OnnxRecognizer | None,
+    also: Mapping[str, Path],
+) -> dict[str, Any]:
     """What beside the recipe must be the same for a folder's run to go on."""
-    return {
-        "data": {"file": data.name, "sha256": file_sha256(data) if data.is_file() else None},
+    facts: dict[str, Any] = {
+        "data": _file(data),
         "init_sha256": init.sha256 if init else None,
         "teacher_sha256": teacher.info.sha256 if teacher else None,
     }
+    return facts | ({"also": {name: _file(path) for name, path in also.items()}} if also else {})
+
+
+def _file(path: Path) -> dict[str, str | None]:
+    return {"file": path.name, "sha256": file_sha256(path) if path.is_file() else None}
 
 
 def _write_json(path: Path, content: object) -> None:

@@ -151,6 +151,17 @@ CATALOGUE = {
             ),
         ),
         WeightSpec(
+            name="mobileface-id",
+            kind="backbone",
+            file="mobileface_id_v2.npz",
+            sha256="955117af781a05729e7a6aef7cf9801b2021eed6d9cc2cab47d16e2c5cabdcdf",
+            licence="MIT; its faces were probably MS-Celeb-1M's, withdrawn in 2019 over consent",
+            about=(
+                "MobileFace's identification network V2 as NumPy arrays under MXNet's names: a "
+                "backbone to train from, which has learnt to tell people apart"
+            ),
+        ),
+        WeightSpec(
             name="mobilenetv2-imagenet",
             kind="backbone",
             file="mobilenet_v2_imagenet_dequant_f16.npz",

@@ -21,6 +21,7 @@ networks: Registry[nn.Module] = Registry(
         "googlenet": "mien.models.googlenet:googlenet",
         "iliev2022": "mien.models.iliev2022:iliev2022",
         "resnet10": "mien.models.resnet:resnet10",
+        "mobileface": "mien.models.mobileface:mobileface",
         "mobilenetv2": "mien.models.mobilenetv2:mobilenetv2",
         "xu2019": "mien.models.xu2019:xu2019",
     },
