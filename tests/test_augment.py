@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Generator, Tensor
 
-from mien.augment import augment
+from mien.augment import augment, mixup
 from mien.recipes import Augment
 
 OFF = Augment(flip=False)
@@ -97,3 +97,16 @@ def test_blur_and_noise_do_what_they_say(faces: Tensor) -> None:
     spread = run(flat, Augment(flip=False, noise=20)).std(dim=(1, 2, 3))
     assert (spread < 0.01).float().mean() > 0.7  # four fifths untouched
     assert 10 < spread.max() < 22
+
+
+def test_mixup_means_pictures_and_targets_by_the_same_share() -> None:
+    """Pictures of one gray level each: the level of a mean tells the share it was mixed by."""
+    levels = torch.arange(64).float()
+    x = levels[:, None, None, None].expand(64, 1, 8, 8)
+    y = torch.eye(64)
+    mixed, targets = mixup(x, y, 0.4, Generator().manual_seed(3))
+    torch.testing.assert_close(mixed[:, 0, 0, 0], targets @ levels)
+    torch.testing.assert_close(targets.sum(1), torch.ones(64))
+    own = targets.diagonal()
+    assert (own >= 0.5).all()
+    assert 0.1 < (own < 0.99).float().mean() < 0.9

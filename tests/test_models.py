@@ -16,6 +16,7 @@ PARAMETERS = {
     "emex2": 2_055_078,
     "googlenet": 5_981_752,
     "iliev2022": 1_274_632,
+    "mobileface": 394_248,
     "mobilenetv2": 2_217_064,
     "resnet10": 1_349_448,
     "xu2019": 1_443_048,

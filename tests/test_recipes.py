@@ -43,8 +43,11 @@ CASES = dict(cases())
 def targets(recipe: Recipe, n: int) -> torch.Tensor:
     """Made-up targets of the shape the recipe's task takes."""
     if isinstance(recipe, ExpressionRecipe):
-        k = len(recipe.data.names)
-        return torch.eye(k)[torch.arange(n) % k]
+        columns = [
+            torch.eye(len(names))[torch.arange(n) % len(names)]
+            for names, _ in recipe.heads.values()
+        ]
+        return torch.cat(columns, dim=1)
     if isinstance(recipe, ProposalRecipe):
         faces = torch.full((n, MOST, 4), torch.nan)
         faces[:, 0] = torch.tensor([150.0, 160.0, 60.0, 0.1])

@@ -18,10 +18,12 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from mien import recipes, table
-from mien.errors import ConfigError, DataError, ModelError, TrainingError
-from mien.expression_task import prepare
+from mien.errors import ConfigError, DataError, ModelError, TrainingError, UnknownName
+from mien.export import export
+from mien.expression_task import ExpressionTask, prepare
 from mien.labels import label_set
-from mien.recipes import ExpressionRecipe
+from mien.preprocess import batch
+from mien.recipes import Also, ExpressionRecipe
 from mien.recognize import load_model
 from mien.table import Table, pixel_hash
 from mien.tasks import predict
@@ -214,3 +216,106 @@ def test_faces_cut_otherwise_than_the_recipe_says_are_refused(small_ferplus: Pat
     assert len(prepare(recipe("model.align=similarity"), turned).train) == len(
         prepare(recipe(), plain).train
     )
+
+
+@pytest.fixture(scope="module")
+def fer2013_labels(
+    small_ferplus: Path, fer2013_table: Table, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """FER2013's own labels of half of the pictures of ``small_ferplus``."""
+    path = tmp_path_factory.mktemp("tables") / "fer2013.parquet"
+    known = {row.id for row in table.read(small_ferplus).rows[::2]}
+    table.write(fer2013_table.keep(row.id in known for row in fer2013_table.rows), path)
+    return path
+
+
+TWO_HEADS = Also(table="fer2013", label_set="fer2013", weight=0.5)
+
+
+@pytest.fixture(scope="module")
+def two_heads(
+    small_ferplus: Path, fer2013_labels: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    out = tmp_path_factory.mktemp("runs") / "heads"
+    both = replace(recipe(), also=(TWO_HEADS,))
+    train(both, small_ferplus, out, Silent(), accelerator="cpu", also={"fer2013": fer2013_labels})
+    return out
+
+
+def test_a_further_head_asks_only_where_its_table_knows_the_picture(
+    small_ferplus: Path, fer2013_labels: Path
+) -> None:
+    faces, known = table.read(small_ferplus), table.read(fer2013_labels)
+    sets = prepare(replace(recipe(), also=(TWO_HEADS,)), faces, further={"fer2013": known})
+    own, further = sets.train.y[:, :8], sets.train.y[:, 8:]
+    torch.testing.assert_close(own.sum(1), torch.ones(len(own)))
+    asked = further.sum(1)
+    assert set(asked.tolist()) == {0.0, 1.0}
+    assert int(asked.sum()) == sets.facts["counts"]["train_fer2013"] < len(own)
+    assert sum(sets.facts["head_rates"]["fer2013"]) == pytest.approx(1)
+
+
+def test_the_loss_of_a_head_leaves_out_who_was_not_asked() -> None:
+    both = replace(recipe(), also=(TWO_HEADS,))
+    task = ExpressionTask(both)
+    logits, y = torch.zeros(2, 15), torch.zeros(2, 15)
+    y[:, 0] = 1.0
+    own = task.loss(logits, y)
+    assert own.item() == pytest.approx(np.log(8), rel=1e-6)
+    y[1, 8] = 1.0
+    assert (task.loss(logits, y) - own).item() == pytest.approx(0.5 * np.log(7) / 2, rel=1e-6)
+
+
+def test_each_head_is_exported_as_a_model_of_its_own(
+    two_heads: Path, small_ferplus: Path, fer2013_labels: Path, tmp_path: Path
+) -> None:
+    also = {"fer2013": fer2013_labels}
+    export(two_heads, small_ferplus, tmp_path / "own.onnx", also=also)
+    export(two_heads, small_ferplus, tmp_path / "their.onnx", head="fer2013", also=also)
+    own, theirs = load_model(tmp_path / "own.onnx"), load_model(tmp_path / "their.onnx")
+    assert own.info.label_set.labels == label_set("ferplus").labels
+    assert theirs.info.label_set.labels == label_set("fer2013").labels
+    assert theirs.info.strengths is None  # one label a picture says nothing of strength
+    weights = load_file(two_heads / "weights.safetensors")
+    faces = list(table.read(small_ferplus).of_split("PublicTest").pictures())[:4]
+    net = ExpressionTask(replace(recipe(), also=(TWO_HEADS,))).network().eval()
+    net.load_state_dict(weights)
+    with torch.no_grad():
+        both = net(torch.from_numpy(batch(faces, own.info.preprocess))).numpy()
+    np.testing.assert_allclose(own.logits(faces), both[:, :8], atol=1e-4)
+    np.testing.assert_allclose(theirs.logits(faces), both[:, 8:], atol=1e-4)
+    with pytest.raises(UnknownName, match="no head called 'fer'"):
+        export(two_heads, small_ferplus, tmp_path / "no.onnx", head="fer", also=also)
+
+
+@pytest.mark.parametrize("given", [{}, {"fer2O13": "x.parquet"}])
+def test_tables_of_heads_that_do_not_fit_are_named(
+    given: dict[str, str], small_ferplus: Path, tmp_path: Path
+) -> None:
+    both = replace(recipe(), also=(TWO_HEADS,))
+    also = {name: Path(path) for name, path in given.items()}
+    with pytest.raises(ConfigError, match="--also fer2013=FILE"):
+        train(both, small_ferplus, tmp_path, Silent(), accelerator="cpu", also=also)
+
+
+def test_a_table_of_other_pictures_is_no_further_head(
+    small_ferplus: Path, lfw_table: Table
+) -> None:
+    both = replace(recipe(), also=(TWO_HEADS,))
+    with pytest.raises(DataError, match="by their id and split"):
+        prepare(both, table.read(small_ferplus), further={"fer2013": lfw_table})
+
+
+def test_near_duplicates_of_tested_pictures_are_left_out(small_ferplus: Path) -> None:
+    """A darker copy of a tested picture, put among those trained on."""
+    faces = table.read(small_ferplus)
+    at = next(i for i, row in enumerate(faces.rows) if row.split == "PrivateTest")
+    (picture,) = replace(faces, rows=[faces.rows[at]]).pictures()
+    darker = np.asarray(picture * 0.8, np.uint8)
+    row = replace(faces.rows[at], id="copy", split="Training", image=table.png(darker))
+    more = replace(faces, rows=[*faces.rows, row])
+    kept = prepare(recipe("data.drop_near=false"), more).facts["counts"]
+    counts = prepare(recipe("data.drop_near=true"), more).facts["counts"]
+    dropped = counts["train_near_duplicates_in_other_splits"]
+    assert dropped >= 1
+    assert counts["train_used"] == kept["train_used"] - dropped

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from safetensors.torch import load_file
 from skimage import data as pictures
-from torch import Tensor
+from torch import Generator, Tensor
 
 from mien import recipes, table, transfer, weights
 from mien.errors import ConfigError, ModelError
@@ -21,6 +22,7 @@ from mien.export import export
 from mien.face import ImageArray
 from mien.models import Backbone, networks
 from mien.models.googlenet import LocalResponse
+from mien.models.mobileface import MobileFace
 from mien.preprocess import Preprocess, batch
 from mien.recipes import ExpressionRecipe, Model
 from mien.recognize import load_model
@@ -276,3 +278,24 @@ def test_frozen_without_weights_is_refused(made: Path) -> None:
     (made / "last.toml").write_text(RECIPE.replace('pretrained = "made"\n', ""))
     with pytest.raises(ConfigError, match=r"name them, model\.pretrained"):
         recipe(made)
+
+
+def test_a_body_of_face_recognition_is_taken_over(peer_models: Path) -> None:
+    """Its answers at 112 pixels, up to the layer that follows the body, are the original's."""
+    import onnxruntime as ort
+    from onnx import helper, load
+
+    net = transfer.pretrained(Model("mobileface", size=112, pretrained="mobileface-id"), 7).eval()
+    assert isinstance(net, MobileFace)
+    x = torch.randint(0, 256, (2, 3, 112, 112), generator=Generator().manual_seed(1)).float()
+    with torch.no_grad():
+        ours = net.blocks(F.relu6(net.stem((x - 127.5) / 128)))
+    graph = load(str(peer_models / "mobileface_id_v2.onnx"))
+    flat = next(node for node in graph.graph.node if node.op_type in ("Flatten", "Reshape"))
+    graph.graph.output.extend([helper.make_empty_tensor_value_info(flat.input[0])])
+    session = ort.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    parts = [session.run([flat.input[0]], {name: part.numpy()[None]})[0] for part in x]
+    np.testing.assert_allclose(ours.numpy(), np.concatenate(parts), atol=1e-3)
+    with pytest.raises(ModelError, match="another network's weights"):
+        transfer.pretrained(Model("mobileface", pretrained="mobilenetv2-imagenet"), 3)

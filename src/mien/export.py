@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -19,14 +19,16 @@ from torch import nn
 from . import arrange, calibrate, checkpoint, intensity, recipes, transfer
 from .checkpoint import write_whole
 from .errors import ConfigError, DataError, ModelError, UnknownName
-from .expression_task import wanted
+from .expression_task import labelled, tables_of, wanted
 from .face import FloatArray, Frame
 from .landmarks import NET_SIDE
 from .logits import softmax
-from .models import Backbone, landmark_networks, proposal_networks
+from .metrics import IntArray
+from .models import Backbone, landmark_networks, last_layer, proposal_networks
 from .preprocess import Preprocess, batch
 from .proposals import STRIDES, searched
 from .provenance import now
+from .recipes import OWN_HEAD
 from .recognize import METADATA_SCHEMA, OnnxRecognizer, load_model
 from .session import METADATA_KEY
 from .table import Table, file_sha256
@@ -72,8 +74,11 @@ def export(
         raise ConfigError(
             f"{run} trained a step of {recipe.model.name}, which is no model to export"
         )
-    names = recipe.data.names
-    weights = _weights(run, which)
+    also = tables_of(recipe, also or {})
+    if head not in recipe.heads:
+        raise UnknownName("head", head, recipe.heads)
+    names, columns = recipe.heads[head]
+    weights = _of_head(recipe, _weights(run, which), columns)
     net = transfer.whole(recipe.model, len(names), weights).eval()
 
     meta: dict[str, Any] = {
@@ -85,7 +90,7 @@ def export(
         "align": recipe.model.align,
         "temperature": 1.0,
         "look_again_below": calibrate.LOOK_AGAIN_BELOW,
-        "base_rates": facts["base_rates"],
+        "base_rates": facts["base_rates"] if head == OWN_HEAD else facts["head_rates"][head],
         "uncertain_below": 0.5,
         "card": _card(run, recipe, facts, which)
         | {"weights_sha256": hashlib.sha256(save(weights)).hexdigest()},
@@ -94,8 +99,12 @@ def export(
     graph = to_onnx(net, recipe.model.size, recipe.model.preprocess.channels)
     table = arrange.read(recipe, data)
     select = table.of_split(recipe.data.select)
-    select = select.keep(select.targets(names) >= 0)
-    targets = select.targets(names)
+    targets = _targets(recipe, head, also, select)
+    select, targets = select.keep(targets >= 0), targets[targets >= 0]
+    if not len(select):
+        raise DataError(
+            f"no picture of '{recipe.data.select}' has a label to calibrate '{head}' by"
+        )
     if recipe.model.frozen:
         assert isinstance(net, Backbone)
         cpu = torch.device("cpu")
@@ -105,7 +114,8 @@ def export(
         looks = calibrate.looks(_recognizer(graph, meta), list(select.pictures()))
     if len(looks) == 1:  # it never saw a mirror image in training either
         meta["look_again_below"] = 0.0
-    rated = wanted(recipe, select) if recipe.data.target != "label" else None
+    graded = recipe.data.target != "label" and head == OWN_HEAD
+    rated = wanted(recipe, select) if graded else None
     meta |= calibrate.reading(looks, targets, meta["base_rates"], names, rated)
     if recipe.answers == "intensities":
         meta["intensity"] = intensity.Strengths().as_dict()
@@ -116,6 +126,28 @@ def export(
         meta["card"]["features"] = _same_as_kept(recognizer, select, looks[0], few)
     write_whole(with_metadata(graph, meta), out)
     return meta
+
+
+def _of_head(
+    recipe: recipes.ExpressionRecipe, weights: dict[str, torch.Tensor], columns: slice
+) -> dict[str, torch.Tensor]:
+    """A run's weights with a last layer that answers for one of its heads alone."""
+    if not recipe.also:
+        return weights
+    name = last_layer(task_of(recipe).network())
+    part = {key: weights[key][columns].contiguous() for key in (f"{name}.weight", f"{name}.bias")}
+    return weights | part
+
+
+def _targets(
+    recipe: recipes.ExpressionRecipe, head: str, also: Mapping[str, Path], table: Table
+) -> IntArray:
+    """What the rows of a table show by a head's labels, (N,); -1 where nobody said it."""
+    for further in recipe.also:
+        if further.table == head:
+            shares = labelled(further, read_table(also[head]), table)
+            return np.where(shares.any(axis=1), shares.argmax(axis=1), -1)
+    return table.targets(recipe.data.names)
 
 
 def _export_finder(

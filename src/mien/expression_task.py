@@ -74,6 +74,8 @@ class ExpressionTask(Classification):
         figures: dict[str, float] = {}
         for name, (_, columns) in self.recipe.heads.items():
             asked = select.y[:, columns].any(dim=1)
+            if not asked.any():
+                continue  # its table knows no picture of this side
             found = score(logits[asked][:, columns], select.y[asked][:, columns])
             own = name == OWN_HEAD
             figures |= found if own else {f"{name}_{key}": v for key, v in found.items()}
@@ -158,6 +160,12 @@ def prepare(
     heads = {head.table: (head, (further or {})[head.table]) for head in recipe.also}
     asked = [labelled(head, known, train) for head, known in heads.values()]
     counts |= {f"train_{name}": int(t.any(1).sum()) for name, t in zip(heads, asked, strict=True)}
+    for name, (head, known) in heads.items():
+        if not counts[f"train_{name}"]:
+            raise DataError(
+                f"{known.name} has a label of '{head.label_set}' for none of {table.name}'s "
+                "training pictures, which it knows by their id and split"
+            )
     y = np.concatenate([y, *asked], axis=1)
     shown = shown or (lambda rows: torch.from_numpy(rows.planes(recipe.model.preprocess)))
     return Sets(
@@ -203,18 +211,10 @@ def tables_of(recipe: Recipe, given: Mapping[str, Path]) -> Mapping[str, Path]:
 
 
 def labelled(head: Also, known: Table, table: Table) -> FloatArray:
-    """What the table of a further head says of another's pictures, (N, K) one-hot; 0 of others.
-
-    Raises DataError where it knows none of them.
-    """
+    """What the table of a further head says of another's pictures, (N, K) one-hot; 0 of others."""
     names = head.names
     said = dict(zip(((row.split, row.id) for row in known.rows), known.targets(names), strict=True))
     places = np.array([said.get((row.split, row.id), -1) for row in table.rows], np.intp)
-    if not (places >= 0).any():
-        raise DataError(
-            f"{known.name} has a label of '{head.label_set}' for none of {table.name}'s pictures, "
-            "which it knows by their id and split"
-        )
     eye = np.eye(len(names), dtype=np.float32)
     return np.asarray(np.where(places[:, None] >= 0, eye[places], 0.0), np.float32)
 

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from . import checkpoint, weights
 from .errors import ConfigError, ModelError
 from .labels import LabelSet
+from .models import last_layer
 from .recipes import ExpressionRecipe, Recipe
 from .recognize import ModelInfo, OnnxRecognizer
 
@@ -99,7 +100,7 @@ def _head(
     net: nn.Module, filled: dict[str, Tensor], info: ModelInfo, labels: LabelSet
 ) -> dict[str, Tensor]:
     """The last layer, for these labels alone, with the file's temperature and offsets in it."""
-    name = [name for name, module in net.named_modules() if isinstance(module, nn.Linear)][-1]
+    name = last_layer(net)
     if f"{name}.weight" not in filled:
         return {}
     rows = torch.from_numpy(labels.permutation_from(info.label_set))

@@ -128,6 +128,12 @@ def build(model: Model, num_classes: int) -> nn.Module:
     return net
 
 
+def last_layer(net: nn.Module) -> str:
+    """The name of the layer that answers, a network's last linear one."""
+    names = [name for name, module in net.named_modules() if isinstance(module, nn.Linear)]
+    return str(names[-1])
+
+
 def parameters(net: nn.Module) -> int:
     """How many numbers training can change."""
     return sum(p.numel() for p in net.parameters())

@@ -1,9 +1,9 @@
 """A small body of inverted residuals, as face recognition uses them on phones, for expressions.
 
-The shape is that of MobileFace's identification network V2 (github.com/becauseofAI/MobileFace, MIT),
-a MobileNetV2 (Sandler et al. 2018, arXiv:1801.04381) of twelve blocks that halves the picture five
-times. Its ending is MobileFaceNet's (Chen et al. 2018, arXiv:1804.07573): every place of the last map
-has weights of its own for each channel, as a mouth is always below and eyes above.
+The shape is that of MobileFace's identification network V2 (github.com/becauseofAI/MobileFace,
+MIT), a MobileNetV2 (Sandler et al. 2018, arXiv:1801.04381) of twelve blocks that halves the picture
+five times. Its ending is MobileFaceNet's (Chen et al. 2018, arXiv:1804.07573): every place of the
+last map has weights of its own for each channel, as a mouth is always below and eyes above.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ def _renamed(item: tuple[str, Tensor]) -> tuple[str, Tensor]:
 
 
 def mobileface(num_classes: int, spec: Preprocess) -> MobileFace:
-    """394,944 numbers at 65 to 96 pixels and 257 for each class."""
+    """393,472 numbers at 65 to 96 pixels (7 x 256 more at 97 to 128) and 257 for each class."""
     side = spec.size
     for _ in range(5):
         side = -(-side // 2)
