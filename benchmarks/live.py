@@ -23,11 +23,12 @@ import numpy as np
 import typer
 from rich.console import Console
 
-from mien import live_window, provenance
+from mien import provenance
+from mien.app import live_window
+from mien.app.live_terminal import History, page
 from mien.capture import Clock, Control
 from mien.face import Frame, ImageArray
 from mien.live import Live, Recorder
-from mien.live_terminal import History, page
 from mien.pipeline import Analyzer
 from mien.records import Output
 from mien.smooth import smoothers

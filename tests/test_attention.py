@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mien import attention, table
-from mien.cli import main
+from mien.app.verbs import main
 from mien.errors import ShapeError
 from mien.explain import PARTS
 from mien.image import read_file

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mien import bench, cli, detect, weights
+from mien import bench, detect, weights
+from mien.app import bench as verb
 from mien.errors import UnknownName
 
 TIMES = {"median_ms", "p5_ms", "p95_ms"}
@@ -71,6 +72,6 @@ def test_an_unknown_model() -> None:
 
 
 def test_the_verb_prints_json(capsys: pytest.CaptureFixture[str]) -> None:
-    cli.bench(repeat=1)
+    verb.bench(repeat=1)
     report = json.loads(capsys.readouterr().out)
     assert report["picture"] == [480, 640, 3]

@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
-from mien import actions, cli, rules
+from mien import actions, rules
 from mien.actions.output import Context, Settings, outputs
+from mien.app import verbs
 from mien.face import Face
 from mien.watch import Alarm, Call
 from servers import Receiver
@@ -63,7 +64,7 @@ def test_the_commands(
     words = shlex.split(command.split("#")[0])
     monkeypatch.setattr(sys, "argv", words)
     with pytest.raises(SystemExit) as end:
-        cli.main()
+        verbs.main()
     assert not end.value.code
     assert json.loads(capsys.readouterr().out)["text"] == "She is smiling"
 

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from mien.cli import app
+from mien.app import verbs
 from mien.face import ImageArray
 
 TEXT = (Path(__file__).parents[1] / "docs" / "person.md").read_text(encoding="utf-8")
@@ -35,7 +35,7 @@ def test_the_commands_and_the_python(
             exec(text, {})
             continue
         for line in text.strip().splitlines():
-            done = CliRunner().invoke(app, shlex.split(line)[1:])
+            done = CliRunner().invoke(verbs.made_for([]), shlex.split(line)[1:])
             assert done.exit_code == 0, f"{line}: {done.output} {done.exception!r}"
     assert (tmp_path / "joy.csv").is_file()
     assert (tmp_path / "ann.zip").is_file()

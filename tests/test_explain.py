@@ -17,8 +17,8 @@ from PIL import Image
 from torch import Tensor, nn
 
 from mien import attention, explain, weights
+from mien.app.verbs import main
 from mien.baserates import BaseRates
-from mien.cli import main
 from mien.errors import ModelError, UnknownName
 from mien.explain import ALL, PARTS, Explainer
 from mien.export import to_onnx, with_metadata

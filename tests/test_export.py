@@ -11,8 +11,8 @@ import torch
 from safetensors.torch import load_file
 
 from mien import recipes, table
+from mien.app.verbs import main
 from mien.calibrate import PRIOR_FACES
-from mien.cli import main
 from mien.errors import ConfigError, DataError, ModelError
 from mien.export import export
 from mien.labels import label_set

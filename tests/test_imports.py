@@ -43,8 +43,9 @@ INFERENCE = {
     *("video", "recording", "resume", "peers", "annotated"),
     *("rules", "watch", "actions"),
     *("assign", "cuts", "tracks", "smooth"),
-    *("capture", "live", "keys", "live_terminal", "live_window"),
+    *("capture", "live"),
 }
+VIEWS = {"app.keys", "app.live_terminal", "app.live_window"}
 LAB = {
     *("models", "augment", "train", "export", "evaluate", "metrics", "audit", "calibrate"),
     *("checkpoint", "recipes", "datasets", "summary", "stats", "sheet", "table", "cards", "bench"),
@@ -64,6 +65,7 @@ LAB = {
     *("against_rest", "against_rest_task", "reconstruction_task", "folds", "fold_report"),
     *("attention", "stress"),
 }
+EVERY_VERB = "mien.app.verbs; mien.app.verbs.made_for([])"
 HEAVY = {
     "torch",
     "lightning",
@@ -128,13 +130,15 @@ def is_source(event: str, path: str) -> bool:
 
 
 def test_inference_loads_none_of_the_extras() -> None:
-    loaded = loaded_by("mien.pipeline, mien.records, mien.batch, mien.cli, mien.draw, mien.testing")
+    loaded = loaded_by(
+        f"mien.pipeline, mien.records, mien.batch, mien.draw, mien.testing, {EVERY_VERB}"
+    )
     assert {"cv2", "numpy"} <= loaded
     assert not loaded & {"onnxruntime", "PIL", *HEAVY}  # those two load with a model, a picture
 
 
 def test_the_command_line_alone_loads_no_library_of_pictures() -> None:
-    assert not loaded_by("mien.cli") & {"cv2", "onnxruntime", "PIL", *HEAVY}
+    assert not loaded_by(EVERY_VERB) & {"cv2", "onnxruntime", "PIL", *HEAVY}
 
 
 def test_a_picture_loads_nothing_of_recordings(astronaut: ImageArray, tmp_path: Path) -> None:
@@ -142,10 +146,10 @@ def test_a_picture_loads_nothing_of_recordings(astronaut: ImageArray, tmp_path: 
     Image.fromarray(astronaut[:200, 100:300]).save(path)
     code = f"""
 import sys
-from mien import cli
+from mien.app import verbs
 sys.argv = ["mien", "analyze", {str(path)!r}]
 try:
-    cli.main()
+    verbs.main()
 finally:
     print(sorted({{"av", "mien.video", "mien.tracks", "mien.resume"}} & set(sys.modules)))
 """
@@ -231,9 +235,9 @@ def test_the_walk_sees_imports_of_every_kind() -> None:
     assert {"detect", "errors", "weights"} <= imports("detectors.yunet")
     assert "keras_import" in imports("recognize")
     assert "keras_import" not in imports("recognize", lazy=False)
-    assert "pipeline" in imports("cli")
+    assert "pipeline" in imports("app.explain")
     assert "face" not in imports("labels")
-    assert "pipeline" not in imports("cli", lazy=False)
+    assert "pipeline" not in imports("app.explain", lazy=False)
 
 
 def test_both_lists_name_modules_that_exist() -> None:
@@ -241,9 +245,10 @@ def test_both_lists_name_modules_that_exist() -> None:
     assert there >= INFERENCE
     assert there >= LAB
     assert not INFERENCE & LAB
+    assert set(NAMES) >= VIEWS
 
 
-@pytest.mark.parametrize("name", [n for n in NAMES if part(n) in INFERENCE])
+@pytest.mark.parametrize("name", [n for n in NAMES if part(n) in INFERENCE or n in VIEWS])
 def test_inference_knows_nothing_of_the_laboratory(name: str) -> None:
     assert not {part(other) for other in imports(name)} & LAB
 

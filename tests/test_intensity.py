@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from mien import calibrate, config, intensity, recipes, records, table
+from mien.app.verbs import main
 from mien.baserates import BaseRates
-from mien.cli import main
 from mien.errors import ConfigError, DataError, ShapeError
 from mien.export import recalibrated
 from mien.expression_task import IntensityTask

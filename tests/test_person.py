@@ -16,8 +16,8 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from mien import capture, graph, person, person_head, person_samples, person_session, person_train
+from mien.app.person import app
 from mien.baserates import BaseRates
-from mien.cli_person import person_app
 from mien.errors import (
     ConfigError,
     DataError,
@@ -94,23 +94,23 @@ def stimuli(folder: Path, each: int = 3, labels: tuple[str, ...] = ("joy", "pain
 def test_from_files_to_a_deleted_person(tmp_path: Path, woman: ImageArray, home: Path) -> None:
     source = faces(tmp_path / "pictures", woman)
     words = ["record", "Ann", "--from", str(source)]
-    refused = run(person_app, words)
+    refused = run(app, words)
     assert isinstance(refused.exception, ConfigError)
     assert "consent" in str(refused.exception)
     assert not home.exists()
 
-    done = run(person_app, [*words, "--consent", "Ann Smith, for herself"])
+    done = run(app, [*words, "--consent", "Ann Smith, for herself"])
     assert done.exit_code == 0, done.output
     assert "happiness: 3" in done.output
     assert "pain: 3" in done.output
-    again = run(person_app, words)  # the consent stands, and no file counts twice
+    again = run(app, words)  # the consent stands, and no file counts twice
     assert again.exit_code == 0
     assert "6 taken before" in again.output
 
-    trained = run(person_app, ["train", "Ann"])
+    trained = run(app, ["train", "Ann"])
     assert trained.exit_code == 0, trained.output
     assert "few samples of pain: 3" in trained.output
-    tried = run(person_app, ["test", "Ann", "--out", str(tmp_path / "test.json")])
+    tried = run(app, ["test", "Ann", "--out", str(tmp_path / "test.json")])
     assert "personal (head)" in tried.output
     figures = json.loads((tmp_path / "test.json").read_text())
     assert figures["results"]["personal"]["accuracy"] == 1.0
@@ -118,21 +118,21 @@ def test_from_files_to_a_deleted_person(tmp_path: Path, woman: ImageArray, home:
     assert figures["majority_baseline"] == 0.5
     assert figures["folds"] == figures["stimuli"] == 6
 
-    listed = run(person_app, ["list"]).output
+    listed = run(app, ["list"]).output
     assert "Ann Smith, for herself" in listed
     assert "head" in listed
     out = tmp_path / "ann.zip"
-    assert run(person_app, ["export", "Ann", "--out", str(out)]).exit_code == 0
+    assert run(app, ["export", "Ann", "--out", str(out)]).exit_code == 0
     inside = zipfile.ZipFile(out).namelist()
     assert {"person.json", "head.onnx"} < set(inside)
     assert sum(name.endswith(".png") for name in inside) == 6
-    assert isinstance(run(person_app, ["export", "Ann", "-o", str(out)]).exception, OutputError)
+    assert isinstance(run(app, ["export", "Ann", "-o", str(out)]).exception, OutputError)
 
-    asked = run(person_app, ["delete", "Ann"])
+    asked = run(app, ["delete", "Ann"])
     assert "--yes" in str(asked.exception)
-    assert run(person_app, ["delete", "Ann", "--yes"]).exit_code == 0
+    assert run(app, ["delete", "Ann", "--yes"]).exit_code == 0
     assert [path for path in home.rglob("*") if path.is_file()] == []
-    assert isinstance(run(person_app, ["train", "Ann"]).exception, ConfigError)
+    assert isinstance(run(app, ["train", "Ann"]).exception, ConfigError)
 
 
 def test_analysing_with_a_person_s_own_recogniser(tmp_path: Path, woman: ImageArray) -> None:
@@ -471,7 +471,7 @@ def test_all_samples_of_one_emotion(woman: ImageArray) -> None:
     mine.take(Frame(woman), "pain", "c")
     assert person_train.tested(mine.person, "head")["one_stimulus"] == []
     mine.take(Frame(woman), "yes", "d")
-    done = run(person_app, ["test", "Ann"])
+    done = run(app, ["test", "Ann"])
     assert "yes has one stimulus: while that is held out it cannot be told" in done.output
     assert "it may be chance" in done.output
 

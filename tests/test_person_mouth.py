@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from mien import person, person_train
-from mien.cli_person import person_app
+from mien.app.person import app
 from mien.errors import MissingExtra
 from mien.face import ImageArray
 from mien.person_recognizer import recognizer
@@ -74,7 +74,7 @@ def ann(pictures: Path) -> person.Person:
 def test_trained_with_torch_and_used_without(
     kind: str, ann: person.Person, pictures: Path, home: Path
 ) -> None:
-    done = run(person_app, ["train", "Ann", "--with", kind])
+    done = run(app, ["train", "Ann", "--with", kind])
     assert done.exit_code == 0, done.output
     assert f"mien person test 'Ann' --with {kind}" in done.output
     files = {path.name for path in ann.folder.glob("*.onnx")}
@@ -123,7 +123,7 @@ def test_one_kind_replaces_the_other(ann: person.Person) -> None:
 
 def test_it_is_tested_on_whole_pictures_held_out(ann: person.Person, tmp_path: Path) -> None:
     out = tmp_path / "test.json"
-    done = run(person_app, ["test", "Ann", "--with", "mouth", "--out", str(out)])
+    done = run(app, ["test", "Ann", "--with", "mouth", "--out", str(out)])
     assert done.exit_code == 0, done.output
     assert "personal (mouth)" in done.output
     found = json.loads(out.read_text())

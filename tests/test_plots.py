@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mien import metrics, plots, table
-from mien.cli import main
+from mien.app.verbs import main
 from mien.errors import DataError, ShapeError, UnknownName
 from mien.face import ImageArray
 from mien.image import read_bytes

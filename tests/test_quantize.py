@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from mien import quantize, table
+from mien.app.verbs import main
 from mien.baserates import BaseRates
-from mien.cli import main
 from mien.errors import DataError
 from mien.recognize import load_model
 from mien.table import Table

@@ -21,6 +21,7 @@ import pytest
 from PIL import Image
 
 import mien
+from app.running import on_terminal
 from mien import batch, records
 from mien.batch import Reached, Recording
 from mien.errors import ConfigError, OutputError, VideoError
@@ -29,7 +30,6 @@ from mien.pipeline import Analyzer
 from mien.recording import Options, State
 from mien.resume import Bookmark, Mark, fingerprint
 from mien.video import Span
-from test_cli import on_terminal
 from test_video import damage
 
 FRAMES = 36
@@ -180,13 +180,13 @@ def command(*words: str | Path, limit: int = 0, marks_s: float = 0.0) -> list[st
     """``mien`` with a mark every so many seconds, and a disk of ``limit`` bytes."""
     code = (
         "import resource, signal, sys\n"
-        "from mien import cli, resume\n"
+        "from mien import resume\nfrom mien.app import verbs\n"
         f"resume._EVERY_S = {marks_s}\n"
         f"if {limit}:\n"
         "    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         f"    resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))\n"
         f"sys.argv = ['mien', *{[str(w) for w in words]!r}]\n"
-        "cli.main()"
+        "verbs.main()"
     )
     return [sys.executable, "-c", code]
 

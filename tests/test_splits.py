@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from mien import export, recipes, splits, table, train
+from mien.app.verbs import main
 from mien.arrange import arrange, read
 from mien.audit import audit
-from mien.cli import main
 from mien.copies import Copies, copies
 from mien.errors import DataError, UnknownName
 from mien.image import read_bytes

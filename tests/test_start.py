@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from mien import cli, table
-from mien.analysis import Wanted
+from mien import table
+from mien.app.analysis import Wanted
+from mien.app.analyze import analyze
 from mien.face import ImageArray
 from mien.start import files
 
@@ -35,7 +36,7 @@ def test_only_names_of_files(words: list[str], plain: list[str]) -> None:
 
 
 def test_what_is_not_said_is_the_same_either_way() -> None:
-    spoken = inspect.signature(cli.analyze).parameters
+    spoken = inspect.signature(analyze).parameters
     assert list(spoken) == [field.name for field in fields(Wanted)]
     for field in fields(Wanted)[1:]:
         default = spoken[field.name].default

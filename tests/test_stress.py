@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 from mien import plots, recipes, splits, stress, table
+from mien.app.verbs import main
 from mien.arrange import arrange
 from mien.baserates import BaseRates
-from mien.cli import main
 from mien.errors import ConfigError, DataError, UnknownName
 from mien.face import FloatArray, ImageArray
 from mien.image import read_bytes

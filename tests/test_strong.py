@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mien import strong, table
-from mien.cli import main
+from mien.app.verbs import main
 from mien.errors import DataError, ModelError, UnknownName
 from mien.face import ImageArray
 from mien.image import read_bytes, read_file

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mien import cli, records, summary, timeline
+from mien import records, summary, timeline
+from mien.app import verbs
 from mien.errors import ConfigError, DataError, OutputError
 from mien.face import Emotions, Face, Frame, Quality
 from mien.labels import label_set
@@ -165,7 +166,7 @@ def test_the_command_line(
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     monkeypatch.setattr(sys, "argv", ["mien", "summary", str(kept), "--out", str(out)])
     with pytest.raises(SystemExit) as end:
-        cli.main()
+        verbs.main()
     assert not end.value.code
     shown = capsys.readouterr().out
     assert "neutral 75%, happiness 25%" in shown

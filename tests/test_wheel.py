@@ -78,7 +78,7 @@ def test_installed_without_extras_it_reads_a_face_from_any_folder(
 def test_what_needs_the_laboratory_says_so(wheel: Path, tmp_path: Path) -> None:
     """The same words a user without the extra reads, torch hidden instead of absent."""
     hide = "import sys; sys.modules['torch'] = None; sys.modules['pyarrow'] = None; "
-    hide += "sys.argv = ['mien', *sys.argv[1:]]; from mien.cli import main; main()"
+    hide += "sys.argv = ['mien', *sys.argv[1:]]; from mien.app.verbs import main; main()"
     for words in (
         ["train", "r.toml", "-d", "t.parquet", "-o", "o"],
         ["data", "stats", "t.parquet"],

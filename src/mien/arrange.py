@@ -7,11 +7,13 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from . import recipes
 from .copies import Copies, copies
 from .cut import cut
+from .errors import ConfigError
 from .occlude import occluded
 from .recipes import ExpressionRecipe, Recipe
-from .splits import of_subject, split
+from .splits import of_subject, split, uncut
 from .table import Table
 from .table import read as read_table
 
@@ -89,3 +91,20 @@ def _table_of(wanted: _Made) -> Table:
 @functools.lru_cache(maxsize=4)
 def _crops_of(wanted: _Made) -> Table:
     return _made(replace(wanted.recipe, copies=None), read_table(wanted.path))
+
+
+def of_recipe(name: str, table: Table, uncut_faces: bool = False) -> tuple[Table, str, str]:
+    """The table as a shipped recipe, or one in a file, wants it; what it tests and what it trains.
+
+    uncut_faces : pictures as they were before faces were cut, for what light and distance do to
+        the whole picture.
+
+    Raises ConfigError for a recipe that trains anything but expressions.
+    """
+    recipe = recipes.read(recipes.find(name))
+    if not isinstance(recipe, ExpressionRecipe):
+        raise ConfigError(f"{name} trains {recipe.task}; a recipe of expressions is needed")
+    arranged = arrange(recipe, table)
+    if uncut_faces and recipe.cut:
+        arranged = uncut(arranged, table)
+    return arranged, recipe.data.test, recipe.data.train

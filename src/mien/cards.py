@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from . import landmarker, proposals, weights
 from .proposals import LONGEST
-from .recognize import ModelInfo
+from .recognize import ModelInfo, load_model
 
 SUBSETS = {
     "without_pixels_in_training": "pixels not in training",
@@ -14,6 +15,17 @@ SUBSETS = {
     "without_near_duplicates_in_training": "nor near duplicates",
 }
 NOTICE = "An expression is not a determination of what a person feels."
+
+
+def of(model: str) -> str:
+    """The card of a model by its name, or of a model file; raises what loading it raises."""
+    finders: dict[str, type[landmarker.Landmarker] | type[proposals.Proposer]] = {
+        landmarker.NAME: landmarker.Landmarker,
+        proposals.NAME: proposals.Proposer,
+    }
+    if model in finders:
+        return finder_card(model, finders[model]().meta, weights.spec(model).sha256)
+    return card(load_model(model).info)
 
 
 def card(info: ModelInfo) -> str:

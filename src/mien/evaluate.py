@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from . import align, metrics, provenance
 from .audit import audit
-from .baserates import BaseRates
+from .baserates import DEFAULT_STRENGTH, BaseRates
 from .cut import cut_faces
 from .detect import FaceDetector
 from .errors import DataError
@@ -37,6 +37,19 @@ def restrict(probs: FloatArray, model: LabelSet, labels: LabelSet) -> FloatArray
     """Probabilities over ``labels`` alone, rows summing to 1 again."""
     chosen = probs[:, labels.permutation_from(model)]
     return np.asarray(chosen / np.maximum(chosen.sum(1, keepdims=True), 1e-12), np.float32)
+
+
+def settings(
+    recognizer: Recognizer, targets: Sequence[str] = (), strength: float | None = None
+) -> list[BaseRates]:
+    """The base rates that a model is scored at, one set of figures for each.
+
+    Without targets: those of its training, and equal ones where it knows its training's. Without
+    a strength: the usual one.
+    """
+    known = recognizer.info.base_rates is not None
+    targets = targets or (["training", "equal"] if known else ["training"])
+    return [BaseRates(name, DEFAULT_STRENGTH if strength is None else strength) for name in targets]
 
 
 def evaluate(

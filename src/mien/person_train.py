@@ -109,6 +109,11 @@ def check(person: Person, samples: Sequence[Sample]) -> None:
         )
 
 
+def kinds(person: Person) -> list[str]:
+    """What a person's recogniser was trained on: "head", "mouth", both, or nothing yet."""
+    return [kind for kind, file in FILES.items() if (person.folder / file).is_file()]
+
+
 def few(faces: Sequence[str]) -> dict[str, int]:
     """The labels with fewer than ``FEW`` samples, and how many they have."""
     return {label: n for label, n in Counter(faces).items() if n < FEW}

@@ -1,13 +1,13 @@
 """Figures for reports: confusion matrices, reliability, learning curves, a paper's beside ours.
 
-Every function takes what ``mien evaluate`` or a run's ``log.jsonl`` holds and returns a picture as
-the bytes of a PNG or SVG file, the same bytes for the same numbers.
+Every function takes what ``mien evaluate`` or a run's ``log.jsonl`` holds and returns a picture, or
+several by name, as the bytes of a PNG or SVG file, the same bytes for the same numbers.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,25 @@ if TYPE_CHECKING:
 
 _OURS, _THEIRS = "#1f5f99", "#d9822b"
 _SERIES = (_OURS, _THEIRS, "#4d4d4d", "#7fb0d9", "#8a5fa8", "#3a9a5b")
+
+
+def of_evaluation(result: Mapping[str, Any]) -> Iterator[tuple[str, bytes]]:
+    """File names and figures of ``mien.evaluate``'s result: two for each base-rate setting.
+
+    The confusion matrix, and how far probabilities can be believed.
+    """
+    for part in result["results"]:
+        name = Path(part["base_rates"]["target"]).stem
+        yield f"confusion-{name}.png", confusion(part["confusion"])
+        yield f"reliability-{name}.png", reliability(part["reliability"])
+
+
+def of_stress(result: Mapping[str, Any]) -> Iterator[tuple[str, bytes]]:
+    """File names and figures of ``mien.stress``'s result: accuracy, plain and balanced."""
+    data = result["data"]
+    title = f"{data['name']}, {data['split']}: {data['n']:,} pictures"
+    for measure in ("accuracy", "balanced_accuracy"):
+        yield f"stress-{measure.replace('_', '-')}.png", stress(result, measure, title=title)
 
 
 def confusion(matrix: Mapping[str, Any], form: str = "png", title: str = "") -> bytes:

@@ -22,11 +22,11 @@ def run() -> NoReturn:
     gc.set_threshold(_ALLOCATIONS)
     try:
         if plain := files(sys.argv[1:]):
-            from . import analysis, terminal
+            from .app import analysis, terminal
 
             terminal.run(lambda: analysis.analyze(analysis.Wanted(plain)))
         else:
-            from .cli import main
+            from .app.verbs import main
 
             main()
     except SystemExit as end:

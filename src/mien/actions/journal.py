@@ -24,14 +24,14 @@ import datetime
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from .. import weights
-from ..errors import OutputError
+from ..errors import OutputError, UnknownName
 from ..watch import Alarm, Call, HeldBack
 
 LIMIT = 4_000_000
@@ -195,6 +195,34 @@ def _now() -> str:
 
 def acknowledged(key: str, by: str) -> Line:
     return {"event": "acknowledged", "key": key, "by": by}
+
+
+def acknowledge(path: Path, keys: Sequence[str], by: str) -> Iterator[Past]:
+    """Write that somebody answered, and give each alarm that was, once it is written.
+
+    keys : of alarms that wait, or how they begin; none for all that wait.
+
+    Raises UnknownName, before anything is written, where one fits none of them or several;
+    OutputError.
+    """
+    waiting = {key: past for key, past in alarms(read(path)).items() if past.waits}
+    for key in _chosen(keys, waiting) if keys else waiting:
+        try:
+            append(path, acknowledged(key, by))
+        except OSError as err:
+            raise OutputError(f"cannot write {path}: {err.strerror}") from err
+        yield waiting[key]
+
+
+def _chosen(keys: Sequence[str], waiting: Mapping[str, Past]) -> Iterable[str]:
+    """The whole keys, each once."""
+    chosen: dict[str, None] = {}
+    for key in keys:
+        matches = [name for name in waiting if name.startswith(key)]
+        if len(matches) != 1:
+            raise UnknownName("alarm that waits", key, waiting)
+        chosen[matches[0]] = None
+    return chosen
 
 
 class Journal:

@@ -11,10 +11,10 @@ from rich.live import Live as Screen
 from rich.style import Style
 from rich.text import Text
 
+from ..draw import COLORS
+from ..face import Emotions, Face
+from ..live import STALE_S, Live, Reading, Status
 from . import keys
-from .draw import COLORS
-from .face import Emotions, Face
-from .live import STALE_S, Live, Reading, Status
 
 _LEAST = (40, 8)  # columns and rows
 _FRAME_S = 1 / 40  # between two pages: no camera is quicker

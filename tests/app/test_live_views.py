@@ -16,12 +16,12 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from mien import keys
+from mien.app import keys
+from mien.app.live_terminal import History, page
 from mien.capture import SYSTEM, Clock, Control
 from mien.face import Emotions, Face, Frame
 from mien.labels import label_set
 from mien.live import Live, Reading
-from mien.live_terminal import History, page
 from mien.pipeline import Analyzer
 from mien.testing import FakeDetector, FakeRecognizer
 from mien.video import Hole
@@ -193,7 +193,7 @@ def test_without_a_terminal_there_are_no_keys(monkeypatch: pytest.MonkeyPatch) -
 def test_without_a_screen_a_window_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     if sys.platform in ("darwin", "win32"):
         pytest.skip("there is always a screen")
-    from mien import live_window
+    from mien.app import live_window
     from mien.errors import OutputError
 
     monkeypatch.delenv("DISPLAY", raising=False)
@@ -226,7 +226,7 @@ def screen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
 
 @pytest.mark.usefixtures("screen")
 def test_a_window_shows_what_is_read_and_takes_keys() -> None:
-    from mien.live_window import Window
+    from mien.app.live_window import Window
 
     class Pictures(Source):
         def frames(self, clock: Clock, control: Control) -> Iterator[Frame | Hole]:

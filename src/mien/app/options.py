@@ -1,15 +1,31 @@
-"""Options that several verbs take."""
+"""Arguments and options that several verbs take."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from ..errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 Model = Annotated[
     str,
     typer.Option(
         "--model", "-m", metavar="NAME|FILE", help="One of `mien models list`, or an .onnx file."
+    ),
+]
+TableFile = Annotated[Path, typer.Argument(help="A mien table (.parquet).")]
+WholeResult = Annotated[
+    Path | None, typer.Option("--out", "-o", help="Write the whole result as JSON to this file.")
+]
+Also = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--also", metavar="NAME=TABLE", help="The table of a further head of the recipe's."
     ),
 ]
 Rates = Annotated[
@@ -53,3 +69,12 @@ Someone = Annotated[
         "--person", metavar="NAME", help="Read with this person's own recogniser (mien person)."
     ),
 ]
+
+
+def named_tables(pairs: Sequence[str]) -> dict[str, Path]:
+    """The tables of ``NAME=TABLE``, as often as it was given; raises ConfigError."""
+    split = [pair.partition("=") for pair in pairs]
+    for pair, (name, equals, path) in zip(pairs, split, strict=True):
+        if not (name and equals and path):
+            raise ConfigError(f"--data takes NAME=TABLE (jaffe=jaffe.parquet), got '{pair}'")
+    return {name: Path(path) for name, _, path in split}

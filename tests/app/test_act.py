@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from mien import cli
 from mien.actions import journal
+from mien.app import verbs
 from servers import Receiver, free_port, until
 
 RULES = """
@@ -69,7 +69,7 @@ def mien(
         monkeypatch.setattr(sys, "argv", ["mien", "act", *map(str, words)])
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
         with pytest.raises(SystemExit) as end:
-            cli.main()
+            verbs.main()
         out, err = capsys.readouterr()
         return Ended(int(end.value.code or 0), out, err)
 

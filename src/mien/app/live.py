@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Annotated, Protocol
 
 import typer
 
+from ..errors import ConfigError, UnknownName
 from .analysis import DEFAULT_MODEL, rates
-from .cli_options import Detector, Model, Rates, Someone, Strength
-from .errors import ConfigError, UnknownName
+from .options import Detector, Model, Rates, Someone, Strength
 from .terminal import say
 
 if TYPE_CHECKING:
-    from .actions import Runner
-    from .live import Live, Reading
-    from .pipeline import Analyzer
-    from .records import Output
-    from .rules import Rules
-    from .video import Hole
+    from ..actions import Runner
+    from ..live import Live, Reading
+    from ..pipeline import Analyzer
+    from ..records import Output
+    from ..rules import Rules
+    from ..video import Hole
 
 VIEWS = ("auto", "window", "terminal", "none")
 _RUNG = 10  # lines that are said again when the view has gone
@@ -103,10 +103,10 @@ def live(
 
     Always the newest picture. p pauses, s saves the figures, q quits.
     """
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # see analyze
-    from . import capture
-    from .live import Live, Recorder
-    from .pipeline import Analyzer, Settings
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # see mien.app.analysis
+    from .. import capture
+    from ..live import Live
+    from ..pipeline import Analyzer, Settings
 
     if record is None and not sys.stdout.isatty():
         record = "-"
@@ -114,43 +114,49 @@ def live(
         raise ConfigError("--person reads with that person's recogniser; leave --model out")
     shown = _view(view, record == "-")
     watched = capture.source(source)
-    settings = Settings(model, detector, rates(base_rates, strength), person=person)
-    analyzer = Analyzer(settings)
+    analyzer = Analyzer(Settings(model, detector, rates(base_rates, strength), person=person))
     found = _rules(rules, analyzer) if rules else None
     running = Live(analyzer, watched, tell=say if isinstance(shown, Nothing) else None)
     told = _Told(running)
     with ExitStack() as open_things:
         open_things.callback(running.quit)
         running.connect()  # a camera that gives nothing is told before anything is written
-        output = None
-        if record:
-            output = open_things.enter_context(_output(record, analyzer, overwrite))
-            running.takers.append(Recorder(output, running.say, running.quit))
+        output = open_things.enter_context(_output(record, running, overwrite)) if record else None
         if found:
             _watch_for_alarms(running, open_things.enter_context(_runner(found, told)))
-        try:
-            with running:
-                shown.run(running)
-        finally:
-            if not isinstance(shown, Nothing):
-                told.go_on_below()
-            if running.read.count:
-                say(running.summary())
-            if output and output.path:
-                say(f"{output.counts.total()} records -> {output.path}")
+        _run(running, shown, told, output)
     if running.holes and isinstance(watched, capture.Played):
         raise typer.Exit(1)
 
 
-def _output(record: str, analyzer: Analyzer, overwrite: bool) -> Output:
-    from .records import Output
+def _output(record: str, running: Live, overwrite: bool) -> Output:
+    """Where every record goes from now on."""
+    from ..live import Recorder
+    from ..records import Output
 
     path = None if record == "-" else Path(record)
-    return Output(path, None if path else "jsonl", analyzer, sys.stdout.buffer, overwrite)
+    form = None if path else "jsonl"
+    output = Output(path, form, running.analyzer, sys.stdout.buffer, overwrite)
+    running.takers.append(Recorder(output, running.say, running.quit))
+    return output
+
+
+def _run(running: Live, view: View, told: _Told, output: Output | None) -> None:
+    """Until the view ends; then what there is to tell."""
+    try:
+        with running:
+            view.run(running)
+    finally:
+        if not isinstance(view, Nothing):
+            told.go_on_below()
+        if running.read.count:
+            say(running.summary())
+        if output and output.path:
+            say(f"{output.counts.total()} records -> {output.path}")
 
 
 def _rules(path: Path, analyzer: Analyzer) -> Rules:
-    from . import actions
+    from .. import actions
 
     info = analyzer.recognizer.info
     return actions.read(path, info.label_set.labels, info.strengths is not None)
@@ -185,13 +191,13 @@ class _Told:
 
 
 def _runner(rules: Rules, told: _Told) -> Runner:
-    from . import actions
+    from .. import actions
 
     return actions.Runner(rules, show=told)
 
 
 def _watch_for_alarms(running: Live, runner: Runner) -> None:
-    from .live import Reading
+    from ..live import Reading
 
     def see(item: Reading | Hole) -> None:
         if isinstance(item, Reading):

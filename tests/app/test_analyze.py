@@ -1,155 +1,27 @@
-"""The command line, as a person or a script meets it: what it prints where, and its exit status."""
+"""``mien analyze`` as a person or a script meets it: what it prints where, and its status."""
 
 from __future__ import annotations
 
 import csv
-import errno
-import fcntl
-import inspect
 import io
 import json
 import os
-import pty
 import re
-import select
 import signal
-import struct
 import subprocess
 import sys
-import termios
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import cv2
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-import typer
 from PIL import Image
-from skimage import data as pictures
 
-import mien
-from made import picture, video
-from mien import analysis, cli, table, weights
-from mien.datasets import importers
+from app.running import MIEN, TIMEOUT_S, Call, Words, on_terminal, out_of, run, save, turned
+from mien import weights
 from mien.face import ImageArray
-from mien.pipeline import Settings
-from mien.table import Table
-
-MIEN = [sys.executable, "-m", "mien"]
-TIMEOUT_S = 120
-
-# --- Ways to run it -----------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Ended:
-    """How a run ended."""
-
-    status: int
-    out: str
-    err: str
-
-    @property
-    def records(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.out.splitlines()]
-
-
-Words = str | Path
-
-
-def run(*words: Words, timeout: float = TIMEOUT_S, **settings: str) -> Ended:
-    """In a process of its own, its output into pipes."""
-    done = subprocess.run(
-        [*MIEN, *words], capture_output=True, timeout=timeout, env=os.environ | settings
-    )
-    ended = Ended(done.returncode, done.stdout.decode(), done.stderr.decode())
-    assert "Traceback" not in ended.err, ended.err
-    return ended
-
-
-Call = Callable[..., Ended]
-
-
-@pytest.fixture
-def call(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Call:
-    """The same in this process, which is quicker; an error without a message fails the test."""
-    monkeypatch.setattr(signal, "signal", lambda *_: None)
-
-    def main(*words: Words) -> Ended:
-        monkeypatch.setattr(sys, "argv", ["mien", *map(str, words)])
-        with pytest.raises(SystemExit) as end:
-            cli.main()
-        out, err = capfd.readouterr()
-        return Ended(int(end.value.code or 0), out, err)
-
-    return main
-
-
-def on_terminal(*words: Words, columns: int, **settings: str) -> Ended:
-    """On a terminal of so many columns; ``out`` is what it shows, without colours."""
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
-    env = os.environ | {"TERM": "xterm-256color"} | settings
-    env.pop("COLUMNS", None)
-    with subprocess.Popen(
-        [*MIEN, *words], stdin=theirs, stdout=theirs, stderr=theirs, env=env
-    ) as p:
-        os.close(theirs)
-        shown = b"".join(iter(lambda: _read(ours), b""))
-    os.close(ours)
-    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.decode()).replace("\r\n", "\n")
-    return Ended(p.returncode, text, "")
-
-
-def _read(terminal: int) -> bytes:
-    assert select.select([terminal], [], [], TIMEOUT_S)[0], "nothing more came"
-    try:
-        return os.read(terminal, 65536)
-    except OSError as err:
-        if err.errno == errno.EIO:  # Linux's way to say that the other end is closed
-            return b""
-        raise
-
-
-# --- Pictures -----------------------------------------------------------------------------------
-
-
-def save(pixels: ImageArray, path: Path, **options: Any) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels).save(path, **options)
-    return path
-
-
-@pytest.fixture(scope="module")
-def head(astronaut: ImageArray) -> ImageArray:
-    """140 x 140, a smile."""
-    return astronaut[44:184, 154:294]
-
-
-@pytest.fixture(scope="module")
-def smile(head: ImageArray, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save(head, tmp_path_factory.mktemp("smile") / "smile.png")
-
-
-@pytest.fixture(scope="module")
-def landscape(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A picture without a face."""
-    slope = np.linspace(0, 255, 300, dtype=np.uint8)[:, None, None]
-    return save(np.tile(slope, (1, 300, 3)), tmp_path_factory.mktemp("flat") / "landscape.jpg")
-
-
-@pytest.fixture(scope="module")
-def many(smile: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of 200 pictures with a face."""
-    folder = tmp_path_factory.mktemp("many")
-    for i in range(200):
-        (folder / f"{i:03d}.png").symlink_to(smile)
-    return folder
-
 
 # --- Results ------------------------------------------------------------------------------------
 
@@ -208,10 +80,6 @@ def test_formats_and_files(call: Call, smile: Path, landscape: Path, tmp_path: P
     assert out_of(tmp_path / "a.jsonl").count("\n") == 1
 
 
-def out_of(path: Path) -> str:
-    return path.read_text(encoding="utf-8")
-
-
 def test_csv_into_a_pipe_and_a_dash(
     call: Call, smile: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -245,13 +113,6 @@ def test_base_rates_reach_the_answer(call: Call, smile: Path, tmp_path: Path) ->
     rates.write_text("anger = 1.0\n" + "".join(f"{label} = 0\n" for label in others))
     [record] = call("analyze", smile, "--base-rates", rates, "--strength", "1").records
     assert record["faces"][0]["top"] == "anger"  # nothing else occurs at these rates
-
-
-def turned(head: ImageArray) -> ImageArray:
-    """By twenty degrees clockwise, its border repeated."""
-    matrix = cv2.getRotationMatrix2D((69.5, 79.5), -20, 1.0)
-    flat = cv2.warpAffine(head, matrix, (140, 140), borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(flat, np.uint8)
 
 
 @pytest.mark.parametrize("crops", [[], ["--crops"]], ids=["found", "crop"])
@@ -292,125 +153,6 @@ def test_landmarks_are_drawn_where_that_is_asked(
     assert (changed >= points.min(axis=0) - 4).all()
     assert (changed <= points.max(axis=0) + 4).all()
     np.testing.assert_array_equal(drawn["plain"][1], drawn["points"][1])
-
-
-# --- Data sets ----------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def hand_placed(w300_table: Table, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A hundred faces of 300-W's, eighty of them for training."""
-    path = tmp_path_factory.mktemp("tables") / "hand.parquet"
-    train, test = w300_table.of_split("train"), w300_table.of_split("test")
-    rows = [*train.rows[::15][:80], *test.rows[::16][:20]]
-    table.write(Table("300w", rows), path)
-    return path
-
-
-@pytest.fixture(scope="module")
-def crops(head: ImageArray, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The astronaut's face as a data set: smiling for training, turned for a test; and a wall."""
-    folder = tmp_path_factory.mktemp("data") / "crops"
-    save(head[19:132, 18:131], folder / "train" / "happy" / "a.png")
-    save(np.full((90, 90, 3), 90, np.uint8), folder / "train" / "neutral" / "wall.png")
-    save(turned(head)[19:132, 18:131], folder / "test" / "happy" / "b.png")
-    path = folder / "crops.parquet"
-    table.write(importers.build("folder").read(folder), path)
-    return path
-
-
-def test_300w_is_imported(call: Call, w300_folder: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "few"
-    for pts in sorted(w300_folder.glob("helen/testset/*.pts"))[:3]:
-        for file in (pts, pts.with_suffix(".webp")):
-            copy = folder / file.relative_to(w300_folder)
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            copy.write_bytes(file.read_bytes())
-    out = tmp_path / "t.parquet"
-    done = call("data", "import", "300w", folder, "-o", out)
-    assert (done.status, done.out) == (0, "")
-    first, terms = done.err.splitlines()
-    assert first == f"{out}: 3 pictures in test"
-    assert "no commercial use" in terms
-    assert {len(row.landmarks or ()) for row in table.read(out).rows} == {136}
-
-
-def test_tables_are_joined(call: Call, crops: Path, hand_placed: Path, tmp_path: Path) -> None:
-    out = tmp_path / "both.parquet"
-    done = call("data", "join", crops, hand_placed, "-o", out)
-    assert (done.status, done.err) == (0, f"{out}: 103 pictures in test, train\n")
-    both = table.read(out)
-    assert both.name == "both"
-    assert list(both.rows) == [*table.read(crops).rows, *table.read(hand_placed).rows]
-    again = call("data", "join", out, crops, "-o", tmp_path / "three.parquet")
-    assert again.status == 2
-    assert "join each only once" in again.err
-    assert not (tmp_path / "three.parquet").exists()
-
-
-def test_a_table_is_aligned(call: Call, crops: Path, tmp_path: Path) -> None:
-    out = tmp_path / "level.parquet"
-    done = call("data", "align", crops, "--align", "similarity", "--size", "64", "-o", out)
-    said = f"{out}: 2 faces cut by similarity; no face seen in 1 of 3 pictures, which stay whole\n"
-    assert (done.status, done.err) == (0, said)
-    sizes = {row.source: (row.width, row.height) for row in table.read(out).rows}
-    assert sizes == {
-        "train/happy/a.png": (64, 64),
-        "train/neutral/wall.png": (90, 90),  # no face to cut
-        "test/happy/b.png": (64, 64),
-    }
-    again = call("data", "align", out, "--align", "mouth", "-o", tmp_path / "twice.parquet")
-    assert (again.status, again.err.strip()) == (2, "mien: crops was cut by 'similarity' already")
-    wrong = call("data", "align", crops, "--align", "mouht", "-o", tmp_path / "wrong.parquet")
-    assert wrong.status == 2
-    assert "did you mean mouth?" in wrong.err
-
-
-def test_decoys_are_collected(call: Call, hand_placed: Path, tmp_path: Path) -> None:
-    cup = Image.fromarray(pictures.coffee())  # type: ignore[no-untyped-call]
-    save(np.asarray(cup.resize((200, 133))), tmp_path / "nobody" / "coffee.png")
-    out = tmp_path / "decoys.parquet"
-    done = call("data", "decoys", tmp_path / "nobody", "--faces", hand_placed, "-o", out)
-    found = table.read(out)
-    assert (done.status, done.err) == (0, f"{out}: {len(found)} decoys\n")
-    of_cup = [row for row in found.rows if row.source == "coffee.png"]
-    assert len(of_cup) >= 4
-    assert len(found) >= len(of_cup) + 4
-    assert {(row.split, row.label) for row in found.rows} == {("decoys", "not_a_face")}
-    of_test = {row.source for row in table.read(hand_placed).of_split("test").rows}
-    assert not of_test & {row.source for row in found.rows}
-    assert call("data", "decoys", tmp_path / "nobody", "-o", out).status == 0
-    assert list(table.read(out).rows) == of_cup
-    hard = call("data", "decoys", tmp_path / "nobody", "--hard", "-o", tmp_path / "hard.parquet")
-    # A network that sees no face in a cup says so, and writes nothing.
-    assert (hard.status == 0) == (tmp_path / "hard.parquet").exists()
-    assert hard.status == 0 or "takes nothing in" in hard.err
-
-
-def test_landmarks_are_taught(
-    call: Call, peer_models: Path, crops: Path, hand_placed: Path, tmp_path: Path
-) -> None:
-    pytest.importorskip("ai_edge_litert", reason="ai-edge-litert comes with the train extra")
-    out = tmp_path / "taught.parquet"
-    words = ["data", "teach", crops, "--points", hand_placed, "-o", out]
-    done = call(*words)
-    assert done.status == 0
-    assert done.err.splitlines()[-1] == f"{out}: 2 faces, none seen in 1 pictures"
-    sources = [row.source for row in table.read(out).rows]
-    assert sources == ["test/happy/b.png", "train/happy/a.png"]
-    assert call(*words, "--split", "train").status == 0
-    [row] = table.read(out).rows
-    assert (row.source, row.split, len(row.landmarks or ())) == ("train/happy/a.png", "taught", 136)
-
-
-def test_without_a_teacher_nobody_is_taught(
-    call: Call, crops: Path, hand_placed: Path, tmp_path: Path
-) -> None:
-    out = tmp_path / "taught.parquet"
-    done = call("data", "teach", crops, "--points", hand_placed, "-o", out)
-    assert done.status == 1
-    assert "mien models pull face-landmarker" in done.err
-    assert not out.exists()
 
 
 # --- Bad input ----------------------------------------------------------------------------------
@@ -476,51 +218,6 @@ def test_a_hundred_bad_files_are_not_a_hundred_lines(call: Call, tmp_path: Path)
     assert len(done.records) == 100
 
 
-MISUSES = [
-    (["analyze", "missing.jpg"], "no such file or folder: missing.jpg"),
-    (["analyze", "SMILE", "missing.jpg"], "no such file or folder: missing.jpg"),
-    (["analyze", "missing*.jpg"], "no picture or recording matches missing*.jpg"),
-    (["analyze", "."], "no picture or recording in folder ."),
-    (["analyze", "SMILE", "-m", "resnet10-ferpuls"], "did you mean resnet10-ferplus?"),
-    (["analyze", "SMILE", "-d", "harr"], "no detector called 'harr'; did you mean haar?"),
-    (["analyze", "SMILE", "-f", "cvs"], "no format called 'cvs'; did you mean csv?"),
-    (["analyze", "SMILE", "-o", "out.json"], "no format called 'json'; did you mean jsonl?"),
-    (["analyze", "SMILE", "-f", "parquet"], "--out FILE.parquet"),
-    (["analyze", "SMILE", "--base-rates", "no.json"], "no file 'no.json'"),
-    (["analyze", "SMILE", "--strength", "2"], "--strength"),
-    (["analyze", "SMILE", "--processes", "0"], "--processes"),
-    (["analyze", "SMILE", "--align", "simlarity"], "did you mean similarity?"),
-    (["analyze", "SMILE", "--draw", "landmarks"], "name a folder with --annotate"),
-    (["analyze", "SMILE", "--draw", "landmark"], "did you mean landmarks?"),
-    (["analyze", "SMILE", "--draw", "foo", "--annotate", "out"], "no drawing called 'foo'"),
-    (["analyze"], "INPUT"),
-    (["analyse", "SMILE"], "analyse"),
-    (["data", "import", "300v", ".", "-o", "t.parquet"], "did you mean 300w?"),
-    (["data", "align", "t.parquet", "--align", "box", "-o", "u.parquet"], "no such table"),
-    (["data", "join", "-o", "u.parquet"], "TABLE"),
-    (["models", "card", "yunnet"], "yunet"),
-    (["models", "pull", "nothing"], "no model called 'nothing'"),
-    (["bench", "--repeat", "0"], "--repeat"),
-    (["bench", "--picture", "no.jpg"], "no such file: no.jpg"),
-]
-
-
-@pytest.mark.parametrize(("words", "said"), MISUSES, ids=lambda value: str(value)[:60])
-def test_misuse_is_2_and_nothing_is_done(
-    call: Call,
-    smile: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    words: Sequence[str],
-    said: str,
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    done = call(*[str(smile) if word == "SMILE" else word for word in words])
-    assert (done.status, done.out) == (2, "")
-    assert said in done.err
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_a_model_that_cannot_be_used_is_told_before_anything_is_written(
     call: Call, smile: Path, tmp_path: Path
 ) -> None:
@@ -549,18 +246,6 @@ def test_what_cannot_be_written(call: Call, smile: Path, tmp_path: Path) -> None
     assert out_of(tmp_path / "file") == "precious"
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
-def test_a_full_disk(smile: Path) -> None:
-    done = run("analyze", smile, "-o", "/dev/full")
-    assert done.status == 1
-    assert done.err.startswith("mien: cannot write /dev/full: No space left on device")
-    for words in (["analyze", smile], ["models", "list"]):
-        with open("/dev/full", "wb") as full:
-            ended = subprocess.run([*MIEN, *words], stdout=full, stderr=subprocess.PIPE, text=True)
-        assert ended.returncode == 1
-        assert re.fullmatch(r"mien: .*No space left on device\n", ended.stderr), ended.stderr
-
-
 def test_a_damaged_model(call: Call, smile: Path, tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     shipped = weights.locate(weights.spec(weights.DEFAULT_MODEL))
@@ -569,17 +254,6 @@ def test_a_damaged_model(call: Call, smile: Path, tmp_path: Path) -> None:
     done = call("analyze", smile, "-m", path)
     assert (done.status, done.out) == (1, "")
     assert str(path) in done.err
-
-
-def test_a_damaged_file_of_the_catalogue(
-    call: Call, smile: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("MIEN_MODELS", str(tmp_path))
-    (tmp_path / weights.spec("yunet").file).write_bytes(b"damaged")
-    done = call("analyze", smile, "-d", "yunet")
-    assert done.status == 1
-    assert "is damaged or another version: its sha256" in done.err
-    assert "damaged: " + str(tmp_path) in call("models", "list").out
 
 
 def test_a_detector_that_is_not_here(call: Call, smile: Path) -> None:
@@ -681,92 +355,17 @@ def test_a_format_named_on_a_terminal_is_obeyed(smile: Path) -> None:
     assert summary == "2 pictures: 2 ok"
 
 
-@pytest.mark.parametrize(
-    "words", [["--help"], ["analyze", "--help"], ["models", "list"], ["models", "card"]], ids=str
-)
-def test_what_one_reads_fits_80_columns(words: list[str]) -> None:
-    done = on_terminal(*words, columns=80)
-    assert done.status == 0
-    assert max(map(len, done.out.splitlines())) <= 80
-    assert "…" not in done.out  # nothing is cut
-
-
-def test_in_a_pipe_no_line_is_folded(call: Call) -> None:
-    assert weights.spec(weights.DEFAULT_MODEL).licence in call("models", "list").out
-    assert call("models", "card").out.startswith(f"# {weights.DEFAULT_MODEL}\n")
-
-
-def test_every_model_is_listed(call: Call) -> None:
-    listed = call("models", "list").out
-    for spec in weights.CATALOGUE.values():
-        assert re.search(rf"^{spec.name} +{spec.kind}$", listed, re.MULTILINE)
-        assert spec.about in listed
-
-
-def test_every_data_set_is_named(call: Call) -> None:
-    shown = call("data", "import", "--help").out
-    assert [name for name in importers if name not in shown] == []
-
-
-def test_frames_a_second_of_videos_and_of_pictures(call: Call, tmp_path: Path) -> None:
-    video(tmp_path / "videos" / "happy" / "ann_1.mp4", 10, 10)
-    (tmp_path / "videos" / "happy" / "bad_1.mp4").touch()
-    out = tmp_path / "t.parquet"
-    done = call("data", "import", "videos", tmp_path / "videos", "--fps", "2", "--out", out)
-    assert done.status == 0
-    assert "t.parquet: 2 pictures in all" in done.err
-    assert "left out happy/bad_1.mp4: " in done.err
-    done = call("data", "import", "jaffe", tmp_path, "--fps", "2", "--out", out)
-    assert done.status == 2
-    assert "frames a second are for videos, and these are pictures" in done.err
-
-
-def test_no_more_than_ten_left_out_are_told(call: Call, tmp_path: Path) -> None:
-    picture(tmp_path / "in" / "happy" / "good.png")
-    for i in range(13):
-        (tmp_path / "in" / "happy" / f"bad{i}.png").touch()
-    done = call("data", "import", "folder", tmp_path / "in", "--out", tmp_path / "t.parquet")
-    assert done.err.count("left out happy/bad") == 10
-    assert "left out 3 more; the table's notes name all" in done.err
-
-
-def test_version(call: Call) -> None:
-    assert call("--version") == Ended(0, f"mien {mien.__version__}\n", "")
-
-
-def test_a_verb_built_alone_is_the_one_among_all() -> None:
-    whole = typer.main.get_command(cli.app)
-    assert isinstance(whole, typer.core.TyperGroup)
-    for verb, command in whole.commands.items():
-        alone = typer.main.get_command(cli._app_for([verb, "--help"]))
-        assert isinstance(alone, typer.core.TyperGroup)
-        assert list(alone.commands) == [verb]
-        assert outline(alone.commands[verb]) == outline(command)
-    for words in ([], ["--help"], ["analyse"]):
-        assert cli._app_for(words) is cli.app
-
-
-def outline(command: Any) -> list[Any]:
-    """A verb's own help, its options, and the verbs under it."""
-    verbs = getattr(command, "commands", {}).values()
-    return [command.help, [p.opts for p in command.params], [outline(verb) for verb in verbs]]
-
-
 @pytest.mark.parametrize(("theirs", "then"), [({}, "1"), ({"OPENBLAS_NUM_THREADS": "2"}, "2")])
 def test_no_threads_that_nothing_uses(smile: Path, theirs: dict[str, str], then: str) -> None:
     code = (
-        "import os, sys; from mien import cli\n"
-        "try: cli.main()\n"
+        "import os, sys; from mien.app import verbs\n"
+        "try: verbs.main()\n"
         "finally: print(os.environ['OPENBLAS_NUM_THREADS'], file=sys.stderr)"
     )
     words = [sys.executable, "-c", code, "analyze", str(smile)]
     env = {k: v for k, v in os.environ.items() if k != "OPENBLAS_NUM_THREADS"} | theirs
     done = subprocess.run(words, capture_output=True, text=True, timeout=TIMEOUT_S, env=env)
     assert done.stderr == f"{then}\n"
-
-
-def test_without_a_verb_the_help_is_shown(call: Call) -> None:
-    assert "analyze" in call().out
 
 
 # --- Stopped in the middle ----------------------------------------------------------------------
@@ -864,18 +463,3 @@ def test_a_reader_that_has_seen_enough(many: Path) -> None:
         assert json.loads(p.stdout.readline())["status"] == "ok"
         p.stdout.close()
         assert p.stderr.read() == ""
-
-
-# --- Said once ----------------------------------------------------------------------------------
-
-
-def test_defaults_are_the_library_s() -> None:
-    options = inspect.signature(cli.analyze).parameters
-    settings = Settings()
-    assert analysis.DEFAULT_MODEL == weights.DEFAULT_MODEL == settings.model
-    assert options["model"].default == settings.model
-    assert options["detector"].default == settings.detector
-    assert options["crops"].default == settings.crops
-    assert options["base_rates"].default is options["strength"].default is settings.base_rates
-    for verb in (cli.bench, cli.models_card):
-        assert inspect.signature(verb).parameters["model"].default == settings.model

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .errors import ConfigError, DataError
+from ..errors import ConfigError, DataError
+from .files import write
 from .terminal import say
 
 if TYPE_CHECKING:
-    from .person import Person
-    from .person_samples import Taken, Taker
+    from ..person import Person
+    from ..person_samples import Taken, Taker
 
-person_app = typer.Typer(
+app = typer.Typer(
     help="Recognisers of one person each: record, train, test, export, delete.",
     no_args_is_help=True,
 )
@@ -32,7 +33,7 @@ Kind = Annotated[
 ]
 
 
-@person_app.command("record")
+@app.command("record")
 def person_record(
     name: Name,
     stimuli: Annotated[
@@ -75,9 +76,9 @@ def person_record(
     three pictures a second are kept while the face is well seen. Afterwards each can be kept,
     dropped or relabelled. All of it stays in one folder of MIEN_HOME.
     """
-    from . import person as people
-    from .person_samples import Taker, from_folder
-    from .pipeline import Analyzer, Settings
+    from .. import person as people
+    from ..person_samples import Taker, from_folder
+    from ..pipeline import Analyzer, Settings
 
     if (stimuli is None) == (source is None):
         raise ConfigError(
@@ -89,28 +90,21 @@ def person_record(
     analyzer = Analyzer(Settings(crops=crops))
     whose = people.get_or_make(name, _consent(name, consent))
     taker = Taker(whose, analyzer)
+    lost = None
     if source is not None:
         taken = from_folder(taker, source)
-        lost = None
     else:
         assert stimuli is not None
         lost = _session(taker, stimuli, emotion, count, camera)
         taken = taker.taken
     _told(whose, taken)
-    if lost:
-        kept = f"; the {len(taken.samples)} samples before that are kept" if taken.samples else ""
-        say(f"mien: {lost}{kept}")
-        raise typer.Exit(1)
-    if not taken.samples and not taken.left_out["taken before"]:
-        raise DataError(f"no sample of {whose.name} was taken: {_reasons(taken)}")
-    if taken.unreadable:
-        raise typer.Exit(1)
+    _end(whose, taken, lost)
 
 
 def _consent(name: str, given: str | None) -> str | None:
     """As given, or asked for at a terminal where this person has none yet."""
-    from . import person as people
-    from .errors import MienError
+    from .. import person as people
+    from ..errors import MienError
 
     if given is not None or not sys.stdin.isatty():
         return given
@@ -130,7 +124,7 @@ def _session(
     """Show, record and review; why the camera gave out, if it did."""
     import random
 
-    from . import person_session as session
+    from .. import person_session as session
 
     person = taker.person
     chosen = session.choose(
@@ -153,7 +147,7 @@ def _session(
 
 def _review(taker: Taker) -> None:
     """Lines until an empty one, Ctrl-C, or the end of the input; the sheet follows each."""
-    from .person_session import keep_sheet, review
+    from ..person_session import keep_sheet, review
 
     person, samples = taker.person, taker.taken.samples
     say("keep, drop or relabel: 'drop 3 7-9', '4 = pain', or Enter to keep the rest")
@@ -175,7 +169,7 @@ def _review(taker: Taker) -> None:
 
 
 def _told(person: Person, taken: Taken) -> None:
-    from .person_train import FEW
+    from ..person_train import FEW
 
     for file, reason in taken.unreadable.items():
         say(f"left out {file}: {reason}")
@@ -189,17 +183,29 @@ def _told(person: Person, taken: Taken) -> None:
     say(f"{person.name}: {counts.total()} samples in {person.folder}")
 
 
+def _end(person: Person, taken: Taken, lost: str | None) -> None:
+    """Raises where not all went well, or nothing came of it. lost : why the camera gave out."""
+    if lost:
+        kept = f"; the {len(taken.samples)} samples before that are kept" if taken.samples else ""
+        say(f"mien: {lost}{kept}")
+        raise typer.Exit(1)
+    if not taken.samples and not taken.left_out["taken before"]:
+        raise DataError(f"no sample of {person.name} was taken: {_reasons(taken)}")
+    if taken.unreadable:
+        raise typer.Exit(1)
+
+
 def _reasons(taken: Taken) -> str:
     return ", ".join(f"{n} {reason}" for reason, n in taken.left_out.items()) or "no pictures"
 
 
-@person_app.command("train")
+@app.command("train")
 def person_train(name: Name, kind: Kind = "head") -> None:
     """Make a person's recogniser from their samples: seconds, without torch unless the mouth is
     asked for.
     """
-    from . import person as people
-    from .person_train import few, train
+    from .. import person as people
+    from ..person_train import few, train
 
     person = people.get(name)
     made = train(person, kind)
@@ -214,7 +220,7 @@ def person_train(name: Name, kind: Kind = "head") -> None:
     say(f"try it with: mien person test '{person.name}'{how}")
 
 
-@person_app.command("test")
+@app.command("test")
 def person_test(
     name: Name,
     kind: Kind = "head",
@@ -228,13 +234,13 @@ def person_test(
     """
     import json
 
+    from .. import person as people
+    from ..person_train import tested
     from . import console
-    from . import person as people
-    from .person_train import tested
 
     result = tested(people.get(name), kind)
     if out:
-        _write(out, (json.dumps(result, indent=2, ensure_ascii=False) + "\n").encode())
+        write(out, (json.dumps(result, indent=2, ensure_ascii=False) + "\n").encode())
     console.key_values(list(_rows(result)), ("", "accuracy (95 %)", "balanced (95 %)"))
     low, high = result["gain"]["accuracy_ci95"]
     say(
@@ -268,45 +274,44 @@ def _rows(result: dict[str, Any]) -> list[tuple[str, ...]]:
     return rows
 
 
-@person_app.command("list")
+@app.command("list")
 def person_list() -> None:
     """Who is known, with how many samples, what recogniser, and whose consent."""
+    from .. import person as people
+    from ..person_train import kinds
     from . import console
-    from . import person as people
-    from .person_recognizer import FILES
 
     rows = []
     for person in people.everyone():
         counts = person.counts()
         told = ", ".join(f"{label} {count}" for label, count in counts.items()) or "no samples"
-        kinds = [kind for kind, file in FILES.items() if (person.folder / file).is_file()]
         agreed = person.consents[-1] if person.consents else None
         consent = f"{agreed.text} ({agreed.date[:10]})" if agreed else "none"
-        rows.append((person.name, told, " and ".join(kinds) or "not trained", consent))
+        rows.append((person.name, told, " and ".join(kinds(person)) or "not trained", consent))
     if not rows:
         say("nobody yet; begin with: mien person record NAME")
         return
     console.key_values(rows, ("name", "samples", "recogniser", "consent"))
 
 
-@person_app.command("export")
+@app.command("export")
 def person_export(
     name: Name,
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="The .zip to write.")],
 ) -> None:
     """Write all that is kept of a person into one ZIP file."""
-    from . import person as people
+    from .. import person as people
 
     typer.echo(people.export(people.get(name), out))
 
 
-@person_app.command("delete")
+@app.command("delete")
 def person_delete(
     name: Name,
     yes: Annotated[bool, typer.Option("--yes", "-y", metavar="", help="Do not ask.")] = False,
 ) -> None:
     """Delete all that is kept of a person: pictures, recogniser, consents, what they saw."""
-    from . import person as people
+    from .. import person as people
 
     person = people.get(name)
     if not yes:
@@ -315,13 +320,3 @@ def person_delete(
         typer.confirm(f"Delete all of {person.name}, for good?", abort=True, err=True)
     people.delete(person)
     say(f"{person.name} is deleted; what was exported before is yours to delete")
-
-
-def _write(path: Path, content: bytes) -> None:
-    from .errors import OutputError
-
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-    except OSError as err:
-        raise OutputError(f"cannot write {path}: {err.strerror or err}") from err

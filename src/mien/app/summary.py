@@ -29,8 +29,9 @@ def summary(
 
     Writes summary.csv, episodes.csv, a BIDS events.tsv and a timeline for each recording.
     """
-    from . import console, timeline
-    from . import summary as sums
+    from .. import summary as sums
+    from .. import timeline
+    from . import console
 
     rule = sums.Rule(threshold, min(sums.Rule().leave, threshold), shortest)
     recordings = sums.read(path)

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from made import video as made_video
-from mien.cli_live import live
+from mien.app.live import live
 from mien.errors import MienError
 
 COLUMNS, ROWS = 90, 30

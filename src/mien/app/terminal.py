@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
-from .errors import ConfigError, InputError, MienError
+from ..errors import ConfigError, InputError, MienError
 
 
 def say(message: object) -> None:

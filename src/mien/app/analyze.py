@@ -1,0 +1,125 @@
+"""``mien analyze``: the expression of every face in pictures and recordings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from . import analysis
+from .analysis import DEFAULT_MODEL
+from .options import Alignment, Crops, Detector, Model, Rates, Someone, Strength
+
+
+def analyze(
+    inputs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="INPUT", help="Pictures, recordings, folders, glob patterns; rtsp://, http://."
+        ),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", "-o", metavar="FILE", help="Write to this file; its suffix gives the format."
+        ),
+    ] = None,
+    form: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            "-f",
+            metavar="NAME",
+            help="jsonl, csv or parquet; or another tool's: pyfeat, openface, deepface, bids.",
+        ),
+    ] = None,
+    annotate: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Write each picture or recording with boxes and bars into DIR."
+        ),
+    ] = None,
+    draw: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="landmarks|intensity",
+            help="What else --annotate draws: the 68 landmarks; intensities as bars and in the "
+            "corner. May be repeated.",
+        ),
+    ] = None,
+    explained: Annotated[
+        Path | None,
+        typer.Option(
+            "--explain", metavar="DIR", help="Write where the model looked, face by face, into DIR."
+        ),
+    ] = None,
+    crops: Crops = False,
+    detector: Detector = "auto",
+    alignment: Alignment = None,
+    model: Model = DEFAULT_MODEL,
+    base_rates: Rates = None,
+    strength: Strength = None,
+    processes: Annotated[
+        int,
+        typer.Option("--processes", "-p", metavar="N", min=1, help="How many pictures at once."),
+    ] = 1,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", metavar="", help="Replace --out if it is there.")
+    ] = False,
+    every: Annotated[
+        int, typer.Option(metavar="N", help="Of recordings: every so many-th frame.")
+    ] = 1,
+    fps: Annotated[
+        float | None, typer.Option(metavar="R", help="Of recordings: R frames of each second.")
+    ] = None,
+    start: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Of recordings: from 90, 1:30 or 1:02:03 on.")
+    ] = None,
+    end: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Of recordings: up to this time.")
+    ] = None,
+    smooth: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="Of recordings: none, causal or two-sided, per face."),
+    ] = "none",
+    no_tracks: Annotated[
+        bool,
+        typer.Option("--no-tracks", metavar="", help="Of recordings: search each frame anew."),
+    ] = False,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", metavar="", help="Go on with --out where a run was cut off."),
+    ] = False,
+    person: Someone = None,
+) -> None:
+    """Read the expression of every face in pictures and recordings.
+
+    A table on a terminal; JSON lines into a pipe; or a file with --out, and its meta file.
+    """
+    wanted = analysis.Wanted(
+        inputs,
+        out,
+        form,
+        annotate,
+        tuple(draw or ()),
+        explained,
+        crops,
+        detector,
+        alignment,
+        model,
+        base_rates,
+        strength,
+        processes,
+        overwrite,
+        every,
+        fps,
+        start,
+        end,
+        smooth,
+        no_tracks,
+        resume,
+        person,
+    )
+    if status := analysis.analyze(wanted):
+        raise typer.Exit(status)

@@ -1,0 +1,29 @@
+"""``mien bench``: speed and memory on this machine."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .analysis import DEFAULT_MODEL
+from .options import Model
+
+
+def bench(
+    model: Model = DEFAULT_MODEL,
+    picture: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Detect on this picture instead of noise.")
+    ] = None,
+    repeat: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Timings of one face; the others take fewer.")
+    ] = 300,
+) -> None:
+    """Speed and memory on this machine, as JSON."""
+    from .. import image
+    from ..bench import bench as run
+
+    pixels = image.read_file(picture) if picture else None
+    typer.echo(json.dumps(run(model, pixels, repeat), indent=2))

@@ -1,0 +1,42 @@
+"""``mien calibrate``: how a model's answers are read, fitted anew."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .files import write
+from .laboratory import need_torch
+from .options import TableFile
+from .terminal import say
+
+
+def calibrate(
+    model: Annotated[str, typer.Argument(help="A model file of mien's, or the default's name.")],
+    path: TableFile,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The model to write (.onnx).")],
+    split: Annotated[str | None, typer.Option(help="Only this split of the table.")] = None,
+    what: Annotated[
+        str, typer.Option(metavar="all|intensities", help="What is fitted; the rest stays.")
+    ] = "all",
+) -> None:
+    """Fit how a model's answers are read on faces of your own, its network left as it is.
+
+    Temperature, offsets and the threshold of certainty; and intensities, where the table has votes
+    or ratings. The table's faces are to be cut as the model wants them (mien data align).
+    """
+    need_torch("writing a model file")
+    from .. import table
+    from ..export import recalibrated
+
+    faces = table.read(path)
+    content, meta = recalibrated(model, faces.of_split(split) if split else faces, what)
+    write(out, content)
+    strengths = "with" if meta["intensity"] else "without"
+    say(
+        f"temperature {meta['temperature']:.3f}, uncertain below {meta['uncertain_below']:.3f}, "
+        f"{strengths} intensities"
+    )
+    typer.echo(out)

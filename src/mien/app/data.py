@@ -1,0 +1,236 @@
+"""``mien data``: data sets imported, described, audited, looked at."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .analysis import DEFAULT_MODEL, MOST_REASONS
+from .files import write_json
+from .options import Model, TableFile, WholeResult
+from .terminal import say
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+app = typer.Typer(help="Data sets: import, describe, audit, look at.", no_args_is_help=True)
+
+
+@app.command("import")
+def data_import(
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="300w, affectnet, ckplus, csv, enterface05, faces10k, fer2013, ferplus, folder, "
+            "jaffe, kdef, lfw, mug, mug-frames, mug-intensity, rafd, rafdb or videos; see "
+            "docs/data-sets.md."
+        ),
+    ],
+    path: Annotated[
+        Path, typer.Argument(help="Where the data set lies, as its owner lays it out.")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The table to write (.parquet).")],
+    fps: Annotated[
+        float | None,
+        typer.Option(metavar="N", help="Of videos: how many frames to take of each second."),
+    ] = None,
+) -> None:
+    """Turn a data set in its owner's layout into one mien table."""
+    from .. import table
+    from ..datasets import importers
+
+    importer = importers.build(name)
+    result = importer.read(path, fps)
+    table.write(result, out)
+    say(f"{out}: {len(result)} pictures in {', '.join(result.splits)}")
+    say(f"terms of use: {importer.terms}")
+    _say_left_out({**result.notes.get("unreadable", {}), **result.notes.get("left_out", {})})
+
+
+def _say_left_out(reasons: Mapping[str, str]) -> None:
+    for what, reason in list(reasons.items())[:MOST_REASONS]:
+        say(f"left out {what}: {reason}")
+    if len(reasons) > MOST_REASONS:
+        say(f"left out {len(reasons) - MOST_REASONS} more; the table's notes name all")
+
+
+@app.command("teach")
+def data_teach(
+    path: TableFile,
+    points: Annotated[
+        Path,
+        typer.Option("--points", help="A table with landmarks placed by hand (`import 300w`)."),
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The table to write (.parquet).")],
+    split: Annotated[str | None, typer.Option(help="Only this split.")] = None,
+) -> None:
+    """Let MediaPipe's face mesh place landmarks on face crops that have none."""
+    from .. import table, teach
+
+    faces = table.read(path)
+    by_hand = table.read(points).of_split("train")
+    mesh = teach.FaceMesh()
+    result = teach.teach(
+        faces if split is None else faces.of_split(split), mesh, teach.fitted(mesh, by_hand)
+    )
+    table.write(result, out)
+    say(f"{out}: {len(result)} faces, none seen in {result.notes['without_face']} pictures")
+
+
+@app.command("align")
+def data_align(
+    path: TableFile,
+    alignment: Annotated[str, typer.Option("--align", help="box, similarity, xu2019 or mouth.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The table to write (.parquet).")],
+    size: Annotated[int, typer.Option(min=8, max=1024, help="Pixels of a side.")] = 48,
+) -> None:
+    """Cut the faces of a table of crops by their landmarks, for training on."""
+    from .. import table
+    from ..cut import aligned
+
+    result = aligned(table.read(path), alignment, size)
+    table.write(result, out)
+    whole = result.notes["whole"]
+    seen = f"no face seen in {whole} of {len(result)} pictures, which stay whole"
+    rest = f"; {seen}" if whole else ""
+    say(f"{out}: {len(result) - whole} faces cut by {alignment}{rest}")
+
+
+@app.command("strong")
+def data_strong(
+    path: TableFile,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The table to write (.parquet).")],
+    share: Annotated[
+        float,
+        typer.Option(metavar="N", min=0, max=1, help="Of a sequence's peak, at least so strong."),
+    ] = 0.8,
+    least: Annotated[
+        float, typer.Option(metavar="N", min=0, max=1, help="A sequence's peak is at least this.")
+    ] = 0.5,
+    look: Annotated[
+        Path | None, typer.Option("--sheet", help="A picture of what was chosen (.png).")
+    ] = None,
+    model: Model = DEFAULT_MODEL,
+) -> None:
+    """Keep the frames of each sequence that show its expression strongly, as a model measures it.
+
+    For recordings from neutral to a peak and back, whose owners do not say where the peak is.
+    """
+    from .. import batch, strong, table
+    from ..recognize import load_model
+
+    frames = table.read(path)
+    takes = strong.measured(frames, load_model(model), share, least)
+    result = strong.kept(frames, takes)
+    table.write(result, out)
+    if look:
+        batch.save(strong.sheet(takes, f"{result.name}: strong frames"), look)
+    weak = sum(not take.kept.any() for take in takes)
+    say(f"{out}: {len(result)} frames of {len(takes) - weak} sequences; {weak} show too little")
+
+
+@app.command("decoys")
+def data_decoys(
+    folder: Annotated[Path, typer.Argument(help="Pictures without people.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The table to write (.parquet).")],
+    faces: Annotated[
+        Path | None,
+        typer.Option("--faces", help="A table with landmarks: windows beside its faces too."),
+    ] = None,
+    hard: Annotated[
+        bool,
+        typer.Option(
+            "--hard", metavar="", help="Only what the landmark network itself takes for a face."
+        ),
+    ] = False,
+) -> None:
+    """Collect what the cascades take for faces and is none: non-faces to train on."""
+    from .. import decoys, table
+    from ..landmarker import Landmarker
+
+    if hard:
+        result = decoys.hard(folder, Landmarker())
+    else:
+        result = decoys.mine(folder, table.read(faces).of_split("train") if faces else None)
+    table.write(result, out)
+    say(f"{out}: {len(result)} decoys")
+
+
+@app.command("join")
+def data_join(
+    paths: Annotated[list[Path], typer.Argument(metavar="TABLE...", help="mien tables.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The table to write (.parquet).")],
+) -> None:
+    """Put several tables into one, one below the other."""
+    from .. import table
+
+    result = table.join([table.read(path) for path in paths], out.stem)
+    table.write(result, out)
+    say(f"{out}: {len(result)} pictures in {', '.join(result.splits)}")
+
+
+@app.command("stats")
+def data_stats(path: TableFile, out: WholeResult = None) -> None:
+    """Mean and deviation per channel, sizes, and counts per split and label."""
+    from .. import stats, table
+    from . import console
+
+    result = stats.channel_stats(table.read(path)).as_dict()
+    write_json(result, out)
+    console.stats(result)
+
+
+@app.command("audit")
+def data_audit(path: TableFile, out: WholeResult = None) -> None:
+    """Duplicates and near duplicates, across splits too, and labels that contradict each other."""
+    from .. import audit, table
+    from . import console
+
+    result = audit.audit(table.read(path)).as_dict()
+    write_json(result, out)
+    console.audit(result)
+
+
+@app.command("split")
+def data_split(
+    path: TableFile,
+    by: Annotated[str, typer.Option(help="random, stratified, subject or sequence.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The table to write (.parquet).")],
+    train: Annotated[float, typer.Option(help="The share that trains.")] = 0.8,
+    select: Annotated[float, typer.Option(help="The share that selects the best epoch.")] = 0.1,
+    test: Annotated[float, typer.Option(help="The share that tests.")] = 0.1,
+    folds: Annotated[
+        int, typer.Option(metavar="K", help="Split into K folds instead of by shares.")
+    ] = 0,
+    fold: Annotated[
+        int, typer.Option(metavar="I", help="Which fold, from 0, tests; the one after it selects.")
+    ] = 0,
+    seed: Annotated[int, typer.Option(metavar="N", help="Another seed, another split.")] = 1,
+) -> None:
+    """Deal a table's rows anew to train, select and test."""
+    from .. import splits, table
+
+    settings = splits.Split(by, train, select, test, folds, fold, seed)
+    result = splits.split(table.read(path), settings)
+    table.write(result, out)
+    done = result.notes["split"]
+    sides = ", ".join(f"{side} {n:,}" for side, n in done["rows"].items())
+    say(f"{out}: {len(result):,} pictures: {sides}")
+    for side, labels in done["labels_missing"].items():
+        say(f"{side} has no {', '.join(labels)}")
+
+
+@app.command("sheet")
+def data_sheet(
+    path: TableFile,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The picture to write (.png).")],
+    split: Annotated[str | None, typer.Option(help="Only this split.")] = None,
+    per_label: Annotated[int, typer.Option(min=1, help="Pictures per label.")] = 12,
+) -> None:
+    """A contact sheet: a random row of pictures for every label."""
+    from .. import batch, sheet, table
+
+    batch.save(sheet.contact_sheet(table.read(path), per_label=per_label, split=split), out)
+    say(f"{out}")

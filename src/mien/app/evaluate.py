@@ -1,0 +1,123 @@
+"""``mien evaluate``: a model scored on a table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..errors import ConfigError
+from .files import write, write_json
+from .options import Alignment, Strength, TableFile, WholeResult
+from .terminal import say
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from ..recognize import Recognizer
+    from ..table import Table
+
+
+def evaluate(
+    model: Annotated[str, typer.Argument(help="A model of `mien models list`, or an .onnx file.")],
+    path: TableFile,
+    split: Annotated[str | None, typer.Option(help="Only this split.")] = None,
+    base_rates: Annotated[
+        list[str] | None,
+        typer.Option("--base-rates", metavar="training|equal|FILE", help="May be repeated."),
+    ] = None,
+    strength: Strength = None,
+    detector: Annotated[
+        str | None,
+        typer.Option(
+            "--detector", "-d", help="Cut the face out first, with auto, mien, yunet or haar."
+        ),
+    ] = None,
+    pad: Annotated[
+        float,
+        typer.Option(min=0, max=2, help="With --detector: widen pictures by this share first."),
+    ] = 0.0,
+    alignment: Alignment = None,
+    recipe: Annotated[
+        str | None,
+        typer.Option(
+            "--recipe",
+            metavar="NAME|FILE",
+            help="Score on this recipe's test split, after its [copies] and [split].",
+        ),
+    ] = None,
+    plots: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Draw the confusion matrix and the reliability there, or curves."
+        ),
+    ] = None,
+    stress: Annotated[
+        str | None,
+        typer.Option(
+            metavar="all|NAME,...",
+            help="Accuracy against more and more occlusion, blur, brightness, noise, jpeg, "
+            "resolution, rotation of face crops, instead.",
+        ),
+    ] = None,
+    beside: Annotated[
+        list[str] | None,
+        typer.Option(metavar="MODEL", help="With --stress: another model, on the same pictures."),
+    ] = None,
+    out: WholeResult = None,
+) -> None:
+    """Score a model on a table of face crops (or pictures), with intervals and baselines."""
+    from .. import arrange, detect, table
+    from .. import plots as figures
+    from ..evaluate import TRAINING, settings
+    from ..evaluate import evaluate as run
+    from ..recognize import load_model
+    from . import console
+
+    if beside and not stress:
+        raise ConfigError("--beside goes with --stress: mien evaluate MODEL TABLE --stress all")
+    recognizer = load_model(model)
+    rates = settings(recognizer, base_rates or (), strength)
+    finder = detect.build(detector) if detector else None
+    pictures, trained = table.read(path), TRAINING
+    if recipe:
+        pictures, tested, trained = arrange.of_recipe(recipe, pictures, uncut_faces=bool(stress))
+        split = split or tested
+    if stress:
+        if base_rates or strength is not None or finder or pad:
+            raise ConfigError("--stress takes face crops, and a model as it is used by default")
+        several = [recognizer, *map(load_model, beside or ())]
+        _stress(several, pictures, split, stress, alignment, plots, out)
+        return
+    result = run(recognizer, pictures, split, rates, finder, pad, alignment, trained)
+    write_json(result, out)
+    if plots:
+        _write_figures(figures.of_evaluation(result), plots)
+    console.evaluation(result)
+
+
+def _stress(
+    recognizers: Sequence[Recognizer],
+    pictures: Table,
+    split: str | None,
+    conditions: str,
+    alignment: str | None,
+    folder: Path | None,
+    out: Path | None,
+) -> None:
+    from .. import plots, stress
+    from . import console
+
+    names = stress.named(conditions)
+    result = stress.stress(recognizers, pictures, split, names, alignment)
+    write_json(result, out)
+    if folder:
+        _write_figures(plots.of_stress(result), folder)
+    console.stressed(result)
+
+
+def _write_figures(figures: Iterable[tuple[str, bytes]], folder: Path) -> None:
+    for name, content in figures:
+        write(folder / name, content)
+    say(f"plots: {folder}")

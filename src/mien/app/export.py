@@ -1,0 +1,43 @@
+"""``mien export``: a run as one model file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .laboratory import need_torch
+from .options import Also, named_tables
+from .terminal import say
+
+
+def export(
+    run: Annotated[Path, typer.Argument(help="The folder of a finished run.")],
+    data: Annotated[Path, typer.Option("--data", "-d", help="The table it was trained on.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The model to write (.onnx).")],
+    figures: Annotated[
+        list[Path] | None,
+        typer.Option("--figures", help="What `mien evaluate --out` wrote; goes into the card."),
+    ] = None,
+    weights: Annotated[
+        str,
+        typer.Option(
+            metavar="best|last", help="Of the epoch best on the select split, or of the last."
+        ),
+    ] = "best",
+    head: Annotated[
+        str, typer.Option(metavar="NAME", help="Of several heads, the one that answers.")
+    ] = "own",
+    also: Also = None,
+) -> None:
+    """Calibrate a run's weights and write them as one self-describing ONNX file."""
+    need_torch("exporting a model")
+    from ..export import export as write
+
+    heads = named_tables(also or ())
+    meta = write(run, data, out, figures or (), weights, None, head, heads)
+    if "temperature" in meta:
+        say(f"temperature {meta['temperature']:.3f}, uncertain below {meta['uncertain_below']:.3f}")
+    say(f"torch and ONNX Runtime within {meta['card']['parity']['largest_difference']:.1e}")
+    typer.echo(out)

@@ -1,0 +1,51 @@
+"""``mien models``: what there is, fetched and described."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .analysis import DEFAULT_MODEL
+
+app = typer.Typer(help="Models: what there is, fetch, describe.", no_args_is_help=True)
+
+
+@app.command("list")
+def models_list() -> None:
+    """Every model mien knows, and where its file lies on this machine."""
+    from .. import weights
+    from . import console
+
+    console.models(weights.CATALOGUE.values())
+
+
+@app.command("pull")
+def models_pull(name: Annotated[str, typer.Argument(help="A name of `mien models list`.")]) -> None:
+    """Fetch a model's file, check its sha256 and keep it."""
+    from .. import weights
+
+    typer.echo(weights.pull(name))
+
+
+@app.command("import")
+def models_import(
+    name: Annotated[str, typer.Argument(help="A name of `mien models list`.")],
+    file: Annotated[Path, typer.Argument(help="Its file, from wherever it was found.")],
+) -> None:
+    """Check the sha256 of a model's file and keep a copy, as if it had been pulled."""
+    from .. import weights
+
+    typer.echo(weights.take(name, file))
+
+
+@app.command("card")
+def models_card(
+    model: Annotated[str, typer.Argument(help="A model, or an .onnx file.")] = DEFAULT_MODEL,
+) -> None:
+    """What a model is, was trained on, and scores: its card, as Markdown."""
+    from .. import cards
+    from . import console
+
+    console.markdown(cards.of(model))

@@ -1,0 +1,39 @@
+"""``mien quantize``: a model in eight bits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .files import write
+from .laboratory import need_torch
+from .options import TableFile
+from .terminal import say
+
+
+def quantize(
+    model: Annotated[str, typer.Argument(help="A model file of mien's, or the default's name.")],
+    path: TableFile,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The model to write (.onnx).")],
+    split: Annotated[str | None, typer.Option(help="Only this split of the table.")] = None,
+) -> None:
+    """Write a model in eight bits: a quarter of the size, and faster on most processors.
+
+    Its scales are taken from faces of the table, cut as the model wants them. Compare the two with
+    mien evaluate before you use it.
+    """
+    need_torch("writing a model file")
+    from .. import quantize as bits
+    from .. import table
+    from ..recognize import load_model
+
+    faces = table.read(path)
+    faces = faces.of_split(split) if split else faces
+    crops = bits.some(faces)
+    before = load_model(model)
+    write(out, bits.quantized(before, crops, out.stem))
+    alike = bits.agreement(before, load_model(out), crops)
+    say(f"the same expression on {alike['same_label']:.1%} of {alike['faces']} faces")
+    typer.echo(out)

@@ -1,0 +1,55 @@
+"""``mien reproduce``: a paper's experiments, and its tables with ours beside them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .laboratory import prepare_training
+from .options import named_tables
+from .terminal import say
+
+
+def reproduce(
+    paper: Annotated[
+        str,
+        typer.Argument(
+            help="autoencoder2018, biondi2019, dobes2023, iliev2022, xu2019, or a recipe's file."
+        ),
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="A folder, new or half done.")],
+    data: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--data", "-d", metavar="NAME=TABLE", help="A table it takes; may be repeated."
+        ),
+    ] = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override it in every run."),
+    ] = None,
+    quick: Annotated[
+        bool,
+        typer.Option("--quick", metavar="", help="Few rows, two epochs: to see that it works."),
+    ] = False,
+    accelerator: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+) -> None:
+    """Do a paper's experiments and write its tables with ours beside them.
+
+    The same command in the same folder goes on where it stopped.
+    """
+    prepare_training()
+    from .. import recipes
+    from ..reproduce import reproduce as run
+    from .console import TrainingBar
+
+    plan = recipes.reproduction(recipes.find(paper), overrides or ())
+    with TrainingBar() as bar:
+        failures = run(plan, named_tables(data or ()), out, bar, quick, accelerator)
+    for name, reason in failures.items():
+        say(f"mien: {name} failed: {reason}")
+    typer.echo(out / "report.html")
+    if failures:
+        raise typer.Exit(1)

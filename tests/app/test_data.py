@@ -1,0 +1,147 @@
+"""``mien data`` as a person runs it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from skimage import data as pictures
+
+from app.running import Call, save
+from made import picture, video
+from mien import table
+from mien.datasets import importers
+from mien.table import Table
+
+
+@pytest.fixture(scope="module")
+def hand_placed(w300_table: Table, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A hundred faces of 300-W's, eighty of them for training."""
+    path = tmp_path_factory.mktemp("tables") / "hand.parquet"
+    train, test = w300_table.of_split("train"), w300_table.of_split("test")
+    rows = [*train.rows[::15][:80], *test.rows[::16][:20]]
+    table.write(Table("300w", rows), path)
+    return path
+
+
+def test_300w_is_imported(call: Call, w300_folder: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "few"
+    for pts in sorted(w300_folder.glob("helen/testset/*.pts"))[:3]:
+        for file in (pts, pts.with_suffix(".webp")):
+            copy = folder / file.relative_to(w300_folder)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes(file.read_bytes())
+    out = tmp_path / "t.parquet"
+    done = call("data", "import", "300w", folder, "-o", out)
+    assert (done.status, done.out) == (0, "")
+    first, terms = done.err.splitlines()
+    assert first == f"{out}: 3 pictures in test"
+    assert "no commercial use" in terms
+    assert {len(row.landmarks or ()) for row in table.read(out).rows} == {136}
+
+
+def test_tables_are_joined(call: Call, crops: Path, hand_placed: Path, tmp_path: Path) -> None:
+    out = tmp_path / "both.parquet"
+    done = call("data", "join", crops, hand_placed, "-o", out)
+    assert (done.status, done.err) == (0, f"{out}: 103 pictures in test, train\n")
+    both = table.read(out)
+    assert both.name == "both"
+    assert list(both.rows) == [*table.read(crops).rows, *table.read(hand_placed).rows]
+    again = call("data", "join", out, crops, "-o", tmp_path / "three.parquet")
+    assert again.status == 2
+    assert "join each only once" in again.err
+    assert not (tmp_path / "three.parquet").exists()
+
+
+def test_a_table_is_aligned(call: Call, crops: Path, tmp_path: Path) -> None:
+    out = tmp_path / "level.parquet"
+    done = call("data", "align", crops, "--align", "similarity", "--size", "64", "-o", out)
+    said = f"{out}: 2 faces cut by similarity; no face seen in 1 of 3 pictures, which stay whole\n"
+    assert (done.status, done.err) == (0, said)
+    sizes = {row.source: (row.width, row.height) for row in table.read(out).rows}
+    assert sizes == {
+        "train/happy/a.png": (64, 64),
+        "train/neutral/wall.png": (90, 90),  # no face to cut
+        "test/happy/b.png": (64, 64),
+    }
+    again = call("data", "align", out, "--align", "mouth", "-o", tmp_path / "twice.parquet")
+    assert (again.status, again.err.strip()) == (2, "mien: crops was cut by 'similarity' already")
+    wrong = call("data", "align", crops, "--align", "mouht", "-o", tmp_path / "wrong.parquet")
+    assert wrong.status == 2
+    assert "did you mean mouth?" in wrong.err
+
+
+def test_decoys_are_collected(call: Call, hand_placed: Path, tmp_path: Path) -> None:
+    cup = Image.fromarray(pictures.coffee())  # type: ignore[no-untyped-call]
+    save(np.asarray(cup.resize((200, 133))), tmp_path / "nobody" / "coffee.png")
+    out = tmp_path / "decoys.parquet"
+    done = call("data", "decoys", tmp_path / "nobody", "--faces", hand_placed, "-o", out)
+    found = table.read(out)
+    assert (done.status, done.err) == (0, f"{out}: {len(found)} decoys\n")
+    of_cup = [row for row in found.rows if row.source == "coffee.png"]
+    assert len(of_cup) >= 4
+    assert len(found) >= len(of_cup) + 4
+    assert {(row.split, row.label) for row in found.rows} == {("decoys", "not_a_face")}
+    of_test = {row.source for row in table.read(hand_placed).of_split("test").rows}
+    assert not of_test & {row.source for row in found.rows}
+    assert call("data", "decoys", tmp_path / "nobody", "-o", out).status == 0
+    assert list(table.read(out).rows) == of_cup
+    hard = call("data", "decoys", tmp_path / "nobody", "--hard", "-o", tmp_path / "hard.parquet")
+    # A network that sees no face in a cup says so, and writes nothing.
+    assert (hard.status == 0) == (tmp_path / "hard.parquet").exists()
+    assert hard.status == 0 or "takes nothing in" in hard.err
+
+
+def test_landmarks_are_taught(
+    call: Call, peer_models: Path, crops: Path, hand_placed: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("ai_edge_litert", reason="ai-edge-litert comes with the train extra")
+    out = tmp_path / "taught.parquet"
+    words = ["data", "teach", crops, "--points", hand_placed, "-o", out]
+    done = call(*words)
+    assert done.status == 0
+    assert done.err.splitlines()[-1] == f"{out}: 2 faces, none seen in 1 pictures"
+    sources = [row.source for row in table.read(out).rows]
+    assert sources == ["test/happy/b.png", "train/happy/a.png"]
+    assert call(*words, "--split", "train").status == 0
+    [row] = table.read(out).rows
+    assert (row.source, row.split, len(row.landmarks or ())) == ("train/happy/a.png", "taught", 136)
+
+
+def test_without_a_teacher_nobody_is_taught(
+    call: Call, crops: Path, hand_placed: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "taught.parquet"
+    done = call("data", "teach", crops, "--points", hand_placed, "-o", out)
+    assert done.status == 1
+    assert "mien models pull face-landmarker" in done.err
+    assert not out.exists()
+
+
+def test_every_data_set_is_named(call: Call) -> None:
+    shown = call("data", "import", "--help").out
+    assert [name for name in importers if name not in shown] == []
+
+
+def test_frames_a_second_of_videos_and_of_pictures(call: Call, tmp_path: Path) -> None:
+    video(tmp_path / "videos" / "happy" / "ann_1.mp4", 10, 10)
+    (tmp_path / "videos" / "happy" / "bad_1.mp4").touch()
+    out = tmp_path / "t.parquet"
+    done = call("data", "import", "videos", tmp_path / "videos", "--fps", "2", "--out", out)
+    assert done.status == 0
+    assert "t.parquet: 2 pictures in all" in done.err
+    assert "left out happy/bad_1.mp4: " in done.err
+    done = call("data", "import", "jaffe", tmp_path, "--fps", "2", "--out", out)
+    assert done.status == 2
+    assert "frames a second are for videos, and these are pictures" in done.err
+
+
+def test_no_more_than_ten_left_out_are_told(call: Call, tmp_path: Path) -> None:
+    picture(tmp_path / "in" / "happy" / "good.png")
+    for i in range(13):
+        (tmp_path / "in" / "happy" / f"bad{i}.png").touch()
+    done = call("data", "import", "folder", tmp_path / "in", "--out", tmp_path / "t.parquet")
+    assert done.err.count("left out happy/bad") == 10
+    assert "left out 3 more; the table's notes name all" in done.err

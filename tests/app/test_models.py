@@ -1,0 +1,34 @@
+"""``mien models`` as a person runs it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from app.running import Call
+from mien import weights
+
+
+def test_a_damaged_file_of_the_catalogue(
+    call: Call, smile: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MIEN_MODELS", str(tmp_path))
+    (tmp_path / weights.spec("yunet").file).write_bytes(b"damaged")
+    done = call("analyze", smile, "-d", "yunet")
+    assert done.status == 1
+    assert "is damaged or another version: its sha256" in done.err
+    assert "damaged: " + str(tmp_path) in call("models", "list").out
+
+
+def test_in_a_pipe_no_line_is_folded(call: Call) -> None:
+    assert weights.spec(weights.DEFAULT_MODEL).licence in call("models", "list").out
+    assert call("models", "card").out.startswith(f"# {weights.DEFAULT_MODEL}\n")
+
+
+def test_every_model_is_listed(call: Call) -> None:
+    listed = call("models", "list").out
+    for spec in weights.CATALOGUE.values():
+        assert re.search(rf"^{spec.name} +{spec.kind}$", listed, re.MULTILINE)
+        assert spec.about in listed

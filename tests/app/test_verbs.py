@@ -1,0 +1,146 @@
+"""Verbs found and built, misuse, and what all verbs share."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+import mien
+from app.running import MIEN, Call, Ended, on_terminal, run
+from mien import weights
+from mien.app import analysis, verbs
+from mien.app.analyze import analyze
+from mien.app.bench import bench
+from mien.app.models import models_card
+from mien.pipeline import Settings
+
+MISUSES = [
+    (["analyze", "missing.jpg"], "no such file or folder: missing.jpg"),
+    (["analyze", "SMILE", "missing.jpg"], "no such file or folder: missing.jpg"),
+    (["analyze", "missing*.jpg"], "no picture or recording matches missing*.jpg"),
+    (["analyze", "."], "no picture or recording in folder ."),
+    (["analyze", "SMILE", "-m", "resnet10-ferpuls"], "did you mean resnet10-ferplus?"),
+    (["analyze", "SMILE", "-d", "harr"], "no detector called 'harr'; did you mean haar?"),
+    (["analyze", "SMILE", "-f", "cvs"], "no format called 'cvs'; did you mean csv?"),
+    (["analyze", "SMILE", "-o", "out.json"], "no format called 'json'; did you mean jsonl?"),
+    (["analyze", "SMILE", "-f", "parquet"], "--out FILE.parquet"),
+    (["analyze", "SMILE", "--base-rates", "no.json"], "no file 'no.json'"),
+    (["analyze", "SMILE", "--strength", "2"], "--strength"),
+    (["analyze", "SMILE", "--processes", "0"], "--processes"),
+    (["analyze", "SMILE", "--align", "simlarity"], "did you mean similarity?"),
+    (["analyze", "SMILE", "--draw", "landmarks"], "name a folder with --annotate"),
+    (["analyze", "SMILE", "--draw", "landmark"], "did you mean landmarks?"),
+    (["analyze", "SMILE", "--draw", "foo", "--annotate", "out"], "no drawing called 'foo'"),
+    (["analyze"], "INPUT"),
+    (["analyse", "SMILE"], "analyse"),
+    (["data", "import", "300v", ".", "-o", "t.parquet"], "did you mean 300w?"),
+    (["data", "align", "t.parquet", "--align", "box", "-o", "u.parquet"], "no such table"),
+    (["data", "join", "-o", "u.parquet"], "TABLE"),
+    (["models", "card", "yunnet"], "yunet"),
+    (["models", "pull", "nothing"], "no model called 'nothing'"),
+    (["bench", "--repeat", "0"], "--repeat"),
+    (["bench", "--picture", "no.jpg"], "no such file: no.jpg"),
+]
+
+
+@pytest.mark.parametrize(("words", "said"), MISUSES, ids=lambda value: str(value)[:60])
+def test_misuse_is_2_and_nothing_is_done(
+    call: Call,
+    smile: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    words: Sequence[str],
+    said: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = call(*[str(smile) if word == "SMILE" else word for word in words])
+    assert (done.status, done.out) == (2, "")
+    assert said in done.err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+def test_a_full_disk(smile: Path) -> None:
+    done = run("analyze", smile, "-o", "/dev/full")
+    assert done.status == 1
+    assert done.err.startswith("mien: cannot write /dev/full: No space left on device")
+    for words in (["analyze", smile], ["models", "list"]):
+        with open("/dev/full", "wb") as full:
+            ended = subprocess.run([*MIEN, *words], stdout=full, stderr=subprocess.PIPE, text=True)
+        assert ended.returncode == 1
+        assert re.fullmatch(r"mien: .*No space left on device\n", ended.stderr), ended.stderr
+
+
+@pytest.mark.parametrize(
+    "words", [["--help"], ["analyze", "--help"], ["models", "list"], ["models", "card"]], ids=str
+)
+def test_what_one_reads_fits_80_columns(words: list[str]) -> None:
+    done = on_terminal(*words, columns=80)
+    assert done.status == 0
+    assert max(map(len, done.out.splitlines())) <= 80
+    assert "…" not in done.out  # nothing is cut
+
+
+def test_version(call: Call) -> None:
+    assert call("--version") == Ended(0, f"mien {mien.__version__}\n", "")
+
+
+def test_a_verb_built_alone_is_the_one_among_all() -> None:
+    every = commands_for()
+    assert list(every) == [*verbs.COMMANDS, *verbs.GROUPS]
+    for verb, command in every.items():
+        alone = commands_for(verb, "--help")
+        assert list(alone) == [verb]
+        assert outline(alone[verb]) == outline(command)
+    for words in ([], ["--help"], ["analyse"], ["--version", "analyze"]):
+        assert list(commands_for(*words)) == list(every)
+
+
+def commands_for(*words: str) -> dict[str, Any]:
+    """What the command line that is built for these words knows, by name."""
+    command = typer.main.get_command(verbs.made_for(words))
+    assert isinstance(command, typer.core.TyperGroup)
+    return dict(command.commands)
+
+
+def test_no_verb_is_imported_but_the_one_that_is_asked_for() -> None:
+    for verb in (*verbs.COMMANDS, *verbs.GROUPS):
+        code = f"""
+import sys
+from mien.app import verbs
+verbs.made_for([{verb!r}, "--help"])
+modules = {{f"mien.app.{{name}}" for name in (*verbs.COMMANDS, *verbs.GROUPS)}}
+print(sorted(modules & set(sys.modules)))
+"""
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        assert done.stdout == f"['mien.app.{verb}']\n", done.stderr
+
+
+def outline(command: Any) -> list[Any]:
+    """A verb's own help, its options, and the verbs under it."""
+    verbs = getattr(command, "commands", {}).values()
+    return [command.help, [p.opts for p in command.params], [outline(verb) for verb in verbs]]
+
+
+def test_without_a_verb_the_help_is_shown(call: Call) -> None:
+    assert "analyze" in call().out
+
+
+def test_defaults_are_the_library_s() -> None:
+    options = inspect.signature(analyze).parameters
+    settings = Settings()
+    assert analysis.DEFAULT_MODEL == weights.DEFAULT_MODEL == settings.model
+    assert options["model"].default == settings.model
+    assert options["detector"].default == settings.detector
+    assert options["crops"].default == settings.crops
+    assert options["base_rates"].default is options["strength"].default is settings.base_rates
+    for verb in (bench, models_card):
+        assert inspect.signature(verb).parameters["model"].default == settings.model
