@@ -8,7 +8,7 @@ CHECKED := src tests benchmarks
 PACKAGES := mosquitto espeak-ng alsa-utils dbus-daemon
 PROGRAMS := mosquitto espeak-ng aplay dbus-daemon
 
-.PHONY: demo test check format clean programs
+.PHONY: demo test check docs format clean programs
 
 demo: $(VENV)/.demo
 	$(BIN)/python -c "from PIL import Image; from skimage import data; \
@@ -31,11 +31,16 @@ programs:
 		break; \
 	done
 
-check: $(VENV)/.test programs
+check: $(VENV)/.test programs docs
 	$(BIN)/ruff format --check $(CHECKED)
 	$(BIN)/ruff check $(CHECKED)
 	$(BIN)/mypy
 	$(BIN)/python -m pytest
+
+# A page that would load something from elsewhere fails, as a broken link does.
+docs: $(VENV)/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	@! grep -rnoE '(src|<link[^>]* href)="?(https?:)?//[^" ]*' site --include='*.html'
 
 format: $(VENV)/.test
 	$(BIN)/ruff format $(CHECKED)
@@ -51,8 +56,12 @@ $(VENV)/.demo: pyproject.toml constraints.txt | $(BIN)/python
 # torch first and alone: its pinned build is the one without gigabytes of GPU libraries.
 $(VENV)/.test: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) torch
-	$(PIP) -e '.[train,act]' scikit-image pytest mypy ruff build hatchling
+	$(PIP) -e '.[train,act]' scikit-image pytest pyyaml mypy ruff build hatchling
+	touch $@
+
+$(VENV)/.docs: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) mkdocs-material 'mkdocstrings[python]' ruff  # which breaks long signatures
 	touch $@
 
 clean:
-	rm -rf $(VENV) demo build dist
+	rm -rf $(VENV) demo build dist site

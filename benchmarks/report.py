@@ -1,6 +1,6 @@
-"""The figures of the README and the model card's page, from benchmarks/results.
+"""The figures of the documentation, from benchmarks/results: docs/figures.md, a few in the README, the cards.
 
-python benchmarks/report.py          # writes both
+python benchmarks/report.py          # writes them
 python benchmarks/report.py --check  # fails where they differ from the results
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,8 +21,9 @@ from mien.weights import DEFAULT_MODEL
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
-REPRODUCTIONS = ROOT / "docs" / "reproductions"
-MODEL_PAGES = ROOT / "docs" / "models"
+DOCS = ROOT / "docs"
+REPRODUCTIONS = DOCS / "reproductions"
+MODEL_PAGES = DOCS / "models"
 DATA_SETS = {
     "ferplus": "FER+ PrivateTest",
     "jaffe": "JAFFE, Haar crops",
@@ -40,7 +42,7 @@ def result(name: str) -> dict[str, Any]:
 
 
 def figures() -> str:
-    """Accuracy beside the peers', then speed."""
+    """Accuracy beside the peers', then intensities."""
     counts = [result(f"accuracy-{DEFAULT_MODEL}-{d}")["results"][0] for d in DATA_SETS]
     head = [f"{name}, {r['n']:,} faces" for name, r in zip(DATA_SETS.values(), counts, strict=True)]
     lines = [
@@ -53,7 +55,7 @@ def figures() -> str:
         lines += _accuracy_rows(model, name)
     baseline = [f"{r['majority_baseline']:.3f}" for r in counts]
     lines += ["| always the most frequent | " + " | ".join(baseline) + " |", ""]
-    return "\n".join([*lines, *_reading(), "", *_intensities(), "", *_speed()])
+    return "\n".join([*lines, *_reading(), "", *_intensities()])
 
 
 def _accuracy_rows(model: str, name: str) -> list[str]:
@@ -81,18 +83,18 @@ def _reading() -> list[str]:
     apart = training["without_near_duplicates_in_training"]
     peers = result("accuracy-face-api-ferplus")
     return [
-        "FER+ has eight labels by majority vote, without unknown and not-a-face; the peers lack contempt, so its "
+        "- FER+ has eight labels by majority vote, without unknown and not-a-face; the peers lack contempt, so its "
         f"{peers['left_out']['contempt']} faces are not asked of them.",
-        "No picture of JAFFE or LFW was seen in training the expression model (for the peers nobody knows); the landmark network has "
+        "- No picture of JAFFE or LFW was seen in training the expression model (for the peers nobody knows); the landmark network has "
         "seen nine tenths of their people, without labels.",
-        _weakness(),
-        f"Balanced over the seven without contempt: {training['balanced_accuracy_without_contempt']:.3f} at training rates, "
+        f"- {_weakness()}",
+        f"- Balanced over the seven without contempt: {training['balanced_accuracy_without_contempt']:.3f} at training rates, "
         f"{default['balanced_accuracy_without_contempt']:.3f} at the default ones. "
         f"Calibration error (ECE): {training['ece']:.3f}.",
-        f"Without the {training['n'] - unseen['n']} PrivateTest faces whose exact pixels FER2013 repeats in Training "
+        f"- Without the {training['n'] - unseen['n']} PrivateTest faces whose exact pixels FER2013 repeats in Training "
         f"(mien did not train on those) the accuracy is {unseen['accuracy']:.3f}; without their near duplicates too "
         f"(n {apart['n']:,}) {apart['accuracy']:.3f}.",
-        f"Everything else, class by class: [the model card](docs/models/{DEFAULT_MODEL}.md).",
+        f"- Everything else, class by class: [the model card](models/{DEFAULT_MODEL}.md).",
     ]
 
 
@@ -121,24 +123,27 @@ def _intensities() -> list[str]:
     less = 1 - own["intensities"]["still"] / own["probabilities"]["still"]
     named, graded = (clip[name]["none"] for name in ("classification", "intensity"))
     return [
-        f"**How strongly.** Intensities on PrivateTest are {near['rmse']:.3f} (RMSE) from the shares of ten taggers; always answering the mean "
-        f"is {near['rmse_of_mean']:.3f} from them, and the correlation is {near['pcc']:.2f}. JAFFE's sixty raters graded faces the model never "
-        f"saw: correlation {each}, but its scale is not theirs (RMSE {jaffe['overall']['rmse']:.3f}, the mean {jaffe['overall']['rmse_of_mean']:.3f}; "
+        "### How strongly",
+        "",
+        f"- Intensities on PrivateTest are {near['rmse']:.3f} (RMSE) from the shares of ten taggers; always answering the mean "
+        f"is {near['rmse_of_mean']:.3f} from them, and the correlation is {near['pcc']:.2f}.",
+        f"- JAFFE's sixty raters graded faces the model never saw: correlation {each}, but its scale is not theirs (RMSE {jaffe['overall']['rmse']:.3f}, the mean {jaffe['overall']['rmse_of_mean']:.3f}; "
         "`mien calibrate` fits it to yours).",
-        f"On a clip of a woman who acts several expressions, intensities change {less:.0%} less from frame to frame than probabilities where the face is still; a network "
+        f"- On a clip of a woman who acts several expressions, intensities change {less:.0%} less from frame to frame than probabilities where the face is still; a network "
         f"trained on intensities changes its likeliest expression {graded['label_changes_per_100_frames']:.1f} times in a hundred frames, the same "
         f"one trained on labels {named['label_changes_per_100_frames']:.1f} times.",
     ]
 
 
-def _speed() -> list[str]:
+def speed() -> str:
+    """Processor time of a picture, a face, and a thousand of them."""
     cold, bench, many = result("cold_start"), result("bench"), result("throughput")
     reading = result("recognition")["ms_per_face"]
     ends = result("end_to_end")["detectors"]["mien"]
     one, two = many["processes_1"], many["processes_2"]
     cpu = cold["machine"]
     face = bench["recognition_one_thread"]
-    return [
+    lines = [
         f"Measured on {cpu['cores']} shared cores ({cpu['cpu']}); compare ratios rather than seconds:",
         "",
         f"- `mien analyze` on one picture in a fresh process: {cold['median_s']['analyze']:.2f} s, "
@@ -153,6 +158,7 @@ def _speed() -> list[str]:
         f"{ends['equal']['points_apart']:+.1f} points; no face is found in {ends['missed']} of "
         f"{ends['missed'] + ends['equal']['crops']['n']:,}",
     ]
+    return "\n".join(lines)
 
 
 DETECTION_SETS = {
@@ -447,7 +453,7 @@ def _reproduced(paper: str) -> tuple[recipes.Reproduction, dict[str, Any]]:
 
 def _iliev2022() -> list[str]:
     plan, runs = _reproduced("iliev2022")
-    link = (REPRODUCTIONS / "iliev2022" / "report.md").relative_to(ROOT).as_posix()
+    link = (REPRODUCTIONS / "iliev2022" / "report.md").relative_to(DOCS).as_posix()
     lines = [
         f"**iliev2022**, image size against accuracy, six expressions ([report]({link})); 95 % intervals draw whole people where they are "
         "known:",
@@ -484,7 +490,7 @@ def _iliev2022() -> list[str]:
 def _autoencoder2018() -> list[str]:
     plan, runs = _reproduced("autoencoder2018")
     (published,) = plan.published
-    link = (REPRODUCTIONS / "autoencoder2018" / "report.md").relative_to(ROOT).as_posix()
+    link = (REPRODUCTIONS / "autoencoder2018" / "report.md").relative_to(DOCS).as_posix()
     lines = [
         f"**autoencoder2018**, one expression against the rest ([report]({link})), % right, least to greatest over the folds; half of each "
         "test shows the expression, so the baseline is 50:",
@@ -508,7 +514,7 @@ def _accuracy(score: dict[str, Any]) -> str:
 def _dobes2023() -> list[str]:
     plan, runs = _reproduced("dobes2023")
     (published,) = plan.published
-    link = (REPRODUCTIONS / "dobes2023" / "report.md").relative_to(ROOT).as_posix()
+    link = (REPRODUCTIONS / "dobes2023" / "report.md").relative_to(DOCS).as_posix()
     lines = [
         f"**dobes2023**, which part of the face carries the emotion ([report]({link}), with the mean Grad-CAM maps of a thousand faces each): "
         "GoogLeNet's last layer trained anew on FER2013's happy, angry and neutral, five seeds:",
@@ -525,7 +531,7 @@ def _dobes2023() -> list[str]:
 
 def _xu2019() -> list[str]:
     _, runs = _reproduced("xu2019")
-    link = (REPRODUCTIONS / "xu2019" / "report.md").relative_to(ROOT).as_posix()
+    link = (REPRODUCTIONS / "xu2019" / "report.md").relative_to(DOCS).as_posix()
     small = result("xu2019")
     ms, sizes = small["ms_per_picture"], small["classification"]
     named, graded = runs["classification"], runs["intensity"]
@@ -555,7 +561,7 @@ def _xu2019() -> list[str]:
 
 def _biondi2019() -> list[str]:
     _, runs = _reproduced("biondi2019")
-    link = (REPRODUCTIONS / "biondi2019" / "report.md").relative_to(ROOT).as_posix()
+    link = (REPRODUCTIONS / "biondi2019" / "report.md").relative_to(DOCS).as_posix()
     rows = (
         ("one person, by frame as in the paper", "1.000, 1.000", "one-frames"),
         ("one person, by take", "-", "one-takes"),
@@ -586,23 +592,54 @@ def _training() -> str:
     )
 
 
-def readme() -> str:
-    """The README with its sections made anew."""
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    for name, content in (
-        ("figures", figures()),
-        ("faces", faces()),
-        ("recordings", recordings()),
-        ("base rates", base_rates()),
-        ("person", person()),
-        ("alarms", alarms()),
-        ("own pictures", own_pictures()),
-        ("papers", papers()),
-    ):
+def in_short() -> str:
+    """What somebody wants to know of it first; the good and the bad."""
+    web, posed = (
+        {model: result(f"accuracy-{model}-{name}")["results"][-1] for model in MODELS}
+        for name in ("ferplus", "jaffe")
+    )
+    start = result("cold_start")
+    return "\n".join(
+        [
+            f"- Of {web[DEFAULT_MODEL]['n']:,} faces from the web it reads {_percent(web[DEFAULT_MODEL])} as most of ten people did "
+            f"(FER+; face-api.js {_percent(web['face-api'])}, mini-XCEPTION {_percent(web['mini-xception'])}).",
+            f"- On {posed[DEFAULT_MODEL]['n']} posed faces of ten women it does badly: {_percent(posed[DEFAULT_MODEL])} "
+            f"(JAFFE; face-api.js {_percent(posed['face-api'])}). A model trained on your own pictures, or one person's own, does better there.",
+            f"- One picture in a fresh process takes {start['median_s']['analyze']:.2f} s on {start['machine']['cores']} cores.",
+            "",
+            "All of it, with intervals, baselines and where it fails: [figures](docs/figures.md).",
+        ]
+    )
+
+
+def _percent(score: dict[str, Any]) -> str:
+    return f"{score['accuracy']:.0%}".replace("%", " %")
+
+
+SECTIONS: dict[Path, dict[str, Callable[[], str]]] = {
+    ROOT / "README.md": {"in short": in_short},
+    DOCS / "figures.md": {
+        "figures": figures,
+        "faces": faces,
+        "speed": speed,
+        "recordings": recordings,
+        "base rates": base_rates,
+        "person": person,
+        "alarms": alarms,
+        "own pictures": own_pictures,
+        "papers": papers,
+    },
+}
+
+
+def made_anew(page: Path) -> str:
+    """A page with its sections from the results, and the rest of it as it is."""
+    text = page.read_text(encoding="utf-8")
+    for name, content in SECTIONS[page].items():
         start, end = f"<!-- {name}: made by benchmarks/report.py -->", f"<!-- end of {name} -->"
         pattern = re.escape(start) + ".*?" + re.escape(end)
         before, after = re.split(pattern, text, maxsplit=1, flags=re.DOTALL)
-        text = f"{before}{start}\n\n{content}\n\n{end}{after}"
+        text = f"{before}{start}\n\n{content()}\n\n{end}{after}"
     return text
 
 
@@ -637,7 +674,7 @@ def _maps() -> list[str]:
 
 def main(check: Annotated[bool, typer.Option("--check")] = False) -> None:
     for path, content in (
-        (ROOT / "README.md", readme()),
+        *((page, made_anew(page)) for page in SECTIONS),
         (MODEL_PAGES / f"{DEFAULT_MODEL}.md", model_page()),
         *(
             (MODEL_PAGES / f"{name}.md", finder_card(name, meta, weights.spec(name).sha256))

@@ -28,9 +28,12 @@ DEFAULT_STRENGTH = 0.5
 class BaseRates:
     """Which rates to turn probabilities to, and how far.
 
-    target : "training" (leave them), "equal", or the path of a JSON or TOML file with a rate
-        per label.
-    strength : 0 (leave them) .. 1 (all the way).
+    Attributes
+    ----------
+    target
+        "training" (leave them), "equal", or the path of a JSON or TOML file with a rate per label.
+    strength
+        0 (leave them) .. 1 (all the way).
     """
 
     target: str = "equal"

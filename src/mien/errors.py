@@ -1,7 +1,5 @@
 """Every error mien raises on purpose, as one tree.
 
-::
-
     MienError
     ├── InputError          what was handed in cannot be used
     │   ├── ImageError      a picture that cannot be read (empty, damaged, too large)

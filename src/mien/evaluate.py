@@ -124,14 +124,14 @@ def _strengths(given: FloatArray, table: Table, model: LabelSet) -> dict[str, An
         return None
     rated = table.strengths(subset(names))
     places = [model.index(name) for name in names]
-    return metrics.intensity_score(given[:, places], rated, names, _people(table))
+    return metrics.intensity_score(given[:, places], rated, names, people(table))
 
 
 def _score(probs: FloatArray, table: Table, labels: LabelSet) -> dict[str, Any]:
-    return metrics.score(probs, table.targets(labels), labels, _people(table))
+    return metrics.score(probs, table.targets(labels), labels, people(table))
 
 
-def _people(table: Table) -> list[str] | None:
+def people(table: Table) -> list[str] | None:
     """Who is on each picture, an unknown person alone; None where nobody is known."""
     known = any(row.subject for row in table.rows)
     return [row.subject or row.id for row in table.rows] if known else None

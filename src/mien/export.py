@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import save
 from torch import nn
 
-from . import arrange, calibrate, checkpoint, intensity, recipes, transfer
+from . import calibrate, checkpoint, intensity, recipes, transfer
 from .checkpoint import write_whole
 from .errors import ConfigError, DataError, ModelError, UnknownName
 from .expression_task import labelled, tables_of, wanted
@@ -79,6 +79,7 @@ def export(
         raise UnknownName("head", head, recipe.heads)
     names, columns = recipe.heads[head]
     weights = _of_head(recipe, _weights(run, which), columns)
+    table = arrange.read(recipe, data)
     net = transfer.whole(recipe.model, len(names), weights).eval()
 
     meta: dict[str, Any] = {
@@ -92,12 +93,11 @@ def export(
         "look_again_below": calibrate.LOOK_AGAIN_BELOW,
         "base_rates": facts["base_rates"] if head == OWN_HEAD else facts["head_rates"][head],
         "uncertain_below": 0.5,
-        "card": _card(run, recipe, facts, which)
+        "card": _card(run, recipe, facts, which, table)
         | {"weights_sha256": hashlib.sha256(save(weights)).hexdigest()},
     }
     meta["card"]["figures"] = _figures(meta["card"]["weights_sha256"], figures)
     graph = to_onnx(net, recipe.model.size, recipe.model.preprocess.channels)
-    table = arrange.read(recipe, data)
     select = table.of_split(recipe.data.select)
     targets = _targets(recipe, head, also, select)
     select, targets = select.keep(targets >= 0), targets[targets >= 0]
@@ -177,7 +177,7 @@ def _export_finder(
         graph = proposals_to_onnx(net)
         parity = proposal_parity(net, graph, table.of_split(recipe.data.backgrounds))
         says = {"strides": list(STRIDES), "preprocess": {"color": spec.color}}
-    card = _card(run, recipe, facts, which) | {"parity": parity}
+    card = _card(run, recipe, facts, which, table) | {"parity": parity}
     meta = {"schema": METADATA_SCHEMA, "name": out.stem, **says, "card": card}
     write_whole(with_metadata(graph, meta), out)
     return meta
@@ -272,7 +272,9 @@ def _figures(weights_sha256: str, paths: Sequence[Path]) -> list[dict[str, Any]]
     return found
 
 
-def _card(run: Path, recipe: AnyRecipe, facts: dict[str, Any], which: str) -> dict[str, Any]:
+def _card(
+    run: Path, recipe: AnyRecipe, facts: dict[str, Any], which: str, table: Table
+) -> dict[str, Any]:
     log = (run / "log.jsonl").read_text(encoding="utf-8").splitlines()
     epochs = [json.loads(line) for line in log]
     rank = task_of(recipe).rank
@@ -280,6 +282,7 @@ def _card(run: Path, recipe: AnyRecipe, facts: dict[str, Any], which: str) -> di
     return {
         "training": {
             "data": facts["data"],
+            "sources": sorted(table.sources),
             "init_sha256": facts["init_sha256"],
             "teacher_sha256": facts["teacher_sha256"],
             "splits": _splits(recipe),

@@ -23,10 +23,16 @@ ImageArray = npt.NDArray[np.uint8]
 class Frame:
     """One picture.
 
-    rgb : (H, W, 3) uint8, RGB.
-    index : 0-based position in its source; 0 for a still.
-    time_s : seconds from the start of the source by its own clock; 0 for a still.
-    source : where it came from, as the user named it.
+    Attributes
+    ----------
+    rgb
+        (H, W, 3) uint8, RGB.
+    index
+        0-based position in its source; 0 for a still.
+    time_s
+        Seconds from the start of the source by its own clock; 0 for a still.
+    source
+        Where it came from, as the user named it.
     """
 
     rgb: ImageArray
@@ -56,7 +62,12 @@ class Frame:
 class Emotions:
     """Probabilities over one label set, for one face.
 
-    probs : (K,) float32, each in [0, 1], summing to 1. Never percent, never logits.
+    Attributes
+    ----------
+    label_set
+        What each of them is of.
+    probs
+        (K,) float32, each in [0, 1], summing to 1. Never percent, never logits.
     """
 
     label_set: LabelSet
@@ -81,6 +92,7 @@ class Emotions:
         return self.label_set.labels[i], float(self.probs[i])
 
     def as_dict(self) -> dict[str, float]:
+        """Each label's probability, in the label set's order."""
         return dict(zip(self.label_set.labels, map(float, self.probs), strict=True))
 
 
@@ -107,14 +119,22 @@ class Crop:
 class Quality:
     """What can be said of a face's picture before asking what it shows.
 
-    size_px : side of the crop the recogniser sees, in pixels of the picture.
-    sharpness : standard deviation of the Laplacian of the crop at 48 x 48, in gray levels.
-    brightness : mean gray level in [0, 1].
-    contrast : standard deviation of the gray levels, in [0, 1].
-    inside : share of the crop that lies inside the picture, in [0, 1].
-    yaw_rad, pitch_rad, roll_rad : how the head is turned (``mien.pose`` has the signs): to the
-        subject's left, upwards, clockwise. None without landmarks.
-    tilt_rad : how far it is turned in the crop: its roll less the crop's own. None without.
+    Attributes
+    ----------
+    size_px
+        Side of the crop the recogniser sees, in pixels of the picture.
+    sharpness
+        Standard deviation of the Laplacian of the crop at 48 x 48, in gray levels.
+    brightness
+        Mean gray level in [0, 1].
+    contrast
+        Standard deviation of the gray levels, in [0, 1].
+    inside
+        Share of the crop that lies inside the picture, in [0, 1].
+    yaw_rad, pitch_rad, roll_rad
+        How the head is turned: to the subject's left, upwards, clockwise. None without landmarks.
+    tilt_rad
+        How far it is turned in the crop: its roll less the crop's own. None without landmarks.
     """
 
     size_px: float
@@ -132,20 +152,31 @@ class Quality:
 class Face:
     """One face in one frame.
 
-    box : (4,) float32, x0 y0 x1 y1 in pixels of the frame, x1 and y1 exclusive.
-    score : how sure the detector is, in [0, 1].
-    landmarks : (68, 2) float32, x y in pixels, whole in the middle of a pixel, in iBUG's order
-        (see ``mien.landmarks``). None where nobody placed them.
-    crop : what the recogniser sees; it may reach outside the picture. None until placed, and
-        where the picture itself is the crop.
-    emotions : None until recognised.
-    quality : None until measured.
-    confidence : how far to trust this face, in [0, 1]; see ``mien.quality``.
-    uncertain : the answer falls short of the model's own threshold, or the picture of it does.
-    intensity : (K,) float32, how strongly each label of ``emotions`` shows, each in [0, 1] and none
-        of them depending on the others. None where the model does not tell.
-    track : the same number for the same face in every frame of a recording, from 1. None in a
-        still.
+    Attributes
+    ----------
+    box
+        (4,) float32, x0 y0 x1 y1 in pixels of the frame, x1 and y1 exclusive.
+    score
+        How sure the detector is, in [0, 1].
+    landmarks
+        (68, 2) float32, x y in pixels, whole in the middle of a pixel, in iBUG's order. None where
+        nobody placed them.
+    crop
+        What the recogniser sees; it may reach outside the picture. None until placed, and where
+        the picture itself is the crop.
+    emotions
+        None until recognised.
+    quality
+        None until measured.
+    confidence
+        How far to trust the picture of this face, in [0, 1]. None until measured.
+    uncertain
+        The answer falls short of the model's own threshold, or the picture of it does.
+    intensity
+        (K,) float32, how strongly each label of ``emotions`` shows, each in [0, 1] and none of them
+        depending on the others. None where the model does not tell.
+    track
+        The same number for the same face in every frame of a recording, from 1. None in a still.
     """
 
     box: FloatArray

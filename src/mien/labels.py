@@ -57,10 +57,16 @@ def canonical(name: str) -> str:
 class LabelSet:
     """An ordered vocabulary.
 
-    name : how it is called in recipes, model files and on the command line.
-    labels : mien's own names in this vocabulary's order.
-    native : the owner's spelling, same order, for import and export.
-    first : the owner's number for the first label (RAF-DB counts from 1).
+    Attributes
+    ----------
+    name
+        How it is called in recipes, model files and on the command line.
+    labels
+        mien's own names in this vocabulary's order.
+    native
+        The owner's spelling, same order, for import and export.
+    first
+        The owner's number for the first label (RAF-DB counts from 1).
     """
 
     name: str

@@ -31,16 +31,25 @@ Picture = str | os.PathLike[str] | bytes | npt.NDArray[Any]
 class Settings:
     """What an analysis is made with; plain values, so that it travels to other processes.
 
-    model : a catalogue name or a model file.
-    person : whose own recogniser is used instead (``mien person train``); None for nobody's.
-    detector : "auto", or a name of the registry.
-    base_rates : what the probabilities are turned to; None: half way to equal where the model
-        knows its training rates, else nothing.
-    crops : each picture is one face, cut already; no detector runs.
-    align : how a face is cut, a name of ``mien.align.ALIGNMENTS``; None: as the model was trained.
+    Attributes
+    ----------
+    model
+        A catalogue name (``mien models list``) or a model file.
+    detector
+        "auto", or one of "mien", "yunet", "haar".
+    base_rates
+        What the probabilities are turned to; None: half way to equal where the model knows its
+        training rates, else nothing.
+    crops
+        Each picture is one face, cut already; no detector runs.
+    align
+        How a face is cut: "box", "similarity", "xu2019" or "mouth"; None: as the model was trained.
         A face without landmarks is always cut by its box.
-    threads : within one call of ONNX Runtime and OpenCV. 0 leaves it to OpenCV, and is one in
-        ONNX Runtime: a face takes it 2 ms, starting its threads 40.
+    threads
+        Within one call of ONNX Runtime and OpenCV. 0 leaves it to OpenCV, and is one in ONNX
+        Runtime: a face takes it 2 ms, starting its threads 40.
+    person
+        Whose own recogniser is used instead (``mien person train``); None for nobody's.
     """
 
     model: str = DEFAULT_MODEL
@@ -62,6 +71,7 @@ class Settings:
 class Analyzer:
     """Reads the expressions in pictures; owns its detector and its model.
 
+    ``settings`` say what it is made with; without them it is made as the command line's is.
     ``recognizer`` and ``detector`` may be handed in, which is how tests bring fakes. With
     ``wait=False`` the model loads while the first frame is searched, and what is wrong with it or
     with the base rates is raised where ``recognizer`` is first needed, not here.
@@ -124,6 +134,7 @@ class Analyzer:
 
     @property
     def recognizer(self) -> Recognizer:
+        """Its model; ``recognizer.info`` says what that is."""
         return self._model.get()[0]
 
     @property
@@ -153,8 +164,7 @@ class Analyzer:
     def find(self, frame: Frame, known: Sequence[Face] = ()) -> list[Face]:
         """The faces of a frame with their landmarks; nothing recognised yet.
 
-        known : faces with landmarks that are placed in it already, as ``FaceDetector.detect`` has
-        them.
+        ``known`` are faces with landmarks that are placed in it already.
         """
         self._model.begin()  # the search leaves Python's lock alone: the time to load a model
         return self._finder.find(frame, None if self.detector else self.alignment, known)

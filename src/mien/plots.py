@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .baserates import DEFAULT_STRENGTH
 from .chart import FAINT, INK, blank, encoded
 from .errors import DataError, ShapeError
 from .face import ImageArray
@@ -268,6 +269,35 @@ def stress(
         ]
         columns = len(models) if columns > 1 else 1
         figure.legend(handles=keys, loc="outside lower center", ncols=columns)
+        return encoded(figure, form)
+
+
+def frontier(result: Mapping[str, Any], along: str, form: str = "png", title: str = "") -> bytes:
+    """What turning to equal base rates buys on unseen sets, and costs on the set ``along``.
+
+    result : ``mien.panel``'s. A line per model over the strengths, its default a full dot; a model
+        that does not know its base rates is one dot. Models without an unseen set, or without
+        ``along``, are left out.
+    """
+    with blank(6.4, 4.8) as (figure, axes):
+        drawn = [m for m in result["models"] if m["unseen"] and along in m["sets"]]
+        if not drawn:
+            raise DataError(f"no model has '{along}' and a set it has never seen: nothing to draw")
+        for i, model in enumerate(drawn):
+            told = model["sets"][along]["by_strength"]
+            at = [told[strength]["accuracy"] for strength in model["unseen"]]
+            up = list(model["unseen"].values())
+            axes.plot(at, up, "o-", markersize=3, color=_series(i), fillstyle="none")
+            default = f"{DEFAULT_STRENGTH:g}" if f"{DEFAULT_STRENGTH:g}" in told else "0"
+            place = list(model["unseen"]).index(default)
+            axes.plot(at[place], up[place], "o", color=_series(i), label=model["name"])
+        axes.set(
+            xlabel=f"accuracy on {along}",
+            ylabel="balanced accuracy, mean of unseen sets",
+            title=title,
+        )
+        axes.grid(color=FAINT, alpha=0.25, linewidth=0.6)
+        axes.legend(loc="best")
         return encoded(figure, form)
 
 

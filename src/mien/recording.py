@@ -184,10 +184,26 @@ def analyze_video(
 ) -> Iterator[tuple[Frame, list[Face]]]:
     """Each frame of a recording with its faces, as it is analysed; memory stays the same.
 
-    start_s, end_s, every, fps : which frames, see ``mien.video.Span``. tracks, smooth : see
-    ``mien.recording.Options``. Frames that are damaged in the file are left out, and logged as
-    warnings; ``mien analyze`` records them.
-    Raises VideoError where the file cannot be read or holds no video.
+    Frames that are damaged in the file are left out, and logged as warnings; ``mien analyze``
+    records them. Raises VideoError where the file cannot be read or holds no video.
+
+    Parameters
+    ----------
+    path
+        A file, or the address of a stream.
+    analyzer
+        What reads the frames; None: one with the default settings.
+    start_s, end_s
+        From this time on, and before that one, in seconds.
+    every
+        Of those frames, each so many-th, the first included.
+    fps
+        Instead, the first frame in each 1 / ``fps`` seconds.
+    tracks
+        Follow faces from frame to frame, which numbers them and is quicker; else each frame is
+        searched on its own.
+    smooth
+        "none", "causal" or "two-sided".
 
     Examples
     --------

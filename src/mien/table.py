@@ -85,6 +85,11 @@ class Table:
     def splits(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(row.split for row in self.rows))
 
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Whose pictures these are: what rows' ids begin with, before the first slash."""
+        return tuple(dict.fromkeys(row.id.partition("/")[0] for row in self.rows))
+
     def of_split(self, *splits: str) -> Table:
         """The rows of some splits; raises DataError where one has none."""
         for split in splits:
