@@ -14,12 +14,12 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from mien.cli import app
 from PIL import Image
 from typer.main import get_command
 
 import mien
 from mien import table
+from mien.app.verbs import made_for
 from mien.face import ImageArray
 from mien.labels import label_set
 
@@ -139,7 +139,7 @@ def lines_with_options() -> list[tuple[str, list[str]]]:
 
 
 def test_every_option_on_a_page_exists() -> None:
-    root = get_command(app)
+    root = get_command(made_for(()))
     for page, words in lines_with_options():
         command: Any = root
         for word in words:

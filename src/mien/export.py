@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import save
 from torch import nn
 
-from . import calibrate, checkpoint, intensity, recipes, transfer
+from . import arrange, calibrate, checkpoint, intensity, recipes, transfer
 from .checkpoint import write_whole
 from .errors import ConfigError, DataError, ModelError, UnknownName
 from .expression_task import labelled, tables_of, wanted
