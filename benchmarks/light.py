@@ -2,7 +2,7 @@
 
 EmEx2 is trained on LFW's joyful and neutral mouths as in the recipe biondi2019, people kept whole,
 once for each way and seed; the unchanged faces teach. The people of no training are tested: their
-faces are changed (``mien.stress``), the mouth is found in the changed face, and all networks get
+faces are changed (``mien.evaluation.stress``), the mouth is found in the changed face, and all networks get
 the same mouths. ``augmented`` evens nothing out, and was trained on changed light instead.
 Intervals are 95 % by drawing people; gains are on the same pictures.
 
@@ -23,11 +23,14 @@ import numpy as np
 import numpy.typing as npt
 import typer
 
-from mien import arrange, export, provenance, recipes, stress, table, train
-from mien.baserates import BaseRates
+from mien import provenance
+from mien.data import table
+from mien.evaluation import stress
+from mien.expression.baserates import BaseRates
+from mien.expression.recognize import OnnxRecognizer, load_model
 from mien.face import ImageArray
-from mien.preprocess import LIGHTS, Preprocess, prepare
-from mien.recognize import OnnxRecognizer, load_model
+from mien.media.preprocess import LIGHTS, Preprocess, prepare
+from mien.training import arrange, export, recipes, train
 
 CONDITIONS = (
     "brightness",

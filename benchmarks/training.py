@@ -32,13 +32,15 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from mien import expression_task, provenance, recipes, table
-from mien.copies import Copies, copies
-from mien.models import networks
-from mien.preprocess import Preprocess
-from mien.recipes import ExpressionRecipe
-from mien.table import Table
-from mien.train import Run, launched
+from mien import provenance
+from mien.data import table
+from mien.data.copies import Copies, copies
+from mien.data.table import Table
+from mien.media.preprocess import Preprocess
+from mien.training import expression_task, recipes
+from mien.training.models import networks
+from mien.training.recipes import ExpressionRecipe
+from mien.training.train import Run, launched
 
 PAPER_PICTURES, PAPER_SECONDS = 11_475, 430
 BATCH, ROUNDS = 64, 3

@@ -131,7 +131,7 @@ def is_source(event: str, path: str) -> bool:
 
 def test_inference_loads_none_of_the_extras() -> None:
     loaded = loaded_by(
-        f"mien.pipeline, mien.records, mien.batch, mien.draw, mien.testing, {EVERY_VERB}"
+        f"mien.analysis.pipeline, mien.results.records, mien.analysis.batch, mien.media.draw, mien.testing, {EVERY_VERB}"
     )
     assert {"cv2", "numpy"} <= loaded
     assert not loaded & {"onnxruntime", "PIL", *HEAVY}  # those two load with a model, a picture
@@ -151,7 +151,7 @@ sys.argv = ["mien", "analyze", {str(path)!r}]
 try:
     verbs.main()
 finally:
-    print(sorted({{"av", "mien.video", "mien.tracks", "mien.resume"}} & set(sys.modules)))
+    print(sorted({{"av", "mien.media.video", "mien.tracking.tracks", "mien.analysis.resume"}} & set(sys.modules)))
 """
     assert python(code).endswith("}\n[]\n")
 
@@ -166,7 +166,7 @@ import sys
 for name in {sorted(HEAVY)!r}:
     sys.modules[name] = None
 import mien
-from mien import draw, image
+from mien.media import draw, image
 from mien.face import Frame
 frame = Frame(image.read({str(path)!r}))
 faces = mien.Analyzer().analyze_frame(frame)

@@ -8,12 +8,14 @@ import sys
 
 import pytest
 
-from mien import detect, errors, records, registry
-from mien.actions import outputs
-from mien.datasets import importers
-from mien.models import landmark_networks, networks, proposal_networks
-from mien.recognize import recognizers
+from mien import errors, registry
+from mien.alarms import outputs
+from mien.data.sets import importers
+from mien.expression.recognize import recognizers
+from mien.faces import detect
 from mien.registry import Registry
+from mien.results import records
+from mien.training.models import landmark_networks, networks, proposal_networks
 
 ALL = [
     detect.detectors,
@@ -35,13 +37,13 @@ def test_every_place_holds_a_factory(those: Registry[object]) -> None:
 
 def test_a_module_is_imported_when_its_name_is_asked_for() -> None:
     code = (
-        "import sys; from mien import detect; assert 'mien' in detect.detectors; "
-        "print([n for n in sys.modules if n.startswith('mien.detectors.')]); "
+        "import sys; from mien.faces import detect; assert 'mien' in detect.detectors; "
+        "print([n for n in sys.modules if n.startswith('mien.faces.detectors.')]); "
         "detect.build('haar'); "
-        "print([n for n in sys.modules if n.startswith('mien.detectors.')])"
+        "print([n for n in sys.modules if n.startswith('mien.faces.detectors.')])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "[]\n['mien.detectors.haar']\n"
+    assert done.stdout == "[]\n['mien.faces.detectors.haar']\n"
 
 
 def test_a_table_s_names_come_first_and_are_built_like_others() -> None:

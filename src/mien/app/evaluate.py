@@ -15,8 +15,8 @@ from .terminal import say
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from ..recognize import Recognizer
-    from ..table import Table
+    from ..data.table import Table
+    from ..expression.recognize import Recognizer
 
 
 def evaluate(
@@ -68,11 +68,13 @@ def evaluate(
     out: WholeResult = None,
 ) -> None:
     """Score a model on a table of face crops (or pictures), with intervals and baselines."""
-    from .. import arrange, detect, table
-    from .. import plots as figures
-    from ..evaluate import TRAINING, settings
-    from ..evaluate import evaluate as run
-    from ..recognize import load_model
+    from ..data import table
+    from ..evaluation import plots as figures
+    from ..evaluation.evaluate import TRAINING, settings
+    from ..evaluation.evaluate import evaluate as run
+    from ..expression.recognize import load_model
+    from ..faces import detect
+    from ..training import arrange
     from . import console
 
     if beside and not stress:
@@ -106,7 +108,7 @@ def _stress(
     folder: Path | None,
     out: Path | None,
 ) -> None:
-    from .. import plots, stress
+    from ..evaluation import plots, stress
     from . import console
 
     names = stress.named(conditions)

@@ -29,8 +29,8 @@ def summary(
 
     Writes summary.csv, episodes.csv, a BIDS events.tsv and a timeline for each recording.
     """
-    from .. import summary as sums
-    from .. import timeline
+    from ..results import summary as sums
+    from ..results import timeline
     from . import console
 
     rule = sums.Rule(threshold, min(sums.Rule().leave, threshold), shortest)
