@@ -1,4 +1,4 @@
-"""The table of ``mien.faces.pose``: a rigid face in three dimensions, from points in pictures alone.
+"""The table of ``mien.faces.pose``: a rigid face in three dimensions, from points in pictures.
 
 Every face of the table, and its mirror image, is taken for the same symmetric shape seen from far
 away (scaled orthography). Poses and shape are fitted in turn, each by least squares, until the

@@ -149,7 +149,8 @@ def killed(path: Path, times: int) -> dict[str, Any]:
 def _words(path: Path, out: Path) -> list[str]:
     """A mark every tenth of a second, for clips are short."""
     code = (
-        "import sys; from mien.analysis import resume; from mien.app import verbs; resume._EVERY_S = 0.1;"
+        "import sys; from mien.analysis import resume; from mien.app import verbs;"
+        "resume._EVERY_S = 0.1;"
         f"sys.argv = ['mien', 'analyze', {str(path)!r}, '-o', {str(out)!r}, '--resume'];"
         "verbs.main()"
     )

@@ -131,7 +131,8 @@ def is_source(event: str, path: str) -> bool:
 
 def test_inference_loads_none_of_the_extras() -> None:
     loaded = loaded_by(
-        f"mien.analysis.pipeline, mien.results.records, mien.analysis.batch, mien.media.draw, mien.testing, {EVERY_VERB}"
+        "mien.analysis.pipeline, mien.results.records, mien.analysis.batch, mien.media.draw, "
+        f"mien.testing, {EVERY_VERB}"
     )
     assert {"cv2", "numpy"} <= loaded
     assert not loaded & {"onnxruntime", "PIL", *HEAVY}  # those two load with a model, a picture
@@ -151,7 +152,8 @@ sys.argv = ["mien", "analyze", {str(path)!r}]
 try:
     verbs.main()
 finally:
-    print(sorted({{"av", "mien.media.video", "mien.tracking.tracks", "mien.analysis.resume"}} & set(sys.modules)))
+    unwanted = {{"av", "mien.media.video", "mien.tracking.tracks", "mien.analysis.resume"}}
+    print(sorted(unwanted & set(sys.modules)))
 """
     assert python(code).endswith("}\n[]\n")
 

@@ -71,7 +71,7 @@ def test_installed_without_extras_it_reads_a_face_from_any_folder(
     record = json.loads(run(str(python.with_name("mien")), "analyze", "face.jpg"))
     assert record["faces"][0]["top"] == "happiness"
     assert "0.1.0" in run(str(python), "-c", "import mien; print(mien.__version__)")
-    named = "from mien.training import recipes; print(recipes.read(recipes.find('iliev2022')).model.size)"
+    named = "from mien.training import recipes as r; print(r.read(r.find('iliev2022')).model.size)"
     assert run(str(python), "-c", named).strip() == "100"
 
 

@@ -326,7 +326,7 @@ def test_it_needs_neither_torch_nor_onnx(astronaut: ImageArray, tmp_path: Path) 
     photo = tmp_path / "photo.png"
     Image.fromarray(astronaut).save(photo)
     code = (
-        "import sys; from mien.analysis.pipeline import Analyzer, Settings; from mien.analysis import batch\n"
+        "import sys; from mien.analysis import batch; from mien.analysis.pipeline import Analyzer\n"
         "from pathlib import Path\n"
         f"jobs = batch.plan([Path({str(photo)!r})], explain=Path({str(tmp_path / 'o')!r}))\n"
         "print([r['status'] for r in batch.analyze_files(jobs, Analyzer())])\n"

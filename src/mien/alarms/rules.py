@@ -9,8 +9,8 @@
     hold_s = 2
     to = ["text", "speech"]
 
-Only the text and its checks are here; ``mien.alarms.watch`` carries the rules out. Neither opens a file
-(but ``read``), nor looks at a clock.
+Only the text and its checks are here; ``mien.alarms.watch`` carries the rules out. Neither opens a
+file (but ``read``), nor looks at a clock.
 """
 
 from __future__ import annotations

@@ -30,8 +30,8 @@ log = logging.getLogger(__name__)
 class Options:
     """How a recording is analysed.
 
-    span : which of its frames. tracks : follow faces from frame to frame (``mien.tracking.tracks``), which
-    numbers them and is quicker; else each frame is searched on its own. smooth : a name of
+    span : which of its frames. tracks : follow faces from frame to frame (``mien.tracking.tracks``),
+    which numbers them and is quicker; else each frame is searched on its own. smooth : a name of
     ``mien.tracking.smooth``.
     """
 

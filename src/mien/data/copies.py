@@ -24,8 +24,8 @@ class Copies:
     noise : standard deviation of Gaussian noise up to this many gray levels.
     monochrome : share of the copies made gray.
     size : every picture's longer side is scaled to this many pixels first; 0 leaves them so.
-    variants : the copies are the others of ``mien.data.variants``, at most so many; nothing else is done
-        to them.
+    variants : the copies are the others of ``mien.data.variants``, at most so many; nothing else is
+        done to them.
     """
 
     count: int

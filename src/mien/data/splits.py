@@ -3,8 +3,8 @@
 A split decides what a test score means. Dealt row by row, pictures of one person, frames of one
 film and changed copies of one picture lie on both sides, and the score is partly memory; dealt by
 subject or by sequence it says how a model does on somebody new, dealt by clusters of duplicates at
-least on another photo. Papers do both, so both are here, and ``mien.data.audit`` shows what each leaves
-on both sides.
+least on another photo. Papers do both, so both are here, and ``mien.data.audit`` shows what each
+leaves on both sides.
 """
 
 from __future__ import annotations

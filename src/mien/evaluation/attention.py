@@ -42,8 +42,8 @@ class Average:
 
     conditions : what is hidden; "none" for nothing.
     heat : (L, M, S, S), each mean at most 1. faces : (L, M, S, S, 3) uint8, the mean picture.
-    shares : (L, M, P) of the heat, and areas : (L, P), by ``mien.expression.explain.PARTS``: means over the
-        faces whose landmarks were found. counts : faces per expression.
+    shares : (L, M, P) of the heat, and areas : (L, P), by ``mien.expression.explain.PARTS``: means
+        over the faces whose landmarks were found. counts : faces per expression.
     """
 
     labels: LabelSet

@@ -26,7 +26,7 @@ _SERIES = (_OURS, _THEIRS, "#4d4d4d", "#7fb0d9", "#8a5fa8", "#3a9a5b")
 
 
 def of_evaluation(result: Mapping[str, Any]) -> Iterator[tuple[str, bytes]]:
-    """File names and figures of ``mien.evaluation.evaluate``'s result: two for each base-rate setting.
+    """File names and figures of what a model scored: two for each base-rate setting.
 
     The confusion matrix, and how far probabilities can be believed.
     """
@@ -37,7 +37,7 @@ def of_evaluation(result: Mapping[str, Any]) -> Iterator[tuple[str, bytes]]:
 
 
 def of_stress(result: Mapping[str, Any]) -> Iterator[tuple[str, bytes]]:
-    """File names and figures of ``mien.evaluation.stress``'s result: accuracy, plain and balanced."""
+    """File names and figures of a stress test: accuracy, plain and balanced."""
     data = result["data"]
     title = f"{data['name']}, {data['split']}: {data['n']:,} pictures"
     for measure in ("accuracy", "balanced_accuracy"):
@@ -239,7 +239,7 @@ def _whiskers(
 def stress(
     result: Mapping[str, Any], measure: str = "accuracy", form: str = "png", title: str = ""
 ) -> bytes:
-    """Curves of ``mien.evaluation.stress``'s result, a small picture per condition, a line per model.
+    """Curves of a stress test, a small picture per condition, a line per model.
 
     measure : "accuracy" or "balanced_accuracy", with its 95 % interval as a band. The level that
         leaves pictures as they are is called clean; what is hidden has no order, so no line either.
@@ -275,8 +275,8 @@ def stress(
 def frontier(result: Mapping[str, Any], along: str, form: str = "png", title: str = "") -> bytes:
     """What turning to equal base rates buys on unseen sets, and costs on the set ``along``.
 
-    result : ``mien.evaluation.panel``'s. A line per model over the strengths, its default a full dot; a model
-        that does not know its base rates is one dot. Models without an unseen set, or without
+    result : ``mien.evaluation.panel``'s. A line per model over the strengths, its default a full
+        dot; a model that does not know its base rates is one dot. Models without an unseen set, or without
         ``along``, are left out.
     """
     with blank(6.4, 4.8) as (figure, axes):

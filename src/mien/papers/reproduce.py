@@ -5,8 +5,8 @@ network's answer, through ONNX Runtime: one look at each picture, no calibration
 the papers did it. Where its split has folds, each is an experiment of its own, and their answers
 are pooled; likewise where it is repeated with other seeds. Where a trunk is frozen, only the first
 one is exported: what that trunk makes of a picture is computed once for all of them, and they are
-tested by it; likewise the first training where runs are tested step by step, see ``mien.training.stepwise``.
-A finished one is not done again: its ``result.json`` is there.
+tested by it; likewise the first training where runs are tested step by step, see
+``mien.training.stepwise``. A finished one is not done again: its ``result.json`` is there.
 """
 
 from __future__ import annotations

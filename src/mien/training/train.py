@@ -426,7 +426,7 @@ def launched(recipe: Recipe, accelerator: str, devices: int, nodes: int) -> Fabr
         precision = auto_precision(Fabric(accelerator=accelerator, devices=1).device)
     if devices * nodes == 1:
         return Fabric(accelerator=accelerator, devices=1, precision=precision)
-    # All processes keep the same statistics (mien.training.ranks), so none has to send its own around.
+    # All processes keep the same statistics (mien.training.ranks): none has to send its own around.
     fabric = Fabric(
         accelerator=accelerator,
         devices=devices,
