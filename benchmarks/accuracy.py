@@ -14,12 +14,13 @@ from typing import Annotated
 
 import typer
 
-from mien import detect, table
-from mien.baserates import BaseRates
+from mien.data import table
 from mien.errors import WeightsMissing
-from mien.evaluate import evaluate
-from mien.recognize import load_model
-from mien.weights import CATALOGUE, DEFAULT_MODEL
+from mien.evaluation.evaluate import evaluate
+from mien.expression.baserates import BaseRates
+from mien.expression.recognize import load_model
+from mien.faces import detect
+from mien.weights.catalogue import CATALOGUE, DEFAULT_MODEL
 
 
 def main(

@@ -1,6 +1,6 @@
 """The alarm path while its broker and its web server are stopped, hung, slowed and started again.
 
-A camera's worth of records goes through ``mien.actions.Runner`` with a webhook on a real HTTP
+A camera's worth of records goes through ``mien.alarms.Runner`` with a webhook on a real HTTP
 server and MQTT on a real Mosquitto, both on loopback. Somebody's expression shows and goes all the
 time; one rule calls once, the other until it is acknowledged, by MQTT, by the journal (as
 ``mien act ack`` does) or in the program. Meanwhile the servers fail at random. At the end every
@@ -36,8 +36,8 @@ import typer
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
-from mien import provenance, rules
-from mien.actions import Runner, journal
+from mien import provenance
+from mien.alarms import Runner, journal, rules
 
 HOLD_S = 1.0
 FPS = 15
@@ -379,7 +379,7 @@ class Failed(logging.Handler):
     def __init__(self) -> None:
         super().__init__()
         self.tries: Counter[str] = Counter()
-        logger = logging.getLogger("mien.actions.courier")
+        logger = logging.getLogger("mien.alarms.courier")
         logger.setLevel(logging.INFO)
         logger.addHandler(self)
 

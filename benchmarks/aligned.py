@@ -21,14 +21,17 @@ from typing import Annotated, Any
 
 import numpy as np
 import typer
-
 from end_to_end import PAD, Reframed
-from mien import metrics, provenance, table
-from mien.baserates import BaseRates
-from mien.evaluate import cut_faces, restrict, shared_labels
-from mien.finder import Finder
-from mien.metrics import IntArray
-from mien.recognize import OnnxRecognizer, load_model
+
+from mien import provenance
+from mien.data import table
+from mien.data.cut import cut_faces
+from mien.evaluation import metrics
+from mien.evaluation.evaluate import restrict, shared_labels
+from mien.evaluation.metrics import IntArray
+from mien.expression.baserates import BaseRates
+from mien.expression.recognize import OnnxRecognizer, load_model
+from mien.faces.finder import Finder
 
 SEED, DRAWS = 1, 2000
 

@@ -13,10 +13,12 @@ from typing import Annotated, Any
 
 import typer
 
-from mien import detect, provenance, table
-from mien.baserates import BaseRates
-from mien.evaluate import evaluate
-from mien.recognize import load_model
+from mien import provenance
+from mien.data import table
+from mien.evaluation.evaluate import evaluate
+from mien.expression.baserates import BaseRates
+from mien.expression.recognize import load_model
+from mien.faces import detect
 
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
 KEPT = ("accuracy", "balanced_accuracy", "balanced_accuracy_without_contempt", "macro_f1", "ece")

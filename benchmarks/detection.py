@@ -24,12 +24,16 @@ import numpy as np
 import typer
 from skimage import data as pictures
 
-from mien import detect, geometry, image, provenance, table, weights
-from mien.datasets.w300 import read_points
+from mien import geometry, provenance
+from mien.data import table
+from mien.data.sets.w300 import read_points
 from mien.errors import WeightsMissing
 from mien.face import FloatArray, Frame
-from mien.landmark_task import is_kept
-from mien.landmarks import bounds
+from mien.faces import detect
+from mien.faces.landmarks import bounds
+from mien.media import image
+from mien.training.landmark_task import is_kept
+from mien.weights import catalogue
 
 OVERLAP = 0.3
 PAD = 0.5
@@ -115,7 +119,7 @@ class BlazeFace:
     def __init__(self) -> None:
         from ai_edge_litert.interpreter import Interpreter
 
-        _, content = weights.read(weights.spec("face-landmarker"))
+        _, content = catalogue.read(catalogue.spec("face-landmarker"))
         model = zipfile.ZipFile(BytesIO(content)).read("face_detector.tflite")
         self._net = Interpreter(model_content=model)
         self._net.allocate_tensors()

@@ -15,13 +15,17 @@ from typing import Annotated, Any
 
 import typer
 
-from mien import detect, metrics, provenance, table
-from mien.baserates import BaseRates
+from mien import provenance
+from mien.data import table
+from mien.data.cut import cut_faces
 from mien.errors import WeightsMissing
-from mien.evaluate import cut_faces, restrict, shared_labels
+from mien.evaluation import metrics
+from mien.evaluation.evaluate import restrict, shared_labels
+from mien.expression.baserates import BaseRates
+from mien.expression.recognize import OnnxRecognizer, load_model
 from mien.face import Face, Frame
-from mien.finder import Finder
-from mien.recognize import OnnxRecognizer, load_model
+from mien.faces import detect
+from mien.faces.finder import Finder
 
 PAD = 0.5
 FRAMINGS = (0.85, 0.92, 1.0, 1.1, 1.2)

@@ -24,12 +24,15 @@ import typer
 from onnx import numpy_helper
 from PIL import Image
 
-from mien import attention, batch, provenance, table
-from mien.baserates import BaseRates
-from mien.explain import Explainer
+from mien import provenance
+from mien.analysis import batch
+from mien.analysis.pipeline import Analyzer, Settings
+from mien.data import table
+from mien.evaluation import attention
+from mien.expression.baserates import BaseRates
+from mien.expression.explain import Explainer
+from mien.expression.recognize import OnnxRecognizer, load_model
 from mien.face import FloatArray, ImageArray
-from mien.pipeline import Analyzer, Settings
-from mien.recognize import OnnxRecognizer, load_model
 
 FACES, MAPS, TIMED, PHOTOS, WARM_UP, SAMPLES = 600, 200, 100, 25, 5, 2000
 DRAWN_ANEW = {

@@ -17,12 +17,15 @@ from typing import Annotated, Any
 import cv2
 import numpy as np
 import typer
+from detection import WITHOUT_PEOPLE
 from skimage import data as pictures
 
-from detection import WITHOUT_PEOPLE
-from mien import detect, image, provenance, table
+from mien import provenance
+from mien.data import table
 from mien.errors import WeightsMissing
 from mien.face import Frame
+from mien.faces import detect
+from mien.media import image
 
 SIDE, MARGIN, ROWS = 144, 72, 1000
 

@@ -18,12 +18,15 @@ from typing import Annotated, Any
 import cv2
 import numpy as np
 import typer
+from detection import WITHOUT_PEOPLE
 from skimage import data as pictures
 
-from detection import WITHOUT_PEOPLE
-from mien import detect, image, provenance, table
-from mien.detectors import haar
+from mien import provenance
+from mien.data import table
 from mien.face import Frame
+from mien.faces import detect
+from mien.faces.detectors import haar
+from mien.media import image
 
 SETTINGS = ((1.1, 3), (1.15, 3), (1.15, 2), (1.2, 3), (1.2, 2))
 LFW, LANDMARKED, PAD, SEED = 400, 300, 0.5, 1

@@ -20,11 +20,12 @@ import numpy as np
 import numpy.typing as npt
 import typer
 
-from mien import geometry, landmarks, provenance
+from mien import geometry, provenance
+from mien.analysis.pipeline import Analyzer, Settings
+from mien.analysis.recording import analyze_video
 from mien.face import Face
-from mien.pipeline import Analyzer, Settings
-from mien.recording import analyze_video
-from mien.weights import DEFAULT_MODEL
+from mien.faces import landmarks
+from mien.weights.catalogue import DEFAULT_MODEL
 
 CALM, QUICK = 0.5, 0.9  # quantiles of how far the shape moves
 Values = npt.NDArray[np.float64]

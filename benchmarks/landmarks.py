@@ -22,11 +22,15 @@ import numpy as np
 import onnxruntime as ort
 import typer
 
-from mien import align, detect, geometry, preprocess, provenance, table, teach, weights
+from mien import geometry, provenance
+from mien.data import table, teach
 from mien.errors import WeightsMissing
 from mien.face import Crop, FloatArray, Frame
-from mien.landmarker import Landmarker, squares
-from mien.landmarks import POINTS, bounds, interocular
+from mien.faces import align, detect
+from mien.faces.landmarker import Landmarker, squares
+from mien.faces.landmarks import POINTS, bounds, interocular
+from mien.media import preprocess
+from mien.weights import catalogue
 
 FAILURE = 0.1
 _FACE_API = preprocess.Preprocess(112, "rgb")
@@ -36,7 +40,7 @@ Place = Callable[[Frame, FloatArray], FloatArray]  # frame and box (4,) -> point
 
 def face_api() -> Place:
     """face-api.js's 68 points, as weights/README gives its input."""
-    _, content = weights.read(weights.spec("face-api-landmarks"))
+    _, content = catalogue.read(catalogue.spec("face-api-landmarks"))
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
     session = ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])

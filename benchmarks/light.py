@@ -2,8 +2,8 @@
 
 EmEx2 is trained on LFW's joyful and neutral mouths as in the recipe biondi2019, people kept whole,
 once for each way and seed; the unchanged faces teach. The people of no training are tested: their
-faces are changed (``mien.stress``), the mouth is found in the changed face, and all networks get
-the same mouths. ``augmented`` evens nothing out, and was trained on changed light instead.
+faces are changed (``mien.evaluation.stress``), the mouth is found in the changed face, and all
+networks get the same mouths. ``augmented`` evens nothing out, and was trained on changed light instead.
 Intervals are 95 % by drawing people; gains are on the same pictures.
 
     python benchmarks/light.py lfw.parquet --sheet mouths.png
@@ -23,11 +23,14 @@ import numpy as np
 import numpy.typing as npt
 import typer
 
-from mien import export, provenance, recipes, splits, stress, table, train
-from mien.baserates import BaseRates
+from mien import provenance
+from mien.data import table
+from mien.evaluation import stress
+from mien.expression.baserates import BaseRates
+from mien.expression.recognize import OnnxRecognizer, load_model
 from mien.face import ImageArray
-from mien.preprocess import LIGHTS, Preprocess, prepare
-from mien.recognize import OnnxRecognizer, load_model
+from mien.media.preprocess import LIGHTS, Preprocess, prepare
+from mien.training import arrange, export, recipes, train
 
 CONDITIONS = (
     "brightness",
@@ -129,7 +132,7 @@ def one(lfw: Path, folder: Path, seed: int) -> tuple[set[str], dict[str, OnnxRec
         train.train(recipe, lfw, run, Silent(), "cpu")
         export.export(run, lfw, file)
         found[name] = load_model(file, 1)
-        tested = {row.id for row in splits.read(recipe, lfw).of_split("test").rows}
+        tested = {row.id for row in arrange.read(recipe, lfw).of_split("test").rows}
     return tested, found
 
 

@@ -24,16 +24,16 @@ import typer
 from rich.console import Console
 
 from mien import provenance
+from mien.analysis.live import Live, Recorder
+from mien.analysis.pipeline import Analyzer
 from mien.app import live_window
 from mien.app.live_terminal import History, page
-from mien.capture import Clock, Control
 from mien.face import Frame, ImageArray
-from mien.live import Live, Recorder
-from mien.pipeline import Analyzer
-from mien.records import Output
-from mien.smooth import smoothers
-from mien.tracks import Tracker
-from mien.video import Hole, Video
+from mien.media.capture import Clock, Control
+from mien.media.video import Hole, Video
+from mien.results.records import Output
+from mien.tracking.smooth import smoothers
+from mien.tracking.tracks import Tracker
 
 HD = (1280, 720)
 FPS = 30

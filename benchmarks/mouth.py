@@ -20,10 +20,12 @@ import cv2
 import numpy as np
 import typer
 
-from mien import align, detect, geometry, provenance, table
+from mien import geometry, provenance
+from mien.data import table
 from mien.face import Crop, Face, FloatArray, Frame, ImageArray
-from mien.landmarks import MOUTH, POINTS
-from mien.mouth import HaarMouth
+from mien.faces import align, detect
+from mien.faces.landmarks import MOUTH, POINTS
+from mien.faces.mouth import HaarMouth
 
 PAD = 0.5
 SIZE = 64

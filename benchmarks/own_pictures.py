@@ -21,14 +21,16 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch loads
 import numpy as np
 import typer
 
-from mien import finetune, metrics, provenance
-from mien import table as tables
-from mien.baserates import default_for
+from mien import provenance
+from mien.data import table as tables
+from mien.data.splits import split as dealt
+from mien.evaluation import metrics
+from mien.expression.baserates import default_for
+from mien.expression.recognize import load_model
 from mien.labels import subset
-from mien.recipes import ExpressionRecipe, read, shipped
-from mien.recognize import load_model
-from mien.splits import split as dealt
-from mien.weights import DEFAULT_MODEL
+from mien.training import finetune
+from mien.training.recipes import ExpressionRecipe, read, shipped
+from mien.weights.catalogue import DEFAULT_MODEL
 
 FOLDS = 5
 

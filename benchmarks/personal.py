@@ -31,16 +31,19 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from mien import person_head, person_train, provenance, table
+from mien import provenance
+from mien.analysis.pipeline import Analyzer, Settings
+from mien.data import table
+from mien.expression.recognize import OnnxRecognizer, Recognizer, load_model
 from mien.face import Frame, ImageArray
-from mien.finder import Finder, pixels
+from mien.faces.finder import Finder, pixels
 from mien.labels import own
-from mien.person_samples import FPS
-from mien.person_train import Faces
-from mien.pipeline import Analyzer, Settings
-from mien.recognize import OnnxRecognizer, Recognizer, load_model
-from mien.tracks import Tracker
-from mien.video import Video
+from mien.media.video import Video
+from mien.person import head, train
+from mien.person.recognizer import Averaged
+from mien.person.samples import FPS
+from mien.person.train import Faces
+from mien.tracking.tracks import Tracker
 
 LEAST = 20  # pictures of a person of LFW
 CURVE = {"jaffe": (1, 2), "lfw": (5, 10, 20)}
@@ -59,7 +62,7 @@ def main(
     out: Annotated[Path, typer.Option()] = Path("benchmarks/results/personal.json"),
 ) -> None:
     """Measure both sets and write the result as JSON."""
-    trunk = person_head.Trunk(load_model())
+    trunk = head.Trunk(load_model())
     result: dict[str, Any] = {**provenance.environment(), "sets": {}}
     for name, path in (("jaffe", jaffe), ("lfw", lfw)):
         people = persons(trunk, table.read(path), whole=name == "lfw")
@@ -72,7 +75,7 @@ def main(
     typer.echo(json.dumps([result["cost"], result["live"]], indent=2))
 
 
-def persons(trunk: person_head.Trunk, pictures: table.Table, whole: bool) -> dict[str, Faces]:
+def persons(trunk: head.Trunk, pictures: table.Table, whole: bool) -> dict[str, Faces]:
     """Each person's faces with the emotions that have two pictures or more."""
     analyzer = None if whole else Analyzer(Settings(detector="mien"))
     counts = Counter(row.subject for row in pictures.rows)
@@ -95,17 +98,15 @@ def face_of(analyzer: Analyzer | None, picture: ImageArray) -> tuple[ImageArray,
     whole = picture
     if analyzer is not None:
         whole = pixels(frame, finder.framed(best, analyzer.alignment, 48))
-    return whole, pixels(frame, finder.framed(best, "mouth", person_train.LIPS.size))
+    return whole, pixels(frame, finder.framed(best, "mouth", train.LIPS.size))
 
 
-def of_set(
-    trunk: person_head.Trunk, people: dict[str, Faces], curve: Sequence[int]
-) -> dict[str, Any]:
+def of_set(trunk: head.Trunk, people: dict[str, Faces], curve: Sequence[int]) -> dict[str, Any]:
     each = {}
     for who, faces in people.items():
-        folds = person_head.folds(faces.labels, faces.groups, FOLDS)
+        folds = head.folds(faces.labels, faces.groups, FOLDS)
         words = own([*dict.fromkeys(faces.labels)])
-        each[who] = person_train.compare(trunk, faces, words, "head", folds)
+        each[who] = train.compare(trunk, faces, words, "head", folds)
     kinds = ("general", "baseline", "personal")
     accuracies = {
         kind: [found["results"][kind]["accuracy"] for found in each.values()] for kind in kinds
@@ -127,7 +128,7 @@ def of_set(
     }
 
 
-def of_few(trunk: person_head.Trunk, people: dict[str, Faces], count: int) -> dict[str, Any]:
+def of_few(trunk: head.Trunk, people: dict[str, Faces], count: int) -> dict[str, Any]:
     """Learned from ``count`` pictures per emotion, drawn anew ``DRAWS`` times; the rest is read."""
     before, after, seconds = list[float](), list[float](), list[float]()
     rng = np.random.default_rng(SEED)
@@ -155,7 +156,7 @@ def of_few(trunk: person_head.Trunk, people: dict[str, Faces], count: int) -> di
 
 
 def drawn(
-    trunk: person_head.Trunk,
+    trunk: head.Trunk,
     faces: Faces,
     labels: Sequence[str],
     count: int,
@@ -167,8 +168,8 @@ def drawn(
         [rng.permutation(np.flatnonzero(told == label))[:count] for label in labels]
     )
     learn, ask = faces.keep(chosen), faces.keep(np.setdiff1d(np.arange(len(faces)), chosen))
-    general = person_head.restricted(person_head.general(trunk), words)
-    learned = person_head.fit(trunk, learn.features, learn.labels, learn.groups, words)
+    general = head.restricted(head.general(trunk), words)
+    learned = head.fit(trunk, learn.features, learn.labels, learn.groups, words)
     targets = np.array([words.labels.index(label) for label in ask.labels])
     rates = []
     for layer in (general, learned):
@@ -177,16 +178,16 @@ def drawn(
     return rates[0], rates[1]
 
 
-def of_kinds(trunk: person_head.Trunk, people: dict[str, Faces]) -> dict[str, Any]:
+def of_kinds(trunk: head.Trunk, people: dict[str, Faces]) -> dict[str, Any]:
     """Mean accuracy over persons of a last layer, a network on the mouth, and both."""
-    rates: dict[str, list[float]] = {kind: [] for kind in person_train.KINDS}
+    rates: dict[str, list[float]] = {kind: [] for kind in train.KINDS}
     for faces in people.values():
         words = own([*dict.fromkeys(faces.labels)])
         right = {kind: np.zeros(len(faces)) for kind in rates}
-        for fold in person_head.folds(faces.labels, faces.groups, KIND_FOLDS):
+        for fold in head.folds(faces.labels, faces.groups, KIND_FOLDS):
             taught, ask = faces.keep(np.setdiff1d(np.arange(len(faces)), fold)), faces.keep(fold)
             targets = np.array([words.labels.index(label) for label in ask.labels])
-            both = person_train.learn(trunk, taught, words, "both")
+            both = train.learn(trunk, taught, words, "both")
             made = {"head": replace(both, net=None), "mouth": replace(both, layer=None)}
             for kind, learned in (made | {"both": both}).items():
                 right[kind][fold] = learned.probs(ask).argmax(axis=1) == targets
@@ -206,12 +207,12 @@ def mean(values: Sequence[float]) -> dict[str, Any]:
     }
 
 
-def cost(trunk: person_head.Trunk, people: dict[str, Faces]) -> dict[str, Any]:
+def cost(trunk: head.Trunk, people: dict[str, Faces]) -> dict[str, Any]:
     """Of the person with most pictures: CPU seconds of learning, bytes, time per face."""
     faces = max(people.values(), key=len)
     words = own([*dict.fromkeys(faces.labels)])
     begun = time.process_time()
-    layer = person_head.fit(trunk, faces.features, faces.labels, faces.groups, words)
+    layer = head.fit(trunk, faces.features, faces.labels, faces.groups, words)
     learned_s = time.process_time() - begun
     rng = np.random.default_rng(SEED)
     crop = [rng.integers(0, 256, (48, 48, 3), np.uint8)]
@@ -220,7 +221,7 @@ def cost(trunk: person_head.Trunk, people: dict[str, Faces]) -> dict[str, Any]:
         trunk.features(crop)
     feature_s = (time.process_time() - begun) / _REPEAT
     before = trunk.features(crop) @ trunk.head.weights.T + trunk.head.bias
-    content = person_head.model_file(trunk, layer, {})
+    content = head.model_file(trunk, layer, {})
     return {
         "samples": len(faces),
         "cpu_s_to_learn_the_layer": round(learned_s, 4),
@@ -232,17 +233,17 @@ def cost(trunk: person_head.Trunk, people: dict[str, Faces]) -> dict[str, Any]:
     }
 
 
-def live(trunk: person_head.Trunk, people: dict[str, Faces], clip: Path) -> dict[str, Any]:
+def live(trunk: head.Trunk, people: dict[str, Faces], clip: Path) -> dict[str, Any]:
     """What a frame takes, found and followed and read, with each recogniser of one person."""
     faces = max(people.values(), key=len)
     words = own([*dict.fromkeys(faces.labels)])
-    learned = person_train.learn(trunk, faces, words, "both")
-    files = person_train.files(trunk, faces, words, learned)
+    learned = train.learn(trunk, faces, words, "both")
+    files = train.files(trunk, faces, words, learned)
     made = {name: OnnxRecognizer(file, name, "", threads=1) for name, file in files.items()}
     recognizers: dict[str, Recognizer | None] = {
         "general": None,
         **made,
-        "both": person_train.Averaged(made["head"], made["mouth"]),
+        "both": Averaged(made["head"], made["mouth"]),
     }
     settings = Settings(detector="mien")
     analyzers = {name: Analyzer(settings, recognizer=r) for name, r in recognizers.items()}

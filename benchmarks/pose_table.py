@@ -1,4 +1,4 @@
-"""The table of ``mien.pose``: a rigid face in three dimensions, from points in pictures alone.
+"""The table of ``mien.faces.pose``: a rigid face in three dimensions, from points in pictures.
 
 Every face of the table, and its mirror image, is taken for the same symmetric shape seen from far
 away (scaled orthography). Poses and shape are fitted in turn, each by least squares, until the
@@ -18,8 +18,10 @@ import numpy as np
 import numpy.typing as npt
 import typer
 
-from mien import pose, provenance, table
-from mien.landmarks import MIRROR, POINTS
+from mien import provenance
+from mien.data import table
+from mien.faces import pose
+from mien.faces.landmarks import MIRROR, POINTS
 
 Array = npt.NDArray[np.float64]
 ROUNDS = 300

@@ -15,9 +15,10 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from mien import provenance, table
-from mien.baserates import BaseRates
-from mien.recognize import load_model
+from mien import provenance
+from mien.data import table
+from mien.expression.baserates import BaseRates
+from mien.expression.recognize import load_model
 
 FACES, WARM_UP = 1000, 20
 

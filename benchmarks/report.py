@@ -14,10 +14,12 @@ from typing import Annotated, Any
 
 import typer
 
-from mien import landmarker, proposals, recipes, weights
-from mien.cards import card, finder_card, stress_section
-from mien.recognize import load_model
-from mien.weights import DEFAULT_MODEL
+from mien.evaluation.cards import card, finder_card, stress_section
+from mien.expression.recognize import load_model
+from mien.faces import landmarker, proposals
+from mien.training import recipes
+from mien.weights import catalogue
+from mien.weights.catalogue import DEFAULT_MODEL
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -677,7 +679,7 @@ def main(check: Annotated[bool, typer.Option("--check")] = False) -> None:
         *((page, made_anew(page)) for page in SECTIONS),
         (MODEL_PAGES / f"{DEFAULT_MODEL}.md", model_page()),
         *(
-            (MODEL_PAGES / f"{name}.md", finder_card(name, meta, weights.spec(name).sha256))
+            (MODEL_PAGES / f"{name}.md", finder_card(name, meta, catalogue.spec(name).sha256))
             for name, meta in (
                 (landmarker.NAME, landmarker.Landmarker().meta),
                 (proposals.NAME, proposals.Proposer().meta),

@@ -13,9 +13,10 @@ from typing import Annotated
 
 import typer
 
-from mien import stress, table
-from mien.recognize import load_model
-from mien.weights import DEFAULT_MODEL
+from mien.data import table
+from mien.evaluation import stress
+from mien.expression.recognize import load_model
+from mien.weights.catalogue import DEFAULT_MODEL
 
 PEERS = ("face-api", "mini-xception")
 PICTURES = 1000

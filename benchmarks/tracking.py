@@ -19,14 +19,15 @@ import cv2
 import numpy as np
 import typer
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from crossing import Head, Path2, clip, film, line, score
-from mien import image, provenance
+from mien import provenance
+from mien.analysis.pipeline import Analyzer
 from mien.face import Face, Frame
-from mien.pipeline import Analyzer
-from mien.smooth import smoothers
-from mien.tracks import MEMORY_S, SEARCH_S, Tracker
+from mien.media import image
+from mien.tracking.smooth import smoothers
+from mien.tracking.tracks import MEMORY_S, SEARCH_S, Tracker
+from tests.crossing import Head, Path2, clip, film, line, score
 
 HD = (1280, 720)
 ONE_PERSON = ("single_face.mp4", "WolfgangLanger_Pexels.mp4")

@@ -32,12 +32,15 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from mien import expression_task, provenance, recipes, splits, table
-from mien.models import networks
-from mien.preprocess import Preprocess
-from mien.recipes import Copies, ExpressionRecipe
-from mien.table import Table
-from mien.train import Run, launched
+from mien import provenance
+from mien.data import table
+from mien.data.copies import Copies, copies
+from mien.data.table import Table
+from mien.media.preprocess import Preprocess
+from mien.training import expression_task, recipes
+from mien.training.models import networks
+from mien.training.recipes import ExpressionRecipe
+from mien.training.train import Run, launched
 
 PAPER_PICTURES, PAPER_SECONDS = 11_475, 430
 BATCH, ROUNDS = 64, 3
@@ -136,7 +139,7 @@ def prepared(jaffe: Path, pictures: int, out: Path) -> dict[str, float]:
     faces = table.read(jaffe)
     faces = faces.keep(row.label in RECIPE["data"]["labels"] for row in faces.rows)
     count = pictures // len(faces) + 1
-    faces = splits.copies(faces, Copies(count, rotate_deg=15, noise=20, size=100))
+    faces = copies(faces, Copies(count, rotate_deg=15, noise=20, size=100))
     faces = faces.keep(i < pictures + BATCH for i in range(len(faces)))
     started = time.perf_counter()
     faces.planes(Preprocess(100, "rgb"))

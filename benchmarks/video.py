@@ -26,12 +26,12 @@ import numpy as np
 import numpy.typing as npt
 
 from mien import provenance
-from mien.batch import Reached, Recording, analyze_files
-from mien.bench import peak_memory_mib
+from mien.analysis.batch import Reached, Recording, analyze_files
+from mien.analysis.bench import peak_memory_mib
+from mien.analysis.pipeline import Analyzer
+from mien.analysis.recording import Options
 from mien.face import Frame
-from mien.pipeline import Analyzer
-from mien.recording import Options
-from mien.video import Video
+from mien.media.video import Video
 
 CLIPS = ("single_face.mp4", "WolfgangLanger_Pexels.mp4", "no_face.mp4")
 Times = npt.NDArray[np.float64]
@@ -149,7 +149,8 @@ def killed(path: Path, times: int) -> dict[str, Any]:
 def _words(path: Path, out: Path) -> list[str]:
     """A mark every tenth of a second, for clips are short."""
     code = (
-        "import sys; from mien import resume; from mien.app import verbs; resume._EVERY_S = 0.1;"
+        "import sys; from mien.analysis import resume; from mien.app import verbs;"
+        "resume._EVERY_S = 0.1;"
         f"sys.argv = ['mien', 'analyze', {str(path)!r}, '-o', {str(out)!r}, '--resume'];"
         "verbs.main()"
     )

@@ -19,16 +19,19 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from mien import detect, provenance, quantize, table
-from mien.baserates import BaseRates
-from mien.detect import FaceDetector
+from mien import provenance
+from mien.data import table
+from mien.data.table import Table
 from mien.errors import WeightsMissing
-from mien.evaluate import evaluate
+from mien.evaluation.evaluate import evaluate
+from mien.expression.baserates import BaseRates
+from mien.expression.recognize import OnnxRecognizer, load_model
 from mien.face import ImageArray
-from mien.preprocess import batch
-from mien.recognize import OnnxRecognizer, load_model
-from mien.table import Table
-from mien.weights import CATALOGUE
+from mien.faces import detect
+from mien.faces.detect import FaceDetector
+from mien.media.preprocess import batch
+from mien.training import quantize
+from mien.weights.catalogue import CATALOGUE
 
 CALLS, WARM_UP, TURNS = 400, 50, 5
 RATES = [BaseRates("training")]

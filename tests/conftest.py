@@ -15,10 +15,10 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from mien import table
-from mien.datasets import importers
+from mien.data import table
+from mien.data.sets import importers
+from mien.data.table import Table
 from mien.face import Frame, ImageArray
-from mien.table import Table
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"

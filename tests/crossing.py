@@ -9,9 +9,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from mien.analysis.pipeline import Analyzer
 from mien.face import Face, FloatArray, Frame, ImageArray
-from mien.landmarks import face_box
-from mien.pipeline import Analyzer
+from mien.faces.landmarks import face_box
 
 Path2 = Sequence[tuple[float, float]]
 """The middle of a head in each frame, x y in pixels."""

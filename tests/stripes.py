@@ -12,9 +12,10 @@ import cv2
 import numpy as np
 import pytest
 
-from mien import recipes, table
-from mien.table import Row, Table
-from mien.train import train as run
+from mien.data import table
+from mien.data.table import Row, Table
+from mien.training import recipes
+from mien.training.train import train as run
 
 RECIPE = """
 [data]

@@ -18,8 +18,8 @@ from PIL import Image
 from typer.main import get_command
 
 import mien
-from mien import table
 from mien.app.verbs import made_for
+from mien.data import table
 from mien.face import ImageArray
 from mien.labels import label_set
 

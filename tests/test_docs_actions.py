@@ -12,13 +12,14 @@ from typing import Any
 
 import pytest
 
-from mien import actions, rules
-from mien.actions.output import Context, Settings, outputs
+from mien import alarms
+from mien.alarms import rules
+from mien.alarms.output import Context, Settings, outputs
+from mien.alarms.watch import Alarm, Call
 from mien.app import verbs
 from mien.face import Face
-from mien.watch import Alarm, Call
-from servers import Receiver
-from test_actions import face
+from tests.alarms.test_runner import face
+from tests.servers import Receiver
 
 TEXT = (Path(__file__).parents[1] / "docs" / "actions.md").read_text(encoding="utf-8")
 
@@ -30,8 +31,8 @@ def blocks(language: str) -> list[str]:
 @pytest.mark.parametrize("text", blocks("toml"))
 def test_every_rules_file_is_one(text: str, tmp_path: Path) -> None:
     (tmp_path / "rules.toml").write_text(text, encoding="utf-8")
-    found = actions.read(tmp_path / "rules.toml")
-    assert set(actions.build(found)) >= set(found.named_outputs)
+    found = alarms.read(tmp_path / "rules.toml")
+    assert set(alarms.build(found)) >= set(found.named_outputs)
 
 
 def test_the_tables_name_all_there_is() -> None:

@@ -9,18 +9,18 @@ import pytest
 import mien
 
 PUBLIC = {
-    "Analyzer": "mien.pipeline",
-    "BaseRates": "mien.baserates",
+    "Analyzer": "mien.analysis.pipeline",
+    "BaseRates": "mien.expression.baserates",
     "Emotions": "mien.face",
     "Face": "mien.face",
     "Frame": "mien.face",
     "LabelSet": "mien.labels",
     "MienError": "mien.errors",
     "Quality": "mien.face",
-    "Settings": "mien.pipeline",
-    "analyze_video": "mien.recording",
+    "Settings": "mien.analysis.pipeline",
+    "analyze_video": "mien.analysis.recording",
     "label_set": "mien.labels",
-    "load_model": "mien.recognize",
+    "load_model": "mien.expression.recognize",
 }
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from mien import table
 from mien.app.analysis import Wanted
 from mien.app.analyze import analyze
+from mien.data import table
 from mien.face import ImageArray
 from mien.start import files
 

@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from mien import table
+from mien.data import table
+from mien.expression.recognize import load_model
 from mien.face import ImageArray
-from mien.recognize import load_model
 
 TEXT = (Path(__file__).parents[1] / "docs" / "train-your-own.md").read_text(encoding="utf-8")
 COMMANDS = [

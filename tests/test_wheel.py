@@ -32,9 +32,9 @@ def test_it_holds_the_model_and_nothing_that_is_not_ours(wheel: Path) -> None:
     assert "mien/py.typed" in names
     weights = [n for n in names if n.endswith((".onnx", ".npz", ".hdf5", ".xml", ".task"))]
     ours = ["landmarks68.onnx", "proposals.onnx", "resnet10-ferplus.onnx"]
-    assert sorted(weights) == [f"mien/shipped/{name}" for name in ours]
+    assert sorted(weights) == [f"mien/weights/shipped/{name}" for name in ours]
     assert not [n for n in names if n.endswith((".png", ".jpg", ".parquet"))]
-    recipes = {Path(n).name for n in names if n.startswith("mien/shipped/recipes/")}
+    recipes = {Path(n).name for n in names if n.startswith("mien/training/shipped/")}
     assert recipes == {path.name for path in (ROOT / "recipes").glob("*.toml")}
     assert wheel.stat().st_size < 9_000_000
 
@@ -71,7 +71,7 @@ def test_installed_without_extras_it_reads_a_face_from_any_folder(
     record = json.loads(run(str(python.with_name("mien")), "analyze", "face.jpg"))
     assert record["faces"][0]["top"] == "happiness"
     assert "0.1.0" in run(str(python), "-c", "import mien; print(mien.__version__)")
-    named = "from mien import recipes; print(recipes.read(recipes.find('iliev2022')).model.size)"
+    named = "from mien.training import recipes as r; print(r.read(r.find('iliev2022')).model.size)"
     assert run(str(python), "-c", named).strip() == "100"
 
 

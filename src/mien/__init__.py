@@ -17,30 +17,30 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from .version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from .baserates import BaseRates
+    from .analysis.pipeline import Analyzer, Settings
+    from .analysis.recording import analyze_video
     from .errors import MienError
+    from .expression.baserates import BaseRates
+    from .expression.recognize import load_model
     from .face import Emotions, Face, Frame, Quality
     from .labels import LabelSet, label_set
-    from .pipeline import Analyzer, Settings
-    from .recognize import load_model
-    from .recording import analyze_video
 
 _HOME = {
-    "Analyzer": "pipeline",
-    "BaseRates": "baserates",
+    "Analyzer": "analysis.pipeline",
+    "BaseRates": "expression.baserates",
     "Emotions": "face",
     "Face": "face",
     "Frame": "face",
     "LabelSet": "labels",
     "MienError": "errors",
     "Quality": "face",
-    "Settings": "pipeline",
-    "analyze_video": "recording",
+    "Settings": "analysis.pipeline",
+    "analyze_video": "analysis.recording",
     "label_set": "labels",
-    "load_model": "recognize",
+    "load_model": "expression.recognize",
 }
 __all__ = [
     "Analyzer",

@@ -44,7 +44,7 @@ class Frame:
         if self.rgb.dtype != np.uint8 or self.rgb.ndim != 3 or self.rgb.shape[2] != 3:
             raise ShapeError(
                 f"a frame is (H, W, 3) uint8 RGB, got {self.rgb.shape} {self.rgb.dtype}; "
-                "mien.image.read() turns other pictures into one"
+                "mien.media.image.read() turns other pictures into one"
             )
         if 0 in self.rgb.shape:
             raise ShapeError(f"a frame needs at least one pixel, got {self.rgb.shape}")
@@ -98,7 +98,7 @@ class Emotions:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Crop:
-    """Where the picture that a recogniser reads lies in its frame; see ``mien.align``.
+    """Where the picture that a recogniser reads lies in its frame; see ``mien.faces.align``.
 
     matrix : (2, 3) float64, takes points of the frame to points of the crop.
     size : the crop's side in pixels of its own.

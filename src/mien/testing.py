@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .baserates import BaseRates
+from .expression.baserates import BaseRates
+from .expression.recognize import ModelInfo, Reading
 from .face import Face, FloatArray, Frame, ImageArray
+from .faces.landmarks import Inset
 from .labels import label_set
-from .landmarks import Inset
-from .preprocess import Preprocess
-from .recognize import ModelInfo, Reading
+from .media.preprocess import Preprocess
 
 
 class FakeRecognizer:

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.running import Call, Ended, Words, save, turned
-from mien import table
 from mien.app import verbs
-from mien.datasets import importers
+from mien.data import table
+from mien.data.sets import importers
 from mien.face import ImageArray
+from tests.app.running import Call, Ended, Words, save, turned
 
 
 @pytest.fixture

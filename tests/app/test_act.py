@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from mien.actions import journal
+from mien.alarms import journal
 from mien.app import verbs
-from servers import Receiver, free_port, until
+from tests.servers import Receiver, free_port, until
 
 RULES = """
 [[rule]]

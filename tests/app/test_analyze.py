@@ -19,9 +19,9 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from app.running import MIEN, TIMEOUT_S, Call, Words, on_terminal, out_of, run, save, turned
-from mien import weights
 from mien.face import ImageArray
+from mien.weights import catalogue
+from tests.app.running import MIEN, TIMEOUT_S, Call, Words, on_terminal, out_of, run, save, turned
 
 # --- Results ------------------------------------------------------------------------------------
 
@@ -65,7 +65,7 @@ def test_formats_and_files(call: Call, smile: Path, landscape: Path, tmp_path: P
         meta = json.loads(out.with_name(out.name + ".meta.json").read_text())
         assert meta["complete"] is True
         assert meta["records"] == {"ok": 1, "no_face": 1}
-        assert meta["model"]["name"] == weights.DEFAULT_MODEL
+        assert meta["model"]["name"] == catalogue.DEFAULT_MODEL
     assert pq.read_table(tmp_path / "a.parquet").num_rows == 2
     assert [
         r["status"] for r in csv.DictReader(io.StringIO(out_of(tmp_path / "deep/er/a.csv")))
@@ -248,7 +248,7 @@ def test_what_cannot_be_written(call: Call, smile: Path, tmp_path: Path) -> None
 
 def test_a_damaged_model(call: Call, smile: Path, tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
-    shipped = weights.locate(weights.spec(weights.DEFAULT_MODEL))
+    shipped = catalogue.locate(catalogue.spec(catalogue.DEFAULT_MODEL))
     assert shipped
     path.write_bytes(shipped.read_bytes()[:100_000])
     done = call("analyze", smile, "-m", path)

@@ -9,11 +9,11 @@ import pytest
 from PIL import Image
 from skimage import data as pictures
 
-from app.running import Call, save
-from made import picture, video
-from mien import table
-from mien.datasets import importers
-from mien.table import Table
+from mien.data import table
+from mien.data.sets import importers
+from mien.data.table import Table
+from tests.app.running import Call, save
+from tests.made import picture, video
 
 
 @pytest.fixture(scope="module")

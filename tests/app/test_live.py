@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
-from made import video as made_video
 from mien.app.live import live
 from mien.errors import MienError
+from tests.made import video as made_video
 
 COLUMNS, ROWS = 90, 30
 

@@ -16,15 +16,15 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from mien.analysis.live import Live, Reading
+from mien.analysis.pipeline import Analyzer
 from mien.app import keys
 from mien.app.live_terminal import History, page
-from mien.capture import SYSTEM, Clock, Control
 from mien.face import Emotions, Face, Frame
 from mien.labels import label_set
-from mien.live import Live, Reading
-from mien.pipeline import Analyzer
+from mien.media.capture import SYSTEM, Clock, Control
+from mien.media.video import Hole
 from mien.testing import FakeDetector, FakeRecognizer
-from mien.video import Hole
 
 LABELS = label_set("mien8")
 

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from app.running import Call
-from mien import weights
+from mien.weights import catalogue
+from tests.app.running import Call
 
 
 def test_a_damaged_file_of_the_catalogue(
     call: Call, smile: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MIEN_MODELS", str(tmp_path))
-    (tmp_path / weights.spec("yunet").file).write_bytes(b"damaged")
+    (tmp_path / catalogue.spec("yunet").file).write_bytes(b"damaged")
     done = call("analyze", smile, "-d", "yunet")
     assert done.status == 1
     assert "is damaged or another version: its sha256" in done.err
@@ -23,12 +23,12 @@ def test_a_damaged_file_of_the_catalogue(
 
 
 def test_in_a_pipe_no_line_is_folded(call: Call) -> None:
-    assert weights.spec(weights.DEFAULT_MODEL).licence in call("models", "list").out
-    assert call("models", "card").out.startswith(f"# {weights.DEFAULT_MODEL}\n")
+    assert catalogue.spec(catalogue.DEFAULT_MODEL).licence in call("models", "list").out
+    assert call("models", "card").out.startswith(f"# {catalogue.DEFAULT_MODEL}\n")
 
 
 def test_every_model_is_listed(call: Call) -> None:
     listed = call("models", "list").out
-    for spec in weights.CATALOGUE.values():
+    for spec in catalogue.CATALOGUE.values():
         assert re.search(rf"^{spec.name} +{spec.kind}$", listed, re.MULTILINE)
         assert spec.about in listed

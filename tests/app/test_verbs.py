@@ -14,13 +14,13 @@ import pytest
 import typer
 
 import mien
-from app.running import MIEN, Call, Ended, on_terminal, run
-from mien import weights
+from mien.analysis.pipeline import Settings
 from mien.app import analysis, verbs
 from mien.app.analyze import analyze
 from mien.app.bench import bench
 from mien.app.models import models_card
-from mien.pipeline import Settings
+from mien.weights import catalogue
+from tests.app.running import MIEN, Call, Ended, on_terminal, run
 
 MISUSES = [
     (["analyze", "missing.jpg"], "no such file or folder: missing.jpg"),
@@ -137,7 +137,7 @@ def test_without_a_verb_the_help_is_shown(call: Call) -> None:
 def test_defaults_are_the_library_s() -> None:
     options = inspect.signature(analyze).parameters
     settings = Settings()
-    assert analysis.DEFAULT_MODEL == weights.DEFAULT_MODEL == settings.model
+    assert analysis.DEFAULT_MODEL == catalogue.DEFAULT_MODEL == settings.model
     assert options["model"].default == settings.model
     assert options["detector"].default == settings.detector
     assert options["crops"].default == settings.crops

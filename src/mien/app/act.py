@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     import datetime
     from collections.abc import Iterable
 
-    from ..actions import Runner
-    from ..actions.journal import Past
-    from ..actions.rehearsal import Happening
-    from ..rules import Rule, Rules
+    from ..alarms import Runner
+    from ..alarms.journal import Past
+    from ..alarms.rehearsal import Happening
+    from ..alarms.rules import Rule, Rules
 
 app = typer.Typer(help="Alarms: rules that show, speak, and call for help.", no_args_is_help=True)
 
@@ -40,15 +40,15 @@ def act_check(
     ] = False,
 ) -> None:
     """Say what a rules.toml means, or what is wrong with it."""
-    from .. import actions
+    from .. import alarms
     from . import console
 
-    found = actions.read(rules)
+    found = alarms.read(rules)
     rows = [(rule.name, rule.condition, ", ".join(rule.to), _manners(rule)) for rule in found.rules]
     console.key_values(rows, ("rule", "when", "to", ""))
     if not send:
         return
-    from ..actions.runner import send_test
+    from ..alarms.runner import send_test
 
     results = send_test(found)
     for name, reason in results.items():
@@ -88,10 +88,10 @@ def act_test(
 
     A line per alarm on a terminal, JSON lines into a pipe.
     """
-    from .. import actions
-    from ..actions.rehearsal import Tally, read, rehearse
+    from .. import alarms
+    from ..alarms.rehearsal import Tally, read, rehearse
 
-    found, begin, tally = actions.read(rules), _time(at), Tally()
+    found, begin, tally = alarms.read(rules), _time(at), Tally()
     for happening in rehearse(found, read(records), begin, tally):
         print(_line(happening) if sys.stdout.isatty() else json.dumps(happening.as_dict()))
     for problem in tally.problems:
@@ -123,8 +123,8 @@ def _time(text: str | None) -> datetime.datetime | None:
 def _line(happening: Happening) -> str:
     """A happening for a person.
 
-    >>> from mien.actions.rehearsal import Happening
-    >>> from mien.watch import HeldBack
+    >>> from mien.alarms.rehearsal import Happening
+    >>> from mien.alarms.watch import HeldBack
     >>> _line(Happening("a.mp4", 12.345, HeldBack("pain", None, "quiet hours")))
     '   12.3 s  held back     pain (quiet hours)'
     """
@@ -147,12 +147,12 @@ def act_run(rules: RulesFile, journal: JournalFile = None) -> None:
     When they end it stays until every no_data rule has had its time, and every alarm that waits
     for an answer has one.
     """
-    from .. import actions
+    from .. import alarms
 
     if sys.stdin.isatty():
         raise ConfigError("records come in by a pipe: mien live --record - | mien act run RULES")
-    found = actions.read(rules)
-    with actions.Runner(found, journal) as runner:
+    found = alarms.read(rules)
+    with alarms.Runner(found, journal) as runner:
         damaged = _see(sys.stdin.buffer, runner)
         _wait_for_silence(found)
         runner.settle(float("inf"))
@@ -205,7 +205,7 @@ def act_ack(
 
     A mien that is running sees it at once, one that is not when it starts.
     """
-    from ..actions import journal as journals
+    from ..alarms import journal as journals
 
     path, any_waits = journal or journals.default_path(), False
     for past in journals.acknowledge(path, keys or (), "mien act ack"):
@@ -220,7 +220,7 @@ def act_ack(
 @app.command("alarms")
 def act_alarms(journal: JournalFile = None) -> None:
     """Every alarm so far, and what became of it."""
-    from ..actions import journal as journals
+    from ..alarms import journal as journals
     from . import console
 
     found = journals.alarms(journals.read(journal or journals.default_path()))

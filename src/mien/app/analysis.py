@@ -21,13 +21,13 @@ from .terminal import say
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from ..baserates import BaseRates
-    from ..batch import Job, Looked, Reached, Recording
+    from ..analysis.batch import Job, Looked, Reached, Recording
+    from ..analysis.pipeline import Analyzer
+    from ..analysis.recording import Options
+    from ..analysis.resume import Bookmark, Mark
+    from ..expression.baserates import BaseRates
     from ..later import Later
-    from ..pipeline import Analyzer
-    from ..recording import Options
-    from ..records import Output, Record
-    from ..resume import Bookmark, Mark
+    from ..results.records import Output, Record
     from .console import Screen
 
 DEFAULT_MODEL = "resnet10-ferplus"
@@ -72,9 +72,10 @@ def analyze(wanted: Wanted) -> int:
     # Read by OpenBLAS when NumPy and OpenCV load: else it starts threads that nothing here uses,
     # and they spin for a while on the cores that the rest wants.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    from .. import batch, session
+    from ..analysis import batch
+    from ..analysis.pipeline import Analyzer, Settings
     from ..later import Later
-    from ..pipeline import Analyzer, Settings
+    from ..weights import session
 
     if wanted.out == Path("-"):
         wanted = dataclasses.replace(wanted, out=None, form=wanted.form or "jsonl")
@@ -139,7 +140,7 @@ def _work(
     """Every job's records, as they come, and what they came to."""
     from contextlib import closing
 
-    from .. import batch
+    from ..analysis import batch
 
     out = wanted.out
     if wanted.form == "bids" and len(jobs) > 1:
@@ -189,8 +190,8 @@ def _recording_options(wanted: Wanted, recordings: bool) -> Options | None:
     asked = wanted.start, wanted.end, wanted.every, wanted.fps, wanted.no_tracks, wanted.smooth
     if not recordings and asked == (None, None, 1, None, False, "none"):
         return None
-    from ..recording import Options
-    from ..video import Span
+    from ..analysis.recording import Options
+    from ..media.video import Span
 
     start, end = _seconds(wanted.start, 0.0), _seconds(wanted.end, math.inf)
     span = Span(start, end, wanted.every, wanted.fps)
@@ -221,7 +222,8 @@ def _bookmark(
     options: Options | None,
 ) -> Bookmark:
     """Where this run notes how far it came; what it asks for is what a later one must ask for."""
-    from .. import records, resume
+    from ..analysis import resume
+    from ..results import records
 
     info, settings = analyzer.recognizer.info, analyzer.settings
     request = {
@@ -243,7 +245,7 @@ def rates(target: str | None, strength: float | None) -> BaseRates | None:
     """What was asked for; None where nothing was."""
     if target is None and strength is None:
         return None
-    from ..baserates import DEFAULT_STRENGTH, BaseRates
+    from ..expression.baserates import DEFAULT_STRENGTH, BaseRates
 
     return BaseRates(target or "equal", DEFAULT_STRENGTH if strength is None else strength)
 
@@ -260,7 +262,7 @@ def _output(
         from .console import Screen
 
         return Screen(recordings)
-    from ..records import Output
+    from ..results.records import Output
 
     keep, counts = (mark.bytes, mark.counts) if mark else (0, None)
     overwrite = wanted.overwrite or mark is not None
@@ -276,7 +278,7 @@ def _with_bar(
     output: Output | Screen,
 ) -> Iterator[Record]:
     """The same records; a bar on a terminal, unless other things are written there meanwhile."""
-    from ..batch import Job
+    from ..analysis.batch import Job
 
     streams = output.is_stream and (sys.stdout.isatty() or stat.S_ISFIFO(os.fstat(1).st_mode))
     pictures = all(isinstance(job, Job) for job in jobs)

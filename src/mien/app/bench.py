@@ -22,8 +22,8 @@ def bench(
     ] = 300,
 ) -> None:
     """Speed and memory on this machine, as JSON."""
-    from .. import image
-    from ..bench import bench as run
+    from ..analysis.bench import bench as run
+    from ..media import image
 
     pixels = image.read_file(picture) if picture else None
     typer.echo(json.dumps(run(model, pixels, repeat), indent=2))

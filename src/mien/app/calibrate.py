@@ -28,8 +28,8 @@ def calibrate(
     or ratings. The table's faces are to be cut as the model wants them (mien data align).
     """
     need_torch("writing a model file")
-    from .. import table
-    from ..export import recalibrated
+    from ..data import table
+    from ..training.export import recalibrated
 
     faces = table.read(path)
     content, meta = recalibrated(model, faces.of_split(split) if split else faces, what)

@@ -26,16 +26,16 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from .. import weights
-from ..batch import Reached
-from ..cards import SUBSETS
+from ..analysis.batch import Reached
 from ..errors import ModelError
-from ..panel import by_default
-from ..records import Record
-from ..weights import WeightSpec
+from ..evaluation.cards import SUBSETS
+from ..evaluation.panel import by_default
+from ..results.records import Record
+from ..weights import catalogue as weights
+from ..weights.catalogue import WeightSpec
 
 if TYPE_CHECKING:
-    from ..summary import Recording, Rule
+    from ..results.summary import Recording, Rule
 
 _BAR = 10  # cells of a full probability bar
 
@@ -244,7 +244,7 @@ def markdown(text: str) -> None:
 
 def summary(recordings: Sequence[Recording], rule: Rule) -> None:
     """What ``mien summary`` found: a row for each face, and its episodes as counts."""
-    from ..summary import episodes, shares
+    from ..results.summary import episodes, shares
 
     rows = []
     for recording in recordings:

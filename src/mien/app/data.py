@@ -38,8 +38,8 @@ def data_import(
     ] = None,
 ) -> None:
     """Turn a data set in its owner's layout into one mien table."""
-    from .. import table
-    from ..datasets import importers
+    from ..data import table
+    from ..data.sets import importers
 
     importer = importers.build(name)
     result = importer.read(path, fps)
@@ -67,7 +67,7 @@ def data_teach(
     split: Annotated[str | None, typer.Option(help="Only this split.")] = None,
 ) -> None:
     """Let MediaPipe's face mesh place landmarks on face crops that have none."""
-    from .. import table, teach
+    from ..data import table, teach
 
     faces = table.read(path)
     by_hand = table.read(points).of_split("train")
@@ -87,8 +87,8 @@ def data_align(
     size: Annotated[int, typer.Option(min=8, max=1024, help="Pixels of a side.")] = 48,
 ) -> None:
     """Cut the faces of a table of crops by their landmarks, for training on."""
-    from .. import table
-    from ..evaluate import aligned
+    from ..data import table
+    from ..data.cut import aligned
 
     result = aligned(table.read(path), alignment, size)
     table.write(result, out)
@@ -118,8 +118,9 @@ def data_strong(
 
     For recordings from neutral to a peak and back, whose owners do not say where the peak is.
     """
-    from .. import batch, strong, table
-    from ..recognize import load_model
+    from ..analysis import batch
+    from ..data import strong, table
+    from ..expression.recognize import load_model
 
     frames = table.read(path)
     takes = strong.measured(frames, load_model(model), share, least)
@@ -147,8 +148,8 @@ def data_decoys(
     ] = False,
 ) -> None:
     """Collect what the cascades take for faces and is none: non-faces to train on."""
-    from .. import decoys, table
-    from ..landmarker import Landmarker
+    from ..data import decoys, table
+    from ..faces.landmarker import Landmarker
 
     if hard:
         result = decoys.hard(folder, Landmarker())
@@ -164,7 +165,7 @@ def data_join(
     out: Annotated[Path, typer.Option("--out", "-o", help="The table to write (.parquet).")],
 ) -> None:
     """Put several tables into one, one below the other."""
-    from .. import table
+    from ..data import table
 
     result = table.join([table.read(path) for path in paths], out.stem)
     table.write(result, out)
@@ -174,7 +175,7 @@ def data_join(
 @app.command("stats")
 def data_stats(path: TableFile, out: WholeResult = None) -> None:
     """Mean and deviation per channel, sizes, and counts per split and label."""
-    from .. import stats, table
+    from ..data import stats, table
     from . import console
 
     result = stats.channel_stats(table.read(path)).as_dict()
@@ -185,7 +186,7 @@ def data_stats(path: TableFile, out: WholeResult = None) -> None:
 @app.command("audit")
 def data_audit(path: TableFile, out: WholeResult = None) -> None:
     """Duplicates and near duplicates, across splits too, and labels that contradict each other."""
-    from .. import audit, table
+    from ..data import audit, table
     from . import console
 
     result = audit.audit(table.read(path)).as_dict()
@@ -210,9 +211,9 @@ def data_split(
     seed: Annotated[int, typer.Option(metavar="N", help="Another seed, another split.")] = 1,
 ) -> None:
     """Deal a table's rows anew to train, select and test."""
-    from .. import recipes, splits, table
+    from ..data import splits, table
 
-    settings = recipes.Split(by, train, select, test, folds, fold, seed)
+    settings = splits.Split(by, train, select, test, folds, fold, seed)
     result = splits.split(table.read(path), settings)
     table.write(result, out)
     done = result.notes["split"]
@@ -230,7 +231,8 @@ def data_sheet(
     per_label: Annotated[int, typer.Option(min=1, help="Pictures per label.")] = 12,
 ) -> None:
     """A contact sheet: a random row of pictures for every label."""
-    from .. import batch, sheet, table
+    from ..analysis import batch
+    from ..data import sheet, table
 
     batch.save(sheet.contact_sheet(table.read(path), per_label=per_label, split=split), out)
     say(f"{out}")

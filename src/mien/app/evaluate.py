@@ -15,8 +15,8 @@ from .terminal import say
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from ..recognize import Recognizer
-    from ..table import Table
+    from ..data.table import Table
+    from ..expression.recognize import Recognizer
 
 
 def evaluate(
@@ -81,11 +81,13 @@ def evaluate(
     out: WholeResult = None,
 ) -> None:
     """Score a model on a table of face crops (or pictures), with intervals and baselines."""
-    from .. import detect, splits, table
-    from .. import plots as figures
-    from ..evaluate import TRAINING, settings
-    from ..evaluate import evaluate as run
-    from ..recognize import load_model
+    from ..data import table
+    from ..evaluation import plots as figures
+    from ..evaluation.evaluate import TRAINING, settings
+    from ..evaluation.evaluate import evaluate as run
+    from ..expression.recognize import load_model
+    from ..faces import detect
+    from ..training import arrange
     from . import console
 
     if beside and not (stress or panel):
@@ -104,7 +106,7 @@ def evaluate(
     finder = detect.build(detector) if detector else None
     pictures, trained = table.read(path), TRAINING
     if recipe:
-        pictures, tested, trained = splits.of_recipe(recipe, pictures, uncut_faces=bool(stress))
+        pictures, tested, trained = arrange.of_recipe(recipe, pictures, uncut_faces=bool(stress))
         split = split or tested
     if stress:
         if base_rates or strength is not None or finder or pad:
@@ -128,7 +130,7 @@ def _stress(
     folder: Path | None,
     out: Path | None,
 ) -> None:
-    from .. import plots, stress
+    from ..evaluation import plots, stress
     from . import console
 
     names = stress.named(conditions)
@@ -140,8 +142,8 @@ def _stress(
 
 
 def _panel(models: Sequence[str], path: Path, folder: Path | None, out: Path | None) -> None:
-    from .. import panel, plots
-    from ..recognize import load_model
+    from ..evaluation import panel, plots
+    from ..expression.recognize import load_model
     from . import console
 
     result = panel.panel([load_model(name) for name in models], panel.read(path))

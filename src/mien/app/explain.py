@@ -14,7 +14,7 @@ from .options import Alignment, Crops, Detector, Model
 from .terminal import say
 
 if TYPE_CHECKING:
-    from ..pipeline import Settings
+    from ..analysis.pipeline import Settings
 
 
 def explain(
@@ -46,7 +46,7 @@ def explain(
     if average is None and (tables or split):
         raise ConfigError("a table is explained on average: mien explain TABLE --average N")
     if average is None:
-        from ..pipeline import Settings
+        from ..analysis.pipeline import Settings
 
         _explain(inputs, out, emotion, Settings(model, detector, crops=crops, align=alignment))
     elif len(inputs) == 1 and tables:
@@ -57,9 +57,10 @@ def explain(
 
 def _explain(inputs: list[str], out: Path, emotion: str, settings: Settings) -> None:
     """Each face of each picture: what could not be read, and how many faces there were."""
-    from .. import batch, image
-    from ..explain import chosen
-    from ..pipeline import Analyzer
+    from ..analysis import batch
+    from ..analysis.pipeline import Analyzer
+    from ..expression.explain import chosen
+    from ..media import image
 
     paths = list(image.find(inputs))
     analyzer = Analyzer(settings)
@@ -79,8 +80,9 @@ def _average(
     path: Path, out: Path, count: int, split: str | None, model: str, alignment: str | None
 ) -> None:
     """Mean maps of a table's faces: a figure, and what it shows as JSON."""
-    from .. import attention, table
-    from ..recognize import load_model
+    from ..data import table
+    from ..evaluation import attention
+    from ..expression.recognize import load_model
 
     found = attention.average(load_model(model), table.read(path), split, count, alignment)
     write(out / "average.png", attention.figure(found))

@@ -33,7 +33,7 @@ def export(
 ) -> None:
     """Calibrate a run's weights and write them as one self-describing ONNX file."""
     need_torch("exporting a model")
-    from ..export import export as write
+    from ..training.export import export as write
 
     heads = named_tables(also or ())
     meta = write(run, data, out, figures or (), weights, None, head, heads)

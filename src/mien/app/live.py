@@ -16,12 +16,12 @@ from .options import Detector, Model, Rates, Someone, Strength
 from .terminal import say
 
 if TYPE_CHECKING:
-    from ..actions import Runner
-    from ..live import Live, Reading
-    from ..pipeline import Analyzer
-    from ..records import Output
-    from ..rules import Rules
-    from ..video import Hole
+    from ..alarms import Runner
+    from ..alarms.rules import Rules
+    from ..analysis.live import Live, Reading
+    from ..analysis.pipeline import Analyzer
+    from ..media.video import Hole
+    from ..results.records import Output
 
 VIEWS = ("auto", "window", "terminal", "none")
 _RUNG = 10  # lines that are said again when the view has gone
@@ -104,9 +104,9 @@ def live(
     Always the newest picture. p pauses, s saves the figures, q quits.
     """
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # see mien.app.analysis
-    from .. import capture
-    from ..live import Live
-    from ..pipeline import Analyzer, Settings
+    from ..analysis.live import Live
+    from ..analysis.pipeline import Analyzer, Settings
+    from ..media import capture
 
     if record is None and not sys.stdout.isatty():
         record = "-"
@@ -131,8 +131,8 @@ def live(
 
 def _output(record: str, running: Live, overwrite: bool) -> Output:
     """Where every record goes from now on."""
-    from ..live import Recorder
-    from ..records import Output
+    from ..analysis.live import Recorder
+    from ..results.records import Output
 
     path = None if record == "-" else Path(record)
     form = None if path else "jsonl"
@@ -156,10 +156,10 @@ def _run(running: Live, view: View, told: _Told, output: Output | None) -> None:
 
 
 def _rules(path: Path, analyzer: Analyzer) -> Rules:
-    from .. import actions
+    from .. import alarms
 
     info = analyzer.recognizer.info
-    return actions.read(path, info.label_set.labels, info.strengths is not None)
+    return alarms.read(path, info.label_set.labels, info.strengths is not None)
 
 
 class _Told:
@@ -191,13 +191,13 @@ class _Told:
 
 
 def _runner(rules: Rules, told: _Told) -> Runner:
-    from .. import actions
+    from .. import alarms
 
-    return actions.Runner(rules, show=told)
+    return alarms.Runner(rules, show=told)
 
 
 def _watch_for_alarms(running: Live, runner: Runner) -> None:
-    from ..live import Reading
+    from ..analysis.live import Reading
 
     def see(item: Reading | Hole) -> None:
         if isinstance(item, Reading):

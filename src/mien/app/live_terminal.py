@@ -11,9 +11,9 @@ from rich.live import Live as Screen
 from rich.style import Style
 from rich.text import Text
 
-from ..draw import COLORS
+from ..analysis.live import STALE_S, Live, Reading, Status
 from ..face import Emotions, Face
-from ..live import STALE_S, Live, Reading, Status
+from ..media.draw import COLORS
 from . import keys
 
 _LEAST = (40, 8)  # columns and rows

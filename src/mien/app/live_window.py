@@ -7,10 +7,10 @@ from contextlib import suppress
 from math import isnan
 from typing import Any
 
-from .. import draw
+from ..analysis.live import STALE_S, Live, Reading
 from ..errors import OutputError
 from ..face import ImageArray
-from ..live import STALE_S, Live, Reading
+from ..media import draw
 
 _TICK_S = 0.01  # how long keys may wait while no picture comes
 _GROUND, _INK, _QUIET, _BAD = "#14161a", "#ffffff", "#a0a4ac", "#ff6b5e"

@@ -15,18 +15,18 @@ app = typer.Typer(help="Models: what there is, fetch, describe.", no_args_is_hel
 @app.command("list")
 def models_list() -> None:
     """Every model mien knows, and where its file lies on this machine."""
-    from .. import weights
+    from ..weights import catalogue
     from . import console
 
-    console.models(weights.CATALOGUE.values())
+    console.models(catalogue.CATALOGUE.values())
 
 
 @app.command("pull")
 def models_pull(name: Annotated[str, typer.Argument(help="A name of `mien models list`.")]) -> None:
     """Fetch a model's file, check its sha256 and keep it."""
-    from .. import weights
+    from ..weights import catalogue
 
-    typer.echo(weights.pull(name))
+    typer.echo(catalogue.pull(name))
 
 
 @app.command("import")
@@ -35,9 +35,9 @@ def models_import(
     file: Annotated[Path, typer.Argument(help="Its file, from wherever it was found.")],
 ) -> None:
     """Check the sha256 of a model's file and keep a copy, as if it had been pulled."""
-    from .. import weights
+    from ..weights import catalogue
 
-    typer.echo(weights.take(name, file))
+    typer.echo(catalogue.take(name, file))
 
 
 @app.command("card")
@@ -45,7 +45,7 @@ def models_card(
     model: Annotated[str, typer.Argument(help="A model, or an .onnx file.")] = DEFAULT_MODEL,
 ) -> None:
     """What a model is, was trained on, and scores: its card, as Markdown."""
-    from .. import cards
+    from ..evaluation import cards
     from . import console
 
     console.markdown(cards.of(model))

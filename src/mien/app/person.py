@@ -13,8 +13,8 @@ from .files import write
 from .terminal import say
 
 if TYPE_CHECKING:
-    from ..person import Person
-    from ..person_samples import Taken, Taker
+    from ..person.people import Person
+    from ..person.samples import Taken, Taker
 
 app = typer.Typer(
     help="Recognisers of one person each: record, train, test, export, delete.",
@@ -76,9 +76,9 @@ def person_record(
     three pictures a second are kept while the face is well seen. Afterwards each can be kept,
     dropped or relabelled. All of it stays in one folder of MIEN_HOME.
     """
-    from .. import person as people
-    from ..person_samples import Taker, from_folder
-    from ..pipeline import Analyzer, Settings
+    from ..analysis.pipeline import Analyzer, Settings
+    from ..person import people
+    from ..person.samples import Taker, from_folder
 
     if (stimuli is None) == (source is None):
         raise ConfigError(
@@ -103,8 +103,8 @@ def person_record(
 
 def _consent(name: str, given: str | None) -> str | None:
     """As given, or asked for at a terminal where this person has none yet."""
-    from .. import person as people
     from ..errors import MienError
+    from ..person import people
 
     if given is not None or not sys.stdin.isatty():
         return given
@@ -124,7 +124,7 @@ def _session(
     """Show, record and review; why the camera gave out, if it did."""
     import random
 
-    from .. import person_session as session
+    from ..person import session
 
     person = taker.person
     chosen = session.choose(
@@ -147,7 +147,7 @@ def _session(
 
 def _review(taker: Taker) -> None:
     """Lines until an empty one, Ctrl-C, or the end of the input; the sheet follows each."""
-    from ..person_session import keep_sheet, review
+    from ..person.session import keep_sheet, review
 
     person, samples = taker.person, taker.taken.samples
     say("keep, drop or relabel: 'drop 3 7-9', '4 = pain', or Enter to keep the rest")
@@ -169,7 +169,7 @@ def _review(taker: Taker) -> None:
 
 
 def _told(person: Person, taken: Taken) -> None:
-    from ..person_train import FEW
+    from ..person.train import FEW
 
     for file, reason in taken.unreadable.items():
         say(f"left out {file}: {reason}")
@@ -204,8 +204,8 @@ def person_train(name: Name, kind: Kind = "head") -> None:
     """Make a person's recogniser from their samples: seconds, without torch unless the mouth is
     asked for.
     """
-    from .. import person as people
-    from ..person_train import few, train
+    from ..person import people
+    from ..person.train import few, train
 
     person = people.get(name)
     made = train(person, kind)
@@ -234,8 +234,8 @@ def person_test(
     """
     import json
 
-    from .. import person as people
-    from ..person_train import tested
+    from ..person import people
+    from ..person.train import tested
     from . import console
 
     result = tested(people.get(name), kind)
@@ -277,8 +277,8 @@ def _rows(result: dict[str, Any]) -> list[tuple[str, ...]]:
 @app.command("list")
 def person_list() -> None:
     """Who is known, with how many samples, what recogniser, and whose consent."""
-    from .. import person as people
-    from ..person_train import kinds
+    from ..person import people
+    from ..person.train import kinds
     from . import console
 
     rows = []
@@ -300,7 +300,7 @@ def person_export(
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="The .zip to write.")],
 ) -> None:
     """Write all that is kept of a person into one ZIP file."""
-    from .. import person as people
+    from ..person import people
 
     typer.echo(people.export(people.get(name), out))
 
@@ -311,7 +311,7 @@ def person_delete(
     yes: Annotated[bool, typer.Option("--yes", "-y", metavar="", help="Do not ask.")] = False,
 ) -> None:
     """Delete all that is kept of a person: pictures, recogniser, consents, what they saw."""
-    from .. import person as people
+    from ..person import people
 
     person = people.get(name)
     if not yes:

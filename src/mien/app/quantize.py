@@ -25,9 +25,9 @@ def quantize(
     mien evaluate before you use it.
     """
     need_torch("writing a model file")
-    from .. import quantize as bits
-    from .. import table
-    from ..recognize import load_model
+    from ..data import table
+    from ..expression.recognize import load_model
+    from ..training import quantize as bits
 
     faces = table.read(path)
     faces = faces.of_split(split) if split else faces

@@ -41,8 +41,8 @@ def reproduce(
     The same command in the same folder goes on where it stopped.
     """
     prepare_training()
-    from .. import recipes
-    from ..reproduce import reproduce as run
+    from ..papers.reproduce import reproduce as run
+    from ..training import recipes
     from .console import TrainingBar
 
     plan = recipes.reproduction(recipes.find(paper), overrides or ())

@@ -29,7 +29,8 @@ def summary(
 
     Writes summary.csv, episodes.csv, a BIDS events.tsv and a timeline for each recording.
     """
-    from .. import summary as sums
+    from ..results import summary as sums
+    from ..results import timeline
     from . import console
 
     rule = sums.Rule(threshold, min(sums.Rule().leave, threshold), shortest)
@@ -37,5 +38,5 @@ def summary(
     console.summary(recordings, rule)
     if out:
         sums.write(recordings, out, rule)
-        sums.draw(recordings, out, rule)
+        timeline.draw(recordings, out, rule)
         typer.echo(out)

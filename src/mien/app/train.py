@@ -60,8 +60,8 @@ def train(
 ) -> None:
     """Train a recipe; the same command in the same folder goes on where it stopped."""
     prepare_training()
-    from .. import recipes
-    from ..train import train as run
+    from ..training import recipes
+    from ..training.train import train as run
     from .console import TrainingBar
 
     if recipe is None and (teacher or also or nodes > 1):
@@ -90,7 +90,7 @@ def _train_folder(
     init: Path | None,
     devices: int,
 ) -> None:
-    from .. import finetune
+    from ..training import finetune
     from . import console
 
     with console.TrainingBar() as bar:

@@ -1,0 +1,230 @@
+"""Alarms by MQTT, and answers to them; Home Assistant finds both by itself.
+
+Under ``topic`` ("mien"), all with QoS 1:
+
+=================  ============================================================= ========
+``/status``        "online"; "offline" when mien ends, or by last will           retained
+``/alarm``         each call as JSON; ``id`` is the same for every try at it
+``/rule/<name>``   "ON" from an alarm until it is over and acknowledged, "OFF"   retained
+``/ack``           to mien: the key of an alarm, or "all"
+=================  ============================================================= ========
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import ssl
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ConfigError, MissingExtra
+from ..version import __version__
+from .output import Context, Output, Settings, Table, Undelivered, secret, settings
+from .program import content
+from .rules import Rule
+from .watch import Call
+
+if TYPE_CHECKING:
+    from paho.mqtt import client as paho
+
+log = logging.getLogger(__name__)
+
+_CONFIRM_S = 3.0  # for a broker to confirm a message
+_RECONNECT_S = (1, 10)
+_KEEPALIVE_S = 15  # a broker that is silent for longer is gone
+_WORDS = ("all", "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MqttSettings(Settings):
+    """host, port : the broker. tls : encrypt, and check the broker's certificate.
+    topic : where everything lies; one for each mien at a broker.
+    user, password_env : how to log in; the environment variable holds the password.
+    discovery : Home Assistant's prefix; "" announces nothing.
+    """
+
+    host: str
+    port: int = 1883
+    tls: bool = False
+    topic: str = "mien"
+    user: str = ""
+    password_env: str = ""
+    discovery: str = "homeassistant"
+
+
+class Mqtt(Output):
+    """Publishes at a broker; an alarm has arrived when the broker has confirmed it."""
+
+    reaches_away = True
+
+    def __init__(self, name: str, table: Table) -> None:
+        chosen = settings(MqttSettings, name, table)
+        super().__init__(chosen)
+        if not 0 < chosen.port < 65_536:
+            raise ConfigError(f"output.{name}.port is 1 to 65535, got {chosen.port}")
+        for key in ("topic", "discovery"):
+            value = getattr(chosen, key)
+            if (
+                set("+#\0") & set(value)
+                or value != value.strip("/")
+                or not (value or key != "topic")
+            ):
+                raise ConfigError(
+                    f"output.{name}.{key} is a topic such as mien/bedroom, got '{value}'"
+                )
+        self._settings, self._name = chosen, name
+        self._client: paho.Client
+        self._context: Context
+        self._sent: dict[str, paho.MQTTMessageInfo] = {}
+        self._on: set[str] = set()
+        self._trouble = "no connection yet"
+
+    def start(self, context: Context) -> None:
+        if find_spec("paho") is None:
+            raise MissingExtra("paho-mqtt", "act", "MQTT")
+        from paho.mqtt import client as paho
+        from paho.mqtt.enums import CallbackAPIVersion
+
+        self._context, chosen = context, self._settings
+        client = paho.Client(CallbackAPIVersion.VERSION2)
+        if chosen.user:
+            password = secret(chosen.password_env, self._name) if chosen.password_env else None
+            client.username_pw_set(chosen.user, password)
+        if chosen.tls:
+            client.tls_set_context(ssl.create_default_context())
+        client.will_set(self._topic("status"), "offline", qos=1, retain=True)
+        client.reconnect_delay_set(*_RECONNECT_S)
+        client.on_connect, client.on_connect_fail = self._connected, self._unconnected
+        client.on_message = self._message
+        client.enable_logger(log)
+        client.suppress_exceptions = True  # one would end paho's thread, and with it all alarms
+        self._client = client
+        client.connect_async(chosen.host, chosen.port, _KEEPALIVE_S)
+        client.loop_start()  # connects, and connects again, in a thread of its own
+
+    def deliver(self, call: Call) -> None:
+        if not self._client.is_connected():
+            raise Undelivered(f"{self._broker}: {self._trouble}")
+        # Published once: what was not confirmed, paho sends again itself when it is connected anew.
+        if call.id not in self._sent:
+            self._sent[call.id] = self._publish("alarm", json.dumps(content(call)))
+            self._on.add(call.alarm.rule)
+            self._publish_state(call.alarm.rule)
+        message = self._sent[call.id]
+        try:
+            message.wait_for_publish(_CONFIRM_S)
+        except (RuntimeError, ValueError) as err:
+            self._sent.pop(call.id)
+            raise Undelivered(f"{self._broker}: {err}") from None
+        if not message.is_published():
+            raise Undelivered(f"{self._broker} did not confirm within {_CONFIRM_S:g} s")
+        self._sent.pop(call.id)
+
+    def ended(self, rule: str) -> None:
+        self._on.discard(rule)
+        self._publish_state(rule)
+
+    def close(self) -> None:
+        if self._client.is_connected():
+            farewell = self._publish("status", "offline", retain=True)
+            try:
+                farewell.wait_for_publish(1)
+            except (RuntimeError, ValueError) as err:
+                log.info("%s: no farewell: %s", self._broker, err)
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    # -- in paho's thread -----------------------------------------------------------------------
+
+    def _connected(
+        self, client: paho.Client, userdata: Any, flags: Any, reason: Any, properties: Any
+    ) -> None:
+        if reason.is_failure:
+            self._trouble = f"it answers: {reason}"
+            return
+        self._trouble = "connection lost"  # if it is asked for later
+        client.subscribe(self._topic("ack"), qos=1)
+        self._publish("status", "online", retain=True)
+        for rule in self._rules:
+            self._publish_state(rule.name)  # the broker may have kept another from before
+        if self._settings.discovery:
+            for topic, entity in self._entities():
+                client.publish(topic, json.dumps(entity), qos=1, retain=True)
+
+    def _unconnected(self, client: paho.Client, userdata: Any) -> None:
+        self._trouble = "cannot be reached"
+
+    def _message(self, client: paho.Client, userdata: Any, message: paho.MQTTMessage) -> None:
+        if message.retain:
+            return  # said to an alarm of earlier
+        key = message.payload.decode(errors="replace").strip()
+        self._context.acknowledge(None if key in _WORDS else key, f"MQTT {self._name}")
+
+    # -- topics ---------------------------------------------------------------------------------
+
+    @property
+    def _broker(self) -> str:
+        return f"MQTT broker {self._settings.host}:{self._settings.port}"
+
+    def _topic(self, name: str) -> str:
+        return f"{self._settings.topic}/{name}"
+
+    def _publish(self, name: str, text: str, retain: bool = False) -> paho.MQTTMessageInfo:
+        return self._client.publish(self._topic(name), text, qos=1, retain=retain)
+
+    def _publish_state(self, rule: str) -> None:
+        self._publish(f"rule/{rule}", "ON" if rule in self._on else "OFF", retain=True)
+
+    @property
+    def _rules(self) -> list[Rule]:
+        """Those that may call here."""
+        return [rule for rule in self._context.rules.rules if self._name in rule.outputs]
+
+    def _entities(self) -> list[tuple[str, dict[str, Any]]]:
+        """Home Assistant's discovery: a sensor per rule, and a button that acknowledges."""
+        topic = self._settings.topic
+        node = _identifier(topic)
+        common = {
+            "availability_topic": self._topic("status"),
+            "device": {"identifiers": [node], "name": topic, "manufacturer": "mien"},
+            "origin": {"name": "mien", "sw_version": __version__},
+        }
+        prefix = self._settings.discovery
+        sensors = [
+            (
+                f"{prefix}/binary_sensor/{node}/{_identifier(rule.name)}/config",
+                self._sensor(rule, node) | common,
+            )
+            for rule in self._rules
+        ]
+        button = {
+            "name": "Acknowledge",
+            "unique_id": f"{node}_ack",
+            "command_topic": self._topic("ack"),
+            "payload_press": "all",
+            "qos": 1,
+        }
+        return [*sensors, (f"{prefix}/button/{node}/ack/config", button | common)]
+
+    def _sensor(self, rule: Rule, node: str) -> dict[str, Any]:
+        return {
+            "name": rule.name,
+            "unique_id": f"{node}_{_identifier(rule.name)}",
+            "state_topic": self._topic(f"rule/{rule.name}"),
+            "device_class": "problem",
+            "qos": 1,
+        }
+
+
+def _identifier(name: str) -> str:
+    """A name in Home Assistant's letters, the same for the same name alone.
+
+    >>> _identifier("pain"), _identifier("Schmerz, stark")
+    ('mien_pain', 'mien_7c7a2765')
+    """
+    if name.isascii() and name.replace("_", "").replace("-", "").isalnum():
+        return f"mien_{name}"
+    return f"mien_{hashlib.sha256(name.encode()).hexdigest()[:8]}"

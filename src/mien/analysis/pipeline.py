@@ -1,0 +1,206 @@
+"""The stages in order: picture -> faces -> crops -> expressions."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy.typing as npt
+
+from ..errors import ConfigError
+from ..expression.baserates import BaseRates, default_for
+from ..expression.recognize import Recognizer, recognizers
+from ..face import Emotions, Face, FloatArray, Frame, ImageArray
+from ..faces import align, detect, quality
+from ..faces.finder import Finder, pixels
+from ..faces.landmarker import Placed
+from ..later import Later
+from ..media import image
+from ..weights.catalogue import DEFAULT_MODEL
+
+if TYPE_CHECKING:
+    from ..expression.explain import Explainer
+
+Picture = str | os.PathLike[str] | bytes | npt.NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What an analysis is made with; plain values, so that it travels to other processes.
+
+    Attributes
+    ----------
+    model
+        A catalogue name (``mien models list``) or a model file.
+    detector
+        "auto", or one of "mien", "yunet", "haar".
+    base_rates
+        What the probabilities are turned to; None: half way to equal where the model knows its
+        training rates, else nothing.
+    crops
+        Each picture is one face, cut already; no detector runs.
+    align
+        How a face is cut: "box", "similarity", "xu2019" or "mouth"; None: as the model was trained.
+        A face without landmarks is always cut by its box.
+    threads
+        Within one call of ONNX Runtime and OpenCV. 0 leaves it to OpenCV, and is one in ONNX
+        Runtime: a face takes it 2 ms, starting its threads 40.
+    person
+        Whose own recogniser is used instead (``mien person train``); None for nobody's.
+    """
+
+    model: str = DEFAULT_MODEL
+    detector: str = "auto"
+    base_rates: BaseRates | None = None
+    crops: bool = False
+    align: str | None = None
+    threads: int = 0
+    person: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.base_rates is not None and not isinstance(self.base_rates, BaseRates):
+            raise ConfigError(
+                f"base_rates is a mien.BaseRates, got {self.base_rates!r}; "
+                f"write mien.BaseRates({self.base_rates!r})"
+            )
+
+
+class Analyzer:
+    """Reads the expressions in pictures; owns its detector and its model.
+
+    ``settings`` say what it is made with; without them it is made as the command line's is.
+    ``recognizer`` and ``detector`` may be handed in, which is how tests bring fakes. With
+    ``wait=False`` the model loads while the first frame is searched, and what is wrong with it or
+    with the base rates is raised where ``recognizer`` is first needed, not here.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> Analyzer().analyze(np.zeros((64, 64, 3), np.uint8))
+    []
+    """
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        recognizer: Recognizer | None = None,
+        detector: detect.FaceDetector | None = None,
+        wait: bool = True,
+    ) -> None:
+        self.settings = settings or Settings()
+        self._model = Later(lambda: self._load(recognizer), begin=False)
+        if self.settings.threads:
+            import cv2
+
+            cv2.setNumThreads(self.settings.threads)
+        self._align = align.known(self.settings.align)
+        if detector is None and not self.settings.crops:
+            detector = detect.build(self.settings.detector)
+        self._finder = Finder(detector, self.settings.threads or 1)
+        if wait:
+            self.wait()
+
+    @property
+    def detector(self) -> detect.FaceDetector | None:
+        """None where each picture is one face, cut already."""
+        return self._finder.detector
+
+    @property
+    def alignment(self) -> str:
+        """How faces are cut: as asked, or else as the model was trained."""
+        return self._align or self.recognizer.info.align
+
+    def wait(self) -> None:
+        """Come back when the model can be used; raises what is wrong with it."""
+        self._model.get()
+
+    def _load(self, recognizer: Recognizer | None) -> tuple[Recognizer, BaseRates]:
+        recognizer = recognizer or self._named()
+        rates = self.settings.base_rates or default_for(recognizer.info.base_rates)
+        # Base rates the model cannot use are an error here, once, not one for every picture.
+        recognizer.probabilities([], rates)
+        return recognizer, rates
+
+    def _named(self) -> Recognizer:
+        wanted = self.settings
+        source, name = (
+            ("model", wanted.model) if wanted.person is None else ("person", wanted.person)
+        )
+        return recognizers.build(source, name, wanted.threads or 1)
+
+    @property
+    def recognizer(self) -> Recognizer:
+        """Its model; ``recognizer.info`` says what that is."""
+        return self._model.get()[0]
+
+    @property
+    def base_rates(self) -> BaseRates:
+        """What its probabilities are turned to."""
+        return self._model.get()[1]
+
+    @cached_property
+    def explainer(self) -> Explainer:
+        """Says where its model looks; raises ModelError for a model that cannot be explained."""
+        from ..expression import explain
+
+        return explain.Explainer(self.recognizer, self.settings.threads or 1)
+
+    def analyze(self, picture: Picture) -> list[Face]:
+        """The faces of a file, its bytes, or an RGB array, best found first; [] for none.
+
+        Raises ImageError for a picture that cannot be read, ShapeError for an unfit array.
+        """
+        source = str(picture) if isinstance(picture, str | Path) else ""
+        return self.analyze_frame(Frame(image.read(picture), source=source))
+
+    def analyze_frame(self, frame: Frame) -> list[Face]:
+        """The faces of a frame with everything filled in."""
+        return self.recognize(frame, self.find(frame))
+
+    def find(self, frame: Frame, known: Sequence[Face] = ()) -> list[Face]:
+        """The faces of a frame with their landmarks; nothing recognised yet.
+
+        ``known`` are faces with landmarks that are placed in it already.
+        """
+        self._model.begin()  # the search leaves Python's lock alone: the time to load a model
+        return self._finder.find(frame, None if self.detector else self.alignment, known)
+
+    def find_again(self, frame: Frame, boxes: FloatArray, rolls: list[float]) -> Placed:
+        """The landmarks of faces known from the frame before, without a search.
+
+        boxes : (N, 4) float32, where each face's landmarks are expected, as if it were level;
+        rolls : how far each is turned, in radians. As ``landmarks.leveled_box`` has both.
+        """
+        return self._finder.again(frame, boxes, rolls)
+
+    def recognize(self, frame: Frame, faces: list[Face]) -> list[Face]:
+        """The same faces with crop, emotions, intensity, quality and confidence."""
+        size = self.recognizer.info.preprocess.size
+        faces = [self._finder.framed(face, self.alignment, size) for face in faces]
+        crops = [pixels(frame, face) for face in faces]
+        read = self.recognizer.read(crops, self.base_rates)
+        strengths = [None] * len(faces) if read.intensity is None else read.intensity
+        return [
+            replace(
+                self._judged(frame, face, crop, Emotions(self.recognizer.info.label_set, probs)),
+                intensity=strength,
+            )
+            for face, crop, probs, strength in zip(faces, crops, read.probs, strengths, strict=True)
+        ]
+
+    def _judged(self, frame: Frame, face: Face, crop: ImageArray, emotions: Emotions) -> Face:
+        measured = quality.measure(frame, face, crop)
+        confidence = quality.confidence(face.score, measured)
+        least = self.recognizer.info.uncertain_below
+        return replace(
+            face,
+            emotions=emotions,
+            quality=measured,
+            confidence=confidence,
+            uncertain=quality.uncertain(emotions.top[1], least, confidence),
+        )

@@ -1,0 +1,121 @@
+"""One adapter per data set: its owner's layout -> a mien table."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ...errors import ConfigError, DataError, UnknownName
+from ...labels import canonical
+from ...registry import Registry
+from ..table import Table
+
+
+@dataclass(frozen=True, slots=True)
+class Importer:
+    """An adapter with what its user should know first.
+
+    reader : path of the owner's layout -> Table; raises DataError where the layout is another.
+    layout : what it expects to find, in one line.
+    terms : the owner's terms of use, in one line.
+    at_rate : the same with frames a second, where the data set is one of videos.
+    """
+
+    reader: Callable[[Path], Table]
+    layout: str
+    terms: str
+    at_rate: Callable[[Path, float], Table] | None = None
+
+    def read(self, path: Path, fps: float | None = None) -> Table:
+        """The data set as a table, its terms in the notes.
+
+        fps : how many frames to take of each second of video; None for the reader's own choice.
+        Raises DataError, with the layout, where the layout is another; ConfigError for frames a
+        second of what is no video.
+        """
+        if fps is not None and self.at_rate is None:
+            raise ConfigError(
+                f"frames a second are for videos, and these are pictures: {self.layout}"
+            )
+        if fps is not None and not fps > 0:
+            raise ConfigError(f"frames a second are more than 0, got {fps:g}")
+        try:
+            if fps is None or self.at_rate is None:
+                table = self.reader(path)
+            else:
+                table = self.at_rate(path, fps)
+        except DataError as err:
+            if self.layout in str(err):
+                raise
+            raise DataError(f"{err} (the layout is: {self.layout})") from err
+        return replace(table, notes={"terms": self.terms, **table.notes})
+
+
+importers: Registry[Importer] = Registry(
+    "data set",
+    {
+        "affectnet": "mien.data.sets.affectnet:affectnet",
+        "ckplus": "mien.data.sets.ckplus:ckplus",
+        "folder": "mien.data.sets.folder:folder",
+        "videos": "mien.data.sets.videos:videos",
+        "enterface05": "mien.data.sets.enterface05:enterface05",
+        "faces10k": "mien.data.sets.faces10k:faces10k",
+        "fer2013": "mien.data.sets.ferplus:fer2013",
+        "ferplus": "mien.data.sets.ferplus:ferplus",
+        "jaffe": "mien.data.sets.jaffe:jaffe",
+        "kdef": "mien.data.sets.kdef:kdef",
+        "csv": "mien.data.sets.listed:listed",
+        "lfw": "mien.data.sets.lfw:lfw",
+        "mug": "mien.data.sets.mug:mug",
+        "mug-intensity": "mien.data.sets.mug:mug_intensity",
+        "mug-frames": "mien.data.sets.mug:mug_frames",
+        "rafd": "mien.data.sets.rafd:rafd",
+        "rafdb": "mien.data.sets.rafdb:rafdb",
+        "300w": "mien.data.sets.w300:w300",
+    },
+)
+
+
+def csv_rows(path: Path, columns: Sequence[str]) -> Iterator[dict[str, str]]:
+    """The rows of a CSV file that has these columns; a short row reads as empty texts.
+
+    Takes Excel's byte order mark, its semicolons where the comma is for decimals, and blanks
+    after commas (Kaggle's icml_face_data.csv). Raises DataError for a file that is none, and for
+    one without a column.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            head = file.readline()
+            file.seek(0)
+            mark = ";" if head.count(";") > head.count(",") else ","
+            reader = csv.DictReader(file, skipinitialspace=True, restval="", delimiter=mark)
+            there = list(reader.fieldnames or [])
+            missing = [c for c in columns if c not in there]
+            if missing:
+                raise DataError(f"{path} lacks the columns {missing}; it has {there}")
+            yield from reader
+    except (OSError, UnicodeDecodeError, csv.Error) as err:
+        raise DataError(f"{path} is not readable CSV: {err}") from err
+
+
+def visible_folders(root: Path) -> list[Path]:
+    """The folders in a folder, sorted, without .git, .ipynb_checkpoints and their like."""
+    return sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
+
+
+def is_label(name: str) -> bool:
+    try:
+        canonical(name)
+    except UnknownName:
+        return False
+    return True
+
+
+def label_of(folder: Path) -> str:
+    """The label a folder is named after; raises DataError with the nearest one."""
+    try:
+        return canonical(folder.name)
+    except UnknownName as err:
+        raise DataError(f"folder {folder} is not named after a label: {err}") from err

@@ -1,0 +1,64 @@
+"""A folder of one's own: ``<label>/*.jpg``, or ``<split>/<label>/*.jpg``, with an optional table.
+
+``people.csv`` (or ``subjects.csv``) beside the folders, with the columns ``file`` and ``subject``,
+says who is on a picture, so that a person can be kept on one side of a split.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from ...errors import DataError
+from ..table import Table
+from . import Importer, csv_rows, is_label, visible_folders
+from .collection import Collection
+
+LAYOUT = "<label>/*.jpg or <split>/<label>/*.jpg"
+_ONE_SPLIT = "all"
+_SUBJECT_TABLES = ("people.csv", "subjects.csv")
+
+
+def label_folders(collection: Collection) -> Iterator[tuple[str | None, str, Path]]:
+    """(the folder around it if any, label, folder) of all that are named after a label."""
+    for first in visible_folders(collection.root):
+        inner = visible_folders(first)
+        alone = is_label(first.name) or not inner
+        for folder in [first] if alone else inner:
+            label = collection.label(folder)
+            if label:
+                yield None if alone else first.name, label, folder
+
+
+def _subjects(root: Path) -> dict[str, str]:
+    for name in _SUBJECT_TABLES:
+        path = root / name
+        if path.is_file():
+            rows = csv_rows(path, ("file", "subject"))
+            return {r["file"]: r["subject"] for r in rows if r["subject"]}
+    return {}
+
+
+def read_folder(path: Path) -> Table:
+    """Every picture under folders named after labels; the notes list what was left out.
+
+    A folder whose name is nearly a label is a mistake, any other one without a label and an empty
+    one are left out.
+    """
+    collection = Collection(path.resolve().name, path)  # "." has no name of its own
+    subjects = _subjects(path)
+    for split, label, folder in label_folders(collection):
+        for file in collection.files(folder):
+            name = collection.relative(file)
+            collection.add(file, name, split or _ONE_SPLIT, label, subject=subjects.get(name))
+    table = collection.table(LAYOUT)
+    if subjects and not any(row.subject for row in table.rows):
+        raise DataError(
+            f"the table of people in {path} names files like '{next(iter(subjects))}', but the "
+            f"pictures are called like '{table.rows[0].source}'"
+        )
+    return table
+
+
+def folder() -> Importer:
+    return Importer(read_folder, LAYOUT, "your own")

@@ -1,0 +1,78 @@
+"""A table of one's own beside pictures: a CSV file with the columns ``file`` and ``label``.
+
+``subject``, ``split`` and ``sequence`` are taken where there are such columns. Files are named
+from the table's folder on.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+from ...errors import DataError
+from ..table import Table
+from . import Importer, csv_rows
+from .collection import Collection
+
+LAYOUT = "a .csv file with the columns file,label[,subject,split,sequence] beside the pictures"
+
+
+def table_in(path: Path) -> Path:
+    """A CSV file itself, or the only one in a folder; raises DataError."""
+    if not path.is_dir():
+        return path
+    tables = sorted(path.glob("*.csv"))
+    if len(tables) != 1:
+        names = ", ".join(table.name for table in tables) or "none"
+        raise DataError(f"{path} should hold one .csv file, or name it yourself; it has: {names}")
+    return tables[0]
+
+
+def _nobody(_: Path) -> str | None:
+    return None
+
+
+def add_listed(
+    collection: Collection, table: Path, subject_of: Callable[[Path], str | None] = _nobody
+) -> None:
+    """Every picture of a list; ``subject_of`` says who is on one where the list does not.
+
+    Raises DataError for a misspelt label and for a picture that is listed twice. Labels that mien
+    does not know are left out and counted.
+    """
+    seen: set[str] = set()
+    unknown: Counter[str] = Counter()
+    for number, record in enumerate(csv_rows(table, ("file", "label"))):
+        name, given = record["file"], record["label"]
+        where = f"{table}, row {number}"
+        label = collection.known(given, f"label '{given}'", f"{where}: '{given}' is no label")
+        if not label:
+            unknown[given] += 1
+            continue
+        if name in seen:
+            raise DataError(f"{where}: {name} is listed a second time; a picture has one row")
+        seen.add(name)
+        file = collection.root / name
+        collection.add(
+            file,
+            name,
+            record.get("split") or "all",
+            label,
+            subject=record.get("subject") or subject_of(file),
+            sequence=record.get("sequence") or None,
+        )
+    for given, count in unknown.items():
+        collection.left_out[f"label '{given}'"] += f" ({count} rows)"
+
+
+def read_listed(path: Path) -> Table:
+    """Every picture that the table names; the notes list what was left out."""
+    table = table_in(path)
+    collection = Collection(table.parent.resolve().name, table.parent)
+    add_listed(collection, table)
+    return collection.table(f"rows in {table}")
+
+
+def listed() -> Importer:
+    return Importer(read_listed, LAYOUT, "your own")

@@ -1,0 +1,296 @@
+"""The mien table: a labelled picture set in one Parquet file, whatever shape its owner gave it.
+
+One row per picture: ``id split label votes subject source width height image landmarks sequence
+copy_of intensity``. ``label`` is mien's own name (or ``unknown`` / ``not_a_face`` where taggers
+said so), ``votes`` counts per ``vote_labels`` where several people tagged it, ``image`` the encoded
+file as it came (a PNG where it came as numbers), ``landmarks`` the sixty-eight points of the face
+where somebody placed them. ``sequence`` names the recording or stimulus a frame is from,
+``copy_of`` the row that a changed copy was made of, ``intensity`` how strongly each of
+``intensity_labels`` shows.
+The pictures travel inside, so a table is one file to move, hash and cite.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import DataError, MissingExtra, OutputError
+from ..face import ImageArray
+from ..labels import LabelSet
+from ..media import preprocess
+from ..media.image import read_bytes
+
+SCHEMA = "mien-table/1"
+_ROWS_PER_GROUP = 2048
+_ADDED = ("landmarks", "sequence", "copy_of", "intensity")  # columns that older tables lack
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One labelled picture; ``image`` is an encoded file (PNG, JPEG, ...).
+
+    landmarks : x0 y0 x1 y1 ... of the sixty-eight points in pixels of the picture, in iBUG's order
+        (see ``mien.faces.landmarks``); None without.
+    sequence : which recording, or which stimulus, of its subject; None for single pictures.
+    copy_of : the id of the row this is an augmented copy of; None for a picture as it came.
+    intensity : in [0, 1] per label of ``Table.intensity_labels``; None where nobody rated it.
+    """
+
+    id: str
+    split: str
+    label: str
+    image: bytes
+    width: int
+    height: int
+    votes: tuple[float, ...] | None = None
+    subject: str | None = None
+    source: str | None = None
+    landmarks: tuple[float, ...] | None = None
+    sequence: str | None = None
+    copy_of: str | None = None
+    intensity: tuple[float, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table in memory.
+
+    name : which data set this is.
+    rows : the pictures in their owner's order.
+    vote_labels : what the positions of ``votes`` mean; empty without votes.
+    notes : what an importer has to say (rows left out, licence).
+    intensity_labels : what the positions of ``intensity`` mean; empty without intensities.
+    """
+
+    name: str
+    rows: Sequence[Row]
+    vote_labels: tuple[str, ...] = ()
+    notes: dict[str, Any] = field(default_factory=dict)
+    intensity_labels: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(row.split for row in self.rows))
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Whose pictures these are: what rows' ids begin with, before the first slash."""
+        return tuple(dict.fromkeys(row.id.partition("/")[0] for row in self.rows))
+
+    def of_split(self, *splits: str) -> Table:
+        """The rows of some splits; raises DataError where one has none."""
+        for split in splits:
+            if split not in self.splits:
+                raise DataError(f"{self.name} has no split '{split}', only {list(self.splits)}")
+        return self.keep(row.split in splits for row in self.rows)
+
+    def keep(self, mask: Iterable[bool]) -> Table:
+        """The rows whose place in ``mask`` is true."""
+        rows = [row for row, kept in zip(self.rows, mask, strict=True) if kept]
+        return replace(self, rows=rows)
+
+    def pictures(self) -> Iterator[ImageArray]:
+        """Each picture decoded, (H, W, 3) uint8 RGB."""
+        for row in self.rows:
+            yield read_bytes(row.image, row.id)
+
+    def planes(self, spec: preprocess.Preprocess) -> ImageArray:
+        """Every picture as a network sees it, (N, C, S, S) uint8."""
+        out = np.empty((len(self), spec.channels, spec.size, spec.size), np.uint8)
+        for i, picture in enumerate(self.pictures()):
+            out[i] = preprocess.prepare(picture, spec)
+        return out
+
+    def targets(self, labels: LabelSet) -> npt.NDArray[np.intp]:
+        """Each row's index in ``labels``, -1 where its label is not one of them."""
+        place = {label: i for i, label in enumerate(labels.labels)}
+        return np.array([place.get(row.label, -1) for row in self.rows], np.intp)
+
+    def vote_shares(self, labels: LabelSet, min_votes: int = 1) -> npt.NDArray[np.float32]:
+        """What part of the votes each label got, (N, K), rows summing to 1.
+
+        A label with fewer than ``min_votes`` votes counts as none (FER+'s own reference code
+        drops single votes as outliers), unless nothing would be left. A row without a vote for
+        any of ``labels`` is all zero.
+        """
+        if not self.vote_labels:
+            raise DataError(
+                f"{self.name} has no votes; train on its labels (data.target = 'label')"
+            )
+        missing = [label for label in labels.labels if label not in self.vote_labels]
+        if missing:
+            raise DataError(f"{self.name} has no votes for {', '.join(missing)}")
+        places = [self.vote_labels.index(label) for label in labels.labels]
+        none = (0.0,) * len(self.vote_labels)
+        rows = [row.votes or none for row in self.rows]
+        votes = np.array(rows, np.float32).reshape(-1, len(none))[:, places]
+        strong = np.where(votes >= min_votes, votes, 0.0)
+        votes = np.where(strong.sum(1, keepdims=True) > 0, strong, votes)
+        return np.asarray(votes / np.maximum(votes.sum(1, keepdims=True), 1e-9), np.float32)
+
+    def graded(self, labels: LabelSet) -> tuple[str, ...]:
+        """Those of ``labels`` whose strength people told here, by ratings or by votes."""
+        told = self.intensity_labels or self.vote_labels
+        return tuple(label for label in labels.labels if label in told)
+
+    def strengths(self, labels: LabelSet, min_votes: int = 1) -> npt.NDArray[np.float32]:
+        """How strongly each label shows, by people: (N, K) in [0, 1].
+
+        The ratings where the table has them, else each label's share of the votes. Raises DataError
+        where there is neither, or not for all of ``labels``, or a row was not rated.
+        """
+        if not self.intensity_labels:
+            return self.vote_shares(labels, min_votes)
+        missing = [label for label in labels.labels if label not in self.intensity_labels]
+        if missing:
+            raise DataError(f"{self.name} has no ratings of {', '.join(missing)}")
+        unrated = [row.id for row in self.rows if row.intensity is None]
+        if unrated:
+            raise DataError(f"{self.name} has {len(unrated)} rows without ratings, {unrated[0]}")
+        places = [self.intensity_labels.index(label) for label in labels.labels]
+        rated = np.array([row.intensity for row in self.rows], np.float32)
+        return rated.reshape(-1, len(self.intensity_labels))[:, places]
+
+
+def join(tables: Sequence[Table], name: str) -> Table:
+    """The rows of several tables in one, votes and intensities left behind.
+
+    Raises DataError for an id that occurs twice.
+    """
+    rows = [replace(row, votes=None, intensity=None) for table in tables for row in table.rows]
+    if len({row.id for row in rows}) < len(rows):
+        twice = next(i for i, n in Counter(row.id for row in rows).items() if n > 1)
+        raise DataError(f"the tables share rows, '{twice}' for one; join each only once")
+    return Table(name, rows, notes={"of": [table.name for table in tables]})
+
+
+def png(picture: ImageArray) -> bytes:
+    """A picture (H, W, 3) RGB or (H, W) as a PNG, in gray where it has no colour."""
+    if picture.ndim == 3 and (picture == picture[:, :, :1]).all():
+        picture = picture[:, :, 0]
+    bgr = picture if picture.ndim == 2 else cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
+    quickly = [cv2.IMWRITE_PNG_COMPRESSION, 1]  # noise hardly packs at any level
+    return cv2.imencode(".png", bgr, quickly)[1].tobytes()
+
+
+def generator(seed: int, name: str) -> np.random.Generator:
+    """Numbers that depend on the seed and a row's id alone, wherever the row is."""
+    key = hashlib.blake2b(name.encode(), digest_size=8).digest()
+    return np.random.default_rng([seed, int.from_bytes(key)])
+
+
+def pixel_hash(picture: ImageArray) -> str:
+    """A name for these exact pixels: equal for two files that decode alike."""
+    head = repr(picture.shape).encode()
+    return hashlib.blake2b(head + picture.tobytes(), digest_size=16).hexdigest()
+
+
+def file_sha256(path: Path) -> str:
+    with path.open("rb") as f:
+        return hashlib.file_digest(f, "sha256").hexdigest()
+
+
+def _pyarrow() -> tuple[Any, Any]:
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError:
+        raise MissingExtra("pyarrow", "train", "reading and writing mien tables") from None
+    return pyarrow, pyarrow.parquet
+
+
+def write(table: Table, path: Path) -> None:
+    """The table as a Parquet file; the old file stays until the new one is whole."""
+    pa, pq = _pyarrow()
+    meta = {
+        "schema": SCHEMA,
+        "name": table.name,
+        "vote_labels": list(table.vote_labels),
+        "intensity_labels": list(table.intensity_labels),
+        "notes": table.notes,
+    }
+    schema = pa.schema(
+        [
+            ("id", pa.string()),
+            ("split", pa.string()),
+            ("label", pa.string()),
+            ("votes", pa.list_(pa.float32())),
+            ("subject", pa.string()),
+            ("source", pa.string()),
+            ("width", pa.int32()),
+            ("height", pa.int32()),
+            ("image", pa.binary()),
+            ("landmarks", pa.list_(pa.float32())),
+            ("sequence", pa.string()),
+            ("copy_of", pa.string()),
+            ("intensity", pa.list_(pa.float32())),
+        ],
+        metadata={"mien": json.dumps(meta)},
+    )
+    part = path.with_name(path.name + ".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with pq.ParquetWriter(part, schema, compression="zstd") as writer:
+            for start in range(0, len(table), _ROWS_PER_GROUP):
+                rows = table.rows[start : start + _ROWS_PER_GROUP]
+                columns = [[getattr(row, name) for row in rows] for name in schema.names]
+                writer.write_table(pa.table(columns, schema=schema))
+        part.replace(path)
+    except OSError as err:
+        raise OutputError(f"cannot write {path}: {err}") from err
+
+
+def read(path: Path) -> Table:
+    """The table in a Parquet file; raises DataError where it is none of mien's."""
+    pa, pq = _pyarrow()
+    if not path.is_file():
+        raise DataError(f"no such table: {path}; make one with: mien data import")
+    try:
+        arrow = pq.read_table(path)
+    except (pa.ArrowException, OSError) as err:
+        raise DataError(f"{path} is not a Parquet file: {err}") from err
+    meta = _meta((arrow.schema.metadata or {}).get(b"mien", b""))
+    if meta.get("schema") != SCHEMA:
+        raise DataError(f"{path} is not a mien table; make one with: mien data import")
+    names = [f.name for f in fields(Row) if f.name not in _ADDED or f.name in arrow.schema.names]
+    missing = [name for name in names if name not in arrow.schema.names]
+    if missing:
+        raise DataError(f"{path} lacks the columns {missing} of a mien table")
+    columns = [arrow.column(name).to_pylist() for name in names]
+    rows = [_row(dict(zip(names, v, strict=True))) for v in zip(*columns, strict=True)]
+    return Table(
+        meta["name"],
+        rows,
+        tuple(meta["vote_labels"]),
+        meta["notes"],
+        tuple(meta.get("intensity_labels", ())),
+    )
+
+
+def _meta(text: bytes) -> dict[str, Any]:
+    """What ``write`` left in the file's metadata; empty for another's."""
+    try:
+        meta = json.loads(text)
+    except ValueError:
+        return {}
+    return meta if isinstance(meta, dict) else {}
+
+
+def _row(values: dict[str, Any]) -> Row:
+    for name in ("votes", "landmarks", "intensity"):
+        listed = values.pop(name, None)
+        values[name] = None if listed is None else tuple(listed)
+    return Row(**values)

@@ -1,0 +1,223 @@
+"""The model card: what a model file says of itself, as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from ..expression.recognize import ModelInfo, load_model
+from ..faces import landmarker, proposals
+from ..faces.proposals import LONGEST
+from ..weights import catalogue
+
+SUBSETS = {
+    "without_pixels_in_training": "pixels not in training",
+    "without_copies_in_training": "nor augmented copies",
+    "without_near_duplicates_in_training": "nor near duplicates",
+}
+NOTICE = "An expression is not a determination of what a person feels."
+
+
+def of(model: str) -> str:
+    """The card of a model by its name, or of a model file; raises what loading it raises."""
+    finders: dict[str, type[landmarker.Landmarker] | type[proposals.Proposer]] = {
+        landmarker.NAME: landmarker.Landmarker,
+        proposals.NAME: proposals.Proposer,
+    }
+    if model in finders:
+        return finder_card(model, finders[model]().meta, catalogue.spec(model).sha256)
+    return card(load_model(model).info)
+
+
+def card(info: ModelInfo) -> str:
+    """A model's card; every figure in it comes from the file itself."""
+    return "\n".join(_lines(info)) + "\n"
+
+
+def stress_section(name: str, result: dict[str, Any]) -> str:
+    """What ``mien evaluate --stress`` found of a model, accuracy by level, to follow its card."""
+    return "\n".join(_stress_lines(name, result)) + "\n"
+
+
+def _stress_lines(name: str, result: dict[str, Any]) -> Iterator[str]:
+    data, curves = result["data"], result["results"]
+    peers = [peer for peer in curves if peer != name]
+    yield from (
+        "",
+        f"## Under stress, on {data['n']:,} pictures of {data['name']}, {data['split']}",
+    )
+    yield ""
+    about = f"Accuracy over {', '.join(result['labels'])}"
+    beside = f"; in brackets that of {' / '.join(peers)} on the same pictures" if peers else ""
+    yield f"{about}, at the base rates a user gets{beside}. Unchanged:"
+    low, high = curves[name]["clean"]["accuracy_ci95"]
+    clean = _beside(curves[name]["clean"], [curves[peer]["clean"] for peer in peers])
+    yield f"{clean}, 95 % interval {low:.3f}-{high:.3f}, about as wide throughout."
+    yield from ("", "| condition | level: accuracy |", "| --- | --- |")
+    for condition, what in result["conditions"].items():
+        cells = [
+            f"{_level(point['level'])}: {_beside(point, others)}"
+            for point, *others in zip(
+                *(curves[model][condition] for model in (name, *peers)), strict=True
+            )
+            if point["level"] is not None
+        ]
+        yield f"| {condition} ({what['unit']}) | {'; '.join(cells)} |"
+
+
+def _beside(point: dict[str, Any], others: list[dict[str, Any]]) -> str:
+    figures = " / ".join(f"{other['accuracy']:.2f}" for other in others)
+    return f"{point['accuracy']:.2f}" + (f" ({figures})" if figures else "")
+
+
+def _level(level: float | str) -> str:
+    return str(level).replace("_", " ")
+
+
+def finder_card(name: str, meta: dict[str, Any], sha256: str) -> str:
+    """The card of a network that finds faces or their landmarks, from what its file says."""
+    return "\n".join(_finder_lines(name, meta, sha256)) + "\n"
+
+
+def _finder_lines(name: str, meta: dict[str, Any], sha256: str) -> Iterator[str]:
+    facts = meta["card"]["training"]
+    color = meta["preprocess"]["color"]
+    yield from (f"# {name}", "")
+    if "points" in meta:
+        side = meta["preprocess"]["size"]
+        yield "- answers: 68 landmarks in iBUG's order, and whether there is a face"
+        yield f"- takes: one square about a face, {side} x {side} {color}"
+    else:
+        yield "- answers: where faces might be, how large and how far turned, and how likely"
+        yield f"- takes: a whole picture, {color}, shrunk to {LONGEST} pixels"
+    yield f"- sha256: `{sha256}`"
+    yield f"- licence: {meta['card']['licence']}"
+    yield from ("", "## Training", "")
+    yield f"- data: {facts['data']['file']}, sha256 `{facts['data']['sha256']}`"
+    for split, n in facts["counts"].items():
+        yield f"- {split}: {n['used']:,} pictures, and {n['kept_for_selection']:,} kept apart"
+    yield from _run(facts)
+    figures = ", ".join(f"{k} {v:.4f}" for k, v in facts["select"].items())
+    yield f"- weights of epoch {facts['epoch']}: {figures} on what was kept apart"
+    yield from _deviations(meta["card"])
+
+
+def _run(facts: dict[str, Any]) -> Iterator[str]:
+    """How long a run took on what, and what it began with."""
+    yield f"- {facts['network']}, seed {facts['seed']}, {facts['epochs']} epochs in"
+    yield f"  {facts['minutes']} minutes on {facts['machine']['cores']} cores;"
+    yield f"  commit {facts['commit']}"
+    if facts["init_sha256"]:
+        yield f"- started from the weights `{facts['init_sha256']}`"
+
+
+def _deviations(said: dict[str, Any]) -> Iterator[str]:
+    if deviations := said.get("deviations"):
+        yield from ("", "## Where it differs from its paper", "")
+        yield str(said["paper"])
+        yield ""
+        yield from (f"- {d['what']}: {d['why']}" for d in deviations)
+
+
+def _lines(info: ModelInfo) -> Iterator[str]:
+    yield from (f"# {info.name}", "", NOTICE, "")
+    yield f"- answers: {', '.join(info.label_set.labels)}"
+    side = info.preprocess.size
+    yield f"- takes: one face, {side} x {side} {info.preprocess.color}"
+    yield f"- sha256: `{info.sha256}`"
+    yield f"- licence: {info.card.get('licence', 'not said')}"
+    if about := info.card.get("about"):
+        yield f"- about: {about}"
+    if info.base_rates:
+        rates = zip(info.label_set.labels, info.base_rates, strict=True)
+        yield f"- temperature: {info.temperature:.3f}"
+        if info.offsets:
+            moved = zip(info.label_set.labels, info.offsets, strict=True)
+            yield "- offsets of calibration: " + ", ".join(f"{k} {v:+.2f}" for k, v in moved)
+        if info.look_again_below:
+            yield f"- looks again, mirrored, below a top probability of {info.look_again_below:g}"
+        if info.strengths:
+            anew = info.card.get("read_anew", {})
+            fitted = f", fitted on {anew['table']} {', '.join(anew['splits'])}" if anew else ""
+            yield f"- tells intensities beside probabilities{fitted}"
+        yield f"- uncertain below a top probability of {info.uncertain_below:.3f}"
+        yield "- training base rates: " + ", ".join(f"{k} {v:.3f}" for k, v in rates)
+    yield from _training(info.card.get("training"))
+    for figures in info.card.get("figures", []):
+        yield from _figures(figures)
+    yield from _deviations(info.card)
+
+
+def _training(facts: dict[str, Any] | None) -> Iterator[str]:
+    if not facts:
+        return
+    counts, select = facts["counts"], facts["select"]
+    yield from ("", "## Training", "")
+    yield f"- data: {facts['data']['file']}, sha256 `{facts['data']['sha256']}`"
+    yield f"- rows used: {counts['train_used']} of {counts['train_rows']}; left out:"
+    yield f"  {counts['train_without_emotion']} without an expression,"
+    yield f"  {counts.get('train_pixels_in_other_splits', 0)} with pixels of another split"
+    yield from _run(facts)
+    if facts["teacher_sha256"]:
+        yield f"- taught in part by the model `{facts['teacher_sha256']}`"
+    how = {"best": "the most accurate epoch", "last": "the last epoch"}[facts["weights"]]
+    yield f"- weights of {how}, {facts['epoch']}: {select['accuracy']:.4f} on"
+    yield f"  {facts['splits']['select']} before calibration, one look a face"
+
+
+def _figures(figures: dict[str, Any]) -> Iterator[str]:
+    data = figures["data"]
+    yield from ("", f"## Measured on {data['name']}, {data['split']}", "")
+    if figures["detector"]:
+        how = f"{figures['detector']['name']}, which found none in {figures['missed']} pictures"
+        yield from (f"Faces cut by {how}.", "")
+    if figures["left_out"]:
+        left = ", ".join(f"{n} {label}" for label, n in figures["left_out"].items())
+        yield from (f"Left out: {left}.", "")
+    head = ["base rates", "n", "accuracy (95 %)", "balanced (95 %)", "macro-F1", "ECE", "majority"]
+    yield "| " + " | ".join(head) + " |"
+    yield "|" + " --- |" * len(head)
+    for result in figures["results"]:
+        rates = result["base_rates"]
+        name = rates["target"]
+        if name != "training":
+            name += f", strength {rates['strength']:g}"
+        yield _row(name, result)
+        for key, kind in SUBSETS.items():
+            if kept := result.get(key):
+                yield _row(f"{name}; {kind}", kept)
+    yield from _classes(figures["results"])
+    yield from _confusion(figures["results"][-1])
+
+
+def _row(name: str, r: dict[str, Any]) -> str:
+    def interval(key: str) -> str:
+        low, high = r[f"{key}_ci95"]
+        return f"{r[key]:.4f} ({low:.3f}-{high:.3f})"
+
+    cells = [name, str(r["n"]), interval("accuracy"), interval("balanced_accuracy")]
+    cells += [f"{r[k]:.4f}" for k in ("macro_f1", "ece", "majority_baseline")]
+    return "| " + " | ".join(cells) + " |"
+
+
+def _classes(results: list[dict[str, Any]]) -> Iterator[str]:
+    """Recall per class, one column per base-rate setting."""
+    names = [r["base_rates"]["target"] for r in results]
+    yield from ("", "| recall / precision | n | " + " | ".join(names) + " |")
+    yield "|" + " --- |" * (len(names) + 2)
+    for label, first in results[0]["per_class"].items():
+        cells = [
+            f"{r['per_class'][label]['recall']:.3f} / {r['per_class'][label]['precision']:.3f}"
+            for r in results
+        ]
+        yield f"| {label} | {first['support']:.0f} | " + " | ".join(cells) + " |"
+
+
+def _confusion(result: dict[str, Any]) -> Iterator[str]:
+    """How often each expression was taken for which."""
+    labels, rates = result["confusion"]["labels"], result["base_rates"]["target"]
+    yield from ("", f"Rows as labelled, columns as answered at {rates} base rates:", "")
+    yield "| | " + " | ".join(label[:4] for label in labels) + " |"
+    yield "|" + " --- |" * (len(labels) + 1)
+    for label, row in zip(labels, result["confusion"]["rows_actual"], strict=True):
+        yield f"| {label} | " + " | ".join(map(str, row)) + " |"

@@ -1,0 +1,234 @@
+"""Models on a panel of data sets: the yardstick by which one is preferred to another.
+
+A model is chosen by sets it has learnt from, and used on faces it has never seen. So a panel tells
+for every set what it was to the model, asks the seven expressions that all sets share, and shows
+the whole frontier that turning to equal base rates offers: a model is better where its frontier
+lies higher, not where another point on the same one was taken.
+
+A panel is a file::
+
+    [[set]]
+    name = "ferplus"
+    table = "ferplus.parquet"   # beside the panel's file
+    split = "PublicTest"        # without: every row
+
+    [[set]]
+    name = "jaffe"
+    table = "jaffe.parquet"
+    find = true                 # photographs: the default chain finds the face
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import config, provenance
+from ..data import table
+from ..data.cut import cut_faces
+from ..data.table import Table
+from ..errors import ConfigError, DataError
+from ..expression.baserates import DEFAULT_STRENGTH, BaseRates, reweight
+from ..expression.recognize import ModelInfo, Recognizer
+from ..face import FloatArray, ImageArray
+from ..faces import detect
+from ..faces.finder import Finder
+from ..labels import CANONICAL, LabelSet, subset
+from . import metrics
+from .evaluate import people, restrict
+
+SEVEN = tuple(label for label in CANONICAL if label != "contempt")
+"""The expressions that every set of a panel is asked; FER+ alone has contempt, in 27 faces."""
+STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
+_DETECTOR = "mien"  # not whichever the machine has: the same faces everywhere
+_KEPT = (
+    "n",
+    "accuracy",
+    "accuracy_ci95",
+    "majority_baseline",
+    "balanced_accuracy",
+    "balanced_accuracy_ci95",
+    "macro_f1",
+    "ece",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Set:
+    """One data set of a panel.
+
+    table : a mien table, relative to the panel's file.
+    split : of the table; None for every row.
+    find : whether its pictures are photographs whose face is found first, and not face crops.
+    """
+
+    name: str
+    table: str
+    split: str | None = None
+    find: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Panel:
+    set: tuple[Set, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Member:
+    """A set of a panel with its rows; raises DataError where it shows none of the seven."""
+
+    set: Set
+    rows: Table
+
+    def __post_init__(self) -> None:
+        if not len(self.rows):
+            raise DataError(f"{self.set.name} shows none of {', '.join(SEVEN)}")
+
+
+def read(path: Path) -> list[Member]:
+    """The sets of a panel's file, with the rows that are asked; raises ConfigError, DataError."""
+    sets = config.from_dict(_Panel, config.read_toml(path)).set
+    twice = [name for name, n in Counter(s.name for s in sets).items() if n > 1]
+    if twice or not sets:
+        raise ConfigError(
+            f"{path} has two sets called '{twice[0]}'" if twice else f"{path} has no [[set]]"
+        )
+    return [_member(path.parent / one.table, one) for one in sets]
+
+
+def _member(path: Path, one: Set) -> Member:
+    rows = table.read(path)
+    rows = rows.of_split(one.split) if one.split else rows
+    return Member(one, rows.keep(row.label in SEVEN for row in rows.rows))
+
+
+def panel(recognizers: Sequence[Recognizer], members: Sequence[Member]) -> dict[str, Any]:
+    """Figures of every model on every set of a panel, JSON-ready.
+
+    A model that knows its base rates is read at each of ``STRENGTHS``, any other as it answers
+    (strength 0). ``role`` says what a set was to the model, see ``role``. ``unseen_sets`` are
+    those that, as far as is known, none of the models was made with, and a model's ``unseen`` its
+    mean balanced accuracy over them, by strength; None where there is no such set.
+    """
+    cut: dict[tuple[str, str, int], tuple[Table, list[ImageArray]]] = {}
+    models = [_model(recognizer, members, cut) for recognizer in recognizers]
+    unseen = [m.set.name for m in members if all(_is_unseen(one, m.set.name) for one in models)]
+    return {
+        **provenance.environment(),
+        "labels": list(SEVEN),
+        "sets": {m.set.name: asdict(m.set) | {"rows": len(m.rows)} for m in members},
+        "unseen_sets": unseen,
+        "models": [one | {"unseen": _unseen(one["sets"], unseen)} for one in models],
+    }
+
+
+def _model(
+    recognizer: Recognizer,
+    members: Sequence[Member],
+    cut: dict[tuple[str, str, int], tuple[Table, list[ImageArray]]],
+) -> dict[str, Any]:
+    info = recognizer.info
+    sources = _sources(info, members)
+    results: dict[str, Any] = {}
+    for member in members:
+        how = (member.set.name, info.align, info.preprocess.size)
+        if how not in cut:
+            cut[how] = _cut(member, info)
+        rows, crops = cut[how]
+        results[member.set.name] = {
+            "role": role(info, sources, member),
+            "missed": len(member.rows) - len(rows),
+            "by_strength": _frontier(recognizer, rows, crops),
+        }
+    return {
+        "name": info.name,
+        "sha256": info.sha256,
+        "weights_sha256": info.card.get("weights_sha256"),
+        "sets": results,
+    }
+
+
+def _cut(member: Member, info: ModelInfo) -> tuple[Table, list[ImageArray]]:
+    detector = detect.build(_DETECTOR) if member.set.find else None
+    done = member.rows.notes.get("align") == info.align
+    alignment = "box" if done else info.align
+    return cut_faces(member.rows, Finder(detector), alignment, info.preprocess.size)
+
+
+def _frontier(
+    recognizer: Recognizer, rows: Table, crops: list[ImageArray]
+) -> dict[str, dict[str, Any]]:
+    """Figures by strength; every face is looked at once, whatever the strengths."""
+    info = recognizer.info
+    probs = recognizer.read(crops, BaseRates("training")).probs
+    training = None if info.base_rates is None else np.array(info.base_rates, np.float32)
+    return {
+        f"{strength:g}": _score(_turned(probs, info, training, strength), info.label_set, rows)
+        for strength in ((0.0,) if training is None else STRENGTHS)
+    }
+
+
+def _turned(
+    probs: FloatArray, info: ModelInfo, training: FloatArray | None, strength: float
+) -> FloatArray:
+    return reweight(probs, BaseRates("equal", strength).weights(info.label_set, training))
+
+
+def _score(probs: FloatArray, model: LabelSet, rows: Table) -> dict[str, Any]:
+    """Over those of the seven that the model answers; a label it lacks counts as never right."""
+    known = subset([label for label in SEVEN if label in model.labels], "asked")
+    asked = subset(SEVEN, "seven")
+    whole = np.zeros((len(probs), len(asked)), np.float32)
+    whole[:, [asked.index(label) for label in known.labels]] = restrict(probs, model, known)
+    score = metrics.score(whole, rows.targets(asked), asked, people(rows))
+    recalls = {label: one["recall"] for label, one in score["per_class"].items()}
+    return {name: score[name] for name in _KEPT} | {"recall": recalls}
+
+
+def _sources(info: ModelInfo, members: Sequence[Member]) -> set[str] | None:
+    """Whose pictures a model was made with (``Table.sources``); None where it does not say."""
+    said = info.card.get("training")
+    if said is None or "sources" in said:
+        return None if said is None else set(said["sources"])
+    # Cards did not always tell: then by the name of the table.
+    name = Path(said["data"]["file"]).stem
+    return {source for m in members if m.rows.name == name for source in m.rows.sources}
+
+
+def role(info: ModelInfo, sources: set[str] | None, member: Member) -> str:
+    """What a set was to a model made with pictures of ``sources``.
+
+    "trained on", "chosen by", "held out" of both, or "never seen"; "unknown" where the model does
+    not say. Sets of the same pictures count as one, whatever their labels (FER2013 and FER+).
+    """
+    if sources is None:
+        return "unknown"
+    if not sources & set(member.rows.sources):
+        return "never seen"
+    said, splits = info.card["training"]["splits"], set(member.rows.splits)
+    named = {"trained on": said["train"], "chosen by": said["select"]}
+    return next((how for how, split in named.items() if split in splits), "held out")
+
+
+def _is_unseen(model: dict[str, Any], name: str) -> bool:
+    return model["sets"][name]["role"] in ("never seen", "unknown")
+
+
+def _unseen(results: dict[str, Any], sets: Sequence[str]) -> dict[str, float] | None:
+    if not sets:
+        return None
+    told = [results[name]["by_strength"] for name in sets]
+    return {
+        strength: float(np.mean([one[strength]["balanced_accuracy"] for one in told]))
+        for strength in told[0]
+    }
+
+
+def by_default(by_strength: Mapping[str, Any]) -> Any:
+    """Of figures by strength those with which a model is used unless asked otherwise."""
+    return by_strength.get(f"{DEFAULT_STRENGTH:g}", by_strength["0"])

@@ -1,0 +1,274 @@
+"""Crops -> probabilities and intensities, through ONNX Runtime.
+
+A model file carries what is needed to use it, under the metadata key ``mien``: label set,
+preprocessing, temperature, training base rates, threshold of certainty, how to tell intensities,
+figures, licence. Files of other makers get theirs from the catalogue.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from ..errors import InputError, ModelError
+from ..face import FloatArray, ImageArray
+from ..faces.align import DEFAULT, known
+from ..labels import LabelSet, label_set, own, subset
+from ..media.preprocess import Preprocess, batch
+from ..registry import Registry
+from ..weights import catalogue
+from ..weights.session import METADATA_KEY
+from ..weights.session import load as load_session
+from . import intensity
+from .baserates import BaseRates, reweight
+from .logits import calibrated, softmax
+
+METADATA_SCHEMA = "mien-model/1"
+_CHUNK = 64  # faces at once: enough to fill the cores, little enough to keep memory flat
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """What a model file says of itself.
+
+    temperature, offsets : the probabilities are ``softmax(logits / temperature + offsets)``, one
+        offset per label (Guo et al. 2017); None for no offsets.
+    look_again_below : a face whose top probability is smaller is read a second time, mirrored,
+        and the logits averaged. An expression has no handedness, but a network has; looking twice
+        only where it matters costs about a quarter more instead of double.
+    base_rates : how often each label occurred in training, (K,) summing to 1; None if unknown.
+    uncertain_below : an answer with a smaller top probability is uncertain.
+    align : how the faces it was trained on were cut, a name of ``mien.faces.align.ALIGNMENTS``.
+    strengths : how intensities follow from its answers; None where it cannot tell them.
+    card : figures, training data, licence: what the model card shows.
+    """
+
+    name: str
+    label_set: LabelSet
+    preprocess: Preprocess
+    sha256: str
+    temperature: float = 1.0
+    offsets: tuple[float, ...] | None = None
+    look_again_below: float = 0.0
+    base_rates: tuple[float, ...] | None = None
+    uncertain_below: float = 0.5
+    align: str = DEFAULT
+    strengths: intensity.Strengths | None = None
+    card: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reading:
+    """What a model says of N crops.
+
+    probs : (N, K) float32 over its label set, rows summing to 1.
+    intensity : (N, K) float32, each in [0, 1] apart from the others; None if it cannot tell.
+    """
+
+    probs: FloatArray
+    intensity: FloatArray | None = None
+
+
+class Recognizer(Protocol):
+    """Anything that turns crops into probabilities."""
+
+    info: ModelInfo
+
+    def read(self, crops: Sequence[ImageArray], rates: BaseRates) -> Reading:
+        """Probabilities and intensities for N crops (H, W, 3) uint8 RGB, from one look."""
+        ...
+
+    def probabilities(self, crops: Sequence[ImageArray], rates: BaseRates) -> FloatArray:
+        """The probabilities of ``read`` alone."""
+        ...
+
+
+recognizers: Registry[Recognizer] = Registry(
+    "source of recognisers",
+    {
+        "model": "mien.expression.recognize:load_model",
+        "person": "mien.person.recognizer:recognizer",
+    },
+)
+"""Where recognisers are found. A factory takes one's name there, and threads of ONNX Runtime."""
+
+
+class OnnxRecognizer:
+    """A model file in ONNX Runtime.
+
+    content : the file's bytes, kept for ``mien.expression.explain``; name : what an error calls it.
+    input : the name of its graph's input.
+    info : what the file says of itself, where it carries none of mien's metadata.
+    threads : of ONNX Runtime within one call; 0 leaves it to the library.
+    """
+
+    def __init__(
+        self,
+        content: bytes,
+        name: str,
+        sha256: str,
+        info: ModelInfo | None = None,
+        threads: int = 0,
+    ) -> None:
+        self.content = content
+        self._session = load_session(content, name, threads)
+        metadata = self._session.get_modelmeta().custom_metadata_map
+        self.info = info or read_info(metadata.get(METADATA_KEY), name, sha256)
+        self.input = self._checked_input(name)
+
+    def _checked_input(self, name: str) -> str:
+        """The name of the graph's input; raises ModelError for a graph that does not fit info."""
+        spec, labels = self.info.preprocess, self.info.label_set
+        said = (spec.channels, spec.size, spec.size), (len(labels),)
+        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+        takes = [_fits(side.shape, said[0]) for side in inputs]
+        if takes != [True] or not outputs or not _fits(outputs[0].shape, said[1]):
+            raise ModelError(
+                f"{name} says that it turns (N, *{said[0]}) into (N, {len(labels)}), but its graph "
+                f"takes {[i.shape for i in inputs]} and gives {[o.shape for o in outputs]}"
+            )
+        return str(inputs[0].name)
+
+    def logits(self, crops: Sequence[ImageArray]) -> FloatArray:
+        """(N, K) float32 of one look at each face, before calibration and base rates."""
+        return self._stacked(self.answer(x) for x in self._chunks(crops))
+
+    def probabilities(self, crops: Sequence[ImageArray], rates: BaseRates) -> FloatArray:
+        return self.read(crops, rates).probs
+
+    def read(self, crops: Sequence[ImageArray], rates: BaseRates) -> Reading:
+        info = self.info
+        logits = self._stacked(self._look(x) for x in self._chunks(crops))
+        probs = softmax(calibrated(logits, info.temperature, info.offsets))
+        training = None if info.base_rates is None else np.array(info.base_rates, np.float32)
+        return Reading(
+            reweight(probs, rates.weights(info.label_set, training)),
+            info.strengths.of(logits) if info.strengths else None,
+        )
+
+    def _chunks(self, crops: Sequence[ImageArray]) -> Iterator[FloatArray]:
+        for i in range(0, len(crops), _CHUNK):
+            yield batch(crops[i : i + _CHUNK], self.info.preprocess)
+
+    def _stacked(self, parts: Iterator[FloatArray]) -> FloatArray:
+        none = np.empty((0, len(self.info.label_set)), np.float32)
+        return np.concatenate([none, *parts])
+
+    def answer(self, x: FloatArray) -> FloatArray:
+        logits: FloatArray = self._session.run(None, {self.input: x})[0]
+        return logits
+
+    def _look(self, x: FloatArray) -> FloatArray:
+        """Logits of prepared faces; the mean of two looks where the first is unsure."""
+        info = self.info
+        logits = self.answer(x)
+        probs = softmax(calibrated(logits, info.temperature, info.offsets))
+        unsure = probs.max(axis=1) < info.look_again_below
+        if unsure.any():
+            mirrored = np.ascontiguousarray(x[unsure, :, :, ::-1])
+            logits[unsure] = (logits[unsure] + self.answer(mirrored)) / 2
+        return logits
+
+
+def _fits(shape: Sequence[int | str | None], wanted: tuple[int, ...]) -> bool:
+    """Whether a graph's shape is any N of ``wanted``; a name or None stands for any number."""
+    return len(shape) == 1 + len(wanted) and all(
+        not isinstance(side, int) or side == want
+        for side, want in zip(shape, ("N", *wanted), strict=True)
+    )
+
+
+def read_info(text: str | None, name: str, sha256: str) -> ModelInfo:
+    """A model file's metadata; raises ModelError where it is absent, damaged or foreign."""
+    if text is None:
+        raise ModelError(
+            f"{name} does not say its labels and preprocessing (no '{METADATA_KEY}' metadata); "
+            "export it with: mien export"
+        )
+    try:
+        meta = json.loads(text)
+        schema = meta["schema"]
+        if schema == METADATA_SCHEMA:
+            return _info(meta, sha256)
+    except (KeyError, TypeError, ValueError, InputError) as err:
+        raise ModelError(
+            f"{name} has damaged metadata ({type(err).__name__}: {err}); export it anew with: "
+            "mien export"
+        ) from err
+    raise ModelError(f"{name} has metadata of schema {schema!r}; this mien reads {METADATA_SCHEMA}")
+
+
+def _info(meta: dict[str, Any], sha256: str) -> ModelInfo:
+    vocabulary = own if meta.get("own_words") else subset  # a person's may say "pain", or "yes"
+    labels, rates = vocabulary(meta["labels"], meta["label_set"]), meta["base_rates"]
+    if len(rates) != len(labels) or not meta["temperature"] > 0:
+        raise ValueError(f"{len(rates)} base rates, temperature {meta['temperature']}")
+    offsets = meta.get("offsets")
+    if offsets is not None and len(offsets) != len(labels):
+        raise ValueError(f"{len(offsets)} offsets for {len(labels)} labels")
+    return ModelInfo(
+        name=meta["name"],
+        label_set=labels,
+        preprocess=Preprocess(**meta["preprocess"]),
+        sha256=sha256,
+        temperature=float(meta["temperature"]),
+        offsets=None if offsets is None else tuple(float(v) for v in offsets),
+        look_again_below=float(meta.get("look_again_below", 0)),
+        base_rates=tuple(float(rate) for rate in rates),
+        uncertain_below=float(meta["uncertain_below"]),
+        align=known(meta.get("align", DEFAULT)) or DEFAULT,
+        strengths=_strengths(meta.get("intensity"), len(labels)),
+        card=meta["card"],
+    )
+
+
+def _strengths(values: dict[str, Any] | None, labels: int) -> intensity.Strengths | None:
+    if values is None:
+        return None
+    found = intensity.from_dict(values)
+    if found.weights is not None and len(found.offsets) != labels:
+        raise ValueError(f"intensities of {len(found.offsets)} labels out of {labels}")
+    return found
+
+
+def load_model(
+    name_or_path: str | Path = catalogue.DEFAULT_MODEL, threads: int = 0
+) -> OnnxRecognizer:
+    """The recogniser of a catalogue name or of a model file.
+
+    Raises UnknownName with the nearest name, WeightsMissing, or ModelError for a damaged file.
+    """
+    name, path = str(name_or_path), Path(name_or_path)
+    if name not in catalogue.CATALOGUE and (path.suffix == ".onnx" or path.exists()):
+        try:
+            content = path.read_bytes()
+        except OSError as err:
+            raise ModelError(f"cannot read model {path}: {err.strerror}") from err
+        return OnnxRecognizer(content, name, catalogue.sha256(content), threads=threads)
+    row = catalogue.spec(name)
+    if row.kind != "recognizer":
+        raise ModelError(f"{row.name} is a {row.kind}, not a model that reads expressions")
+    path, content = catalogue.read(row)
+    if path.suffix == ".hdf5":
+        content = _keras_as_onnx(path)
+    return OnnxRecognizer(content, name, row.sha256, _catalogue_info(row), threads)
+
+
+def _catalogue_info(row: catalogue.WeightSpec) -> ModelInfo | None:
+    if row.label_set is None:
+        return None  # one of mien's own: its metadata says more
+    spec = Preprocess(row.size, row.color)
+    card = {"about": row.about, "licence": row.licence}
+    return ModelInfo(row.name, label_set(row.label_set), spec, row.sha256, card=card)
+
+
+def _keras_as_onnx(path: Path) -> bytes:
+    from ..weights.keras_import import mini_xception_to_onnx
+
+    serialized: bytes = mini_xception_to_onnx(path).SerializeToString()
+    return serialized

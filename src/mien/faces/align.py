@@ -1,0 +1,234 @@
+"""From a face to the crop its expression is read from.
+
+Each alignment is a pure function from a face's box or its sixty-eight points to a ``Crop``; which
+is used has a name in ``ALIGNMENTS``. ``cut`` is the only place that takes pixels.
+
+========== ========================================================================
+box        a square around the detector's box, neither turned nor resized
+similarity eyes, nose and mouth corners onto fixed places: one scale, turned level
+xu2019     level eyes, borders at ears and chin, stretched to a square
+mouth      a level square around the lips
+========== ========================================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+
+from .. import geometry
+from ..errors import ShapeError, UnknownName
+from ..face import Crop, Face, FloatArray, Frame, ImageArray
+from ..media.preprocess import halve, halvings
+from . import landmarks
+
+DEFAULT = "box"
+"""What a model is fed whose file does not say otherwise."""
+
+TEMPLATE = np.array(
+    [[0.313, 0.395], [0.687, 0.395], [0.5, 0.588], [0.338, 0.777], [0.662, 0.777]], np.float64
+)
+"""Where ``similarity`` brings ``landmarks.five``, as shares of the crop's side.
+
+The medians over FER2013's training pictures, the mean of left and right, so that a level face is
+framed as the default model has seen it.
+"""
+
+MOUTH_MARGIN = 0.2
+"""What ``mouth`` leaves free beyond the lips on either side, as a share of their longer side."""
+
+_MOST_STRETCH = 4.0  # a face is never so much wider than high, or higher than wide
+# Where a crop has fewer pixels than the frame has under it, the frame is halved as often as leaves
+# this many times the crop's, warped at two to four times as fine as the crop, and averaged.
+_FINE = 2.0
+_SPACING = 1.25  # of what warping samples, at most, in pixels: each counts about once
+
+
+def box(around: FloatArray, framing: float) -> Crop:
+    """The square about a box, ``framing`` times its longer side, in whole pixels of the frame."""
+    square = geometry.square(around, framing)
+    x0, y0 = round(float(square[0])), round(float(square[1]))
+    side = max(1, round(float(square[2] - square[0])))
+    return Crop(np.array([[1.0, 0, -x0], [0, 1, -y0]]), side)
+
+
+def similarity(points: FloatArray, size: int) -> Crop:
+    """Eyes, nose tip and mouth corners as near as can be to ``TEMPLATE``; never mirrored.
+
+    Raises ShapeError for points that are not finite or all in one place, as the others do.
+    """
+    _check(points)
+    matrix = geometry.similarity(landmarks.five(points), TEMPLATE * size - 0.5)
+    geometry.inverse(matrix)  # raises where mirrored points leave no scale at all
+    return Crop(matrix, size)
+
+
+def xu2019(points: FloatArray, size: int = 128) -> Crop:
+    """The alignment of Xu et al. (2019): eyes level, borders at ears and chin, stretched square.
+
+    In the frame turned level by the centres of the eyes, points 1, 9 and 17 (as the paper counts)
+    are the left, bottom and right border; the top lies so that the eyes are a third of the height
+    below it. Width and height are scaled apart.
+    """
+    _check(points)
+    level, turned = _levelled(points)
+    left, right = turned[landmarks.RIGHT_EAR, 0], turned[landmarks.LEFT_EAR, 0]
+    bottom = turned[landmarks.CHIN, 1]
+    eyes = landmarks.eye_centres(turned).mean(axis=0)[1]
+    top = (3 * eyes - bottom) / 2  # from (eyes - top) = (bottom - top) / 3
+    return _between(level, np.array([left, top, right, bottom]), size)
+
+
+def mouth(points: FloatArray, size: int = 64) -> Crop:
+    """A square about the lips, level by the eyes, ``MOUTH_MARGIN`` free on either side."""
+    _check(points)
+    level, turned = _levelled(points)
+    lips = landmarks.bounds(turned[landmarks.MOUTH])
+    return _between(level, geometry.square(lips, 1 + 2 * MOUTH_MARGIN), size)
+
+
+def _check(points: FloatArray) -> None:
+    landmarks.check(points)
+    if not np.isfinite(points).all():
+        raise ShapeError("these points are no face: they are not finite")
+
+
+def _levelled(points: FloatArray) -> tuple[geometry.Matrix, FloatArray]:
+    """The rotation about the origin that levels the eyes, and the points under it."""
+    level = geometry.turned_square(np.zeros(2), 1.0, landmarks.roll(points), 1)
+    return level, geometry.transform(level, points)
+
+
+def _between(level: geometry.Matrix, borders: geometry.Points, size: int) -> Crop:
+    """What lies between x0 y0 x1 y1 of the levelled frame, on a square."""
+    sides = np.asarray(borders[2:] - borders[:2], np.float64)
+    if not (sides > 1e-3).all() or not sides.max() < _MOST_STRETCH * sides.min():
+        raise ShapeError(f"these points are no face: {sides[0]:.1f} wide and {sides[1]:.1f} high")
+    scale = size / sides
+    matrix = scale[:, None] * level
+    matrix[:, 2] -= scale * borders[:2] + 0.5  # a border is the edge of the first pixel
+    return Crop(matrix, size)
+
+
+_OF_POINTS: dict[str, Callable[[FloatArray, int], Crop]] = {
+    "similarity": similarity,
+    "xu2019": xu2019,
+    "mouth": mouth,
+}
+ALIGNMENTS = ("box", *_OF_POINTS)
+
+
+def known(name: str | None) -> str | None:
+    """The same name; raises UnknownName for one that is no alignment's."""
+    if name is not None and name not in ALIGNMENTS:
+        raise UnknownName("alignment", name, ALIGNMENTS)
+    return name
+
+
+def place(face: Face, alignment: str, size: int, framing: float) -> Crop:
+    """The crop of a face; ``box`` where it has no landmarks, or such as no face has.
+
+    framing : the detector's own, for ``box``: how many times the box's longer side.
+    """
+    return of_landmarks(face, alignment, size) or box(face.box, framing)
+
+
+def of_landmarks(face: Face, alignment: str, size: int) -> Crop | None:
+    """The crop of a face by its landmarks; None for ``box``, and without such as a face has."""
+    if alignment == "box" or face.landmarks is None:
+        return None
+    try:
+        aligned = _OF_POINTS[alignment](face.landmarks, size)
+    except ShapeError:
+        return None
+    return aligned if _is_of(aligned, face.box) else None
+
+
+def _is_of(crop: Crop, around: FloatArray) -> bool:
+    """Whether a crop can be of the face in a box: its middle in it, its size like it."""
+    middle = outline(crop).mean(axis=0) + 0.5  # points count from the middle of a pixel
+    inside = (around[:2] <= middle).all() and (middle <= around[2:]).all()
+    longer = float((around[2:] - around[:2]).max())
+    return bool(inside and longer / 8 <= side(crop) <= longer * 2)
+
+
+def outline(crop: Crop) -> FloatArray:
+    """The corners of a crop as points of its frame, (4, 2), clockwise from the upper left."""
+    low, high = -0.5, crop.size - 0.5
+    corners = np.array([[low, low], [high, low], [high, high], [low, high]])
+    return geometry.transform(geometry.inverse(crop.matrix), corners)
+
+
+def side(crop: Crop) -> float:
+    """A crop's side in pixels of its frame; of one stretched to a square, the geometric mean."""
+    return float(crop.size / np.sqrt(abs(np.linalg.det(crop.matrix[:, :2]))))
+
+
+def roll(crop: Crop) -> float:
+    """How far a crop is turned in its frame, in radians, clockwise as one looks at it."""
+    return float(np.arctan2(crop.matrix[0, 1], crop.matrix[0, 0]))
+
+
+def share_inside(frame: Frame, crop: Crop) -> float:
+    """What part of a crop lies inside the picture, in [0, 1]."""
+    picture = np.array([0, 0, frame.width, frame.height]) - 0.5
+    share = geometry.area_inside(outline(crop), picture) / side(crop) ** 2
+    return min(1.0, share)
+
+
+def cut(frame: Frame, crop: Crop) -> ImageArray:
+    """The pixels of a crop, (size, size, 3) uint8; outside the picture its border repeats.
+
+    What is only shifted by whole pixels is copied. The rest is averaged where the crop has fewer
+    pixels than the frame and interpolated where it has more.
+    """
+    shift = np.rint(crop.matrix[:, 2])
+    if np.abs(crop.matrix - np.column_stack([np.eye(2), shift])).max() < 1e-6:
+        return _copied(frame, -int(shift[0]), -int(shift[1]), crop.size)
+    back = geometry.inverse(crop.matrix)
+    shrinks = np.hypot(back[0, :2], back[1, :2])  # frame pixels for one of the crop, in x and y
+    times = halvings(float(shrinks.min()) / _FINE + 1e-6)
+    near, to_near = _near(frame, outline(crop), times)
+    samples = np.maximum(np.ceil(shrinks / 2**times / _SPACING), 1).astype(int)
+    matrix = _rescaling(samples) @ _square(crop.matrix) @ np.linalg.inv(to_near)
+    size = (int(samples[0]) * crop.size, int(samples[1]) * crop.size)
+    fine = cv2.warpAffine(near, matrix[:2], size, borderMode=cv2.BORDER_REPLICATE)
+    small = cv2.resize(fine, (crop.size, crop.size), interpolation=cv2.INTER_AREA)
+    return np.asarray(small, np.uint8)
+
+
+def _copied(frame: Frame, x0: int, y0: int, size: int) -> ImageArray:
+    x1, y1 = x0 + size, y0 + size
+    if x0 >= 0 and y0 >= 0 and x1 <= frame.width and y1 <= frame.height:
+        return frame.rgb[y0:y1, x0:x1]
+    rows = np.arange(y0, y1).clip(0, frame.height - 1)
+    columns = np.arange(x0, x1).clip(0, frame.width - 1)
+    return frame.rgb.take(rows, axis=0).take(columns, axis=1)
+
+
+def _near(frame: Frame, around: FloatArray, times: int) -> tuple[ImageArray, geometry.Matrix]:
+    """The part of a frame about a polygon, halved so often, and (3, 3) from frame to it.
+
+    It keeps what is to be warped small: a face of 4,000 pixels takes hardly longer than one of 200,
+    and OpenCV warps no picture of 32,768.
+    """
+    longest = np.array([frame.width, frame.height])
+    low = np.clip(np.floor(around.min(axis=0)) - 1, 0, longest - 1).astype(int)
+    high = np.clip(np.ceil(around.max(axis=0)) + 2, low + 1, longest).astype(int)
+    high = np.minimum(low - (low - high) // 2**times * 2**times, longest)
+    part = frame.rgb[low[1] : high[1], low[0] : high[0]]
+    return halve(part, times), _rescaling(np.full(2, 0.5**times), low)
+
+
+def _rescaling(scale: geometry.Points, origin: geometry.Points | None = None) -> geometry.Matrix:
+    """(3, 3): the picture with ``origin`` as its upper left pixel, ``scale`` times as large."""
+    from_edge = 0.5 if origin is None else 0.5 - origin
+    matrix = np.diag([float(scale[0]), float(scale[1]), 1.0])
+    matrix[:2, 2] = scale * from_edge - 0.5
+    return matrix
+
+
+def _square(matrix: geometry.Matrix) -> geometry.Matrix:
+    return np.vstack([matrix, [0.0, 0.0, 1.0]])

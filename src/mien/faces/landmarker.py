@@ -1,0 +1,109 @@
+"""Boxes -> 68 landmarks and a face-or-not score, through ONNX Runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from .. import geometry
+from ..face import Crop, FloatArray, Frame
+from ..media import preprocess
+from ..weights import session
+from . import align
+from .landmarks import NET_FRAMING, NET_SIDE, POINTS, leveled_box
+
+NAME = "landmarks68"
+_INPUT = preprocess.Preprocess(NET_SIDE, "gray")
+_CHUNK = 64  # crops at once
+_NEAR = 0.08  # of a box's side: from where it was expected, a face errs by less than it trembles
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """What the network says of N faces.
+
+    points : (N, 68, 2) float32, x y in pixels of the frame, iBUG's order.
+    scores : (N,) float32 in [0, 1], whether there is a face.
+    """
+
+    points: FloatArray
+    scores: FloatArray
+
+
+class Landmarker(session.Network):
+    """The shipped landmark network; raises WeightsMissing or ModelError.
+
+    It looks twice. First at a square around the box it is given, which only has to be about right;
+    then, where that may be a face, at one around the points it saw, turned level. Two looks err
+    differently, so the points are their mean, in which the better second counts twice.
+    """
+
+    def __init__(self, threads: int = 1) -> None:
+        super().__init__(NAME, threads)
+
+    def look(self, frame: Frame, squares: FloatArray, rolls: Sequence[float]) -> Placed:
+        """One look at each square (N, 4) of a frame, turned by its roll in radians."""
+        crops = [_turned(square, turn) for square, turn in zip(squares, rolls, strict=True)]
+        points = np.empty((len(crops), POINTS, 2), np.float32)
+        logits = np.empty(len(crops), np.float32)
+        for start in range(0, len(crops), _CHUNK):
+            part = slice(start, start + _CHUNK)
+            x = preprocess.batch([align.cut(frame, crop) for crop in crops[part]], _INPUT)
+            points[part], logits[part] = self._session.run(None, {"face": x})
+        # Whole coordinates are in the middle of a pixel, the network's 0 is at its edge.
+        for i, crop in enumerate(crops):
+            back = geometry.inverse(crop.matrix)
+            points[i] = geometry.transform(back, points[i] * NET_SIDE - 0.5)
+        return Placed(points, np.asarray(1 / (1 + np.exp(-logits)), np.float32))
+
+    def place(
+        self,
+        frame: Frame,
+        boxes: FloatArray,
+        rolls: Sequence[float] | None = None,
+        least: float = 0.0,
+    ) -> Placed:
+        """Two looks at the faces whose landmarks are expected in boxes (N, 4).
+
+        rolls : how far each is taken to be turned, in radians; level without. Where the first
+        look's score is below ``least`` there is no second.
+        """
+        first = self.look(frame, squares(boxes), rolls or [0.0] * len(boxes))
+        again = np.flatnonzero(first.scores >= least)
+        level = [leveled_box(first.points[i]) for i in again]
+        around = np.array([box for box, _ in level], np.float32).reshape(-1, 4)
+        second = self.look(frame, squares(around), [turn for _, turn in level])
+        points, scores = first.points.copy(), first.scores.copy()
+        points[again] = (first.points[again] + 2 * second.points) / 3
+        scores[again] = np.minimum(first.scores[again], second.scores)
+        return Placed(points, scores)
+
+    def again(self, frame: Frame, boxes: FloatArray, rolls: Sequence[float]) -> Placed:
+        """Where the landmarks are now that are expected in boxes (N, 4), turned by their rolls.
+
+        The expectation is taken to be good, as from the frame before: one look is enough for all
+        but those that moved.
+        """
+        first = self.look(frame, squares(boxes), rolls)
+        level = [leveled_box(points) for points in first.points]
+        around = np.array([box for box, _ in level], np.float32).reshape(-1, 4)
+        moved = (around[:, :2] + around[:, 2:] - boxes[:, :2] - boxes[:, 2:]) / 2
+        sides = (boxes[:, 2:] - boxes[:, :2]).max(axis=1)
+        far = np.flatnonzero(np.hypot(moved[:, 0], moved[:, 1]) > _NEAR * sides)
+        second = self.look(frame, squares(around[far]), [level[i][1] for i in far])
+        points, scores = first.points.copy(), first.scores.copy()
+        points[far] = second.points
+        scores[far] = np.minimum(first.scores[far], second.scores)
+        return Placed(points, scores)
+
+
+def _turned(square: FloatArray, turn: float) -> Crop:
+    centre, side = (square[:2] + square[2:]) / 2 - 0.5, float(square[2] - square[0])
+    return Crop(geometry.turned_square(centre, max(side, 1.0), turn, NET_SIDE), NET_SIDE)
+
+
+def squares(boxes: FloatArray) -> FloatArray:
+    """The squares (N, 4) the network looks at for boxes (N, 4) around landmarks."""
+    return np.array([geometry.square(box, NET_FRAMING) for box in boxes], np.float32).reshape(-1, 4)

@@ -1,0 +1,77 @@
+"""How a head is turned, from its landmarks alone.
+
+A small rigid face in three dimensions is fitted to the points under weak perspective: least
+squares, then the nearest rotation. Lips, brows and jaw move with an expression or slide along the
+outline, so eye corners and nose are all it looks at: a surprised face must not count as looking up.
+
+Undoing ``roll`` in the picture leaves a level head, turned by ``pitch`` about the line of its eyes
+and then by ``yaw`` about the upright:
+
+- yaw > 0 turned to the subject's left, towards the right of the picture;
+- pitch > 0 looking up; 0 is the median of 300-W's training faces;
+- roll > 0 clockwise as one looks at the picture.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..face import FloatArray
+from . import landmarks
+
+RIGID = (27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 39, 42, 45)
+
+# x to the right, y down, z away from the viewer, in distances of the outer eye corners: what
+# benchmarks/pose_table.py makes of 300-W's training faces.
+_TABLE = np.array(
+    [
+        [0.0, -0.023, -0.279],  # 27, bridge of the nose
+        [0.0, 0.113, -0.358],
+        [0.0, 0.246, -0.446],
+        [0.0, 0.383, -0.532],  # 30, its tip
+        [-0.169, 0.483, -0.275],  # 31, its base, right to left
+        [-0.088, 0.511, -0.318],
+        [0.0, 0.534, -0.344],
+        [0.088, 0.511, -0.318],
+        [0.169, 0.483, -0.275],
+        [-0.5, 0.0, 0.0],  # 36, right eye: outer corner
+        [-0.208, 0.02, -0.072],  # 39, inner
+        [0.208, 0.02, -0.072],  # 42, left eye: inner corner
+        [0.5, 0.0, 0.0],  # 45, outer
+    ]
+)
+_FROM_TABLE = np.linalg.pinv(_TABLE - _TABLE.mean(axis=0))  # (3, 13)
+_LEAST_DEPTH = 0.2  # of the fit's two scales, the smaller against the larger; a face has near 1
+
+
+@dataclass(frozen=True, slots=True)
+class Pose:
+    """Three angles in radians; their signs are the module's."""
+
+    yaw_rad: float
+    pitch_rad: float
+    roll_rad: float
+
+
+def estimate(points: FloatArray) -> Pose | None:
+    """The pose of a face's landmarks (68, 2); None for points that are no face.
+
+    It holds up to half a profile, beyond which points on the far side are guesses.
+    """
+    landmarks.check(points)
+    rigid = np.asarray(points[list(RIGID)], np.float64)
+    if not np.isfinite(rigid).all():
+        return None
+    view = (_FROM_TABLE @ (rigid - rigid.mean(axis=0))).T  # (2, 3), scale times rotation
+    u, s, vt = np.linalg.svd(view, full_matrices=False)
+    if s[1] <= _LEAST_DEPTH * s[0]:
+        return None
+    right, down = u @ vt
+    away = np.cross(right, down)
+    return Pose(
+        yaw_rad=float(np.arcsin(np.clip(away[0], -1, 1))),
+        pitch_rad=float(np.arctan2(-away[1], away[2])),
+        roll_rad=float(np.arctan2(down[0], right[0])),
+    )

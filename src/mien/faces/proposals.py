@@ -1,0 +1,101 @@
+"""Where in a picture faces might be, by a small network of mien's own.
+
+It looks at the whole picture once, shrunk, and need not be sure: ``landmarker.Landmarker`` then
+says which of its proposals hold a face, and places the points.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from ..face import FloatArray, Frame
+from ..media.preprocess import shrink
+from ..weights import session
+
+NAME = "proposals"
+STRIDES = (8, 16, 32, 64)
+"""Pixels of the picture a cell of each map answers for, each way."""
+ANSWERS = 6
+SIDES = 4.0
+"""Strides in the side of the faces a map is there for, about: from 2.5 to 5, and the first less."""
+
+LONGEST = 320  # the picture is searched at this size, so that time does not grow with megapixels
+_ALIKE = 0.3  # proposals that overlap by more are one
+_MOST = 40  # proposals of a picture
+
+
+@dataclass(frozen=True, slots=True)
+class Proposals:
+    """Where faces might be, likeliest first.
+
+    boxes : (N, 4) float32, squares as wide as the face's landmarks, x0 y0 x1 y1.
+    rolls : (N,) float32, how far each face is turned, in radians, clockwise as one looks at it.
+    scores : (N,) float32 in [0, 1].
+    """
+
+    boxes: FloatArray
+    rolls: FloatArray
+    scores: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+
+class Proposer(session.Network):
+    """The shipped proposal network; raises WeightsMissing or ModelError."""
+
+    def __init__(self, threads: int = 1) -> None:
+        super().__init__(NAME, threads)
+
+    def propose(self, frame: Frame, least: float) -> Proposals:
+        """What scores at ``least`` so much, in pixels of the frame."""
+        x, factor = searched(frame)
+        maps = self._session.run(None, {"picture": x})
+        found = distinct(decode([m[0] for m in maps], least))
+        return Proposals(np.asarray(found.boxes * factor, np.float32), found.rolls, found.scores)
+
+
+def searched(frame: Frame) -> tuple[FloatArray, float]:
+    """What the network gets of a frame, (1, 1, H, W) gray levels, and the factor back.
+
+    Flat gray to the right and below fills the coarsest map's last cells.
+    """
+    small, factor = shrink(frame.rgb, LONGEST)
+    gray = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
+    down, right = (-side % STRIDES[-1] for side in gray.shape)
+    whole = cv2.copyMakeBorder(gray, 0, down, 0, right, cv2.BORDER_CONSTANT, value=[128.0])
+    return whole[None, None].astype(np.float32), factor
+
+
+def decode(maps: list[FloatArray], least: float) -> Proposals:
+    """What the cells of four maps (6, h, w) say whose score is at least ``least``.
+
+    The six numbers: log odds of a face; from the cell's middle to the face's, x and y in strides;
+    the logarithm of its side in ``SIDES`` strides; sine and cosine of its roll.
+    """
+    found = []
+    for said, stride in zip(maps, STRIDES, strict=True):
+        rows, columns = np.nonzero(said[0] >= np.log(least / (1 - least)))
+        if not len(rows):
+            continue
+        logit, x, y, size, sine, cosine = said[:, rows, columns]
+        middle = np.stack([columns + 0.5 + x, rows + 0.5 + y], axis=1) * stride
+        half = np.exp(np.clip(size, -3, 3))[:, None] * (SIDES * stride / 2)
+        boxes = np.concatenate([middle - half, middle + half], axis=1)
+        scores, rolls = 1 / (1 + np.exp(-logit)), np.arctan2(sine, cosine)
+        found.append(np.column_stack([boxes, rolls, scores]))
+    every = np.concatenate(found).astype(np.float32) if found else np.empty((0, 6), np.float32)
+    every = every[np.argsort(-every[:, 5], kind="stable")]
+    return Proposals(every[:, :4], every[:, 4], every[:, 5])
+
+
+def distinct(proposals: Proposals) -> Proposals:
+    """Only the likeliest of those that lie alike, and only so many of a picture."""
+    boxes = proposals.boxes
+    corners = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
+    kept = cv2.dnn.NMSBoxes(corners.tolist(), proposals.scores.tolist(), 0.0, _ALIKE, top_k=300)
+    chosen = np.asarray(kept, np.intp).reshape(-1)[:_MOST]
+    return Proposals(boxes[chosen], proposals.rolls[chosen], proposals.scores[chosen])

@@ -1,0 +1,88 @@
+"""How far a face's picture can be trusted, before asking what it shows.
+
+``confidence`` is the detector's score times one factor in [0, 1] for each measure. A factor moves
+from 0 to 1 between two bounds and stays there, so confidence never falls when a picture gets
+better. The bounds are chosen, not fitted. It says nothing about which expression shows: that is
+what the probabilities are for.
+
+=========== ============================================== ===== =====
+factor      measure                                         0 at  1 at
+=========== ============================================== ===== =====
+size        side of the crop in pixels                      8     40
+sharpness   deviation of the Laplacian, gray levels         2     12
+dark        mean gray level, in [0, 1]                      .02   .08
+bright      mean gray level, in [0, 1]                      .99   .93
+contrast    deviation of the gray levels, in [0, 1]         .02   .08
+inside      share of the crop inside the picture            .4    .9
+yaw         turned to either side, radians                  1.2   .6
+pitch       looking up or down, radians                     1.0   .5
+tilt        turned in the crop, radians                     1.2   .4
+=========== ============================================== ===== =====
+
+Where a face has no landmarks its angles are None and cost nothing: nobody knows them. Roll by
+itself costs nothing either: a crop turned level shows a level face. What the crop leaves of it is
+the tilt, all of it in a crop that is not turned.
+"""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+
+from ..face import Face, Frame, ImageArray, Quality
+from ..media.preprocess import Preprocess, prepare
+from . import align, pose
+
+LOW = 0.3
+"""A face below this confidence is of low quality: its answer is marked uncertain."""
+
+_FACTORS = (  # measure, 0 at, 1 at; angles by their size
+    ("size_px", 8.0, 40.0),
+    ("sharpness", 2.0, 12.0),
+    ("brightness", 0.02, 0.08),
+    ("brightness", 0.99, 0.93),
+    ("contrast", 0.02, 0.08),
+    ("inside", 0.4, 0.9),
+    ("yaw_rad", 1.2, 0.6),
+    ("pitch_rad", 1.0, 0.5),
+    ("tilt_rad", 1.2, 0.4),
+)
+_SEEN_AT = Preprocess(size=48, color="gray")  # so that sharpness does not depend on the size
+
+
+def measure(frame: Frame, face: Face, pixels: ImageArray) -> Quality:
+    """The quality of a face in its frame; ``pixels`` (H, W, 3) uint8 is the crop that is read."""
+    gray = prepare(pixels, _SEEN_AT)[0]
+    crop = face.crop
+    turned = None if face.landmarks is None else pose.estimate(face.landmarks)
+    level = align.roll(crop) if crop else 0.0
+    return Quality(
+        size_px=align.side(crop) if crop else float(max(frame.width, frame.height)),
+        sharpness=float(cv2.Laplacian(gray, cv2.CV_32F).std()),
+        brightness=float(gray.mean()) / 255,
+        contrast=float(gray.std()) / 255,
+        inside=align.share_inside(frame, crop) if crop else 1.0,
+        yaw_rad=turned.yaw_rad if turned else None,
+        pitch_rad=turned.pitch_rad if turned else None,
+        roll_rad=turned.roll_rad if turned else None,
+        tilt_rad=math.remainder(turned.roll_rad - level, math.tau) if turned else None,
+    )
+
+
+def confidence(score: float, quality: Quality) -> float:
+    """How far to trust a face found with ``score``, in [0, 1]."""
+    result = score
+    for name, worst, best in _FACTORS:
+        value = getattr(quality, name)
+        if value is not None:
+            result *= min(max((abs(value) - worst) / (best - worst), 0.0), 1.0)
+    return result
+
+
+def uncertain(top: float, least: float, confidence: float) -> bool:
+    """Whether an answer falls short: its top probability of the model's ``least``, or its picture.
+
+    All in [0, 1].
+    """
+    return top < least or confidence < LOW

@@ -1,0 +1,433 @@
+"""Pictures in: the only place that knows file formats, colour models and EXIF.
+
+Everything leaves as (H, W, 3) uint8 RGB, upright, over white where it was transparent. The first
+bytes say which of Pillow's readers to take (a name or suffix never does), and a reader tells the
+size before anything is decoded, so a picture that is too large costs nothing.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import importlib
+import io
+import logging
+import os
+import stat
+import threading
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import ImageError, InputError, ShapeError
+from ..face import ImageArray
+
+if TYPE_CHECKING:
+    from PIL import Image
+    from PIL.ImageFile import ImageFile
+
+log = logging.getLogger(__name__)
+
+MAX_PIXELS = 200_000_000
+SUFFIXES = frozenset(
+    # jfif is what browsers on Windows call a JPEG
+    {".jpg", ".jpeg", ".jfif", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"}
+)
+RECORDINGS = frozenset(  # for mien.media.video; .ts is TypeScript more often than not
+    {".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".flv", ".ogv"}
+    | {".mts", ".m2ts", ".3gp", ".asf", ".vob", ".mxf", ".dv", ".y4m", ".ivf", ".h264", ".h265"}
+)
+
+_READERS = {  # first bytes, ? for any -> Pillow's plugin and class
+    b"\xff\xd8\xff": ("JpegImagePlugin", "JpegImageFile"),
+    b"\x89PNG\r\n\x1a\n": ("PngImagePlugin", "PngImageFile"),
+    b"RIFF????WEBP": ("WebPImagePlugin", "WebPImageFile"),
+    b"II*\x00": ("TiffImagePlugin", "TiffImageFile"),
+    b"MM\x00*": ("TiffImagePlugin", "TiffImageFile"),
+    b"II+\x00": ("TiffImagePlugin", "TiffImageFile"),  # BigTIFF
+    b"MM\x00+": ("TiffImagePlugin", "TiffImageFile"),
+    b"GIF87a": ("GifImagePlugin", "GifImageFile"),
+    b"GIF89a": ("GifImagePlugin", "GifImageFile"),
+    b"BM": ("BmpImagePlugin", "BmpImageFile"),
+}
+_FOREIGN = {  # first bytes -> what the file is instead
+    b"????ftyphei": "an HEIC picture (save it as JPEG first)",
+    b"????ftypmif1": "an HEIC picture (save it as JPEG first)",
+    b"????ftypavif": "an AVIF picture (save it as JPEG first)",
+    b"????ftyp": "a video",
+    b"%PDF": "a PDF",
+    b"PK\x03\x04": "a zip archive",
+    b"<": "HTML, SVG or other text in tags",
+    b"version https://git-lfs": "a pointer of Git LFS (fetch the picture with: git lfs pull)",
+}
+_HEAD_BYTES = max(map(len, (*_READERS, *_FOREIGN)))
+
+_EXIF_ORIENTATION = 0x0112
+_UPRIGHT: dict[int, Callable[[ImageArray], ImageArray]] = {
+    2: lambda p: p[:, ::-1],
+    3: lambda p: p[::-1, ::-1],
+    4: lambda p: p[::-1],
+    5: lambda p: p.swapaxes(0, 1),
+    6: lambda p: p[::-1].swapaxes(0, 1),
+    7: lambda p: p[::-1, ::-1].swapaxes(0, 1),
+    8: lambda p: p[:, ::-1].swapaxes(0, 1),
+}
+_TIFF_BITS, _TIFF_PHOTOMETRIC, _TIFF_PLANAR, _TIFF_SAMPLE_FORMAT = 258, 262, 284, 339
+_BAND_PIXELS = 1 << 18  # what alpha is laid over white at a time: fits a cache, bounds the memory
+
+
+def read(source: str | os.PathLike[str] | bytes | npt.NDArray[Any]) -> ImageArray:
+    """A picture from a file, its bytes, or an array, as (H, W, 3) uint8 RGB.
+
+    An array is taken as RGB already: (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), uint8 or uint16.
+    Raises ImageError for a file that cannot be read, ShapeError for an array of another shape.
+    """
+    if isinstance(source, np.ndarray):
+        return from_array(source)
+    if isinstance(source, bytes | bytearray | memoryview):
+        return read_bytes(bytes(source), "these bytes")
+    if isinstance(source, str | os.PathLike):
+        return read_file(Path(source))
+    raise InputError(
+        f"a picture is a path, the bytes of a file or an array, got {type(source).__name__}; "
+        "np.asarray() makes an array of a Pillow picture or a list"
+    )
+
+
+def read_file(path: Path) -> ImageArray:
+    """The picture in a file; raises ImageError with the reason."""
+    return read_bytes(file_bytes(path), str(path))
+
+
+def file_bytes(path: Path) -> bytes:
+    """All of a file that begins like a picture, still encoded; raises ImageError for any other.
+
+    Of one that does not (a film of 20 GB) only the first bytes are read.
+    """
+    try:
+        mode = path.stat().st_mode
+        # open() would wait for ever for a pipe's writer, read() for the end of /dev/zero.
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+            raise ImageError(f"cannot read {path}: it is a pipe or a device, not a file")
+        with path.open("rb") as file:
+            head = file.read(_HEAD_BYTES)
+            _plugin(head, str(path))
+            return head + file.read()
+    except FileNotFoundError:
+        raise ImageError(f"no such file: {path}") from None
+    except OSError as err:
+        raise ImageError(f"cannot read {path}: {err.strerror or err}") from err
+    except ValueError as err:  # a NUL in the name
+        raise ImageError(f"cannot read {path}: {err}") from err
+
+
+def read_bytes(content: bytes, name: str) -> ImageArray:
+    """The picture in encoded bytes; ``name`` is what an error calls it."""
+    from PIL.Image import DecompressionBombError
+
+    plugin, reader = _plugin(content, name)
+    try:
+        picture = _load(getattr(importlib.import_module(f"PIL.{plugin}"), reader), content, name)
+        pixels = _pixels(picture)
+        turn = _UPRIGHT.get(_orientation(picture))
+    except ImageError:
+        raise
+    except DecompressionBombError as err:
+        raise ImageError(f"{name} is too large for mien: {err}; make it smaller first") from err
+    except Exception as err:  # a decoder trips over damaged bytes in any way it likes
+        reason = str(err) or type(err).__name__
+        raise ImageError(f"{name} is damaged, cut short or of a rare kind: {reason}") from err
+    return pixels if turn is None else np.ascontiguousarray(turn(pixels))
+
+
+def _plugin(head: bytes, name: str) -> tuple[str, str]:
+    """Pillow's plugin and class for a file that begins like this; raises ImageError."""
+    if not head:
+        raise ImageError(f"{name} is empty (0 bytes)")
+    for start, plugin in _READERS.items():
+        if _begins(head, start):
+            if len(head) < len(start):
+                raise ImageError(f"{name} is cut short: it has {len(head)} bytes")
+            return plugin
+    what = next((what for start, what in _FOREIGN.items() if _begins(head, start)), "no picture")
+    raise ImageError(
+        f"{name} is {what}; mien reads JPEG, PNG, WebP, TIFF, BMP, GIF, and recordings"
+    )
+
+
+def is_known(head: bytes) -> bool:
+    """Whether a file that begins like this is a picture of a kind that mien reads."""
+    return any(_begins(head, start) and len(head) >= len(start) for start in _READERS)
+
+
+def _begins(head: bytes, start: bytes) -> bool:
+    """Whether ``head`` begins like ``start``, as far as it goes; ``?`` stands for any byte."""
+    return all(s in (h, ord("?")) for h, s in zip(head, start, strict=False))
+
+
+_switches = threading.Lock()
+
+
+@contextmanager
+def _our_limit_no_warnings() -> Iterator[None]:
+    """Pillow with MAX_PIXELS for its own limit, and silent about odd metadata.
+
+    Both are switches of the whole process, so two threads must not turn them at once (the second
+    would put back what the first had set). Pillow's slow part, decoding, stays outside.
+    """
+    from PIL import Image
+
+    with _switches, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        theirs, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, MAX_PIXELS // 2  # errs at twice
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = theirs
+
+
+def _load(reader: type[ImageFile], content: bytes, name: str) -> ImageFile:
+    """The decoded picture, its size checked when only its header was read."""
+    with _our_limit_no_warnings():
+        picture = reader(io.BytesIO(content))
+        refuse_too_large(picture.width, picture.height, name)
+        if picture.format == "TIFF":
+            _refuse_odd_tiff(picture, name)
+            picture.load()  # the one format whose load() warns and applies Pillow's limit
+    if picture.format == "JPEG":
+        _refuse_zero_filled(content, name)
+    picture.load()
+    return picture
+
+
+def refuse_too_large(width: int, height: int, name: str) -> None:
+    """Raises ImageError for more than MAX_PIXELS."""
+    if width * height > MAX_PIXELS:
+        raise ImageError(
+            f"{name} has {width} x {height} = {width * height / 1e6:.0f} megapixels, "
+            f"more than the {MAX_PIXELS / 1e6:.0f} mien decodes; make it smaller first"
+        )
+
+
+def _refuse_odd_tiff(picture: ImageFile, name: str) -> None:
+    """Raises ImageError for samples without a known black and white, which Pillow would clip."""
+    tags = getattr(picture, "tag_v2")  # noqa: B009  (only TiffImageFile has it)
+    bits, sample_format = tags.get(_TIFF_BITS, (1,)), tags.get(_TIFF_SAMPLE_FORMAT, (1,))
+    kind = {2: "signed", 3: "floating-point"}.get(max(sample_format), "32-bit")
+    if max(sample_format) in (2, 3) or max(bits) > 16:
+        raise ImageError(
+            f"{name} is a TIFF of {kind} numbers, which do not say what is black and what white; "
+            "save it with 8 or 16 bits"
+        )
+    if max(bits) > 8 and len(bits) > 1 and tags.get(_TIFF_PLANAR, 1) == 2:
+        # Pillow 13 takes these planes for interleaved pixels and garbles them.
+        raise ImageError(f"{name} is a 16-bit TIFF of separate planes; save it with 8 bits")
+
+
+def _refuse_zero_filled(content: bytes, name: str) -> None:
+    """Raises ImageError for a JPEG whose end is zeros, as broken downloads and cards leave it.
+
+    Zeros are valid JPEG codes: libjpeg would make a flat colour of them without a word.
+    """
+    end, last_scan = content.rfind(b"\xff\xd9"), content.rfind(b"\xff\xda")
+    if content.endswith(bytes(64)) and end < last_scan:
+        raise ImageError(f"{name} is cut short: its end is filled with zeros")
+
+
+def _orientation(picture: ImageFile) -> int:
+    """EXIF's number for how the picture was held, 1 where it does not say or is garbled."""
+    if picture.format == "TIFF":
+        return 1  # Pillow has turned it while loading
+    try:
+        with _our_limit_no_warnings():
+            return int(picture.getexif().get(_EXIF_ORIENTATION, 1))
+    except Exception:  # damaged metadata is no reason to lose the picture
+        return 1
+
+
+def _pixels(picture: Image.Image) -> ImageArray:
+    if picture.mode.startswith("I;16"):
+        return from_array(_gray16(picture))
+    if picture.mode == "La":
+        picture = picture.convert("LA")  # Pillow knows no other way out of it
+    if picture.has_transparency_data:
+        return from_array(np.asarray(picture.convert("RGBA")))
+    return np.array(picture if picture.mode == "RGB" else picture.convert("RGB"))
+
+
+def _gray16(picture: Image.Image) -> npt.NDArray[np.uint16]:
+    """Gray levels 0..65535; Pillow's own conversion to 8 bits would clip them."""
+    tags: dict[int, Any] = getattr(picture, "tag_v2", {})
+    levels = np.asarray(picture).astype(np.uint16)
+    np.left_shift(levels, 16 - tags.get(_TIFF_BITS, (16,))[0], out=levels)  # 12 bits in some TIFFs
+    return ~levels if tags.get(_TIFF_PHOTOMETRIC) == 0 else levels  # 0: white is zero
+
+
+def from_array(pixels: npt.NDArray[Any]) -> ImageArray:
+    """An array as (H, W, 3) uint8 RGB: gray repeated, alpha laid over white, 16 bits to 8.
+
+    The result is always a new array: nobody's buffer is kept.
+    """
+    if pixels.dtype.kind != "u" or pixels.dtype.itemsize > 2:
+        raise ShapeError(f"a picture is uint8 0..255 (or uint16), got {_dtype_advice(pixels)}")
+    if pixels.ndim == 2:
+        pixels = pixels[:, :, None]
+    if pixels.ndim != 3 or pixels.shape[2] not in (1, 3, 4) or 0 in pixels.shape:
+        raise ShapeError(
+            f"a picture is (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), got {_shape_advice(pixels)}"
+        )
+    refuse_too_large(pixels.shape[1], pixels.shape[0], "this array")
+    levels = pixels if pixels.dtype == np.uint8 else (pixels >> 8).astype(np.uint8)
+    if levels.shape[2] == 4:
+        return _over_white(levels)
+    return np.array(np.broadcast_to(levels, (*levels.shape[:2], 3)), dtype=np.uint8, order="C")
+
+
+def _dtype_advice(pixels: npt.NDArray[Any]) -> str:
+    how = {
+        "f": "; for values in [0, 1]: (x * 255).round().astype(np.uint8)",
+        "b": "; for true as white: x.astype(np.uint8) * 255",
+        "i": "; for values 0..255: x.astype(np.uint8)",
+    }
+    return f"{pixels.dtype}{how.get(pixels.dtype.kind, '')}"
+
+
+def _shape_advice(pixels: npt.NDArray[Any]) -> str:
+    shape = pixels.shape
+    if 0 in shape:
+        return f"{shape}, which has no pixel"
+    if pixels.ndim == 3 and shape[0] in (1, 3, 4):
+        return f"{shape} - channels first? x.transpose(1, 2, 0) puts them last"
+    if pixels.ndim == 4:
+        return f"{shape} - several pictures? one at a time"
+    return f"{shape}"
+
+
+def _over_white(rgba: ImageArray) -> ImageArray:
+    height, width = rgba.shape[:2]
+    rgb = np.empty((height, width, 3), np.uint8)
+    step = max(1, _BAND_PIXELS // width)
+    for top in range(0, height, step):
+        band = rgba[top : top + step].astype(np.uint16)
+        color, alpha = band[:, :, :3], band[:, :, 3:]
+        rgb[top : top + step] = (color * alpha + 255 * (255 - alpha) + 127) // 255
+    return rgb
+
+
+def find(
+    inputs: Iterable[str | os.PathLike[str]] | os.PathLike[str],
+    suffixes: frozenset[str] = SUFFIXES,
+    kind: str = "picture",
+) -> Iterator[Path]:
+    """The picture files meant by paths, folders (recursive, sorted) and glob patterns.
+
+    A file is taken whatever its name. In folders and patterns the suffix decides (``suffixes``,
+    and ``kind`` is what an error calls files that have one of them); hidden names
+    are passed over unless asked for, as in a shell (a Mac leaves a ``._IMG.jpg`` beside every
+    picture it copies); links to folders are followed, each folder once. Raises InputError for a
+    path that does not exist and for a pattern or folder without a picture.
+    """
+    if isinstance(inputs, str | os.PathLike):
+        inputs = [inputs]  # else each letter of it would be looked for
+    for given in inputs:
+        text = os.fspath(given)
+        if not os.path.lexists(text):
+            text = os.path.expanduser(text)
+        if os.path.isdir(text):
+            yield from _non_empty(_in_folder(Path(text), suffixes), f"no {kind} in folder {text}")
+        elif os.path.exists(text):
+            yield Path(text)
+        elif _is_pattern(text):
+            yield from _non_empty(_matching(Path(text), suffixes), f"no {kind} matches {text}")
+        else:
+            raise InputError(f"no such file or folder: {text}")
+
+
+def is_address(name: str) -> bool:
+    """Whether an input is a stream on a network: ``rtsp://camera/1``, ``https://...``."""
+    scheme, mark, rest = name.partition("://")
+    return bool(mark and rest and scheme.isalnum())
+
+
+def _is_pattern(text: str) -> bool:
+    return any(c in text for c in "*?[")
+
+
+def _has(name: str, suffixes: frozenset[str]) -> bool:
+    return os.path.splitext(name)[1].lower() in suffixes
+
+
+def _in_folder(folder: Path, suffixes: frozenset[str]) -> Iterator[Path]:
+    for root, files in _walk(folder):
+        yield from (root / name for name in files if _has(name, suffixes) and name[0] != ".")
+
+
+def _walk(top: Path) -> Iterator[tuple[Path, list[str]]]:
+    """Every visible folder from ``top`` down with its files, sorted; a loop of links ends."""
+    seen: set[tuple[int, int]] = set()
+    for root, folders, files in os.walk(top, onerror=_warn_unlistable, followlinks=True):
+        status = os.stat(root)
+        if (status.st_dev, status.st_ino) in seen:
+            folders.clear()
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        yield Path(root), sorted(files)
+
+
+def _warn_unlistable(err: OSError) -> None:
+    log.warning("cannot list folder %s: %s; its pictures are left out", err.filename, err.strerror)
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except OSError as err:
+        _warn_unlistable(err)
+        return []
+
+
+def _matching(pattern: Path, suffixes: frozenset[str]) -> Iterator[Path]:
+    """Files that match, and those in folders that match, sorted, each once."""
+    start = Path(pattern.anchor)
+    yielded: set[Path] = set()
+    for place in sorted(set(_expand(start, pattern.relative_to(start).parts))):
+        for path in _in_folder(place, suffixes) if os.path.isdir(place) else [place]:
+            if _has(path.name, suffixes) and path not in yielded:
+                yielded.add(path)
+                yield path
+
+
+def _expand(folder: Path, parts: Sequence[str]) -> Iterator[Path]:
+    """Paths in ``folder`` that the parts of a pattern mean.
+
+    Not ``glob``: with ``**`` it follows a loop of links forty deep, and it has no way to take
+    the ``[1]`` of an existing ``shoot [1]/`` literally.
+    """
+    if not parts:
+        yield folder
+        return
+    head, rest = parts[0], parts[1:]
+    if os.path.lexists(folder / head):
+        places = [folder / head]
+    elif not (_is_pattern(head) and os.path.isdir(folder)):
+        places = []
+    elif head == "**":
+        places = [root for root, _ in _walk(folder)] if rest else [folder]
+    else:
+        visible = (n for n in _names(folder) if head.startswith(".") or not n.startswith("."))
+        places = [folder / name for name in fnmatch.filter(visible, head)]
+    for place in places:
+        yield from _expand(place, rest)
+
+
+def _non_empty(paths: Iterator[Path], message: str) -> Iterator[Path]:
+    first = next(paths, None)
+    if first is None:
+        raise InputError(message)
+    yield first
+    yield from paths

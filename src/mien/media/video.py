@@ -1,0 +1,511 @@
+"""Recordings in: frames of anything FFmpeg reads, at their own times, upright, none left out.
+
+A frame that the file holds but nobody can decode is a ``Hole`` in its place, and decoding goes on
+behind it. Only compressed packets and the frame at hand are in memory, however long a recording is.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+import queue
+import threading
+from collections.abc import Generator, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from ..errors import ConfigError, VideoError
+from ..face import Frame, ImageArray
+from . import image
+
+T = TypeVar("T")
+
+SUFFIXES = image.RECORDINGS
+_HEADS = {  # where -> first bytes there of the containers that have them
+    0: (b"\x1aE\xdf\xa3", b"FLV\x01", b"OggS", b"\0\0\x01\xba", b"0&\xb2u", b"\x06\x0e+4"),
+    4: (b"ftyp", b"moov", b"mdat", b"wide"),
+    8: (b"AVI ",),
+}
+_STILLS = (b"heic", b"heix", b"mif1", b"avif")  # brands of pictures in the container of MP4
+_TS_PACKET = 188  # bytes, each packet beginning with the same byte
+_STALL_S = 10.0  # a stream that says nothing for so long is over
+_SEEK_MARGIN_S = 5.0  # decoded before what is asked for, so that nothing refers to what was skipped
+_ROUNDING_S = 0.001  # Matroska keeps whole milliseconds
+_TIME_DIGITS = 6
+_SQUARE = 0.005  # pixels less out of square than this are square
+_DAMAGED = "damaged in the file: this frame cannot be decoded"
+_SMEARED = "damaged in the file: this frame was decoded from what is left of it"
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Which frames of a recording are asked for.
+
+    start_s, end_s : from this time on, and before that one, in seconds.
+    every : of those, each so many-th, the first included.
+    fps : instead, the first frame in each 1 / ``fps`` seconds.
+    """
+
+    start_s: float = 0.0
+    end_s: float = math.inf
+    every: int = 1
+    fps: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.every < 1:
+            raise ConfigError(f"--every takes 1 or more, got {self.every}")
+        if self.fps is not None and not (math.isfinite(self.fps) and self.fps > 0):
+            raise ConfigError(f"--fps takes frames a second above 0, got {self.fps}")
+        if self.fps is not None and self.every > 1:
+            raise ConfigError("--every and --fps are two ways to say one thing; give one of them")
+        if not (self.start_s >= 0 and self.end_s > self.start_s):
+            raise ConfigError(
+                f"--start lies at 0 or later, and --end after it, got {self.start_s:g} and "
+                f"{self.end_s:g} seconds"
+            )
+
+    def expected(self, info: Info) -> int | None:
+        """About how many frames that is; None where the file does not say how long it is."""
+        if info.duration_s is None:
+            return None
+        seconds = max(0.0, min(self.end_s, info.duration_s) - self.start_s)
+        rate = min(self.fps or math.inf, info.fps) / self.every
+        return max(1, round(seconds * rate))
+
+
+@dataclass(frozen=True, slots=True)
+class Info:
+    """What a file says of its video.
+
+    width, height : of its pictures, with square pixels; a phone's are turned upright later.
+    fps : nominal; the frames' own times are what counts.
+    duration_s : None where it does not say.
+    audio : the codec of its sound, None without.
+    """
+
+    width: int
+    height: int
+    fps: float
+    duration_s: float | None
+    codec: str
+    audio: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Hole:
+    """A frame that is asked for and is not there: its place, and why."""
+
+    index: int
+    time_s: float
+    source: str
+    reason: str
+
+
+@dataclass(slots=True)
+class Place:
+    """How far a recording was read: what it takes to go on behind the last frame given out.
+
+    index : of the next frame of the file. time_s : of the last one; None before the first.
+    first_index, first_time_s : of the first frame in the span. period : of ``Span.fps``, the last
+    one that has its frame. ordered : whether every time so far was later than the one before, and
+    nothing damaged: only then is seeking sure to find the same frames.
+    """
+
+    index: int = 0
+    time_s: float | None = None
+    first_index: int | None = None
+    first_time_s: float = 0.0
+    period: int = -1
+    ordered: bool = True
+
+    def wants(self, span: Span, index: int, time_s: float) -> bool:
+        """Whether a frame, the next one, is asked for."""
+        if not span.start_s <= time_s < span.end_s:
+            return False
+        if self.first_index is None:
+            self.first_index, self.first_time_s = index, time_s
+        if span.fps is None:
+            return (index - self.first_index) % span.every == 0
+        period = math.floor((time_s - self.first_time_s + _ROUNDING_S) * span.fps)
+        if period <= self.period:
+            return False
+        self.period = period
+        return True
+
+
+def is_video(path: Path) -> bool:
+    """Whether a file is a recording rather than a picture, by its first bytes or its name.
+
+    A name that says picture is believed; pictures are told from their bytes elsewhere.
+    """
+    suffix = path.suffix.lower()
+    if suffix in image.SUFFIXES:
+        return False
+    try:
+        with path.open("rb") if path.is_file() else _nothing() as file:
+            head = file.read(2 * _TS_PACKET + 1)
+    except OSError:
+        return suffix in SUFFIXES
+    if image.is_known(head):
+        return False
+    begins = any(head[at:].startswith(kinds) for at, kinds in _HEADS.items())
+    in_packets = len(head) > 2 * _TS_PACKET and set(head[::_TS_PACKET]) == {0x47}
+    still = head[4:8] == b"ftyp" and head[8:12] in _STILLS
+    return not still and (begins or in_packets or suffix in SUFFIXES)
+
+
+def _nothing() -> Any:
+    import io
+
+    return io.BytesIO()
+
+
+class Video:
+    """A recording that is open: what it says of itself, and its frames. A context manager.
+
+    Raises VideoError where there is no such file, or no video in it.
+    """
+
+    def __init__(self, path: str | Path, source: str | None = None) -> None:
+        self.path, self.source = path, str(path) if source is None else source
+        self.origin_s: float  # the container's own time that is 0 here
+        self._open()
+        self.info = self._info()
+
+    def __enter__(self) -> Video:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._container.close()
+
+    def _open(self) -> None:
+        import av
+
+        name = str(self.path)
+        if not image.is_address(name):
+            self._refuse(Path(name))
+        try:
+            timeout = (_STALL_S, _STALL_S) if image.is_address(name) else None
+            self._container = av.open(name, timeout=timeout, metadata_errors="replace")
+        except (av.FFmpegError, OSError, ValueError) as err:
+            raise VideoError(f"cannot read {name}: {reason(err)}") from err
+        videos = [s for s in self._container.streams.video if not _is_cover(s)]
+        streams = [s for s in videos if s.codec_context]  # FFmpeg knows how to decode
+        if not streams:
+            heard = self._container.streams.audio and not videos
+            self._container.close()
+            what = "video that can be decoded" if videos else "video"
+            raise VideoError(f"{name} holds no {what}{' (only sound)' if heard else ''}")
+        self._stream = streams[0]
+        self.origin_s = max(0, self._container.start_time or 0) / 1e6
+        # AVI does not say when a frame is shown, only when it is decoded: shown in that order, too.
+        reordered = self._stream.codec_context.has_b_frames
+        self._untold = self._container.format.name == "avi" and reordered
+
+    @staticmethod
+    def _refuse(path: Path) -> None:
+        if path.is_dir():
+            raise VideoError(f"{path} is a folder")
+        if not path.exists():
+            raise VideoError(f"no such file: {path}")
+        if not path.is_file():  # to open a pipe would wait for ever
+            raise VideoError(f"cannot read {path}: it is a pipe or a device, not a file")
+        if path.stat().st_size == 0:
+            raise VideoError(f"{path} is empty (0 bytes)")
+
+    def _info(self) -> Info:
+        stream, codec = self._stream, self._stream.codec_context
+        sounds = [s for s in self._container.streams.audio if s.codec_context]
+        width = max(1, round(codec.width * _aspect(stream)))
+        return Info(
+            width,
+            codec.height,
+            self._fps,
+            self._duration(),
+            codec.name,
+            sounds[0].codec_context.name if sounds else None,
+        )
+
+    @property
+    def _fps(self) -> float:
+        stream = self._stream
+        return float(stream.guessed_rate or stream.average_rate or stream.base_rate or 25)
+
+    def _duration(self) -> float | None:
+        """How long its video is; of its longest stream, where it does not say that."""
+        whole = self._container.duration
+        return self._own_duration() or (whole / 1e6 if whole and whole > 0 else None)
+
+    def _own_duration(self) -> float | None:
+        if self._stream.duration and self._stream.time_base:
+            return float(self._stream.duration * self._stream.time_base)
+        said = self._stream.metadata.get("DURATION", "")  # Matroska: 00:00:02.400000000
+        hours, _, rest = said.partition(":")
+        minutes, _, seconds = rest.partition(":")
+        try:
+            return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+        except ValueError:
+            return None
+
+    def frames(
+        self, span: Span | None = None, place: Place | None = None
+    ) -> Iterator[Frame | Hole]:
+        """The frames asked for, in the order they are shown, and the holes among them.
+
+        place : where an earlier reading stopped; it is kept up to date, and what comes is the same
+            as if that had gone on.
+        """
+        span, place = span or Span(), place or Place()
+        for index, time_s, picture in self._numbered(span, place):
+            if time_s >= span.end_s:
+                return
+            wanted = place.wants(span, index, time_s) or isinstance(picture, _End)
+            place.ordered &= place.time_s is None or time_s > place.time_s
+            place.ordered &= not isinstance(picture, str)
+            place.index, place.time_s = index + 1, time_s
+            if wanted:
+                yield self._given(index, time_s, picture)
+
+    def _given(self, index: int, time_s: float, picture: Any) -> Frame | Hole:
+        """What is given out for a decoded frame, or for the reason there is none."""
+        if isinstance(picture, str):
+            return Hole(index, time_s, self.source, picture)
+        try:
+            return Frame(_pixels(picture, self._stream), index, time_s, self.source)
+        except (OSError, ValueError, MemoryError) as err:
+            return Hole(index, time_s, self.source, f"cannot be turned to RGB: {reason(err)}")
+
+    def _numbered(self, span: Span, place: Place) -> Iterator[tuple[int, float, Any]]:
+        """(index, time, picture or reason) from the place on, or from the start of the span.
+
+        It is found by seeking where that is sure to find the same frames; else by decoding.
+        """
+        if place.time_s is not None:
+            if place.ordered and (found := self._sought(place.time_s)):
+                yield from _counted(_after(found, place.time_s), place.index)
+            else:
+                yield from self._skipped(place.index)
+            return
+        if span.start_s > _SEEK_MARGIN_S and not (self._untold or image.is_address(str(self.path))):
+            index = self._frames_before(span.start_s)
+            if index is not None and (found := self._sought(span.start_s)):
+                before = math.nextafter(span.start_s, 0)
+                yield from _counted(_after(found, before), index)
+                return
+            self._reopen()
+        yield from _counted(self._timed(), 0)
+
+    def _skipped(self, count: int) -> Iterator[tuple[int, float, Any]]:
+        self._reopen()
+        for index, time_s, picture in _counted(self._timed(), 0):
+            if index >= count:
+                yield index, time_s, picture
+
+    def _sought(self, time_s: float) -> Iterator[tuple[float, Any]] | None:
+        """Frames from some way before a time; None where seeking does not lead there."""
+        import av
+
+        to = time_s + self.origin_s - _SEEK_MARGIN_S
+        if to <= 0 or self._untold or image.is_address(str(self.path)):
+            return None
+        self._reopen()
+        try:
+            self._container.seek(int(to * 1e6))
+        except (av.FFmpegError, OSError):
+            return None
+        found = self._timed()
+        first = next(found, None)
+        if first is None or first[0] > time_s:
+            return None
+        return _with_first(first, found)
+
+    def _reopen(self) -> None:
+        """From the beginning, nothing left of what was decoded."""
+        self._container.close()
+        self._open()
+
+    def _frames_before(self, time_s: float) -> int | None:
+        """How many frames come before a time, by reading packets and decoding none.
+
+        None where packets do not say when they are shown (AVI), or cannot all be read.
+        """
+        from av import FFmpegError
+
+        count = 0
+        try:
+            for packet in self._packets():
+                if packet.pts is None:
+                    return None
+                count += self._time(packet.pts, 0.0) < time_s
+                if self._time(packet.dts, 0.0) >= time_s:
+                    break
+        except (FFmpegError, OSError, IndexError):
+            return None
+        return count
+
+    def _packets(self) -> Iterator[Any]:
+        """Those that hold a frame to be shown (an edit list hides some)."""
+        for packet in self._container.demux(self._stream):
+            if packet.size and not packet.is_discard:
+                yield packet
+
+    def _time(self, pts: int | None, otherwise: float) -> float:
+        base = self._stream.time_base
+        if pts is None or base is None:
+            return round(otherwise, _TIME_DIGITS)
+        seconds = pts * base.numerator / base.denominator - self.origin_s
+        return round(seconds, _TIME_DIGITS)
+
+    def _timed(self) -> Iterator[tuple[float, Any]]:
+        """(time, picture or reason) in the order they are shown, from where the file stands."""
+        from av import FFmpegError
+
+        lost: list[tuple[float, str]] = []
+        inside: list[float] = []  # when the frames in the decoder are shown, where they don't tell
+        step, last, end, stopped = 1 / self._fps, -1 / self._fps, 0.0, ""
+        packets = self._container.demux(self._stream)
+        while True:
+            try:
+                packet = next(packets, None)
+            except IndexError:  # PyAV knows no streams that begin later, and these have packets
+                packets = self._container.demux(self._stream)
+                continue
+            except (FFmpegError, OSError) as err:
+                packet, stopped = None, reason(err)
+            if packet is not None and not packet.size:
+                continue  # an empty one would tell the decoder that this is all
+            told = None if packet is None else packet.dts if self._untold else packet.pts
+            shown = self._time(told, last + step)
+            if packet is not None:
+                end = max(end, shown + float((packet.duration or 0) * (packet.time_base or 0)))
+            try:
+                decoded = self._stream.decode(packet)
+            except (FFmpegError, OSError):
+                decoded = []
+                if packet is not None and not packet.is_discard:
+                    heapq.heappush(lost, (shown, _DAMAGED))
+            else:
+                if self._untold and packet is not None:
+                    heapq.heappush(inside, shown)
+            for picture in decoded:
+                told = None if self._untold else picture.pts
+                time_s = heapq.heappop(inside) if inside else self._time(told, last + step)
+                while lost and lost[0][0] < time_s:
+                    yield heapq.heappop(lost)
+                yield time_s, _SMEARED if picture.is_corrupt else picture
+                last = time_s
+            if packet is None:
+                break
+        while lost:
+            last, damage = heapq.heappop(lost)
+            yield last, damage
+        if why := f"the file cannot be read on: {stopped}" if stopped else self._cut_off(end):
+            yield round(last + step, _TIME_DIGITS), _End(why)
+
+    def _cut_off(self, end_s: float) -> str:
+        """What to say of a file that ends before its time; "" of one that does not."""
+        said = self._own_duration()
+        start = self._time(self._stream.start_time, 0.0)
+        if not said or end_s >= start + said - max(0.5, 2 / self._fps):
+            return ""
+        return f"the file is cut off: it ends after {end_s:.1f} of {start + said:.1f} seconds"
+
+
+class _End(str):
+    """Why a file ends too early: told even where no frame would be asked for."""
+
+
+def _counted(timed: Iterable[tuple[float, Any]], first: int) -> Iterator[tuple[int, float, Any]]:
+    for index, (time_s, picture) in enumerate(timed, first):
+        yield index, time_s, picture
+
+
+def _after(timed: Iterable[tuple[float, Any]], time_s: float) -> Iterator[tuple[float, Any]]:
+    return ((at, picture) for at, picture in timed if at > time_s)
+
+
+def _with_first(first: T, rest: Iterable[T]) -> Iterator[T]:
+    yield first
+    yield from rest
+
+
+def _is_cover(stream: Any) -> bool:
+    """The picture on a record's sleeve, which FFmpeg takes for a video of one frame."""
+    from av.stream import Disposition
+
+    return bool(stream.disposition & Disposition.attached_pic)
+
+
+def _aspect(stream: Any) -> float:
+    """How much wider a pixel is shown than high: 1.42 in some DV."""
+    ratio = float(stream.sample_aspect_ratio or 1) or 1.0
+    return ratio if abs(ratio - 1) > _SQUARE and 0.1 < ratio < 10 else 1.0
+
+
+def _pixels(picture: Any, stream: Any) -> ImageArray:
+    """(H, W, 3) uint8 RGB, upright, with square pixels."""
+    width = max(1, round(picture.width * _aspect(stream)))
+    image.refuse_too_large(width, picture.height, "a frame")
+    rgb = picture.to_ndarray(format="rgb24", width=width, height=picture.height)
+    turns = round(picture.rotation / 90) % 4
+    return np.ascontiguousarray(np.rot90(rgb, turns)) if turns else rgb
+
+
+def reason(err: BaseException) -> str:
+    """FFmpeg's own words, without its numbers and the file's name again."""
+    from av.error import ExitError
+
+    if isinstance(err, ExitError):
+        return f"nothing came for {_STALL_S:g} seconds"
+    return str(getattr(err, "strerror", None) or err or type(err).__name__)
+
+
+_QUEUE = 2  # frames ready while one is analysed: pictures are large, and more would help nobody
+
+
+def ahead(items: Iterable[T]) -> Generator[T, None, None]:
+    """The same items, made in a thread of its own a little ahead of whoever takes them.
+
+    What making one raises is raised here in its turn. Closing the generator ends the thread.
+    """
+    ready: queue.Queue[tuple[bool, Any]] = queue.Queue(_QUEUE)
+    stop = threading.Event()
+
+    def put(item: tuple[bool, Any]) -> bool:
+        while not stop.is_set():
+            try:
+                ready.put(item, timeout=0.1)
+                return True
+            except queue.Full:
+                continue
+        return False
+
+    def make() -> None:
+        try:
+            for item in items:
+                if not put((True, item)):
+                    return
+            put((False, None))
+        except BaseException as err:
+            put((False, err))
+        finally:
+            if isinstance(items, Generator):
+                items.close()  # here: what it opened ends in the thread that used it
+
+    thread = threading.Thread(target=make, daemon=True)
+    thread.start()
+    try:
+        while True:
+            more, item = ready.get()
+            if more:
+                yield item
+            elif item is None:
+                return
+            else:
+                raise item
+    finally:
+        stop.set()
+        thread.join()

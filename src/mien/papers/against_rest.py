@@ -1,0 +1,126 @@
+"""One expression told from all the others: which pictures a fold holds.
+
+A table is dealt once, so that each picture is in the test of one fold at most, whatever the
+expression; of its part a fold's test takes as many pictures of the expression as of all the others
+together, and of the others as many of each as can be had (autoencoder2018: 140, and 20 of each of
+seven). Training and selection are drawn alike from the parts that are theirs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from ..data import splits
+from ..data.splits import Split
+from ..data.table import Table
+from ..errors import DataError
+from ..labels import label_set
+from ..training.recipes import Folds
+from ..training.tasks import Samples, Sets
+
+IntArray = npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """rows : (n,) places in the table, positives first. positives : how many of them."""
+
+    rows: IntArray
+    positives: int
+
+    @property
+    def targets(self) -> Tensor:
+        """One-hot over (rest, expression), (n, 2) float32, as ``against_rest_task`` has them."""
+        return torch.eye(2)[(torch.arange(len(self.rows)) < self.positives).long()]
+
+    def samples(self, pictures: Tensor) -> Samples:
+        """Their pictures, of (n, C, S, S) uint8, as training takes them."""
+        return Samples(pictures, self.targets)
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """Where each side of a fold lies: rows of the whole side, in table order."""
+
+    number: int
+    train: IntArray
+    select: IntArray
+    test: IntArray
+
+
+def named(table: Table, settings: Folds) -> Table:
+    """The rows that show an expression of the label set; raises DataError for one or none."""
+    labels = label_set(settings.label_set)
+    kept = table.keep(table.targets(labels) >= 0)
+    if len({row.label for row in kept.rows}) < 2:
+        raise DataError(f"{table.name} has fewer than two of the expressions of {labels.name}")
+    return kept
+
+
+def expressions(table: Table, settings: Folds) -> list[str]:
+    """Those of the label set that occur, in its order."""
+    occurring = {row.label for row in table.rows}
+    return [label for label in label_set(settings.label_set).labels if label in occurring]
+
+
+def folds(table: Table, settings: Folds) -> Iterator[Fold]:
+    """The folds to run, each part of the table tested once."""
+    for number in range(settings.run):
+        split = Split(settings.by, folds=settings.count, fold=number, seed=settings.seed)
+        side = np.array([row.split for row in splits.split(table, split).rows])
+        rows = (np.flatnonzero(side == name) for name in splits.SIDES)
+        yield Fold(number, *rows)
+
+
+def draw(
+    table: Table, rows: IntArray, expression: str, positives: int, rng: np.random.Generator
+) -> Drawn:
+    """Up to ``positives`` rows of an expression and as many of the others, evenly, of ``rows``.
+
+    Where there are too few of either, both sides are as large as the smaller. Raises DataError
+    where one has none.
+    """
+    label = np.array([table.rows[row].label for row in rows])
+    others = [rows[label == name] for name in np.unique(label[label != expression])]
+    wanted = rows[label == expression]
+    n = min(positives, len(wanted), sum(map(len, others)))
+    if n == 0:
+        raise DataError(
+            f"a fold of {table.name} holds {len(wanted)} pictures of {expression} and "
+            f"{len(rows) - len(wanted)} of others; take fewer folds, or leave {expression} out"
+        )
+    parts = [rng.choice(wanted, n, replace=False)]
+    for name, share in zip(others, evenly([len(o) for o in others], n, rng), strict=True):
+        parts.append(rng.choice(name, share, replace=False))
+    return Drawn(np.concatenate(parts), n)
+
+
+def evenly(available: list[int], wanted: int, rng: np.random.Generator) -> list[int]:
+    """How many to take of each kind for ``wanted`` in all, one at most more of one than of another.
+
+    A kind with too few gives all it has; who gives one more is drawn.
+    """
+    order = rng.permutation(len(available))
+    taken, left = [0] * len(available), min(wanted, sum(available))
+    while left:
+        for kind in order:
+            if left and taken[kind] < available[kind]:
+                taken[kind] += 1
+                left -= 1
+    return taken
+
+
+def generator(settings: Folds, fold: int, expression: str, side: str) -> np.random.Generator:
+    """Random numbers of one draw, independent of which others were made."""
+    place = label_set(settings.label_set).index(expression)
+    return np.random.default_rng([settings.seed, fold, place, splits.SIDES.index(side)])
+
+
+def sets(train: Samples, select: Samples) -> Sets:
+    return Sets(train, select, len(train), {})

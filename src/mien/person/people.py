@@ -1,0 +1,323 @@
+"""People who have a recogniser of their own: what is kept of each, and how it goes away.
+
+All of it lies in one folder per person under ``home()/people`` and nowhere else::
+
+    <name>-<hash>/person.json     name, consents with their dates, stimuli seen
+                  samples/*.png   what was around the face, and beside it *.json: label, stimulus
+                  sheet.png       the samples of the last session
+                  head.onnx, mouth.onnx   what was trained; test.json, how good it is
+
+Each sample is a pair of files of its own, written whole, so that nothing recorded is lost when a
+camera, a battery or a program gives up.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import unicodedata
+import uuid
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import ConfigError, DataError, OutputError, UnknownName
+from ..face import Face, FloatArray, Frame, ImageArray
+from ..labels import word
+from ..provenance import now
+from ..weights import catalogue
+
+SCHEMA = "mien-person/1"
+PERSON, SAMPLES, SHEET, TEST = "person.json", "samples", "sheet.png", "test.json"
+_LONGEST = 100  # characters of a name
+_LONGEST_WORD = 40
+_GONE = ".deleted-"
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """Who agreed to what, in their own words, and when (ISO 8601, UTC)."""
+
+    text: str
+    date: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A face of the person, and what it shows.
+
+    label : mien's own name, or a word of the person's own.
+    stimulus : what was shown meanwhile, or the file it is from; samples of one are kept together
+        when a recogniser is tested.
+    time_s : when in the stimulus or file, in seconds.
+    box, landmarks : of the face in the sample's picture; landmarks flat, None where nobody placed
+        them. framing : how many times the box a crop is, as its detector says.
+    """
+
+    id: str
+    label: str
+    stimulus: str
+    time_s: float
+    date: str
+    box: tuple[float, ...]
+    landmarks: tuple[float, ...] | None
+    framing: float
+    confidence: float
+
+    @property
+    def face(self) -> Face:
+        points = None
+        if self.landmarks is not None:
+            points = np.array(self.landmarks, np.float32).reshape(-1, 2)
+        return Face(np.array(self.box, np.float32), 1.0, points)
+
+
+@dataclass(slots=True)
+class Person:
+    """One person's folder. Changes are on disk when a method returns.
+
+    seen : SHA-256 of every stimulus that was ever shown to them.
+    """
+
+    name: str
+    folder: Path
+    consents: list[Consent] = field(default_factory=list)
+    seen: set[str] = field(default_factory=set)
+
+    def agree(self, text: str) -> None:
+        """Note a consent, with today's date; raises ConfigError for an empty one."""
+        if not text.strip():
+            raise ConfigError("a consent says who agrees: --consent 'Ann Smith, for herself'")
+        self.consents.append(Consent(" ".join(text.split()), now()))
+        self.save()
+
+    def saw(self, stimulus: str) -> None:
+        """Note that a stimulus, by its SHA-256, was shown."""
+        self.seen.add(stimulus)
+        self.save()
+
+    def save(self) -> None:
+        told = {
+            "schema": SCHEMA,
+            "name": self.name,
+            "consents": [asdict(consent) for consent in self.consents],
+            "seen": sorted(self.seen),
+        }
+        text = json.dumps(told, indent=2, ensure_ascii=False) + "\n"
+        self.write(PERSON, text.encode())
+
+    def check(self) -> None:
+        """Raise OutputError where the person was deleted meanwhile."""
+        if not self.folder.is_dir():
+            raise OutputError(f"{self.name} was deleted meanwhile; nothing is kept")
+
+    def write(self, name: str, content: bytes) -> Path:
+        """A whole file of the folder's; raises OutputError, also where the person was deleted."""
+        path = self.folder / name
+        part = path.with_name(f".{path.name}.{os.getpid()}.part")
+        try:
+            part.write_bytes(content)
+            part.replace(path)
+        except OSError as err:
+            with contextlib.suppress(OSError):
+                part.unlink(missing_ok=True)
+            self.check()
+            raise OutputError(f"cannot write {path}: {err.strerror or err}") from err
+        return path
+
+    def add(self, sample: Sample, picture: ImageArray) -> None:
+        """Keep a sample: its picture first, so that one that is listed is whole."""
+        from ..data.table import png
+
+        self.write(f"{SAMPLES}/{sample.id}.png", png(picture))
+        self._describe(sample)
+
+    def _describe(self, sample: Sample) -> None:
+        text = json.dumps(asdict(sample), ensure_ascii=False) + "\n"
+        self.write(f"{SAMPLES}/{sample.id}.json", text.encode())
+
+    def relabel(self, sample: Sample, label: str) -> Sample:
+        changed = replace(sample, label=word_of(label))
+        self._describe(changed)
+        return changed
+
+    def drop(self, sample: Sample) -> None:
+        for suffix in (".json", ".png"):
+            (self.folder / SAMPLES / f"{sample.id}{suffix}").unlink(missing_ok=True)
+
+    def samples(self) -> list[Sample]:
+        """All there are, oldest first; raises DataError for one that cannot be read."""
+        found = []
+        for path in (self.folder / SAMPLES).glob("[!.]*.json"):
+            try:
+                values = json.loads(path.read_text(encoding="utf-8"))
+                values["box"] = tuple(values["box"])
+                values["landmarks"] = values["landmarks"] and tuple(values["landmarks"])
+                found.append(Sample(**values))
+            except (OSError, ValueError, TypeError, KeyError) as err:
+                raise DataError(f"{path} is damaged ({err}); delete it and its picture") from err
+        return sorted(found, key=lambda sample: (sample.date, sample.id))
+
+    def picture(self, sample: Sample) -> Frame:
+        from ..media.image import read_file
+
+        path = self.folder / SAMPLES / f"{sample.id}.png"
+        return Frame(read_file(path), time_s=sample.time_s, source=str(path))
+
+    def counts(self) -> Counter[str]:
+        """Samples per label."""
+        return Counter(sample.label for sample in self.samples())
+
+
+def new_sample(
+    label: str,
+    stimulus: str,
+    frame: Frame,
+    face: Face,
+    framing: float,
+) -> Sample:
+    """A sample of a face in the picture that is kept of it."""
+    points: FloatArray | None = face.landmarks
+    return Sample(
+        id=uuid.uuid4().hex[:16],
+        label=word_of(label),
+        stimulus=stimulus,
+        time_s=round(frame.time_s, 3),
+        date=now(),
+        box=tuple(round(float(v), 2) for v in face.box),
+        landmarks=None if points is None else tuple(round(float(v), 2) for v in points.ravel()),
+        framing=framing,
+        confidence=round(face.score if face.confidence is None else face.confidence, 4),
+    )
+
+
+def word_of(label: str) -> str:
+    """A label as it is kept: mien's own name for it, or the word; raises ConfigError."""
+    told = word(label)
+    if not told or len(told) > _LONGEST_WORD or not told.isprintable():
+        raise ConfigError(
+            f"a label is a word or two, up to {_LONGEST_WORD} characters, got {label!r}"
+        )
+    return told
+
+
+def people_folder() -> Path:
+    return catalogue.home() / "people"
+
+
+def everyone() -> list[Person]:
+    """All people there are, by name."""
+    found = [_read(path) for path in people_folder().glob(f"[!.]*/{PERSON}")]
+    return sorted(found, key=lambda person: person.name.casefold())
+
+
+def get(name: str) -> Person:
+    """The person of that name; raises UnknownName with the nearest, ConfigError for no name."""
+    path = _folder(_checked(name)) / PERSON
+    if not path.is_file():
+        names = [person.name for person in everyone()]
+        if not names:
+            raise ConfigError(f"nobody is known yet; begin with: mien person record {name!r}")
+        raise UnknownName("person", name, names)
+    return _read(path)
+
+
+def get_or_make(name: str, consent: str | None) -> Person:
+    """The person of that name, made where there is none; raises ConfigError without a consent.
+
+    consent : noted with today's date; may be None where one was noted before.
+    """
+    name = _checked(name)
+    folder = _folder(name)
+    known = (folder / PERSON).is_file()
+    person = _read(folder / PERSON) if known else Person(name, folder)
+    if consent is None and not person.consents:
+        raise ConfigError(
+            f"nothing is recorded of {name} without a consent; say who agrees, and for whom: "
+            "--consent 'Ann Smith, for herself'"
+        )
+    if consent is not None and not consent.strip():
+        raise ConfigError("a consent says who agrees: --consent 'Ann Smith, for herself'")
+    try:
+        (folder / SAMPLES).mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o700)
+    except OSError as err:
+        raise OutputError(f"cannot make {folder}: {err.strerror or err}") from err
+    if consent is not None:
+        person.agree(consent)
+    return person
+
+
+def delete(person: Person) -> None:
+    """Take a person's folder away, all of it; raises OutputError where something stays.
+
+    It goes out of sight in one step, so that nobody finds half a person; whoever records them at
+    that moment is told that they were deleted.
+    """
+    gone = person.folder.with_name(_GONE + uuid.uuid4().hex)
+    try:
+        person.folder.rename(gone)
+        shutil.rmtree(gone)
+    except OSError as err:
+        left = gone if gone.exists() else person.folder
+        raise OutputError(
+            f"cannot delete all of {person.name}: {err.strerror or err}; close what uses it, then "
+            f"delete {left}"
+        ) from err
+
+
+def export(person: Person, out: Path) -> Path:
+    """All that is kept of a person as one ZIP file; raises OutputError."""
+    import zipfile
+
+    if out.exists():
+        raise OutputError(f"{out} is there already; name another file")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with zipfile.ZipFile(out, "x", zipfile.ZIP_DEFLATED) as archive:
+            for path in sorted(person.folder.rglob("*")):
+                if path.is_file() and not path.name.startswith("."):
+                    archive.write(path, path.relative_to(person.folder))
+    except OSError as err:
+        raise OutputError(f"cannot write {out}: {err.strerror or err}") from err
+    return out
+
+
+def labels_of(samples: Sequence[Sample]) -> tuple[str, ...]:
+    """Their labels, each once: mien's own first, in its order."""
+    from ..labels import CANONICAL
+
+    found = {sample.label for sample in samples}
+    return tuple(n for n in CANONICAL if n in found) + tuple(sorted(found - {*CANONICAL}))
+
+
+def _checked(name: str) -> str:
+    told = unicodedata.normalize("NFC", " ".join(name.split()))
+    if not told or len(told) > _LONGEST or not any(c.isprintable() for c in told):
+        raise ConfigError(f"a name has 1 to {_LONGEST} characters, got {name!r}")
+    return told
+
+
+def _folder(name: str) -> Path:
+    """Any name's own folder: what a file system may not take is left to the hash."""
+    plain = "".join(c if c.isascii() and c.isalnum() else "-" for c in name.lower()).strip("-")
+    digest = hashlib.sha256(name.encode(errors="surrogatepass")).hexdigest()[:12]
+    return people_folder() / "-".join(filter(None, [plain[:40], digest]))
+
+
+def _read(path: Path) -> Person:
+    try:
+        told: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if told["schema"] != SCHEMA:
+            raise ValueError(f"its schema is {told['schema']!r}, this mien reads {SCHEMA}")
+        consents = [Consent(**values) for values in told["consents"]]
+        return Person(told["name"], path.parent, consents, set(told["seen"]))
+    except (OSError, ValueError, TypeError, KeyError) as err:
+        raise DataError(f"{path} is damaged: {err}") from err

@@ -1,0 +1,518 @@
+"""Results as records: JSON lines, CSV or Parquet; none is lost that was written.
+
+One record per picture, schema ``mien/1``; one row per face in the flat formats, and one row
+without measures where a picture has none. Beside every file lies ``<file>.meta.json``: model,
+labels, units, thresholds, counts, and whether the run came to its end.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import IO, TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from ..errors import ConfigError, MissingExtra, OutputError
+from ..expression.baserates import BaseRates, read_rates
+from ..face import Face, FloatArray, Frame, Quality
+from ..faces import quality
+from ..registry import Registry
+
+if TYPE_CHECKING:
+    from ..expression.recognize import Recognizer
+    from ..faces.detect import FaceDetector
+
+SCHEMA = "mien/1"
+Record = dict[str, Any]
+_DIGITS = 5
+
+
+def of_frame(frame: Frame, faces: list[Face]) -> Record:
+    """The record of one analysed picture."""
+    status = "ok"
+    if not faces:
+        status = "no_face"
+    elif all((face.confidence or 0) < quality.LOW for face in faces):
+        status = "low_quality"
+    return {
+        "schema": SCHEMA,
+        "source": _unicode(frame.source),
+        "frame": frame.index,
+        "time_s": frame.time_s,
+        "status": status,
+        "faces": [_of_face(face) for face in faces],
+    }
+
+
+def of_error(source: str, reason: str, frame: int = 0, time_s: float = 0.0) -> Record:
+    """The record of a picture, or of one frame, that could not be analysed."""
+    return {
+        "schema": SCHEMA,
+        "source": _unicode(source),
+        "frame": frame,
+        "time_s": time_s,
+        "status": "error",
+        "reason": _unicode(reason),
+        "faces": [],
+    }
+
+
+def _of_face(face: Face) -> Record:
+    assert face.emotions is not None
+    assert face.quality is not None
+    assert face.confidence is not None
+    points = face.landmarks
+    return {
+        "track": face.track,
+        "box": [_rounded(v, 2) for v in face.box],
+        "score": _rounded(face.score),
+        "landmarks": None if points is None else _pixels(points),
+        "emotions": {k: _rounded(v) for k, v in face.emotions.as_dict().items()},
+        "top": face.emotions.top[0],
+        "confidence": _rounded(face.confidence),
+        "uncertain": face.uncertain,
+        "intensity": _named(face.intensity, face.emotions.label_set.labels),
+        "quality": {k: _rounded(v) for k, v in dataclasses.asdict(face.quality).items()},
+    }
+
+
+def _named(values: FloatArray | None, labels: Sequence[str]) -> Record | None:
+    if values is None:
+        return None
+    return {label: _rounded(v) for label, v in zip(labels, values, strict=True)}
+
+
+def _pixels(points: FloatArray) -> list[list[float | None]]:
+    """Points to a hundredth of a pixel, all of them at once: it is done for every frame."""
+    rounded: list[list[float | None]] = np.round(points.astype(np.float64), 2).tolist()
+    if np.isfinite(points).all():
+        return rounded
+    return [[_rounded(v, 2) for v in point] for point in points]
+
+
+def _rounded(value: float | None, digits: int = _DIGITS) -> float | None:
+    """A float JSON can hold: it knows no NaN and no infinity."""
+    return None if value is None or not math.isfinite(value) else round(float(value), digits)
+
+
+def _unicode(text: str) -> str:
+    """A text any reader of UTF-8 takes; bytes of a file name that are not UTF-8 as ``\\udce9``."""
+    return text.encode(errors="backslashreplace").decode()
+
+
+_TEXTS = ("source", "status", "reason", "top")
+_WHOLE = ("frame", "face", "track")
+_FLAGS = ("uncertain",)
+
+
+def flat_columns(labels: Sequence[str]) -> list[str]:
+    """The columns of the flat formats, in order; all but a few hold floats."""
+    strengths = [_strength(label) for label in labels]
+    measures = [f"quality_{f.name}" for f in dataclasses.fields(Quality)]
+    head = ["source", "frame", "time_s", "status", "reason", "face", "track"]
+    box = ["x0", "y0", "x1", "y1", "score"]
+    return [*head, *box, "top", "confidence", "uncertain", *labels, *strengths, *measures]
+
+
+def _strength(label: str) -> str:
+    return f"intensity_{label}"
+
+
+def flat_rows(record: Record) -> Iterator[Record]:
+    """One row per face of a record, one without measures for a picture without any face.
+
+    A column that a row lacks has no value there.
+    """
+    head = {k: record[k] for k in ("source", "frame", "time_s", "status")}
+    if not record["faces"]:
+        yield head | {"reason": record.get("reason")}
+    for number, face in enumerate(record["faces"]):
+        box = dict(zip(("x0", "y0", "x1", "y1"), face["box"], strict=True))
+        plain = {k: face[k] for k in ("track", "score", "top", "confidence", "uncertain")}
+        measures = {f"quality_{k}": v for k, v in face["quality"].items()}
+        strengths = {_strength(k): v for k, v in (face["intensity"] or {}).items()}
+        yield head | {"face": number} | box | plain | face["emotions"] | strengths | measures
+
+
+class Writer(Protocol):
+    """Writes records of one model's ``labels`` to a stream of bytes.
+
+    Built before the file is opened, so that what it lacks is known before anything is replaced.
+    """
+
+    def start(self, stream: IO[bytes]) -> None: ...
+    def go_on(self, stream: IO[bytes]) -> None:
+        """Begin behind whole records of an earlier run."""
+
+    def write(self, record: Record) -> None: ...
+    def close(self) -> None: ...
+
+
+writers: Registry[Writer] = Registry(
+    "format",
+    {
+        "jsonl": "mien.results.records:JsonLines",
+        "csv": "mien.results.records:Csv",
+        "parquet": "mien.results.records:Parquet",
+        "pyfeat": "mien.results.peers:PyFeat",
+        "openface": "mien.results.peers:OpenFace",
+        "deepface": "mien.results.peers:DeepFace",
+        "bids": "mien.results.peers:Bids",
+    },
+)
+_AT_ONCE = ("parquet", "bids")
+"""Formats whose files are of use only when they are closed, and cannot be gone on with."""
+
+
+class JsonLines:
+    """One JSON object a line; a line is on the disk when ``write`` returns."""
+
+    def __init__(self, labels: tuple[str, ...]) -> None:
+        self._stream: IO[bytes]
+
+    def start(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+
+    go_on = start
+
+    def write(self, record: Record) -> None:
+        line = json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n"
+        self._stream.write(line.encode())
+        self._stream.flush()
+
+    def close(self) -> None:
+        pass
+
+
+class Csv:
+    """UTF-8, comma, decimal point, a header, one row per face; NaN where there is no number.
+
+    The rows of a picture are on the disk when ``write`` returns.
+    """
+
+    def __init__(self, labels: tuple[str, ...]) -> None:
+        import csv
+        import io
+
+        self._columns = flat_columns(labels)
+        self._text = io.StringIO(newline="")
+        self._csv = csv.DictWriter(self._text, self._columns, lineterminator="\n")
+        self._stream: IO[bytes]
+        no_number = {*_TEXTS, *_WHOLE, *_FLAGS}
+        self._empty = {c: "" if c in no_number else "NaN" for c in self._columns}
+
+    def start(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self._csv.writeheader()
+        self._pass_on()
+
+    def go_on(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+
+    def write(self, record: Record) -> None:
+        for row in flat_rows(record):
+            self._csv.writerow(self._empty | {k: v for k, v in row.items() if v is not None})
+        self._pass_on()
+
+    def _pass_on(self) -> None:
+        self._stream.write(self._text.getvalue().encode())
+        self._stream.flush()
+        self._text.seek(0)
+        self._text.truncate()
+
+    def close(self) -> None:
+        pass
+
+
+class Parquet:
+    """The columns of the CSV, typed, null where there is no value."""
+
+    _ROWS = 1000  # a row group: what is kept in memory
+
+    def __init__(self, labels: tuple[str, ...]) -> None:
+        try:
+            import pyarrow as pa
+            import pyarrow.parquet as pq
+        except ImportError:
+            raise MissingExtra("pyarrow", "train", "--format parquet") from None
+        kinds = dict.fromkeys(_TEXTS, pa.string()) | dict.fromkeys(_WHOLE, pa.int64())
+        kinds |= dict.fromkeys(_FLAGS, pa.bool_())
+        self._schema = pa.schema([(c, kinds.get(c, pa.float64())) for c in flat_columns(labels)])
+        self._pa, self._pq = pa, pq
+        self._writer: Any = None
+        self._rows: list[Record] = []
+
+    def start(self, stream: IO[bytes]) -> None:
+        self._writer = self._pq.ParquetWriter(stream, self._schema)
+
+    go_on = start
+
+    def write(self, record: Record) -> None:
+        self._rows.extend(flat_rows(record))
+        if len(self._rows) >= self._ROWS:
+            self._flush()
+
+    def _flush(self) -> None:
+        self._writer.write_table(self._pa.Table.from_pylist(self._rows, schema=self._schema))
+        self._rows.clear()
+
+    def close(self) -> None:
+        if self._rows:
+            self._flush()
+        if self._writer:
+            self._writer.close()
+
+
+def form_of(path: Path | None, form: str | None) -> str:
+    """The format asked for, or else of the file's suffix, or else ``jsonl``."""
+    return form or (path.suffix[1:].lower() if path else "") or "jsonl"
+
+
+def growing(path: Path, form: str | None) -> Path:
+    """The file that holds a run's records while it goes on, each when it is written.
+
+    ``path`` itself, or JSON lines beside it for a format that is written at the end, at once.
+    """
+    at_once = form_of(path, form) in _AT_ONCE and not _is_device(path)
+    return path.with_name(path.name + ".part.jsonl") if at_once else path
+
+
+def _is_device(path: Path) -> bool:
+    """A named pipe, /dev/null."""
+    return os.path.exists(path) and not os.path.isfile(path)
+
+
+def _refuse(path: Path, overwrite: bool) -> None:
+    """Raises OutputError for a folder, or a file that is to stay."""
+    if os.path.isdir(path):
+        raise OutputError(f"{path} is a folder; name a file in it")
+    if os.path.isfile(path) and not overwrite:
+        raise _there(path)
+
+
+def _there(path: Path) -> OutputError:
+    return OutputError(f"{path} is there already; name another --out, or pass --overwrite")
+
+
+def _open(path: Path, overwrite: bool, keep: int = 0) -> IO[bytes]:
+    """The file to write, behind its first ``keep`` bytes; raises OutputError."""
+    _refuse(path, overwrite)
+    try:
+        if keep:
+            stream = path.open("r+b")
+            stream.truncate(keep)
+            stream.seek(keep)
+            return stream
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("wb" if overwrite or _is_device(path) else "xb")  # x: it came meanwhile
+    except FileExistsError:
+        if not path.parent.is_dir():
+            raise OutputError(f"cannot write {path}: {path.parent} is a file, no folder") from None
+        raise _there(path) from None
+    except OSError as err:
+        raise OutputError(f"cannot write {path}: {err.strerror}") from err
+
+
+class Maker(Protocol):
+    """What makes records, as far as their meta file tells of it; ``mien.Analyzer`` is one."""
+
+    @property
+    def recognizer(self) -> Recognizer: ...
+    @property
+    def detector(self) -> FaceDetector | None: ...
+    @property
+    def alignment(self) -> str: ...
+    @property
+    def base_rates(self) -> BaseRates: ...
+
+
+class Output:
+    """Where records go: a file with its meta file beside it, or a stream.
+
+    path : None for ``stream``. form : a name of ``writers``; None takes it from the suffix.
+    keep, counts : how many bytes of the growing file, and records by status, an earlier run left.
+    more : what else the meta file says.
+    Raises OutputError where the file cannot be written, or is there and ``overwrite`` is not set.
+    """
+
+    def __init__(
+        self,
+        path: Path | None,
+        form: str | None,
+        maker: Maker,
+        stream: IO[bytes],
+        overwrite: bool = False,
+        keep: int = 0,
+        counts: dict[str, int] | None = None,
+        more: Record | None = None,
+    ) -> None:
+        form = form_of(path, form)
+        if form == "parquet" and path is None:
+            raise ConfigError("--format parquet needs a file to write: --out FILE.parquet")
+        if form == "bids" and not (path and path.name.endswith(("_physio.tsv", "_physio.tsv.gz"))):
+            raise ConfigError(
+                "--format bids needs a file named as BIDS has it: "
+                "--out sub-01_task-interview_recording-face_physio.tsv.gz"
+            )
+        labels = maker.recognizer.info.label_set.labels
+        self._writer = writers.build(form, labels)
+        self._at_once: Writer | None = None
+        self._grows = growing(path, form) if path else None
+        if path and self._grows != path:
+            _refuse(path, overwrite)
+            self._at_once, self._writer = self._writer, JsonLines(labels)
+        self._maker = maker
+        self.path, self.counts = path, Counter[str](counts or {})
+        self._keep, self._more = keep, more or {}
+        self._stream = _open(self._grows, overwrite, keep) if self._grows else stream
+        self.is_stream = path is None
+        self._is_file = self._grows is not None and self._grows.is_file()
+        self.whole_bytes = 0
+        self._failed: OSError | None = None
+
+    def __enter__(self) -> Output:
+        self._meta = meta(self._maker) | self._more if self._is_file else {}
+        try:
+            self._write_meta()
+            begin = self._writer.go_on if self._keep else self._writer.start
+            begin(self._stream)
+        except OSError as err:
+            self._failed = err
+            self._close()
+            raise self._failure() from err
+        self._note_whole()
+        return self
+
+    def write(self, record: Record) -> None:
+        """Take one record; raises OutputError, and then leaves no half of it in the file."""
+        try:
+            self._writer.write(record)
+        except BrokenPipeError:
+            raise  # whoever reads has seen enough
+        except OSError as err:
+            self._failed = err
+            raise self._failure() from err
+        self.counts[record["status"]] += 1
+        self._note_whole()
+
+    def _note_whole(self) -> None:
+        if self._is_file:
+            self.whole_bytes = self._stream.tell()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._close()
+        try:
+            if self._at_once and not self._failed:
+                self._write_at_once(self._at_once)
+            self._meta["complete"] = kind is None and self._failed is None
+            self._write_meta()
+            if self._at_once and self._grows and self._meta["complete"]:
+                self._grows.unlink()
+        except OSError as err:
+            self._failed = self._failed or err
+        if kind is None and self._failed:
+            raise self._failure() from self._failed
+
+    def _write_at_once(self, writer: Writer) -> None:
+        """The whole file, from the records that were kept."""
+        assert self.path
+        assert self._grows
+        with self._grows.open("rb") as lines, self.path.open("wb") as stream:
+            writer.start(stream)
+            for line in lines:
+                writer.write(json.loads(line))
+            writer.close()
+
+    def _close(self) -> None:
+        """Close the file; where it could not be written, without the record that did not fit."""
+        for close in (self._writer.close, self._stream.close if self.path else self._stream.flush):
+            try:
+                close()
+            except OSError as err:
+                self._failed = self._failed or err
+        if self._failed and self._is_file and self._grows:
+            with suppress(OSError):
+                os.truncate(self._grows, self.whole_bytes)
+
+    def _failure(self) -> OutputError:
+        assert self._failed
+        where = self._grows or "to standard output"
+        kept = f"; {self.counts.total()} records are in it" if self._grows else ""
+        return OutputError(f"cannot write {where}: {self._failed.strerror or self._failed}{kept}")
+
+    def _write_meta(self) -> None:
+        if self.path and self._is_file:
+            content = self._meta | {"records": dict(self.counts)}
+            text = json.dumps(content, indent=2) + "\n"
+            self.path.with_name(self.path.name + ".meta.json").write_text(text, encoding="utf-8")
+
+
+def meta(maker: Maker) -> Record:
+    """What a reader of the records needs to know: model, labels, units, thresholds, versions."""
+    from .. import provenance
+
+    info = maker.recognizer.info
+    return {
+        "schema": SCHEMA,
+        "date": provenance.now(),
+        "versions": provenance.versions(),
+        "model": {
+            "name": info.name,
+            "sha256": info.sha256,
+            "label_set": info.label_set.name,
+            "labels": list(info.label_set.labels),
+            "temperature": info.temperature,
+            "offsets": info.offsets,
+            "look_again_below": info.look_again_below,
+        },
+        "detector": maker.detector.name if maker.detector else None,
+        "align": maker.alignment,
+        "base_rates": _base_rates(maker),
+        "thresholds": {
+            "uncertain_below_probability": info.uncertain_below,
+            "uncertain_below_confidence": quality.LOW,
+        },
+        "units": {
+            "box": "x0 y0 x1 y1, pixels of the upright picture, origin top left, x1 y1 exclusive",
+            "landmarks": (
+                "68 points x y in iBUG's order, pixels, whole in the middle of a pixel, right and "
+                "left the subject's; in JSON lines only"
+            ),
+            "emotions": "probabilities, sum 1, at the base rates above",
+            "intensity": "0..1, how strongly each shows, apart from the others; null: unknown",
+            "confidence": "0..1, how far to trust the face's picture; not a probability",
+            "quality": (
+                "size_px: pixels; brightness, contrast, inside: 0..1; yaw_rad > 0: to the "
+                "subject's left, pitch_rad > 0: up, roll_rad and tilt_rad (what the crop leaves of "
+                "it) > 0: clockwise; no angles without landmarks"
+            ),
+            "time_s": "seconds",
+        },
+        "notice": "an expression is not a determination of what a person feels",
+        "complete": False,
+    }
+
+
+def _base_rates(maker: Maker) -> Record:
+    """Target, strength, the training's rates, and those of a file, which may change later."""
+    info, wanted = maker.recognizer.info, maker.base_rates
+    found = dataclasses.asdict(wanted)
+    if info.base_rates:
+        found["training"] = dict(zip(info.label_set.labels, info.base_rates, strict=True))
+    if wanted.target not in ("training", "equal") and wanted.strength:
+        rates = read_rates(Path(wanted.target), info.label_set)
+        found["file"] = dict(zip(info.label_set.labels, map(float, rates), strict=True))
+    return found

@@ -1,0 +1,335 @@
+"""The same number for the same face in every frame of a recording.
+
+Who a face is, nobody asks: a face is the same as one before because it lies where that one was to
+be expected. Between searches of the whole frame the landmark network follows each face from where
+it was last: it takes a tenth of the time, and says when it no longer sees one.
+
+========================================= =======================================================
+a new face is found                       within ``SEARCH_S`` beside others; at once, where no face
+                                          is followed
+a face out of sight                       is the same again within ``MEMORY_S``
+a face behind another                     is the same again within ``BEHIND_S``
+a cut (``mien.media.cuts``)                     ends every track
+========================================= =======================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Protocol
+
+import numpy as np
+
+from .. import geometry
+from ..face import Face, FloatArray, Frame
+from ..faces.landmarker import Placed
+from ..faces.landmarks import face_box, leveled_box
+from ..media.cuts import Cuts
+from . import assign
+
+SEARCH_S = 0.25
+"""Longest time between two searches of the whole frame, in seconds, but for the frame's own."""
+MEMORY_S = 1.0
+"""How long a face that is not seen keeps its number, in seconds."""
+BEHIND_S = 2.0
+"""How long one does that went out of sight where another face is."""
+
+_MISSED_S = 0.1  # between two searches while a face is missed
+_FACE = 0.5  # the landmark network's score under which it has lost the face
+_JUMP, _GROWTH = 0.7, 1.5  # of a side, and times, that a followed face may change in a frame
+_APART = 0.3  # intersection over union from which two boxes are of one face
+_TOUCH = 0.02  # ... and from which two faces disturb each other's motion
+_REACH, _REACH_PER_S, _FARTHEST = 0.8, 1.5, 2.5  # sides from where a face is expected
+_MOTION_S = 0.12  # time constant of a face's velocity
+_TURNS_BACK = 0.45  # how far a face may as well be anywhere between where it was and is expected
+_AHEAD_S = 0.6  # how long a face that is not seen goes on as it went
+_DOUBTS = 4  # searches in a row that do not see a followed face end its following
+_FIT_SHARE = 0.2  # of a new sight of how the detector draws its boxes
+_FEWEST = 3  # frames without a face before it is forgotten, however far apart they are
+
+
+class Finds(Protocol):
+    """What finds and places faces: ``pipeline.Analyzer``."""
+
+    def find(self, frame: Frame, known: Sequence[Face] = ()) -> list[Face]: ...
+
+    def find_again(self, frame: Frame, boxes: FloatArray, rolls: list[float]) -> Placed: ...
+
+
+@dataclass(slots=True)
+class _Track:
+    """A face over time.
+
+    points : (68, 2) float32 where it was last seen; None where the network places none on it.
+    box : (4,) float32, its box then, before it was clipped.
+    fit : (4,) float32, how the detector's box lies on ``face_box``: the shift of its middle in
+        sides, and width and height over width and height. None while nobody knows: as that.
+    seen_s, missed : when it was last seen, and how many frames ago.
+    velocity : (2,) float64, pixels a second.
+    doubts : searches in a row that have not seen it.
+    """
+
+    number: int
+    points: FloatArray | None
+    box: FloatArray
+    seen_s: float
+    velocity: geometry.Points = field(default_factory=lambda: np.zeros(2))
+    fit: FloatArray | None = None
+    missed: int = 0
+    doubts: int = 0
+
+    @property
+    def side(self) -> float:
+        return _side(self.box)
+
+    def confirm(self, face: Face, frame: Frame) -> None:
+        """The detector sees it too, and says how it draws its boxes."""
+        self.doubts = 0
+        inside = (face.box[:2] > 0).all() and (face.box[2:] < [frame.width, frame.height]).all()
+        if face.landmarks is not None and inside:
+            now = _fit(face.box, face.landmarks)
+            self.fit = now if self.fit is None else self.fit + _FIT_SHARE * (now - self.fit)
+
+    def shift(self, time_s: float) -> FloatArray:
+        """How far it has moved since it was seen, if it went on as it did, (2,) pixels."""
+        ahead = min(max(time_s - self.seen_s, 0.0), _AHEAD_S)
+        return np.asarray(self.velocity * ahead, np.float32)
+
+    def expected(self, time_s: float) -> FloatArray:
+        """Its box then, (4,)."""
+        return np.asarray(self.box + np.tile(self.shift(time_s), 2), np.float32)
+
+
+class Tracker:
+    """Follows the faces of one recording.
+
+    finder : an ``Analyzer``, or what else finds faces and places landmarks.
+
+    The frames are to come in order; their times may be any distance apart. The same frames give the
+    same faces, and so does a tracker that goes on from another's ``state``.
+
+    Examples
+    --------
+    >>> from mien import Analyzer
+    >>> tracker = Tracker(Analyzer())
+    >>> tracker.follow(Frame(np.zeros((90, 160, 3), np.uint8)))
+    []
+    """
+
+    def __init__(self, finder: Finds) -> None:
+        self._finder, self._cuts = finder, Cuts()
+        self._tracks: list[_Track] = []
+        self._given = 0  # numbers given so far
+        self._searched_s: float | None = None
+
+    def follow(self, frame: Frame) -> list[Face]:
+        """The faces of the next frame with landmarks and track, in the order of their tracks.
+
+        For ``Analyzer.recognize``. The score of a face that was followed is the landmark network's.
+        """
+        if self._cuts.at(frame):
+            self._tracks, self._searched_s = [], None
+        seen = self._carry(frame)
+        if self._search_is_due(frame.time_s, seen):
+            seen |= self._search(frame, seen)
+        self._forget(frame.time_s, seen)
+        return [seen[number] for number in sorted(seen)]
+
+    # -- from frame to frame --------------------------------------------------------------------
+
+    def _carry(self, frame: Frame) -> dict[int, Face]:
+        """The faces that the landmark network still sees, by track."""
+        going = [t for t in self._tracks if t.points is not None and t.doubts < _DOUBTS]
+        if not going:
+            return {}
+        now = frame.time_s
+        level = [leveled_box(_points(t) + t.shift(now)) for t in going]
+        boxes = np.array([box for box, _ in level], np.float32)
+        placed = self._finder.find_again(frame, boxes, [turn for _, turn in level])
+        found = []
+        for track, points, score in zip(going, placed.points, placed.scores, strict=True):
+            box = _fitted(face_box(points), track.fit)
+            if score >= _FACE and _follows(box, track.expected(now)) and _visible(box, frame):
+                found.append((track, box, points, float(score)))
+        # Where two see one face, it is that of the one that was seen last, or was nearer.
+        found.sort(key=lambda f: (f[0].missed, _off(f[1], f[0].expected(now)), f[0].number))
+        kept: list[tuple[_Track, FloatArray, FloatArray, float]] = []
+        for candidate in found:
+            if not any(_same(candidate[1], other[1]) for other in kept):
+                kept.append(candidate)
+        for track, box, points, _ in kept:
+            self._see(track, box, points, now)
+        return {
+            track.number: _face(frame, box, points, score, track.number)
+            for track, box, points, score in kept
+        }
+
+    def _see(self, track: _Track, box: FloatArray, points: FloatArray | None, now: float) -> None:
+        """A track has been seen in a box."""
+        passed = now - track.seen_s
+        if passed > 0 and not self._touched(track, box, now):
+            moved = (_middle(box) - _middle(track.box)) / passed
+            kept = float(np.exp(-passed / _MOTION_S))
+            track.velocity = kept * track.velocity + (1 - kept) * moved
+        track.points, track.box, track.seen_s, track.missed = points, box, now, 0
+
+    def _touched(self, track: _Track, box: FloatArray, now: float) -> bool:
+        """Whether another face is so near that half of what is seen may be of that one."""
+        others = [t.expected(now) for t in self._tracks if t is not track]
+        return bool(others) and bool((geometry.iou(box, np.array(others)) > _TOUCH).any())
+
+    def _forget(self, now: float, seen: dict[int, Face]) -> None:
+        here = np.array([face.box for face in seen.values()], np.float32).reshape(-1, 4)
+        kept = []
+        for track in self._tracks:
+            track.missed += track.number not in seen
+            places = (track.box, track.expected(now))
+            behind = any((geometry.iou(place, here) > _TOUCH).any() for place in places)
+            memory = BEHIND_S if behind else MEMORY_S
+            if track.missed < _FEWEST or now - track.seen_s <= memory:
+                kept.append(track)
+        self._tracks = kept
+
+    # -- over the whole frame -------------------------------------------------------------------
+
+    def _search_is_due(self, now: float, seen: dict[int, Face]) -> bool:
+        if self._searched_s is None or not seen:
+            return True
+        missing = [t for t in self._tracks if t.number not in seen]
+        if any(t.missed == 0 for t in missing):
+            return True
+        passed = now - self._searched_s
+        return not 0 <= passed < (_MISSED_S if missing else SEARCH_S)
+
+    def _search(self, frame: Frame, seen: dict[int, Face]) -> dict[int, Face]:
+        """The faces that nobody follows: those found again, and new ones."""
+        now = self._searched_s = frame.time_s
+        followed = [t for t in self._tracks if t.number in seen]
+        fresh = []
+        for track in followed:
+            track.doubts += 1
+        for face in self._finder.find(frame, list(seen.values())):
+            here = [t for t in followed if _same(face.box, t.box)]
+            for track in here:
+                track.confirm(face, frame)
+            if not here:
+                fresh.append(face)
+        missing = [t for t in self._tracks if t.number not in seen]
+        costs = np.array([[_cost(t, face, now) for face in fresh] for t in missing])
+        again = assign.pairs(costs.reshape(len(missing), len(fresh)), most=1.0)
+        numbers = {column: missing[row] for row, column in again}
+        return dict(
+            self._found(frame, face, numbers.get(column)) for column, face in enumerate(fresh)
+        )
+
+    def _found(self, frame: Frame, face: Face, track: _Track | None) -> tuple[int, Face]:
+        """A face of the detector's, in its old track or in a new one."""
+        if track is None:
+            self._given += 1
+            track = _Track(self._given, face.landmarks, face.box, frame.time_s)
+            self._tracks.append(track)
+        track.confirm(face, frame)
+        box = face.box if face.landmarks is None else _fitted(face_box(face.landmarks), track.fit)
+        self._see(track, box, face.landmarks, frame.time_s)
+        return track.number, replace(face, track=track.number)
+
+    # -- to go on later -------------------------------------------------------------------------
+
+    def state(self) -> dict[str, Any]:
+        """All there is to go on with after the last frame, as JSON holds it; 3 KB for a face."""
+        return {
+            "tracks": [_as_plain(track) for track in self._tracks],
+            "given": self._given,
+            "searched_s": self._searched_s,
+            "cuts": self._cuts.state(),
+        }
+
+    @classmethod
+    def from_state(cls, finder: Finds, state: dict[str, Any]) -> Tracker:
+        """A tracker that goes on where the one whose ``state`` this is stood."""
+        tracker = cls(finder)
+        tracker._tracks = [_from_plain(track) for track in state["tracks"]]
+        tracker._given, tracker._searched_s = state["given"], state["searched_s"]
+        tracker._cuts = Cuts.from_state(state["cuts"])
+        return tracker
+
+
+def _as_plain(track: _Track) -> dict[str, Any]:
+    values = {f.name: getattr(track, f.name) for f in fields(track)}
+    return {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in values.items()}
+
+
+def _from_plain(values: dict[str, Any]) -> _Track:
+    arrays = {
+        name: None if values[name] is None else np.array(values[name], np.float32)
+        for name in ("points", "box", "fit")
+    }
+    return _Track(**values | arrays | {"velocity": np.array(values["velocity"], np.float64)})
+
+
+def _points(track: _Track) -> FloatArray:
+    assert track.points is not None
+    return track.points
+
+
+def _middle(box: FloatArray) -> FloatArray:
+    return np.asarray((box[:2] + box[2:]) / 2, np.float64)
+
+
+def _side(box: FloatArray) -> float:
+    return float((box[2:] - box[:2]).max())
+
+
+def _off(box: FloatArray, expected: FloatArray) -> float:
+    """How far a box lies from where it was expected, in sides."""
+    x, y = (_middle(box) - _middle(expected)) / _side(expected)
+    return float(np.hypot(x, y))
+
+
+def _follows(box: FloatArray, expected: FloatArray) -> bool:
+    """Whether a box may be a face's a frame later."""
+    ratio = _side(box) / _side(expected)
+    return _off(box, expected) <= _JUMP and 1 / _GROWTH <= ratio <= _GROWTH
+
+
+def _same(box: FloatArray, other: FloatArray) -> bool:
+    """Whether two boxes are of one face."""
+    return bool(geometry.alike(box, other[None], _APART)[0])
+
+
+def _visible(box: FloatArray, frame: Frame) -> bool:
+    inside = geometry.clip(box, frame.width, frame.height)
+    return bool(inside[2] - inside[0] >= 1 and inside[3] - inside[1] >= 1)
+
+
+def _cost(track: _Track, face: Face, now: float) -> float:
+    """How unlikely a face is a track's, from 0; over 1 it is not."""
+    reach = min(_REACH + _REACH_PER_S * max(now - track.seen_s, 0.0), _FARTHEST)
+    growth = abs(np.log(_side(face.box) / track.side)) / np.log(2)
+    on_its_way = np.linspace(0.0, 1.0, 9)[:, None] * np.tile(track.shift(now), 2) + track.box
+    nearest = min(_off(face.box, place) for place in on_its_way)
+    off = _TURNS_BACK * nearest + (1 - _TURNS_BACK) * _off(face.box, track.expected(now))
+    return float(off / reach + growth / 2)
+
+
+def _face(frame: Frame, box: FloatArray, points: FloatArray, score: float, number: int) -> Face:
+    inside = geometry.clip(box, frame.width, frame.height)
+    return Face(inside, min(score, 1.0), points, track=number)
+
+
+def _fit(box: FloatArray, points: FloatArray) -> FloatArray:
+    """How a detector's box lies on the box of the face's landmarks, (4,)."""
+    base = face_box(points)
+    shift = (_middle(box) - _middle(base)) / _side(base)
+    grown = (box[2:] - box[:2]) / (base[2:] - base[:2])
+    return np.concatenate([shift, grown]).astype(np.float32)
+
+
+def _fitted(base: FloatArray, fit: FloatArray | None) -> FloatArray:
+    """The detector's box for the box of a face's landmarks, (4,)."""
+    if fit is None:
+        return base
+    middle = _middle(base) + fit[:2] * _side(base)
+    half = (base[2:] - base[:2]) * fit[2:] / 2
+    return np.concatenate([middle - half, middle + half]).astype(np.float32)

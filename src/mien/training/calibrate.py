@@ -1,0 +1,143 @@
+"""From logits to probabilities that mean what they say.
+
+Trained on vote shares, a net is right more often than it says when asked for the majority label,
+and a label that often comes second in the votes is the majority less often than its shares. A
+temperature and an offset per label mend both (Guo et al. 2017, arXiv:1706.04599).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..data.table import Table
+from ..errors import DataError, MissingExtra, ModelError
+from ..evaluation.metrics import IntArray
+from ..expression import intensity
+from ..expression.baserates import BaseRates, reweight
+from ..expression.logits import calibrated, softmax
+from ..expression.recognize import OnnxRecognizer
+from ..face import FloatArray, ImageArray
+from ..labels import LabelSet
+
+ANSWERED_ACCURACY = 0.9
+PRIOR_FACES = 1.75
+_STEEPEST = 5.0  # the logarithm of a temperature
+# On PublicTest looking twice below 0.7 (a fifth of the faces) gains what looking twice always does.
+LOOK_AGAIN_BELOW = 0.7
+
+
+def reading(
+    looks: Sequence[FloatArray],
+    targets: IntArray,
+    base_rates: Sequence[float],
+    names: LabelSet,
+    rated: FloatArray | None = None,
+) -> dict[str, Any]:
+    """How a model file's answers are to be read, as its metadata says it.
+
+    looks : its logits (N, K) for N faces, and for their mirror images where it looks twice.
+    targets : (N,) what the faces show. rated : (N, K) how strongly, if people said so; else no
+        intensities follow.
+    """
+    meta: dict[str, Any] = _calibration(looks, targets)
+    looked = _looked(looks, meta)
+    meta["intensity"] = None if rated is None else intensity.fit(looked, rated).as_dict()
+    # The threshold belongs to the probabilities a user sees: those at the default base rates.
+    probs = softmax(calibrated(looked, meta["temperature"], meta["offsets"]))
+    training = np.array(base_rates, np.float32)
+    seen = reweight(probs, BaseRates().weights(names, training))
+    meta["uncertain_below"] = uncertain_below(seen, targets)
+    return meta
+
+
+def again(recognizer: OnnxRecognizer, table: Table) -> dict[str, Any]:
+    """``reading`` of a model file on faces of one's own, already cut as it wants them.
+
+    Intensities follow where the table has votes or ratings of all its labels. Raises DataError for
+    a table without a face of any label it answers, ModelError for a file of another maker, whose
+    base rates nobody knows.
+    """
+    info = recognizer.info
+    if info.base_rates is None:
+        raise ModelError(f"{info.name} is none of mien's own model files: it has no base rates")
+    targets = table.targets(info.label_set)
+    table, targets = table.keep(targets >= 0), targets[targets >= 0]
+    if not len(table):
+        raise DataError(f"{table.name} has no face of a label that {info.name} answers")
+    whole = table.graded(info.label_set) == info.label_set.labels
+    rated = table.strengths(info.label_set) if whole else None
+    seen = looks(recognizer, list(table.pictures()))
+    if not info.look_again_below:
+        seen = seen[:1]
+    meta = reading(seen, targets, info.base_rates, info.label_set, rated)
+    if info.strengths and info.strengths.weights is None:  # its sigmoids are intensities already
+        meta["intensity"] = info.strengths.as_dict()
+    return meta
+
+
+def fit(logits: FloatArray, targets: IntArray) -> tuple[float, FloatArray]:
+    """The temperature and the offsets (K,) at which the targets are likeliest.
+
+    ``softmax(logits / temperature + offsets)``: a temperature for how sure, an offset per label for
+    how often (Guo et al. 2017, vector scaling with one scale for all labels). Offsets are drawn
+    towards 0 and the temperature towards 1, since some labels have a handful of faces and some
+    users a few dozen in all, on which every answer may be right. logits (N, K), targets (N,).
+    """
+    try:
+        from scipy.optimize import minimize
+    except ImportError:
+        raise MissingExtra("scipy", "train", "calibrating a model") from None
+    rows = np.arange(len(targets))
+    penalty = PRIOR_FACES / len(targets)  # one for all faces together: of many, it is nothing
+
+    def loss(x: npt.NDArray[np.float64]) -> float:
+        probs = softmax(calibrated(logits, _temperature(x), x[1:]))
+        nll = -np.log(np.maximum(probs[rows, targets], 1e-12)).mean()
+        return float(nll + penalty * (x**2).sum())
+
+    found = minimize(loss, np.zeros(1 + logits.shape[1]), method="Powell").x
+    return _temperature(found), np.asarray(found[1:] - found[1:].mean(), np.float32)
+
+
+def _temperature(x: npt.NDArray[np.float64]) -> float:
+    """Of the first number its exponential; the search also tries some that would be 0."""
+    return float(np.exp(np.clip(x[0], -_STEEPEST, _STEEPEST)))
+
+
+def uncertain_below(probs: FloatArray, targets: IntArray) -> float:
+    """The smallest top probability from which on nine answers in ten are right.
+
+    What lies below it is what the model would have to leave out to be right that often; 1 where
+    even its surest answers are not.
+    """
+    top = probs.max(axis=1)
+    right = probs.argmax(axis=1) == targets
+    order = np.argsort(-top, kind="stable")
+    accuracy = np.cumsum(right[order]) / np.arange(1, len(order) + 1)
+    enough = np.flatnonzero(accuracy >= ANSWERED_ACCURACY)
+    return float(top[order[enough[-1]]]) if len(enough) else 1.0
+
+
+def looks(recognizer: OnnxRecognizer, pictures: list[ImageArray]) -> list[FloatArray]:
+    """Logits of the pictures and of their mirror images."""
+    mirrored = [np.ascontiguousarray(p[:, ::-1]) for p in pictures]
+    return [recognizer.logits(pictures), recognizer.logits(mirrored)]
+
+
+def _calibration(looks: Sequence[FloatArray], targets: IntArray) -> dict[str, Any]:
+    """Temperature and offsets for answers that look again, mirrored, where they are unsure."""
+    first, centred = fit(looks[0], targets)
+    looked = _looked(looks, {"temperature": first, "offsets": centred})
+    temperature, offsets = fit(looked, targets)
+    return {"temperature": temperature, "offsets": [round(float(v), 4) for v in offsets]}
+
+
+def _looked(looks: Sequence[FloatArray], meta: dict[str, Any]) -> FloatArray:
+    """The first look's logits, and the mean of all where that one was unsure."""
+    sure = softmax(calibrated(looks[0], meta["temperature"], meta["offsets"])).max(axis=1)
+    both = np.mean(looks, axis=0, dtype=np.float32)
+    return np.where((sure < LOOK_AGAIN_BELOW)[:, None], both, looks[0])

@@ -1,0 +1,120 @@
+"""What a training run is at the end of an epoch, in one safetensors file.
+
+The file is written beside the old one, flushed to the disk and renamed over it: a run killed at
+any moment finds either the old state or the new one, never half of one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+
+from ..errors import ConfigError, ModelError, OutputError
+from .recipes import Recipe, is_same
+
+
+@dataclass(slots=True)
+class Checkpoint:
+    """Tensors by part ("net", "ema", "best", "optimizer") and whatever JSON can hold beside."""
+
+    parts: dict[str, dict[str, Tensor]]
+    state: dict[str, Any]
+
+
+def write(checkpoint: Checkpoint, path: Path) -> None:
+    """Replace the file at ``path`` as a whole; raises OutputError and keeps the old one."""
+    flat = {
+        f"{part}/{name}": tensor.detach().cpu().contiguous()
+        for part, tensors in checkpoint.parts.items()
+        for name, tensor in tensors.items()
+    }
+    content = save(flat, metadata={"state": json.dumps(checkpoint.state)})
+    write_whole(content, path)
+
+
+def claim(path: Path, recipe: Recipe, facts: Mapping[str, Any]) -> None:
+    """Write what a folder's run is into ``path`` there, or check that it is the same run.
+
+    facts : what else must be the same; data, weights that it starts from. Raises ConfigError where
+    another run has been begun.
+    """
+    if path.exists():
+        saved = json.loads(path.read_text(encoding="utf-8"))
+        same_recipe = is_same(recipe, saved.pop("recipe"))
+        if not same_recipe or saved != {key: facts.get(key) for key in saved}:
+            raise ConfigError(
+                f"{path.parent} holds a run of another recipe or other data; name another --out, "
+                "or remove that folder"
+            )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = {"recipe": dataclasses.asdict(recipe), **facts}
+    write_whole((json.dumps(content, indent=2) + "\n").encode(), path)
+
+
+def write_whole(content: bytes, path: Path) -> None:
+    """Bytes to a file in one step, as far as the disk can."""
+    part = path.with_name(path.name + ".part")
+    try:
+        with part.open("wb") as f:
+            f.write(content)
+            f.flush()
+            os.fsync(f.fileno())
+        part.replace(path)
+    except OSError as err:
+        with contextlib.suppress(OSError):
+            part.unlink()
+        raise OutputError(f"cannot write {path}: {err.strerror}; the old one is kept") from err
+
+
+def read(path: Path) -> Checkpoint:
+    """The checkpoint in a file; raises ModelError where it is damaged."""
+    parts: dict[str, dict[str, Tensor]] = {}
+    try:
+        with safe_open(path, framework="pt") as f:
+            state = json.loads((f.metadata() or {})["state"])
+            for key in f.keys():  # noqa: SIM118  (not a mapping)
+                part, _, name = key.partition("/")
+                parts.setdefault(part, {})[name] = f.get_tensor(key)
+    except (OSError, KeyError, ValueError, SafetensorError) as err:
+        raise ModelError(f"{path} is not a checkpoint of mien's: {err}") from err
+    return Checkpoint(parts, state)
+
+
+def load_weights(net: nn.Module, path: Path) -> None:
+    """Fill a network from a weights file; raises ModelError where they do not fit each other."""
+    try:
+        net.load_state_dict(load_file(path))
+    except (OSError, SafetensorError, RuntimeError) as err:
+        raise ModelError(f"{path} does not hold this network's weights: {err}") from err
+
+
+def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """An optimizer's moments, flat: "3.momentum_buffer" -> tensor."""
+    state: Mapping[int, Mapping[str, Any]] = optimizer.state_dict()["state"]
+    return {
+        f"{index}.{name}": torch.as_tensor(value)
+        for index, values in state.items()
+        for name, value in values.items()
+        if value is not None
+    }
+
+
+def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """The inverse of ``optimizer_tensors``."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, tensor in tensors.items():
+        index, _, name = key.partition(".")
+        state.setdefault(int(index), {})[name] = tensor
+    groups = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": state, "param_groups": groups})

@@ -1,0 +1,296 @@
+"""Training a network to name expressions, against labels or the shares of taggers' votes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor, nn
+
+from ..data.audit import audit
+from ..data.table import Table, pixel_hash
+from ..errors import ConfigError, DataError
+from ..evaluation.metrics import IntArray
+from ..expression.logits import softmax
+from ..expression.recognize import OnnxRecognizer
+from ..face import FloatArray
+from ..faces import align
+from ..labels import LabelSet
+from .augment import augment, mixup
+from .models import Standardised, build
+from .recipes import OWN_HEAD, Also, ExpressionRecipe, Recipe
+from .tasks import Samples, Sets, predict
+
+
+class Classification:
+    """Pictures -> logits over classes, by cross-entropy; subclasses build the network."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self._augment = recipe.augment
+
+    def begin(self, net: nn.Module, train: Samples) -> None:
+        if isinstance(net, Standardised):
+            net.measure(train.x)
+
+    def change(self, x: Tensor, y: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
+        x = augment(x, self._augment, generator)
+        return mixup(x, y, self._augment.mixup, generator) if self._augment.mixup else (x, y)
+
+    def loss(self, outputs: Tensor, y: Tensor) -> Tensor:
+        return cross_entropy(outputs, y)
+
+    def score(self, net: nn.Module, select: Samples, device: torch.device) -> dict[str, float]:
+        return score(torch.cat(predict(net, select.x, device)), select.y)
+
+    def rank(self, figures: dict[str, float]) -> float:
+        return figures["accuracy"]
+
+
+class ExpressionTask(Classification):
+    """Pictures -> logits over a label set, and over those of further heads behind it."""
+
+    def __init__(self, recipe: ExpressionRecipe) -> None:
+        super().__init__(recipe)
+        self.recipe = recipe
+        self._weights = [1.0, *(head.weight for head in recipe.also)]
+
+    def network(self) -> nn.Module:
+        return build(self.recipe.model, sum(len(names) for names, _ in self.recipe.heads.values()))
+
+    def loss(self, outputs: Tensor, y: Tensor) -> Tensor:
+        """The sum over heads; a row whose targets of a head are all 0 asks nothing of it."""
+        losses = [
+            weight * cross_entropy(outputs[:, columns], y[:, columns])
+            for weight, (_, columns) in zip(self._weights, self.recipe.heads.values(), strict=True)
+        ]
+        return torch.stack(losses).sum()
+
+    def score(self, net: nn.Module, select: Samples, device: torch.device) -> dict[str, float]:
+        """Figures of the recipe's own labels, and of each further head its accuracy."""
+        logits = torch.cat(predict(net, select.x, device))
+        figures: dict[str, float] = {}
+        for name, (_, columns) in self.recipe.heads.items():
+            asked = select.y[:, columns].any(dim=1)
+            if not asked.any():
+                continue  # its table knows no picture of this side
+            found = score(logits[asked][:, columns], select.y[asked][:, columns])
+            own = name == OWN_HEAD
+            figures |= found if own else {f"{name}_{key}": v for key, v in found.items()}
+        return figures
+
+
+class IntensityTask(ExpressionTask):
+    """Pictures -> logits whose sigmoid is how strongly each label of a set shows.
+
+    Sigmoid cross-entropy on the vector of intensities (Xu et al. 2019): each label is a question of
+    its own, and half an answer is one.
+    """
+
+    def loss(self, outputs: Tensor, y: Tensor) -> Tensor:
+        return F.binary_cross_entropy_with_logits(outputs.float(), y)
+
+    def score(self, net: nn.Module, select: Samples, device: torch.device) -> dict[str, float]:
+        logits = torch.cat(predict(net, select.x, device))
+        error = (torch.sigmoid(logits) - select.y).square().mean().sqrt()
+        right = logits.argmax(1) == select.y.argmax(1)
+        return {"rmse": error.item(), "accuracy": right.float().mean().item()}
+
+    def rank(self, figures: dict[str, float]) -> float:
+        return -figures["rmse"]
+
+
+def prepare(
+    recipe: ExpressionRecipe,
+    table: Table,
+    teacher: OnnxRecognizer | None = None,
+    shown: Callable[[Table], Tensor] | None = None,
+    further: Mapping[str, Table] | None = None,
+) -> Sets:
+    """The train and select samples of a recipe, with what was left out counted.
+
+    shown : what the trained network gets of some rows, if not their pictures.
+    further : the tables of ``recipe.also``, by name.
+
+    Select rows are labelled by majority whatever the training target is, as the best epoch is the
+    one that names most faces right; where intensities are learnt, by these.
+    """
+    weight = recipe.data.teacher_weight
+    if (weight > 0) != (teacher is not None):
+        raise ConfigError(f"data.teacher_weight is {weight:g}; --teacher goes with more than 0")
+    cut = table.notes.get("align", align.DEFAULT)
+    if cut != recipe.model.align:
+        raise ConfigError(
+            f"the faces of {table.name} are cut by '{cut}', the recipe's model.align is "
+            f"'{recipe.model.align}'; cut them anew with: mien data align"
+        )
+    labels = recipe.data.names
+    train = table.of_split(recipe.data.train)
+    select = table.of_split(recipe.data.select)
+    counts = {"train_rows": len(train), "select_rows": len(select)}
+
+    train = train.keep(train.targets(labels) >= 0)
+    select = select.keep(select.targets(labels) >= 0)
+    counts["train_without_emotion"] = counts["train_rows"] - len(train)
+    counts["select_without_emotion"] = counts["select_rows"] - len(select)
+    if recipe.data.drop_overlap:
+        before = len(train)
+        train = without_pixels_of(train, table.of_split(recipe.data.select, recipe.data.test))
+        counts["train_pixels_in_other_splits"] = before - len(train)
+    if recipe.data.drop_near:
+        before = len(train)
+        train = without_near_duplicates_of(recipe, train, table)
+        counts["train_near_duplicates_in_other_splits"] = before - len(train)
+    if not len(train) or not len(select):
+        raise DataError(f"nothing left to train or select on in {table.name}: {counts}")
+    counts |= {"train_used": len(train), "select_used": len(select)}
+
+    eye = np.eye(len(labels), dtype=np.float32)
+    y = eye[train.targets(labels)]
+    if recipe.data.target != "label":
+        y = wanted(recipe, train)
+    chances = drawn(train.targets(labels), recipe.data.balance)
+    # Base rates are those of the pictures drawn; a teacher's answers would blur them.
+    shares = eye[train.targets(labels)] if recipe.answers == "intensities" else y
+    base_rates = tuple(float(v) for v in (shares.mean(0) if chances is None else chances @ shares))
+    if teacher:
+        y = (1 - weight) * y + weight * taught(teacher, train, labels)
+    heads = {head.table: (head, (further or {})[head.table]) for head in recipe.also}
+    asked = [labelled(head, known, train) for head, known in heads.values()]
+    counts |= {f"train_{name}": int(t.any(1).sum()) for name, t in zip(heads, asked, strict=True)}
+    for name, (head, known) in heads.items():
+        if not counts[f"train_{name}"]:
+            raise DataError(
+                f"{known.name} has a label of '{head.label_set}' for none of {table.name}'s "
+                "training pictures, which it knows by their id and split"
+            )
+    y = np.concatenate([y, *asked], axis=1)
+    shown = shown or (lambda rows: torch.from_numpy(rows.planes(recipe.model.preprocess)))
+    return Sets(
+        Samples(
+            shown(train),
+            torch.from_numpy(y),
+            None if chances is None else torch.from_numpy(chances),
+        ),
+        Samples(
+            shown(select),
+            torch.from_numpy(
+                wanted(recipe, select)
+                if recipe.answers == "intensities"
+                else np.concatenate(
+                    [
+                        eye[select.targets(labels)],
+                        *(labelled(head, known, select) for head, known in heads.values()),
+                    ],
+                    axis=1,
+                )
+            ),
+        ),
+        draws(recipe, len(train)),
+        {
+            "counts": counts,
+            "base_rates": base_rates,
+            "head_rates": {
+                name: [float(v) for v in targets.sum(0) / max(1.0, targets.sum())]
+                for name, targets in zip(heads, asked, strict=True)
+            },
+        },
+    )
+
+
+def tables_of(recipe: Recipe, given: Mapping[str, Path]) -> Mapping[str, Path]:
+    """The tables given for a recipe's further heads; raises ConfigError where they are others."""
+    heads = recipe.also if isinstance(recipe, ExpressionRecipe) else ()
+    wanted = [head.table for head in heads]
+    if sorted(given) != sorted(wanted):
+        needed = " ".join(f"--also {name}=FILE" for name in wanted) or "no --also"
+        raise ConfigError(f"the recipe takes {needed}; given: {', '.join(given) or 'none'}")
+    return given
+
+
+def labelled(head: Also, known: Table, table: Table) -> FloatArray:
+    """What the table of a further head says of another's pictures, (N, K) one-hot; 0 of others."""
+    names = head.names
+    said = dict(zip(((row.split, row.id) for row in known.rows), known.targets(names), strict=True))
+    places = np.array([said.get((row.split, row.id), -1) for row in table.rows], np.intp)
+    eye = np.eye(len(names), dtype=np.float32)
+    return np.asarray(np.where(places[:, None] >= 0, eye[places], 0.0), np.float32)
+
+
+def without_near_duplicates_of(recipe: ExpressionRecipe, train: Table, table: Table) -> Table:
+    """The training rows that look like no row of select or test; see ``mien.data.audit``."""
+    data = recipe.data
+    whole = table.of_split(data.train, data.select, data.test)
+    found = audit(whole)
+    near: set[str] = set()
+    for other in (data.select, data.test):
+        places = found.overlap(data.train, other).near
+        if places is None:
+            raise DataError(
+                f"{table.name} has too many near duplicates to be counted: data.drop_near = false, "
+                'and split.by = "sequence" or "subject"'
+            )
+        near |= {whole.rows[place].id for place in places}
+    return train.keep(row.id not in near for row in train.rows)
+
+
+def wanted(recipe: ExpressionRecipe, table: Table) -> FloatArray:
+    """What people said of each picture, (N, K): shares of their votes, or their ratings."""
+    data = recipe.data
+    graded = table.strengths if data.target == "strengths" else table.vote_shares
+    return graded(data.names, data.min_votes)
+
+
+def draws(recipe: ExpressionRecipe, pictures: int) -> int:
+    """How many pictures an epoch sees."""
+    t = recipe.train
+    if t.epoch_steps:
+        return t.epoch_steps * t.batch
+    # Drawn with replacement, a few pictures are enough for a batch.
+    return max(pictures, t.batch) if recipe.data.balance else pictures
+
+
+def drawn(targets: IntArray, balance: float) -> FloatArray | None:
+    """How likely each picture is drawn, (N,) summing to 1; None for every picture once an epoch."""
+    if balance == 0:
+        return None
+    counts = np.bincount(targets)[targets].astype(np.float64)
+    chances = counts**-balance
+    return np.asarray(chances / chances.sum(), np.float32)
+
+
+def taught(teacher: OnnxRecognizer, table: Table, labels: LabelSet) -> FloatArray:
+    """What a teacher says of each picture and its mirror image, the mean of both, (N, K)."""
+    if teacher.info.label_set.labels != labels.labels:
+        raise ConfigError(
+            f"the teacher answers {teacher.info.label_set.labels}, the recipe {labels.labels}"
+        )
+    pictures = list(table.pictures())
+    mirrored = [np.ascontiguousarray(picture[:, ::-1]) for picture in pictures]
+    # Without its temperature: that was fitted to majority labels, these targets are shares.
+    answers = softmax(teacher.logits(pictures)) + softmax(teacher.logits(mirrored))
+    return np.asarray(answers / 2, np.float32)
+
+
+def without_pixels_of(table: Table, other: Table) -> Table:
+    """The rows whose exact pixels do not occur in ``other``."""
+    there = {pixel_hash(p) for p in other.pictures()}
+    return table.keep(pixel_hash(p) not in there for p in table.pictures())
+
+
+def cross_entropy(logits: Tensor, shares: Tensor) -> Tensor:
+    """Mean cross-entropy against target distributions; logits and shares (N, K)."""
+    return -(shares * F.log_softmax(logits.float(), dim=1)).sum(dim=1).mean()
+
+
+def score(logits: Tensor, y: Tensor) -> dict[str, float]:
+    """Accuracy, balanced accuracy and mean negative log-likelihood against one-hot targets."""
+    right = logits.argmax(1) == y.argmax(1)
+    per_class = [right[y[:, k] == 1].float().mean() for k in range(y.shape[1]) if y[:, k].any()]
+    return {
+        "accuracy": right.float().mean().item(),
+        "balanced_accuracy": torch.stack(per_class).mean().item(),
+        "nll": cross_entropy(logits, y).item(),
+    }

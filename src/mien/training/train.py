@@ -1,0 +1,476 @@
+"""Training: one readable loop.
+
+A run is a folder. ``recipe.json`` and ``environment.json`` say what was run on what,
+``log.jsonl`` has a line per epoch, ``checkpoint.safetensors`` is where it stands, and
+``weights.safetensors`` the weights of the best epoch on the select split. The same command in the
+same folder goes on where it stopped and ends with the same weights: every epoch draws its order,
+augmentation and dropout from (seed, epoch) alone.
+
+Several processes, each with its device, share every batch; all change the whole batch alike and
+take their part of it, so that their number changes nothing but the time. The first one writes.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import dataclasses
+import json
+import logging
+import math
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from lightning.fabric import Fabric
+from lightning.fabric.strategies.ddp import DDPStrategy
+from safetensors.torch import save
+from torch import Generator, Tensor, nn
+
+from .. import provenance
+from ..data.table import Table, file_sha256
+from ..data.table import read as read_table
+from ..errors import ConfigError, MienError, OutputError, TrainingError
+from ..expression.recognize import OnnxRecognizer, load_model
+from . import (
+    against_rest_task,
+    arrange,
+    checkpoint,
+    expression_task,
+    landmark_task,
+    proposal_task,
+    ranks,
+    reconstruction_task,
+    transfer,
+)
+from .recipes import (
+    AgainstRestRecipe,
+    ExpressionRecipe,
+    LandmarkRecipe,
+    ProposalRecipe,
+    Recipe,
+    ReconstructionRecipe,
+)
+from .tasks import Sets, Task, has_bfloat16, predict
+from .warmstart import Start
+
+log = logging.getLogger(__name__)
+_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # malloc.h
+
+
+class Progress(Protocol):
+    """Told of every step; what a progress bar listens to."""
+
+    def step(self, epoch: int, step: int, steps: int, loss: float) -> None: ...
+    def epoch(self, record: dict[str, Any]) -> None: ...
+
+
+def learning_rate(recipe: Recipe, step: int, steps_per_epoch: int) -> float:
+    """Linear warm-up, then half a cosine to 0 at the last step (Loshchilov & Hutter 2017).
+
+    Or the same to the end, where the recipe says so.
+    """
+    t = recipe.train
+    warmup, total = t.warmup_epochs * steps_per_epoch, t.epochs * steps_per_epoch
+    if step < warmup:
+        return t.lr * (step + 1) / warmup
+    if t.schedule == "constant":
+        return t.lr
+    return t.lr * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, total - warmup)))
+
+
+def build_optimizer(net: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    """SGD with Nesterov momentum, or AdamW; no decay on biases and normalisation.
+
+    Not fused: those kernels take a state read from a checkpoint, which is in another memory format
+    than channels-last weights, for numbers in the weights' order.
+    """
+    t = recipe.train
+    groups: list[dict[str, Any]] = [
+        {"params": [p for p in net.parameters() if p.ndim > 1], "weight_decay": t.weight_decay},
+        {"params": [p for p in net.parameters() if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    if t.optimizer == "adamw":
+        return torch.optim.AdamW(groups, lr=t.lr)
+    return torch.optim.SGD(groups, lr=t.lr, momentum=t.momentum, nesterov=t.momentum > 0)
+
+
+@torch.no_grad()
+def update_average(average: nn.Module, net: nn.Module, decay: float, step: int) -> None:
+    """Move the averaged weights a little towards the net's; faster in the first steps."""
+    decay = min(decay, (1 + step) / (10 + step))
+    current = net.state_dict()
+    for name, value in average.state_dict().items():
+        if value.dtype.is_floating_point:
+            value.lerp_(current[name], 1 - decay)
+        else:
+            value.copy_(current[name])
+
+
+def auto_precision(fabric_device: torch.device) -> str:
+    """bfloat16 where the hardware multiplies in it, float32 elsewhere."""
+    return "bf16-mixed" if has_bfloat16(fabric_device) else "32-true"
+
+
+class Run:
+    """One training run and its folder."""
+
+    def __init__(
+        self, recipe: Recipe, sets: Sets, out: Path, fabric: Fabric, init: Start | None = None
+    ) -> None:
+        self.recipe, self.sets, self.out, self.fabric = recipe, sets, out, fabric
+        self.log = out / "log.jsonl"
+        fabric.seed_everything(recipe.train.seed, verbose=False)
+        self.task = task_of(recipe)
+        net = self.task.network()
+        if init:
+            init.fill(net, recipe, sets.train.x)
+        else:
+            self.task.begin(net, sets.train)
+        self.average = self.task.network()
+        self.average.load_state_dict(net.state_dict())
+        self.best = net.state_dict()
+        self.parts = fabric.world_size
+        if self.parts > 1:
+            if recipe.train.batch % self.parts:
+                raise ConfigError(
+                    f"train.batch = {recipe.train.batch} is not a multiple of {self.parts} devices"
+                )
+            if fabric.device.type == "cpu":
+                ranks.over_whole_batches(net)
+            else:
+                net = nn.SyncBatchNorm.convert_sync_batchnorm(net)  # type: ignore[no-untyped-call]
+        # Channels last: oneDNN and cuDNN both convolve small pictures faster in that order.
+        net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.net, self.optimizer = fabric.setup(net, build_optimizer(net, recipe))
+        self.average.to(fabric.device)
+        self.epoch, self.best_score = 0, -math.inf
+        self.saved = -1  # the last epoch whose checkpoint is on the disk
+        self.asked: Mapping[str, Tensor] = {}
+        self.steps = sets.draws // recipe.train.batch
+        if self.steps == 0:
+            raise ConfigError(
+                f"train.batch = {recipe.train.batch} is more than the {sets.draws} pictures"
+            )
+
+    def train(self, progress: Progress) -> None:
+        """Every epoch still to do; each ends with a checkpoint and a line in the log."""
+        while self.epoch < self.recipe.train.epochs:
+            started = time.perf_counter()
+            loss = self._one_epoch(progress)
+            self.epoch += 1
+            if self.fabric.is_global_zero:
+                self._judge(loss, started, progress)
+
+    def _judge(self, loss: float, started: float, progress: Progress) -> None:
+        """Score the epoch that is over, and write where the run stands."""
+        result = self.task.score(self.average, self.sets.select, self.fabric.device)
+        if self.task.rank(result) > self.best_score:
+            self.best_score = self.task.rank(result)
+            self.best = {k: v.cpu().clone() for k, v in self.average.state_dict().items()}
+        seconds = time.perf_counter() - started
+        record = {
+            "epoch": self.epoch - 1,
+            "loss": loss,
+            "lr": self.optimizer.param_groups[0]["lr"],
+            "select": result,
+            "seconds": round(seconds, 2),
+            "images_per_s": round(self.steps * self.recipe.train.batch / seconds, 1),
+        }
+        try:
+            self._save(record)
+        except OutputError as err:
+            raise OutputError(
+                f"{err}; make room, and the same command goes on after epoch {self.saved}"
+                if self.saved >= 0
+                else f"{err}; make room, and give the same command again"
+            ) from err
+        self.saved = record["epoch"]
+        progress.epoch(record)
+
+    def _one_epoch(self, progress: Progress) -> float:
+        self.net.train()
+        total = 0.0
+        for step, (x, y) in enumerate(self._batches()):
+            done = self.epoch * self.steps + step
+            for group in self.optimizer.param_groups:
+                group["lr"] = learning_rate(self.recipe, done, self.steps)
+            loss = self.task.loss(self.net(x), y)
+            self.optimizer.zero_grad()
+            self.fabric.backward(loss)
+            self.optimizer.step()
+            if self.fabric.is_global_zero:
+                decay = self.recipe.train.ema_decay
+                update_average(self.average, self.net.module, decay, done + 1)
+            value = self._over_all(loss)
+            if not math.isfinite(value):
+                raise TrainingError(
+                    f"the loss is {value} at epoch {self.epoch}, step {step}; "
+                    "try a lower train.lr (--set train.lr=..., another --out); "
+                    "the last checkpoint is kept"
+                )
+            total += value
+            if self.fabric.is_global_zero:
+                progress.step(self.epoch, step, self.steps, total / (step + 1))
+        return total / self.steps
+
+    def _over_all(self, loss: Tensor) -> float:
+        """The loss over the whole batch."""
+        loss = loss.detach()
+        if self.parts > 1:
+            mean = self.fabric.all_reduce(loss, reduce_op="mean")
+            assert isinstance(mean, Tensor)
+            loss = mean
+        return loss.item()
+
+    def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
+        seed = self.recipe.train.seed * 100_003 + self.epoch
+        torch.manual_seed(seed)  # dropout
+        generator = Generator().manual_seed(seed)
+        samples, device = self.sets.train, self.fabric.device
+        draws = self.sets.draws
+        if samples.chances is None:
+            rounds = max(1, -(-draws // len(samples)))
+            order = torch.cat(
+                [torch.randperm(len(samples), generator=generator) for _ in range(rounds)]
+            )
+        else:
+            order = torch.multinomial(samples.chances, draws, replacement=True, generator=generator)
+        size = self.recipe.train.batch
+        for i in range(self.steps):
+            chosen = order[i * size : (i + 1) * size]
+            x, y = samples.x[chosen].to(device).float(), samples.y[chosen].to(device)
+            x, y = self.task.change(x, y, generator)
+            if self.parts > 1:
+                n, part = size // self.parts, self.fabric.global_rank
+                x, y = x[part * n : (part + 1) * n], y[part * n : (part + 1) * n]
+            yield (x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x), y
+
+    def _save(self, record: dict[str, Any]) -> None:
+        """The log line first: ``resume`` cuts off what the checkpoint does not know of."""
+        try:
+            with self.log.open("a", encoding="utf-8") as f:
+                f.write(json.dumps(record) + "\n")
+        except OSError as err:
+            raise OutputError(f"cannot write {self.log}: {err.strerror}") from err
+        state = {"epoch": self.epoch, "best_score": self.best_score}
+        if self.asked:
+            answers = {k: self._answered(x).contiguous() for k, x in self.asked.items()}
+            checkpoint.write_whole(save(answers), answers_of(self.out, record["epoch"]))
+        parts = {
+            "net": self.net.module.state_dict(),
+            "ema": self.average.state_dict(),
+            "best": self.best,
+            "optimizer": checkpoint.optimizer_tensors(self.optimizer),
+        }
+        checkpoint.write(checkpoint.Checkpoint(parts, state), self.out / "checkpoint.safetensors")
+        best = {name: tensor.contiguous() for name, tensor in self.best.items()}
+        checkpoint.write_whole(save(best), self.out / "weights.safetensors")
+
+    def _answered(self, x: Tensor) -> Tensor:
+        return torch.cat(predict(self.average, x, self.fabric.device))
+
+    def resume(self) -> None:
+        """Take up the folder's checkpoint, if it has one, and cut the log back to it."""
+        path = self.out / "checkpoint.safetensors"
+        if path.exists():
+            saved = checkpoint.read(path)
+            self.net.module.load_state_dict(saved.parts["net"])
+            self.average.load_state_dict(saved.parts["ema"])
+            self.best = saved.parts["best"]
+            checkpoint.restore_optimizer(self.optimizer, saved.parts["optimizer"])
+            self.epoch, self.best_score = saved.state["epoch"], saved.state["best_score"]
+            self.saved = self.epoch - 1
+            log.info("going on at epoch %d of %d", self.epoch, self.recipe.train.epochs)
+        if not self.fabric.is_global_zero:
+            return
+        lines = self.log.read_text(encoding="utf-8").splitlines(True) if self.log.exists() else []
+        checkpoint.write_whole("".join(lines[: self.epoch]).encode(), self.log)
+
+
+def answers_of(run: Path, epoch: int) -> Path:
+    """Where a run keeps the answers after an epoch, counted from 0, to what it was asked."""
+    return run / f"answers-{epoch}.safetensors"
+
+
+_TASKS: dict[type[Recipe], Callable[[Any], Task]] = {
+    ExpressionRecipe: transfer.task,
+    LandmarkRecipe: landmark_task.LandmarkTask,
+    ProposalRecipe: proposal_task.ProposalTask,
+    ReconstructionRecipe: reconstruction_task.ReconstructionTask,
+    AgainstRestRecipe: against_rest_task.AgainstRestTask,
+}
+_SAMPLES: dict[type[Recipe], Callable[[Any, Table], Sets]] = {
+    LandmarkRecipe: landmark_task.prepare,
+    ProposalRecipe: proposal_task.prepare,
+    ReconstructionRecipe: reconstruction_task.prepare,
+}
+
+
+def task_of(recipe: Recipe) -> Task:
+    """What a recipe trains for."""
+    return _TASKS[type(recipe)](recipe)
+
+
+def prepare(
+    recipe: Recipe,
+    table: Table,
+    teacher: OnnxRecognizer | None,
+    kept: transfer.Features | None = None,
+    further: Mapping[str, Table] | None = None,
+) -> Sets:
+    """The samples a recipe's task trains on and selects by.
+
+    kept : what a frozen trunk makes of the table's pictures, where the recipe has one.
+    further : the tables of its further heads, by name.
+    """
+    if isinstance(recipe, ExpressionRecipe):
+        if kept is None:
+            return expression_task.prepare(recipe, table, teacher, further=further)
+        sets = expression_task.prepare(recipe, table, teacher, kept.of)
+        return dataclasses.replace(sets, facts=sets.facts | {"features": kept.facts})
+    if teacher:
+        raise ConfigError("--teacher goes with expressions; landmarks are taught by: data teach")
+    if type(recipe) not in _SAMPLES:
+        raise ConfigError(
+            "this recipe is many runs, one for each expression and fold: mien reproduce"
+        )
+    return _SAMPLES[type(recipe)](recipe, table)
+
+
+def train(
+    recipe: Recipe,
+    data: Path,
+    out: Path,
+    progress: Progress,
+    accelerator: str = "auto",
+    init: Path | None = None,
+    teacher: str | None = None,
+    devices: int = 1,
+    nodes: int = 1,
+    features: Path | None = None,
+    asked: Mapping[str, Tensor] | None = None,
+    also: Mapping[str, Path] | None = None,
+) -> Path:
+    """Train a recipe on a table, in a new folder or on from where that folder stands.
+
+    init : what to start from instead of the recipe's ``model.init``: the ``weights.safetensors``
+        of an earlier run of the same network, or a model file.
+    teacher : a model whose answers are part of the targets; see ``Data.teacher_weight``.
+    devices, nodes : processes on each machine, and machines. Fabric starts this program again for
+        every further device; those copies end here, with the training. Machines find each other by
+        MASTER_ADDR, MASTER_PORT and NODE_RANK, or by what Slurm or torchrun set.
+    features : where what a frozen trunk makes of pictures is kept, for several runs to share;
+        without, in ``out``.
+    asked : pictures (N, C, S, S) uint8 by name; the logits (N, K) that the network has for them
+        after every epoch stay in ``answers_of`` that epoch, under the same name.
+    also : the table of each of the recipe's further heads, by name.
+
+    Returns the weights of the best epoch on the select split, ``out/weights.safetensors``.
+    Raises ConfigError where ``out`` holds a run of another recipe or other data, DataError where
+    the table lacks what the recipe names, TrainingError where the loss is no longer a number.
+    """
+    also = expression_task.tables_of(recipe, also or {})
+    guide = load_model(teacher) if teacher else None
+    source = str(init) if init else recipe.model.init
+    start = Start(source) if source else None
+    if recipe.model.frozen and devices * nodes > 1:
+        raise ConfigError("a last layer alone trains in seconds: leave out --devices and --nodes")
+    fabric = launched(recipe, accelerator, devices, nodes)
+    try:
+        if fabric.is_global_zero:
+            checkpoint.claim(out / "recipe.json", recipe, _facts_of(data, start, guide, also))
+        table = arrange.read(recipe, data)
+        further = {name: read_table(path) for name, path in also.items()}
+        kept = None
+        if isinstance(recipe, ExpressionRecipe) and recipe.model.frozen:
+            folder = features or out / transfer.FOLDER
+            kept = transfer.Features(recipe, table, folder, fabric.device)
+        sets = prepare(recipe, table, guide, kept, further)
+        if fabric.is_global_zero:
+            _write_json(out / "environment.json", _facts(fabric) | sets.facts)
+        run = Run(recipe, sets, out, fabric, start)
+        run.asked = asked or {}
+        run.resume()
+        run.train(progress)
+    except BaseException as err:
+        _end_the_others(fabric)
+        if isinstance(err, MienError) and not fabric.is_global_zero:
+            raise SystemExit(1) from None  # the first process says it
+        raise
+    if not fabric.is_global_zero:
+        raise SystemExit(0)
+    return out / "weights.safetensors"
+
+
+def keep_freed_memory() -> None:
+    """Let glibc keep the memory of freed tensors for the next ones.
+
+    It would give each large one back to the system, and take it anew, page by page, in every step
+    of training: a third of the time of a convolution over 64 pictures of 100 pixels.
+    """
+    if sys.platform == "linux":
+        libc = ctypes.CDLL(None)
+        if hasattr(libc, "mallopt"):  # musl has none
+            libc.mallopt(_M_MMAP_MAX, 0)
+            libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
+
+
+def launched(recipe: Recipe, accelerator: str, devices: int, nodes: int) -> Fabric:
+    """The devices of a run, every process of it started."""
+    keep_freed_memory()
+    precision: Any = recipe.train.precision
+    if precision == "auto":
+        precision = auto_precision(Fabric(accelerator=accelerator, devices=1).device)
+    if devices * nodes == 1:
+        return Fabric(accelerator=accelerator, devices=1, precision=precision)
+    # All processes keep the same statistics (mien.training.ranks): none has to send its own around.
+    fabric = Fabric(
+        accelerator=accelerator,
+        devices=devices,
+        num_nodes=nodes,
+        precision=precision,
+        strategy=DDPStrategy(broadcast_buffers=False),
+    )
+    fabric.launch()
+    return fabric
+
+
+def _facts(fabric: Fabric) -> dict[str, Any]:
+    return provenance.environment() | {
+        "precision": fabric.strategy.precision.precision,
+        "device": str(fabric.device),
+        "devices": fabric.world_size,
+        "threads": torch.get_num_threads(),
+    }
+
+
+def _end_the_others(fabric: Fabric) -> None:
+    """The processes that this one started would wait for it."""
+    for process in getattr(fabric.strategy.launcher, "procs", ()):
+        process.kill()
+
+
+def _facts_of(
+    data: Path,
+    init: Start | None,
+    teacher: OnnxRecognizer | None,
+    also: Mapping[str, Path],
+) -> dict[str, Any]:
+    """What beside the recipe must be the same for a folder's run to go on."""
+    facts: dict[str, Any] = {
+        "data": _file(data),
+        "init_sha256": init.sha256 if init else None,
+        "teacher_sha256": teacher.info.sha256 if teacher else None,
+    }
+    return facts | ({"also": {name: _file(path) for name, path in also.items()}} if also else {})
+
+
+def _file(path: Path) -> dict[str, str | None]:
+    return {"file": path.name, "sha256": file_sha256(path) if path.is_file() else None}
+
+
+def _write_json(path: Path, content: object) -> None:
+    checkpoint.write_whole((json.dumps(content, indent=2) + "\n").encode(), path)

@@ -1,0 +1,192 @@
+"""Transfer learning: a network that begins with a backbone's weights, trained for something else.
+
+All of it can be trained further, or its last layer alone (``model.frozen``). Then what the trunk
+makes of a picture never changes: it is computed once, for the picture and its mirror image where
+training flips, and kept in a folder, so that every further seed and split trains in seconds.
+A file there is named by what went into it: the weights, the pictures, how they are shown.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import io
+import logging
+import time
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Generator, Tensor, nn
+
+from ..data.table import Row, Table
+from ..errors import ConfigError, ModelError
+from ..face import FloatArray
+from ..weights import catalogue
+from .checkpoint import write_whole
+from .expression_task import ExpressionTask, IntensityTask, score
+from .models import Backbone, build
+from .recipes import ExpressionRecipe, Model
+from .tasks import Samples, has_bfloat16, predict
+
+log = logging.getLogger(__name__)
+FOLDER = "features"
+_CHUNK, _BATCH = 1024, 16  # pictures in a file; pictures at a time, which stay in the cache
+
+
+def task(recipe: ExpressionRecipe) -> ExpressionTask:
+    """What a recipe of expressions trains: a network, from nothing or not, or its last layer."""
+    if recipe.answers == "intensities":
+        return IntensityTask(recipe)
+    if recipe.model.frozen:
+        return LastLayerTask(recipe)
+    return PretrainedTask(recipe) if recipe.model.pretrained else ExpressionTask(recipe)
+
+
+def tensors(name: str) -> dict[str, Tensor]:
+    """The arrays of a backbone's file; raises UnknownName, WeightsMissing, ModelError."""
+    row = catalogue.spec(name)
+    if row.kind != "backbone":
+        raise ConfigError(f"{name} is a {row.kind}; model.pretrained names a backbone's weights")
+    path, content = catalogue.read(row)
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+            return {key: torch.from_numpy(arrays[key]).float() for key in arrays.files}
+    except (ValueError, OSError, zipfile.BadZipFile) as err:
+        raise ModelError(f"{path} does not hold NumPy arrays: {err}") from err
+
+
+def pretrained(model: Model, num_classes: int) -> Backbone:
+    """The network a recipe names with its backbone's weights; the last layer is new."""
+    net = build(model, num_classes)
+    assert isinstance(net, Backbone)  # build refuses others
+    assert model.pretrained is not None
+    net.adopt(tensors(model.pretrained))
+    return net
+
+
+def whole(model: Model, num_classes: int, state: dict[str, Tensor]) -> nn.Module:
+    """The network of a run whose own weights are ``state``: all of it, or its last layer."""
+    if not model.frozen:
+        net = build(model, num_classes)
+        net.load_state_dict(state)
+        return net
+    backbone = pretrained(model, num_classes)
+    backbone.head.load_state_dict(state)
+    return backbone
+
+
+def logits(last_layer: nn.Module, features: Tensor) -> list[FloatArray]:
+    """The answers (N, K) for each view in features (N, V, D)."""
+    return [
+        np.asarray(torch.cat(predict(last_layer, view, torch.device("cpu"))).numpy())
+        for view in features.unbind(1)
+    ]
+
+
+class PretrainedTask(ExpressionTask):
+    """Pictures -> logits, all of the network trained further."""
+
+    def begin(self, net: nn.Module, train: Samples) -> None:
+        assert isinstance(net, Backbone)
+        assert self.recipe.model.pretrained
+        net.adopt(tensors(self.recipe.model.pretrained))
+
+
+class LastLayerTask(ExpressionTask):
+    """Features of pictures, and of their mirror images, -> logits over a label set."""
+
+    def network(self) -> nn.Module:
+        net = build(self.recipe.model, len(self.recipe.data.names))
+        assert isinstance(net, Backbone)
+        return net.head
+
+    def begin(self, net: nn.Module, train: Samples) -> None:
+        """The last layer is new."""
+
+    def change(self, x: Tensor, y: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
+        """Of each row (N, V, D) one view, any of them as likely as another: (N, D)."""
+        views = torch.randint(x.shape[1], (len(x),), generator=generator)
+        return x[torch.arange(len(x)), views], y
+
+    def score(self, net: nn.Module, select: Samples, device: torch.device) -> dict[str, float]:
+        return score(torch.cat(predict(net, select.x[:, 0], device)), select.y)
+
+
+class Features:
+    """What the frozen trunk of a recipe makes of a table's pictures, computed or read back.
+
+    folder : where the files are kept; what is there already is not computed again.
+    facts : how many were computed, and how long it took.
+    """
+
+    def __init__(
+        self, recipe: ExpressionRecipe, table: Table, folder: Path, device: torch.device
+    ) -> None:
+        labels = recipe.data.names
+        rows = table.keep(table.targets(labels) >= 0).rows
+        self._place = {row.id: i for i, row in enumerate(rows)}
+        self._device, self._folder, self._recipe = device, folder, recipe
+        self.facts = {"computed": 0, "seconds": 0.0}
+        views = (False, True) if recipe.augment.flip else (False,)
+        self._x = torch.from_numpy(np.stack([self._all(rows, mirrored) for mirrored in views], 1))
+
+    def of(self, table: Table) -> Tensor:
+        """(N, V, D) float16: the picture, and its mirror image where training flips."""
+        return self._x[[self._place[row.id] for row in table.rows]]
+
+    def _all(self, rows: Sequence[Row], mirrored: bool) -> FloatArray:
+        chunks = [rows[start : start + _CHUNK] for start in range(0, len(rows), _CHUNK)]
+        parts = []
+        for i, chunk in enumerate(chunks, 1):
+            path = self._folder / f"{self._name(chunk, mirrored)}.npy"
+            if not path.exists():
+                log.info("features of %s, %d of %d", self._recipe.model.name, i, len(chunks))
+                started = time.perf_counter()
+                self._write(path, self._computed(chunk, mirrored))
+                self.facts["computed"] += len(chunk)
+                self.facts["seconds"] += round(time.perf_counter() - started, 2)
+            parts.append(np.load(path, allow_pickle=False))
+        return np.concatenate(parts)
+
+    def _name(self, rows: Sequence[Row], mirrored: bool) -> str:
+        model = self._recipe.model
+        assert model.pretrained
+        shown = (model.size, model.color, model.enlarge, mirrored, str(self._precision))
+        head = repr((catalogue.spec(model.pretrained).sha256, *shown))
+        digest = hashlib.blake2b(head.encode(), digest_size=16)
+        for row in rows:
+            digest.update(hashlib.blake2b(row.image).digest())
+        return digest.hexdigest()
+
+    @functools.cached_property
+    def _precision(self) -> torch.dtype:
+        """bfloat16 where the device multiplies in it, unless the recipe wants more."""
+        fast = self._recipe.train.precision in ("auto", "bf16-mixed")
+        return torch.bfloat16 if fast and has_bfloat16(self._device) else torch.float32
+
+    @functools.cached_property
+    def _net(self) -> Backbone:
+        net = pretrained(self._recipe.model, len(self._recipe.data.names)).eval()
+        net.to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return net
+
+    @torch.inference_mode()
+    def _computed(self, rows: Sequence[Row], mirrored: bool) -> FloatArray:
+        x = torch.from_numpy(Table("", rows).planes(self._recipe.model.preprocess))
+        x = x.flip(3) if mirrored else x
+        fast = self._precision == torch.bfloat16
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=fast):
+            parts = [
+                self._net.features(part.to(self._device).float()).half().cpu()
+                for part in torch.split(x, _BATCH)
+            ]
+        return np.asarray(torch.cat(parts).numpy())
+
+    def _write(self, path: Path, features: FloatArray) -> None:
+        content = io.BytesIO()
+        np.save(content, features, allow_pickle=False)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(content.getvalue(), path)

@@ -1,0 +1,138 @@
+"""A network filled from a model file, to be trained further.
+
+An ONNX file has its normalisations folded into the convolutions before them. Read back as they are,
+they would scale every channel anew in the first step of training, when a batch's own statistics
+take the place of the running ones. So those are measured first, on the pictures that the network
+will be trained on, and scale and offset chosen such that its answers stay the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import ConfigError, ModelError
+from ..expression.recognize import ModelInfo, OnnxRecognizer
+from ..labels import LabelSet
+from ..weights import catalogue
+from . import checkpoint
+from .models import last_layer
+from .recipes import ExpressionRecipe, Recipe
+
+_PICTURES = 512  # to measure statistics on
+
+
+class Start:
+    """The weights that a run begins with.
+
+    source : an earlier run's ``weights.safetensors``, a model file of mien's (.onnx), or the name
+        of a model in the catalogue. Raises UnknownName, ModelError.
+    """
+
+    def __init__(self, source: str) -> None:
+        self._path = Path(source)
+        if self._path.suffix not in (".safetensors", ".onnx"):
+            self._path, _ = catalogue.read(catalogue.spec(source))
+        try:
+            self._content = self._path.read_bytes()
+        except OSError as err:
+            raise ModelError(f"cannot read {self._path}: {err.strerror}") from err
+        self.sha256 = catalogue.sha256(self._content)
+
+    def fill(self, net: nn.Module, recipe: Recipe, x: Tensor) -> None:
+        """Fill a recipe's network; x are pictures it will be trained on, (N, C, S, S) uint8."""
+        if self._path.suffix == ".safetensors":
+            checkpoint.load_weights(net, self._path)
+        elif isinstance(recipe, ExpressionRecipe):
+            shares = recipe.answers == "probabilities"
+            fill(net, self._content, recipe.data.names, x, calibrated=shares)
+        else:
+            raise ConfigError("landmarks start from a weights.safetensors, not from a model file")
+
+
+def fill(
+    net: nn.Module, content: bytes, labels: LabelSet, x: Tensor, calibrated: bool = True
+) -> None:
+    """Give a network the weights of a model file of mien's.
+
+    The answers are those of the file, over ``labels`` only; ``calibrated``, or as the file's
+    network gives them, whose sigmoids may be intensities. x : pictures (N, C, S, S) uint8 of the
+    kind the network will see. Raises ModelError for the file of another network, UnknownName where
+    it does not know one of the labels.
+    """
+    try:
+        net.load_state_dict(_tensors(net, content, labels, calibrated))
+    except (RuntimeError, IndexError) as err:
+        raise ModelError(f"the model to start from holds another network's weights: {err}") from err
+    _standardise(net, x[:: max(1, len(x) // _PICTURES)][:_PICTURES].float())
+
+
+def _tensors(
+    net: nn.Module, content: bytes, labels: LabelSet, calibrated: bool
+) -> dict[str, Tensor]:
+    """Weights by the network's own names; each normalisation does nothing but add."""
+    import onnx
+
+    found = {
+        tensor.name: torch.from_numpy(onnx.numpy_helper.to_array(tensor).copy())
+        for tensor in onnx.load_from_string(content).graph.initializer
+    }
+    wanted = net.state_dict()
+    filled = {name: found[name] for name in wanted if name in found}
+    for name, module in net.named_modules():
+        if isinstance(module, nn.BatchNorm2d):
+            parent, _, place = name.rpartition(".")
+            bias = found.get(f"{parent}.{int(place) - 1}.weight_bias")
+            if bias is not None:
+                same = nn.BatchNorm2d(len(bias), module.eps)
+                same.running_var = torch.full_like(bias, 1 - module.eps)
+                same.bias = nn.Parameter(bias)
+                filled |= {f"{name}.{key}": value for key, value in same.state_dict().items()}
+    info = OnnxRecognizer(content, "the model to start from", "").info
+    if not calibrated:
+        info = replace(info, temperature=1.0, offsets=None)
+    return filled | _head(net, filled, info, labels)
+
+
+def _head(
+    net: nn.Module, filled: dict[str, Tensor], info: ModelInfo, labels: LabelSet
+) -> dict[str, Tensor]:
+    """The last layer, for these labels alone, with the file's temperature and offsets in it."""
+    name = last_layer(net)
+    if f"{name}.weight" not in filled:
+        return {}
+    rows = torch.from_numpy(labels.permutation_from(info.label_set))
+    offsets = torch.tensor(info.offsets or [0.0] * len(info.label_set))
+    return {
+        f"{name}.weight": filled[f"{name}.weight"][rows] / info.temperature,
+        f"{name}.bias": (filled[f"{name}.bias"] / info.temperature + offsets)[rows],
+    }
+
+
+@torch.no_grad()
+def _standardise(net: nn.Module, x: Tensor) -> None:
+    """Measure what reaches each normalisation, and let it standardise without changing a thing."""
+    norms = [module for module in net.modules() if isinstance(module, nn.BatchNorm2d)]
+    seen: dict[nn.Module, tuple[Tensor, Tensor]] = {}
+
+    def measure(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        var, mean = torch.var_mean(inputs[0], dim=(0, 2, 3))
+        seen[module] = (mean, var)
+
+    hooks = [norm.register_forward_pre_hook(measure) for norm in norms]
+    net.eval()
+    net(x)
+    for hook in hooks:
+        hook.remove()
+    for norm in norms:
+        mean, var = seen[norm]
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
+        before = norm.weight / (norm.running_var + norm.eps).sqrt()
+        norm.bias.add_(before * (mean - norm.running_mean))
+        norm.weight.copy_(before * (var + norm.eps).sqrt())
+        norm.running_mean.copy_(mean)
+        norm.running_var.copy_(var)

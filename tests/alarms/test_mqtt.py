@@ -1,0 +1,248 @@
+"""A real Mosquitto: delivered, acknowledged, announced, killed and started again."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from paho.mqtt import client as paho
+from paho.mqtt.enums import CallbackAPIVersion
+
+from mien.alarms import rules
+from mien.alarms.mqtt import Mqtt
+from mien.alarms.output import Context, Undelivered, outputs
+from mien.alarms.watch import Alarm, Call
+from mien.errors import ConfigError
+from tests.servers import MOSQUITTO, Broker, free_port, until
+
+needs_broker = pytest.mark.skipif(
+    not MOSQUITTO, reason="no mosquitto on this machine: apt-get install mosquitto"
+)
+RULES = rules.parse(
+    {
+        "rule": [
+            {"name": n, "when": "fear", "above": 0.6, "to": [to]}
+            for n, to in (("pain", "home"), ("große Not", "home"), ("other", "text"))
+        ]
+    }
+)
+
+
+def call(number: int = 0, key: str = "abc") -> Call:
+    return Call(Alarm(key, "pain", "Hilfe!", None, 0.8, "2026-11-25T12:00:00+01:00"), number, ())
+
+
+class Listener:
+    """Somebody at the broker who hears everything, and comes back when it does."""
+
+    def __init__(self, port: int) -> None:
+        self.heard: list[tuple[str, str, bool]] = []
+        self.client = paho.Client(CallbackAPIVersion.VERSION2)
+        self.client.on_message = self._take
+        self.client.on_connect = lambda client, *_: client.subscribe("#", qos=1)
+        self.subscribed = threading.Event()
+        self.client.on_subscribe = lambda *_: self.subscribed.set()
+        self.client.reconnect_delay_set(1, 1)
+        self.client.connect("127.0.0.1", port)
+        self.client.loop_start()
+        assert self.subscribed.wait(5)
+
+    def _take(self, client: Any, userdata: Any, message: paho.MQTTMessage) -> None:
+        self.heard.append((message.topic, message.payload.decode(errors="replace"), message.retain))
+
+    def on(self, topic: str) -> list[str]:
+        return [text for heard, text, _ in list(self.heard) if heard == topic]
+
+    def close(self) -> None:
+        self.client.disconnect()
+        self.client.loop_stop()
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Broker]:
+    with Broker(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def listener(broker: Broker) -> Iterator[Listener]:
+    made = Listener(broker.port)
+    yield made
+    made.close()
+
+
+def started(port: int, answers: list[tuple[str | None, str]] | None = None, **more: Any) -> Mqtt:
+    answers = [] if answers is None else answers
+    made = outputs.build("mqtt", "home", {"host": "127.0.0.1", "port": port} | more)
+    assert isinstance(made, Mqtt)
+    made.start(Context(RULES, lambda line: None, lambda key, by: answers.append((key, by))))
+    return made
+
+
+def deliver(output: Mqtt, what: Call) -> None:
+    """As the courier does: again until it has arrived."""
+
+    def arrived() -> bool:
+        try:
+            output.deliver(what)
+        except Undelivered:
+            return False
+        return True
+
+    until(arrived, 20)
+
+
+@needs_broker
+def test_an_alarm_and_its_end(broker: Broker, listener: Listener) -> None:
+    output = started(broker.port)
+    deliver(output, call())
+    until(lambda: listener.on("mien/rule/pain") == ["OFF", "ON"])
+    output.ended("pain")
+    until(lambda: listener.on("mien/rule/pain") == ["OFF", "ON", "OFF"])
+    output.close()
+    until(lambda: listener.on("mien/status") == ["online", "offline"])
+    (sent,) = listener.on("mien/alarm")
+    content = json.loads(sent)
+    assert (content["id"], content["rule"], content["text"]) == ("abc.0", "pain", "Hilfe!")
+
+
+@needs_broker
+def test_home_assistant_finds_it(broker: Broker, listener: Listener) -> None:
+    """What it asks of a binary sensor and a button; nothing of other outputs' rules."""
+    output = started(broker.port, topic="mien/bedroom")
+    until(lambda: len([t for t, *_ in listener.heard if t.startswith("homeassistant/")]) == 3)
+    output.close()
+    found = {t: json.loads(text) for t, text, _ in listener.heard if t.endswith("/config")}
+    sensors = [c for t, c in found.items() if "/binary_sensor/" in t]
+    assert {s["name"] for s in sensors} == {"pain", "große Not"}
+    assert {s["state_topic"] for s in sensors} == {
+        "mien/bedroom/rule/pain",
+        "mien/bedroom/rule/große Not",
+    }
+    (button,) = (c for t, c in found.items() if "/button/" in t)
+    assert (button["command_topic"], button["payload_press"]) == ("mien/bedroom/ack", "all")
+    entities = [*sensors, button]
+    assert len({e["unique_id"] for e in entities}) == 3
+    assert {e["device"]["identifiers"][0] for e in entities} == {button["device"]["identifiers"][0]}
+    assert {e["availability_topic"] for e in entities} == {"mien/bedroom/status"}
+    assert all(t.isascii() and len(t.split("/")) == 5 for t in found)
+
+
+@needs_broker
+def test_no_discovery_where_none_is_wanted(broker: Broker, listener: Listener) -> None:
+    output = started(broker.port, discovery="")
+    deliver(output, call())
+    output.close()
+    assert not [t for t, *_ in listener.heard if t.startswith("homeassistant/")]
+
+
+@needs_broker
+def test_answers_come_back(broker: Broker, listener: Listener) -> None:
+    """A key, all, and nothing for a retained one from an hour ago."""
+    listener.client.publish("mien/ack", "old", qos=1, retain=True).wait_for_publish(5)
+    answers: list[tuple[str | None, str]] = []
+    output = started(broker.port, answers)
+    deliver(output, call())
+    for text in ("abc", "all", b"\xff\xfe"):
+        listener.client.publish("mien/ack", text, qos=1)
+    until(lambda: len(answers) == 3)
+    output.close()
+    assert answers[:2] == [("abc", "MQTT home"), (None, "MQTT home")]
+
+
+@needs_broker
+def test_the_last_will_tells_of_a_kill(broker: Broker, listener: Listener) -> None:
+    code = f"""
+import time
+from mien.alarms import rules
+from mien.alarms.output import Context, outputs
+output = outputs.build("mqtt", "home", {{"host": "127.0.0.1", "port": {broker.port}}})
+output.start(Context(rules.Rules((), {{}}), print, print))
+time.sleep(60)
+"""
+    victim = subprocess.Popen([sys.executable, "-c", code])
+    until(lambda: listener.on("mien/status") == ["online"], 20)
+    victim.kill()
+    victim.wait()
+    until(lambda: listener.on("mien/status") == ["online", "offline"])
+
+
+@needs_broker
+def test_the_broker_is_restarted_in_the_middle(broker: Broker, listener: Listener) -> None:
+    """Before, while it is down, and after: all arrive, each once."""
+    output = started(broker.port)
+    deliver(output, call(0))
+    until(lambda: len(listener.on("mien/alarm")) == 1)
+    broker.stop()
+    until(lambda: not output._client.is_connected())
+    with pytest.raises(Undelivered, match=r"connection lost|cannot be reached") as caught:
+        output.deliver(call(1))
+    assert caught.value.again
+    listener.subscribed.clear()
+    broker.start()
+    assert listener.subscribed.wait(10)
+    deliver(output, call(1))
+    until(lambda: len(listener.on("mien/alarm")) == 2)
+    output.close()
+    assert [json.loads(t)["id"] for t in listener.on("mien/alarm")] == ["abc.0", "abc.1"]
+    assert listener.on("mien/rule/pain")[-1] == "ON"  # said again: the broker has forgotten it
+
+
+@needs_broker
+def test_a_broker_that_wants_a_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    broker = Broker(tmp_path)
+    passwords = tmp_path / "passwords"
+    passwords.write_text("mien:secret\n")
+    passwords.chmod(0o600)
+    tool = Path(str(MOSQUITTO)).parents[1] / "bin" / "mosquitto_passwd"
+    if not tool.exists():
+        pytest.skip("no mosquitto_passwd")
+    subprocess.run([tool, "-U", passwords], check=True)
+    text = f"listener {broker.port} 127.0.0.1\npassword_file {passwords}\nuser root\n"
+    broker._config.write_text(text)
+    with broker:
+        output = started(broker.port)
+        until(lambda: "Not authorized" in output._trouble, 5)
+        output.close()
+        monkeypatch.setenv("BROKER", "secret")
+        output = started(broker.port, user="mien", password_env="BROKER")
+        deliver(output, call())
+        output.close()
+
+
+def test_no_broker_at_all() -> None:
+    output = started(free_port())
+    with pytest.raises(Undelivered, match=r"MQTT broker 127.0.0.1:\d+") as caught:
+        output.deliver(call())
+    assert caught.value.again
+    until(lambda: output._trouble == "cannot be reached")
+    output.close()
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        ({}, "missing setting: output.home.host"),
+        ({"host": "h", "port": 0}, "port is 1 to 65535"),
+        ({"host": "h", "topic": "a/#"}, "topic is a topic such as"),
+        ({"host": "h", "topic": ""}, "topic is a topic such as"),
+        ({"host": "h", "topic": "/a"}, "topic is a topic such as"),
+        ({"host": "h", "discovery": "+"}, "discovery is a topic"),
+        ({"host": "h", "hots": "h"}, "did you mean output.home.host"),
+    ],
+)
+def test_settings_that_cannot_be_meant(table: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        outputs.build("mqtt", "home", table)
+
+
+def test_a_password_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("BROKER", raising=False)
+    with pytest.raises(ConfigError, match="BROKER is not set"):
+        started(1883, user="mien", password_env="BROKER")

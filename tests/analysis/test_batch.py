@@ -1,0 +1,319 @@
+"""Many pictures: in order, none lost, whatever happens to one of them or to a process."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mien.analysis import batch
+from mien.analysis.batch import Job, Looked
+from mien.analysis.pipeline import Analyzer, Settings
+from mien.errors import ConfigError, ImageError, OutputError
+from mien.face import Face, Frame, ImageArray
+from mien.later import Later
+from mien.media import image
+from mien.results.records import Record
+from mien.testing import FakeDetector, FakeRecognizer
+
+needs_posix = pytest.mark.skipif(os.name != "posix", reason="needs signals")
+
+
+def save(pixels: ImageArray, path: Path) -> Path:
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def face(astronaut: ImageArray) -> ImageArray:
+    """The astronaut's face, 140 x 140: found in a few milliseconds."""
+    return astronaut[44:184, 154:294]
+
+
+@pytest.fixture(scope="module")
+def pictures(face: ImageArray, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Twelve pictures: faces shifted by a pixel each, one without any, one that is no picture."""
+    folder = tmp_path_factory.mktemp("pictures")
+    paths = [save(np.roll(face, i, axis=1), folder / f"{i:02d}.png") for i in range(12)]
+    save(np.zeros_like(face), paths[3])
+    paths[5].write_text("no picture")
+    return paths
+
+
+@pytest.fixture(scope="module")
+def analyzer() -> Analyzer:
+    return Analyzer(Settings(detector="haar"))
+
+
+def fake(*boxes: tuple[float, float, float, float]) -> Analyzer:
+    return Analyzer(recognizer=FakeRecognizer(), detector=FakeDetector(*boxes))
+
+
+def jobs(paths: Sequence[Path]) -> list[Job]:
+    return [Job(path) for path in paths]
+
+
+def sources(records: Sequence[Record]) -> list[str]:
+    return [record["source"] for record in records]
+
+
+# --- Order, and nothing lost --------------------------------------------------------------------
+
+
+def begun(analyzer: Analyzer, path: Path) -> Later[Looked]:
+    return Later(lambda: batch.look(analyzer, path))
+
+
+def test_pictures_already_looked_at_are_not_read_again_nor_kept(
+    pictures: list[Path], analyzer: Analyzer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = list(batch.analyze_files(jobs(pictures[3:7]), analyzer))
+    assert [record["status"] for record in expected] == ["no_face", "ok", "error", "ok"]
+    ahead = []
+    for path in pictures[3:6]:
+        ahead.append(begun(analyzer, path))
+        with suppress(ImageError):
+            ahead[-1].get()  # one at a time: OpenCV's cascades bear no second thread
+    read: list[Path] = []
+    from_disk = image.read_file
+
+    def read_file(path: Path) -> ImageArray:
+        read.append(path)
+        return from_disk(path)
+
+    monkeypatch.setattr(image, "read_file", read_file)
+    assert list(batch.analyze_files(jobs(pictures[3:7]), analyzer, begun=ahead)) == expected
+    assert read == [pictures[6]]
+    assert ahead == []
+
+
+def test_two_processes_say_what_one_says_in_the_same_order(
+    pictures: list[Path], analyzer: Analyzer
+) -> None:
+    alone = list(batch.analyze_files(jobs(pictures), analyzer, 1))
+    assert sources(alone) == [str(path) for path in pictures]
+    statuses = [record["status"] for record in alone]
+    assert statuses == ["ok"] * 3 + ["no_face", "ok", "error"] + ["ok"] * 6
+    assert {record["faces"][0]["top"] for record in alone if record["faces"]} == {"happiness"}
+    assert list(batch.analyze_files(jobs(pictures), analyzer, 2)) == alone
+    assert not multiprocessing.active_children()
+
+
+@needs_posix
+def test_a_killed_worker_costs_no_record(pictures: list[Path], analyzer: Analyzer) -> None:
+    found: list[Record] = []
+    for record in batch.analyze_files(jobs(pictures), analyzer, 2):
+        if not found:
+            multiprocessing.active_children()[0].kill()
+        found.append(record)
+    assert found == list(batch.analyze_files(jobs(pictures), analyzer, 1))
+
+
+@needs_posix
+def test_a_picture_that_kills_its_process_is_an_error_record(
+    pictures: list[Path],
+    analyzer: Analyzer,
+    face: ImageArray,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """``sitecustomize`` is what the processes run first: it gives them a deadly decoder."""
+    (tmp_path / "sitecustomize.py").write_text(
+        textwrap.dedent("""
+            import os
+            from mien.media import image
+            read = image.read_file
+            def deadly(path):
+                if path.name == "deadly.png":
+                    os.kill(os.getpid(), 11)
+                return read(path)
+            image.read_file = deadly
+        """)
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    paths = [pictures[0], save(face, tmp_path / "deadly.png"), *pictures[1:5]]
+    found = list(batch.analyze_files(jobs(paths), analyzer, 2))
+    assert sources(found) == [str(path) for path in paths]
+    assert [r["status"] for r in found] == ["ok", "error", "ok", "ok", "no_face", "ok"]
+    assert "ended the process" in found[1]["reason"]
+
+
+class Buggy(FakeDetector):
+    """A detector that fails as no one foresaw."""
+
+    def detect(self, frame: Frame, known: Sequence[Face] = ()) -> list[Face]:
+        raise ZeroDivisionError("division by zero")
+
+
+def test_a_bug_is_a_record_that_says_where(
+    pictures: list[Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    buggy = Analyzer(recognizer=FakeRecognizer(), detector=Buggy())
+    found = list(batch.analyze_files(jobs(pictures[:2]), buggy))
+    assert [record["status"] for record in found] == ["error", "error"]
+    assert found[0]["reason"].startswith(
+        "unexpected ZeroDivisionError: division by zero (test_batch.py:"
+    )
+    assert capsys.readouterr().err == ""
+
+
+def test_too_little_memory_for_one_is_a_record(
+    pictures: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(path: Path) -> ImageArray:
+        raise MemoryError
+
+    monkeypatch.setattr(image, "read_file", read)
+    assert "MemoryError" in batch.run_job(fake(), Job(pictures[0]))["reason"]
+
+
+def test_ctrl_c_is_nobody_s_error_record(
+    pictures: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(path: Path) -> ImageArray:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(image, "read_file", read)
+    with pytest.raises(KeyboardInterrupt):
+        batch.run_job(fake(), Job(pictures[0]))
+
+
+def test_a_consumer_that_stops_ends_the_processes(pictures: list[Path], analyzer: Analyzer) -> None:
+    found = batch.analyze_files(jobs(pictures * 20), analyzer, 2)
+    assert next(found)["source"] == str(pictures[0])
+    found.close()
+    assert not multiprocessing.active_children()
+
+
+@needs_posix
+def test_processes_end_with_a_parent_that_was_killed(pictures: list[Path], tmp_path: Path) -> None:
+    script = tmp_path / "parent.py"
+    script.write_text(
+        textwrap.dedent("""
+            import multiprocessing, sys
+            from pathlib import Path
+            from mien import Analyzer
+            from mien.analysis import batch
+            if __name__ == "__main__":
+                jobs = [batch.Job(Path(path)) for path in sys.argv[1:]] * 100
+                for _ in batch.analyze_files(jobs, Analyzer(), 2):
+                    print(*[child.pid for child in multiprocessing.active_children()], flush=True)
+        """)
+    )
+    parent = subprocess.Popen(
+        [sys.executable, script, *pictures], stdout=subprocess.PIPE, text=True
+    )
+    assert parent.stdout
+    with parent:
+        children = [int(pid) for pid in parent.stdout.readline().split()]
+        assert len(children) == 2
+        parent.kill()
+        parent.stdout.read()  # its end comes when the last process that could write has gone
+    deadline = time.monotonic() + 20
+    while any(alive(pid) for pid in children):
+        assert time.monotonic() < deadline, "a worker outlived its parent"
+        time.sleep(0.02)
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    status = Path(f"/proc/{pid}/stat")  # a zombie that nobody has waited for is dead, too
+    return not (status.exists() and status.read_text().rpartition(")")[2].split()[0] == "Z")
+
+
+@needs_posix
+def test_a_process_started_meanwhile_never_hears_the_terminal() -> None:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    with batch._terminal_held():
+        held = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    assert held - before == {signal.SIGINT, signal.SIGHUP}
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before
+
+
+# --- Annotated copies ---------------------------------------------------------------------------
+
+
+def test_names_of_copies_never_collide(tmp_path: Path) -> None:
+    given = [
+        *("a/x.jpg", "b/x.jpg", "x-2.png", "x.png", "X.PNG", "c/x-2.jpg"),
+        *("ä.png", "a\N{COMBINING DIAERESIS}.png", "no suffix", "dots.in.name.jpg"),
+    ]
+    planned = batch.plan([Path(name) for name in given], tmp_path / "out")
+    names = [job.annotated.name for job in planned if job.annotated]
+    assert names[:4] == ["x.png", "x-2.png", "x-2-2.png", "x-3.png"]
+    assert names[8:] == ["no suffix.png", "dots.in.name.png"]
+    assert len({name.casefold() for name in names}) == len(given)
+    assert names[7] == "a\N{COMBINING DIAERESIS}-2.png"  # one name with ä.png on a Mac
+    assert [str(job.path) for job in planned] == given
+
+
+def test_no_copies_no_folder(tmp_path: Path) -> None:
+    assert batch.plan([Path("x.jpg")], None) == [Job(Path("x.jpg"), None)]
+
+
+def test_copies_are_pictures_of_the_same_size(face: ImageArray, tmp_path: Path) -> None:
+    path = save(face, tmp_path / "x.png")
+    for _ in range(2):  # an older copy of ours is replaced
+        [job] = batch.plan([path], tmp_path / "deep" / "out")
+        assert batch.run_job(fake((20, 20, 110, 110)), job)["status"] == "ok"
+        assert job.annotated
+        copy = image.read_file(job.annotated)
+        assert copy.shape == face.shape
+        assert (copy != face).any()
+
+
+def test_a_copy_never_replaces_a_picture(face: ImageArray, tmp_path: Path) -> None:
+    path = save(face, tmp_path / "x.png")
+    with pytest.raises(ConfigError, match=r"x\.png is one of the pictures to analyse"):
+        batch.plan([path], tmp_path)
+    (tmp_path / "link").symlink_to(tmp_path)
+    with pytest.raises(ConfigError, match="one of the pictures"):
+        batch.plan([path], tmp_path / "link")
+    photo = tmp_path / "x.jpg"  # its copy would be x.png, somebody's own
+    with pytest.raises(OutputError, match=r"x\.png is there already"):
+        batch.plan([photo], tmp_path)
+    np.testing.assert_array_equal(image.read_file(path), face)
+
+
+def test_copies_beside_their_pictures(face: ImageArray, tmp_path: Path) -> None:
+    save(face, tmp_path / "x.jpg")
+    for _ in range(2):
+        [job] = batch.plan([tmp_path / "x.jpg"], tmp_path)
+        assert job.annotated == tmp_path / "x.png"
+        assert batch.run_job(fake((20, 20, 110, 110)), job)["status"] == "ok"
+
+
+def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for folder in (tmp_path / "file", tmp_path / "file" / "deeper"):
+        with pytest.raises(OutputError, match=f"cannot write into {folder}: "):
+            batch.plan([Path("x.jpg")], folder)
+
+
+def test_a_full_disk_ends_the_run(face: ImageArray, tmp_path: Path) -> None:
+    path = save(face, tmp_path / "x.png")
+    job = Job(path, tmp_path / "gone" / "x.png")
+    with pytest.raises(OutputError, match="No such file or directory"):
+        batch.run_job(fake(), job)
+
+
+def test_an_unreadable_picture_has_no_copy(tmp_path: Path) -> None:
+    [job] = batch.plan([tmp_path / "missing.jpg"], tmp_path / "out")
+    record = batch.run_job(fake(), job)
+    assert record["status"] == "error"
+    assert record["reason"] == str(ImageError(f"no such file: {tmp_path / 'missing.jpg'}"))
+    assert list((tmp_path / "out").iterdir()) == []

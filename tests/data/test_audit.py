@@ -1,0 +1,289 @@
+"""The audit finds what was planted, and nothing else."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+
+import cv2
+import numpy as np
+import pytest
+
+from mien import console
+from mien.data import audit as audit_module
+from mien.data.audit import NEAR, Audit, _clusters, _near_pairs, audit
+from mien.data.table import Row, Table
+from mien.errors import ConfigError, DataError
+from mien.face import ImageArray
+
+
+def blobs(seed: int, size: int = 48) -> ImageArray:
+    """A smooth random picture: like a photo, hardly changed by a shift of one pixel."""
+    coarse = np.random.default_rng(seed).integers(30, 226, (6, 6)).astype(np.float32)
+    gray = cv2.resize(coarse, (size, size), interpolation=cv2.INTER_LINEAR)
+    return gray.astype(np.uint8)[:, :, None].repeat(3, axis=2)
+
+
+def brighter(picture: ImageArray) -> ImageArray:
+    return (picture * 0.6 + 90).astype(np.uint8)
+
+
+@dataclass
+class Shelf:
+    """Rows put down one by one; each call gives back the new row's place."""
+
+    rows: list[Row] = field(default_factory=list)
+
+    def put(
+        self, picture: ImageArray, split: str, label: str = "fear", subject: str | None = None
+    ) -> int:
+        place = len(self.rows)
+        png = cv2.imencode(".png", picture)[1].tobytes()
+        height, width = picture.shape[:2]
+        self.rows.append(Row(f"made/{place}", split, label, png, width, height, None, subject))
+        return place
+
+    def audit(self, near: float = NEAR) -> Audit:
+        return audit(Table("made", self.rows), near)
+
+
+@pytest.fixture
+def shelf() -> Shelf:
+    """Forty different pictures: train 0..29, test 30..39."""
+    shelf = Shelf()
+    for seed in range(40):
+        shelf.put(blobs(seed), "train" if seed < 30 else "test")
+    return shelf
+
+
+def test_nothing_is_found_where_nothing_is(shelf: Shelf) -> None:
+    found = shelf.audit()
+    assert (found.groups, found.conflicting, len(found.pairs), found.flat) == ((), (), 0, 0)
+    assert [(o.split, o.other, o.either) for o in found.overlaps] == [
+        ("train", "test", ()),
+        ("test", "train", ()),
+    ]
+    assert len(set(found.cluster_of.tolist())) == 40
+    assert found.as_dict()["near"]["largest_cluster"] == 0
+
+
+def test_exact_repeats(shelf: Shelf) -> None:
+    agreed = shelf.put(blobs(0), "test")
+    disputed = shelf.put(blobs(1), "test", "anger")
+    thrice = [shelf.put(blobs(2), "train"), shelf.put(blobs(2), "train"), shelf.put(blobs(2), "a")]
+    found = shelf.audit()
+
+    assert found.groups == ((0, agreed), (1, disputed), (2, *thrice))
+    assert found.conflicting == ((1, disputed),)
+    assert len(found.pairs) == 0
+    assert found.overlap("test", "train").exact == (agreed, disputed)
+    assert found.overlap("train", "test").exact == (0, 1)
+    assert found.overlap("train", "a").exact == (2, *thrice[:2])
+    assert found.overlap("a", "train").exact == (thrice[2],)
+    assert found.overlap("a", "test").exact == ()
+    counts = found.as_dict()["exact"]
+    assert (counts["pictures"], counts["rows"], counts["conflicting"]) == (3, 8, 1)
+
+
+def test_the_same_pixels_in_another_file_are_the_same_picture(shelf: Shelf) -> None:
+    picture = blobs(0)
+    bmp = cv2.imencode(".bmp", picture)[1].tobytes()
+    shelf.rows.append(Row("made/bmp", "test", "fear", bmp, 48, 48))
+    assert shelf.audit().groups == ((0, 40),)
+
+
+def test_near_repeats(shelf: Shelf) -> None:
+    mirrored = shelf.put(blobs(3)[:, ::-1], "test")
+    dimmed = shelf.put(brighter(blobs(4)), "test", "anger")
+    shifted = shelf.put(np.roll(blobs(5), 1, axis=1), "test")
+    larger = shelf.put(blobs(6, size=200), "train")
+    wider = shelf.put(cv2.resize(blobs(7), (90, 48)).astype(np.uint8), "train")
+    found = shelf.audit()
+
+    planted = {(3, mirrored), (4, dimmed), (5, shifted), (6, larger), (7, wider)}
+    assert {(int(a), int(b)) for a, b in found.pairs.pictures} == planted
+    assert [int(b) for _, b in found.pairs.pictures[found.pairs.mirrored]] == [mirrored]
+    assert [int(b) for _, b in found.pairs.pictures[found.conflicting_pairs]] == [dimmed]
+    assert (np.diff(found.pairs.correlation) <= 0).all()
+    assert found.groups == ()
+    assert found.overlap("test", "train").near == (mirrored, dimmed, shifted)
+    assert found.overlap("train", "test").near == (3, 4, 5)
+    counts = found.as_dict()["near"]
+    assert (counts["pairs"], counts["mirrored"], counts["conflicting"]) == (5, 1, 1)
+    assert (counts["clusters"], counts["pictures_in_clusters"]) == (5, 10)
+    assert counts["largest_cluster"] == 2
+
+
+def test_a_row_can_have_both_kinds_of_double(shelf: Shelf) -> None:
+    exact = shelf.put(blobs(0), "test")
+    near = shelf.put(brighter(blobs(0)), "test")
+    overlap = shelf.audit().overlap("test", "train")
+    assert (overlap.exact, overlap.near, overlap.either) == ((exact,), (near,), (exact, near))
+    back = shelf.audit().overlap("train", "test")
+    assert (back.exact, back.near, back.either) == ((0,), (0,), (0,))
+
+
+def test_a_label_disputed_within_one_picture_makes_its_pairs_disputed(shelf: Shelf) -> None:
+    shelf.put(blobs(0), "train", "anger")
+    shelf.put(brighter(blobs(0)), "train")
+    assert shelf.audit().conflicting_pairs.tolist() == [True]
+
+
+def test_clusters_hold_exact_and_near_doubles_together(shelf: Shelf) -> None:
+    family = [0, shelf.put(blobs(0), "test"), shelf.put(brighter(blobs(0)), "test")]
+    cluster_of = shelf.audit().cluster_of
+    assert np.flatnonzero(cluster_of == cluster_of[0]).tolist() == family
+    assert len(set(cluster_of.tolist())) == 40
+
+
+def test_clusters_follow_chains() -> None:
+    pairs = np.array([[1, 3], [0, 1], [4, 6]], np.intp)
+    assert _clusters(pairs, 7).tolist() == [0, 0, 1, 0, 2, 3, 2]
+    path = np.random.default_rng(0).permutation(1000)
+    chain = np.stack([path[:-1], path[1:]], axis=1)
+    assert set(_clusters(chain, 1001)[:1000].tolist()) == {0}
+
+
+def test_flat_pictures_are_counted_not_compared(shelf: Shelf) -> None:
+    for level in (0, 1, 255):
+        shelf.put(np.full((48, 48, 3), level, np.uint8), "train")
+    found = shelf.audit()
+    assert (found.flat, len(found.pairs)) == (3, 0)
+
+
+def test_flat_pictures_alone() -> None:
+    shelf = Shelf()
+    shelf.put(np.zeros((9, 9, 3), np.uint8), "train")
+    shelf.put(np.ones((9, 9, 3), np.uint8), "train")
+    found = shelf.audit()
+    assert (found.flat, len(found.pairs), found.overlaps) == (2, 0, ())
+    json.dumps(found.as_dict())
+
+
+def test_people_in_two_splits() -> None:
+    shelf = Shelf()
+    people = [("train", "ann"), ("train", "bob"), ("train", None), ("val", "cid"), ("test", "bob")]
+    for seed, (split, subject) in enumerate([*people, ("test", "ann"), ("test", None)]):
+        shelf.put(blobs(seed), split, subject=subject)
+    found = shelf.audit()
+    assert {(o.split, o.other): o.subjects for o in found.overlaps if o.subjects} == {
+        ("train", "test"): ("ann", "bob"),
+        ("test", "train"): ("ann", "bob"),
+    }
+
+
+@pytest.mark.parametrize("block", [7, 60, 2048])
+def test_near_pairs_are_those_numpy_finds(monkeypatch: pytest.MonkeyPatch, block: int) -> None:
+    monkeypatch.setattr(audit_module, "_BLOCK", block)
+    rng = np.random.default_rng(0)
+    coarse = rng.uniform(0, 255, (60, 4, 4)).astype(np.float32)
+    coarse[30:] += 0.5 * coarse[:30, :, ::-1]
+    grids = coarse.repeat(4, axis=1).repeat(4, axis=2)
+    thumbs, mirrored = grids.reshape(60, 256), grids[:, :, ::-1].reshape(60, 256)
+    pairs, counted = _near_pairs(thumbs, np.arange(100, 160), 0.6)
+
+    direct = np.corrcoef(thumbs)
+    across = np.corrcoef(thumbs, mirrored)[:60, 60:]
+    first, second = np.nonzero(np.triu(np.maximum(direct, across) >= 0.6, k=1))
+    assert counted
+    assert len(first) > 30
+    found = {(int(a) - 100, int(b) - 100): i for i, (a, b) in enumerate(pairs.pictures)}
+    assert set(found) == set(zip(first.tolist(), second.tolist(), strict=True))
+    order = [found[pair] for pair in zip(first.tolist(), second.tolist(), strict=True)]
+    expected = np.maximum(direct, across)[first, second]
+    np.testing.assert_allclose(pairs.correlation[order], expected, atol=1e-5)
+    assert pairs.mirrored[order].tolist() == (across > direct)[first, second].tolist()
+
+
+def test_json_holds_full_counts_and_few_examples(shelf: Shelf) -> None:
+    for seed in range(9):
+        shelf.put(blobs(seed), "test", "anger")
+        shelf.put(brighter(blobs(seed)), "test", subject="ann")
+    for _ in range(5):
+        shelf.put(blobs(0), "train")
+    found = json.loads(json.dumps(shelf.audit().as_dict(examples=2)))
+    assert (found["name"], found["rows"], found["pictures"]) == ("made", 63, 49)
+    assert (found["exact"]["pictures"], len(found["exact"]["examples"])) == (9, 2)
+    assert found["exact"]["conflicting_examples"][0] == {
+        "rows": 7,
+        "examples": [
+            {"id": "made/0", "split": "train", "label": "fear"},
+            {"id": "made/40", "split": "test", "label": "anger"},
+        ],
+    }
+    assert (found["near"]["pairs"], len(found["near"]["examples"])) == (9, 2)
+    across = {(o["split"], o["other"]): o for o in found["across"]}["test", "train"]
+    assert (across["exact"], across["near"], across["either"]) == (9, 9, 18)
+    assert across["exact_examples"] == ["made/40", "made/42"]
+    assert across["near_examples"] == ["made/41", "made/43"]
+
+
+def test_unknown_splits_are_refused(shelf: Shelf) -> None:
+    with pytest.raises(DataError, match="made has the splits"):
+        shelf.audit().overlap("train", "val")
+
+
+@pytest.mark.parametrize("near", [0.1, 95.0, float("nan")])
+def test_a_threshold_that_is_no_correlation_is_refused(shelf: Shelf, near: float) -> None:
+    with pytest.raises(ConfigError, match="a correlation between"):
+        shelf.audit(near)
+
+
+def test_a_film_has_too_many_pairs_to_count_and_the_rest_is_found(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(audit_module, "MAX_PAIRS", 5)
+    for k in range(4):
+        shelf.put(brighter(blobs(0)) - np.uint8(k), "train")
+    double = shelf.put(blobs(1), "test", "anger")
+    found = shelf.audit()
+    overlap = found.overlap("test", "train")
+    assert (found.counted, len(found.pairs)) == (False, 0)
+    assert (overlap.exact, overlap.near, overlap.either) == ((double,), None, None)
+    assert found.conflicting == ((1, double),)
+    result = json.loads(json.dumps(found.as_dict()))
+    assert result["near"] == {"threshold": NEAR, "flat": 0, "counted": False}
+    console.audit(result)
+    shown = capsys.readouterr().out
+    assert "not counted" in shown
+    assert ["test", "train", "1", "-", "-", "0", "0", "0"] in map(str.split, shown.splitlines())
+
+
+def test_copies_on_both_sides(shelf: Shelf) -> None:
+    """The original, or another copy of it, on the other side; copies on one side only are none."""
+    for place, of in ((0, 1), (2, 3), (30, 1), (31, 32), (33, 3)):
+        shelf.rows[place] = replace(shelf.rows[place], copy_of=f"made/{of}")
+    found = shelf.audit()
+    assert found.overlap("train", "test").copies == (0, 1, 2, 3)
+    assert found.overlap("test", "train").copies == (30, 33)
+    across = found.as_dict(examples=1)["across"][0]
+    assert (across["copies"], across["copy_examples"]) == (4, ["made/0"])
+
+
+def test_sequences_on_both_sides(shelf: Shelf) -> None:
+    """Everybody's first recording is called 1: only the same person's is the same."""
+    for place, subject in ((0, "ann"), (1, "bob"), (30, "ann"), (31, "cid"), (32, None)):
+        shelf.rows[place] = replace(shelf.rows[place], subject=subject, sequence="1")
+    found = shelf.audit()
+    assert found.overlap("train", "test").sequences == ("ann/1",)
+    assert found.overlap("test", "train").subjects == ("ann",)
+    assert found.as_dict()["across"][0]["sequences"] == 1
+
+
+def test_an_empty_table_is_refused() -> None:
+    with pytest.raises(DataError, match="made holds no pictures"):
+        audit(Table("made", []))
+
+
+def test_fer2013(fer2013_table: Table) -> None:
+    """The figures of shared/data/README.md, counted there by other code."""
+    found = audit(fer2013_table)
+    assert len(found.groups) == 1516
+    assert sum(map(len, found.groups)) == 3369
+    assert len(found.conflicting) == 57
+    assert len(found.overlap("PrivateTest", "Training").exact) == 288
+    assert len(found.overlap("PublicTest", "Training").exact) == 280
+    assert found.flat == 3
+    # A handful of pairs lie within rounding of the threshold, so another BLAS may differ there.
+    assert len(found.pairs) == pytest.approx(2246, abs=5)
+    assert len(found.overlap("PrivateTest", "Training").either or ()) == pytest.approx(535, abs=3)

@@ -1,0 +1,297 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+from sklearn import metrics as sk
+
+from mien.errors import ShapeError
+from mien.evaluation import metrics
+from mien.evaluation.metrics import IntArray
+from mien.expression.logits import calibrated, softmax
+from mien.face import FloatArray
+from mien.labels import label_set
+from mien.training.calibrate import fit, uncertain_below
+
+MIEN8, FER = label_set("mien8"), label_set("fer2013")
+
+
+def one_hot(predicted: list[int], k: int, sure: float = 1.0) -> FloatArray:
+    probs = np.full((len(predicted), k), (1 - sure) / (k - 1), np.float32)
+    probs[np.arange(len(predicted)), predicted] = sure
+    return probs
+
+
+def random_case(n: int = 400, k: int = 7) -> tuple[FloatArray, IntArray]:
+    rng = np.random.default_rng(3)
+    targets = rng.choice(k, n, p=[0.4, 0.2, 0.15, 0.1, 0.08, 0.05, 0.02])
+    logits = rng.normal(size=(n, k)) + 2 * np.eye(k)[targets]
+    return softmax(logits.astype(np.float32)), targets
+
+
+def test_by_hand() -> None:
+    """Six faces, two wrong: 0 0 0 0 1 1 answered 0 0 0 1 1 0."""
+    targets = np.array([0, 0, 0, 0, 1, 1])
+    result = metrics.score(one_hot([0, 0, 0, 1, 1, 0], 7), targets, FER)
+    assert result["accuracy"] == pytest.approx(4 / 6)
+    assert result["majority_baseline"] == pytest.approx(4 / 6)
+    assert result["balanced_accuracy"] == pytest.approx((3 / 4 + 1 / 2) / 2)
+    assert result["macro_f1"] == pytest.approx((6 / 8 + 2 / 4) / 2)
+    assert set(result["per_class"]) == {"anger", "disgust"}
+    assert np.array(result["confusion"]["rows_actual"])[:2, :2].tolist() == [[3, 1], [1, 1]]
+    # always sure, right in four of six: off by a third
+    assert result["ece"] == pytest.approx(1 / 3)
+
+
+def test_agrees_with_scikit_learn() -> None:
+    probs, targets = random_case()
+    result, predicted = metrics.score(probs, targets, FER), probs.argmax(1)
+    assert result["balanced_accuracy"] == pytest.approx(
+        sk.balanced_accuracy_score(targets, predicted)
+    )
+    assert result["macro_f1"] == pytest.approx(sk.f1_score(targets, predicted, average="macro"))
+    assert result["nll"] == pytest.approx(sk.log_loss(targets, probs, labels=range(7)), rel=1e-4)
+
+
+def test_contempt_stands_apart() -> None:
+    targets = np.array([0, 1, 7, 7])
+    result = metrics.score(one_hot([0, 1, 0, 0], 8), targets, MIEN8)
+    assert result["balanced_accuracy"] == pytest.approx(2 / 3)
+    assert result["balanced_accuracy_without_contempt"] == pytest.approx(1.0)
+
+
+def test_intervals_cover_and_shrink() -> None:
+    probs, targets = random_case(400)
+    predicted = probs.argmax(1)
+    low, high = metrics.bootstrap(targets, predicted, 7)["accuracy"]
+    accuracy = float((predicted == targets).mean())
+    assert low < accuracy < high
+    # the normal approximation of a binomial's interval
+    assert high - low == pytest.approx(3.92 * (accuracy * (1 - accuracy) / 400) ** 0.5, rel=0.1)
+    many = np.tile(targets, 16), np.tile(predicted, 16)
+    low16, high16 = metrics.bootstrap(*many, 7)["accuracy"]
+    assert high16 - low16 == pytest.approx((high - low) / 4, rel=0.15)
+
+
+def test_pictures_of_one_person_are_not_independent() -> None:
+    """Every person sixteen times: the interval must be that of the people, not of the pictures."""
+    probs, targets = random_case(100)
+    predicted = probs.argmax(1)
+    people = [f"p{i}" for i in range(100)]
+    alone = metrics.bootstrap(targets, predicted, 7)["accuracy"]
+    repeated = metrics.bootstrap(np.tile(targets, 16), np.tile(predicted, 16), 7, people * 16)
+    width = alone[1] - alone[0]
+    assert repeated["accuracy"][1] - repeated["accuracy"][0] == pytest.approx(width, rel=0.12)
+
+
+def test_the_same_answers_give_the_same_intervals() -> None:
+    probs, targets = random_case()
+    assert metrics.score(probs, targets, FER) == metrics.score(probs, targets, FER)
+
+
+@pytest.mark.parametrize("shape", [(0, 7), (5, 6), (4, 7)])
+def test_wrong_shapes(shape: tuple[int, int]) -> None:
+    targets = np.zeros(0 if shape[0] == 0 else 5, np.intp)
+    with pytest.raises(ShapeError, match="probabilities"):
+        metrics.score(np.full(shape, 1 / 7, np.float32), targets, FER)
+
+
+def drawn(logits: FloatArray, seed: int) -> IntArray:
+    """Labels drawn from the probabilities of the logits themselves."""
+    chance = np.random.default_rng(seed).uniform(size=(len(logits), 1))
+    return np.asarray((softmax(logits).cumsum(1) < chance).sum(1).clip(max=logits.shape[1] - 1))
+
+
+@pytest.mark.parametrize("factor", [0.5, 1.0, 3.0])
+def test_calibration_undoes_a_scaling(factor: float) -> None:
+    logits = np.random.default_rng(11).normal(size=(20_000, 7)).astype(np.float32) * 2
+    temperature, offsets = fit(logits * np.float32(factor), drawn(logits, 1))
+    assert temperature == pytest.approx(factor, rel=0.05)
+    assert np.abs(offsets).max() < 0.1
+
+
+def test_calibration_undoes_a_shift() -> None:
+    """A net that says the first label too often and the second too rarely."""
+    logits = np.random.default_rng(12).normal(size=(20_000, 5)).astype(np.float32) * 2
+    shift = np.array([0.8, -0.8, 0, 0, 0], np.float32)
+    temperature, offsets = fit(logits + shift, drawn(logits, 2))
+    assert temperature == pytest.approx(1, rel=0.05)
+    np.testing.assert_allclose(offsets, -shift, atol=0.12)
+
+
+def test_calibration_lowers_the_error() -> None:
+    logits = np.random.default_rng(13).normal(size=(5000, 7)).astype(np.float32)
+    targets, boastful = drawn(logits, 3), logits * 4
+    before = metrics.expected_calibration_error(softmax(boastful), targets)
+    after = softmax(calibrated(boastful, *fit(boastful, targets)))
+    assert before > 0.2
+    assert metrics.expected_calibration_error(after, targets) < 0.03
+
+
+def test_uncertain_below_by_hand() -> None:
+    """Ten right answers at .9, then ten at .6 of which five are right."""
+    probs = np.concatenate([one_hot([0] * 10, 7, 0.9), one_hot([0] * 10, 7, 0.6)])
+    targets = np.array([0] * 10 + [0, 1] * 5)
+    assert uncertain_below(probs, targets) == pytest.approx(0.6, abs=1e-6)
+    # of the .6 answers only the first (right) can stay: 11 of 11; then 11 of 12 = .917 stays too
+    order = np.array([1] * 10 + [1] * 10)
+    assert uncertain_below(probs, order) == 1.0
+
+
+# -- one against the rest -----------------------------------------------------------------------
+
+
+def test_fold_one_of_neutral_by_hand() -> None:
+    """autoencoder2018's own matrix: TP 130, FN 10, FP 5, TN 135 (papers exchange its measures)."""
+    figures = metrics.one_against_rest(np.array([[130, 10], [5, 135]]))
+    assert figures["accuracy"] == pytest.approx(265 / 280)
+    assert figures["sensitivity"] == pytest.approx(0.9286, abs=5e-5)
+    assert figures["precision"] == pytest.approx(0.9630, abs=5e-5)
+    assert figures["specificity"] == pytest.approx(135 / 140)
+    assert figures["npv"] == pytest.approx(135 / 145)
+    assert figures["f1"] == pytest.approx(260 / 275)
+
+
+def test_one_against_rest_agrees_with_scikit_learn() -> None:
+    probs, targets = random_case()
+    predicted = probs.argmax(1)
+    confusion = sk.confusion_matrix(targets, predicted, labels=range(7))
+    per_class = metrics.score(probs, targets, FER)["per_class"]
+    for k, label in enumerate(FER.labels):
+        figures = metrics.one_against_rest(metrics.against_rest(confusion, k))
+        actual, answered = targets == k, predicted == k
+        assert figures["accuracy"] == pytest.approx(sk.accuracy_score(actual, answered))
+        assert figures["sensitivity"] == pytest.approx(sk.recall_score(actual, answered))
+        assert figures["specificity"] == pytest.approx(sk.recall_score(~actual, ~answered))
+        assert figures["precision"] == pytest.approx(sk.precision_score(actual, answered))
+        assert figures["npv"] == pytest.approx(sk.precision_score(~actual, ~answered))
+        assert figures["f1"] == pytest.approx(sk.f1_score(actual, answered))
+        for name in ("specificity", "npv", "precision", "f1"):
+            assert per_class[label][name] == pytest.approx(figures[name])
+
+
+def test_a_label_never_seen_or_never_answered_scores_nothing() -> None:
+    assert metrics.one_against_rest(np.array([[0, 0], [0, 9]])) == {
+        "accuracy": 1.0,
+        "sensitivity": 0.0,
+        "specificity": 1.0,
+        "precision": 0.0,
+        "npv": 1.0,
+        "f1": 0.0,
+    }
+    with pytest.raises(ShapeError, match=r"\(2, 2\) matrix"):
+        metrics.one_against_rest(np.eye(3))
+
+
+def test_ten_thousand_to_one() -> None:
+    """Always answering the most frequent: nearly all right, and the balanced figure says not."""
+    targets = np.array([0] * 10_000 + [1])
+    result = metrics.score(one_hot([0] * 10_001, 7), targets, FER)
+    assert result["accuracy"] == result["majority_baseline"] > 0.999
+    assert result["balanced_accuracy"] == pytest.approx(0.5)
+    low, high = result["balanced_accuracy_ci95"]
+    assert np.isfinite([low, high]).all()
+    assert set(result["per_class"]) == {"anger", "disgust"}
+    assert result["per_class"]["anger"]["specificity"] == 0
+    assert result["per_class"]["disgust"]["npv"] == pytest.approx(10_000 / 10_001)
+
+
+def test_one_picture_alone() -> None:
+    result = metrics.score(one_hot([2], 7), np.array([2]), FER)
+    assert (result["accuracy"], result["balanced_accuracy"]) == (1.0, 1.0)
+
+
+# -- reliability --------------------------------------------------------------------------------
+
+
+def test_reliability_by_hand() -> None:
+    probs = np.array([[0.95, 0.05], [0.99, 0.01], [0.4, 0.6], [0.38, 0.62]], np.float32)
+    table = metrics.reliability(probs, np.array([0, 1, 1, 1]))
+    assert table["count"] == [0] * 9 + [2] + [0] * 4 + [2]
+    assert table["confidence"][9] == pytest.approx(0.61)
+    assert table["confidence"][14] == pytest.approx(0.97)
+    assert (table["accuracy"][9], table["accuracy"][14], table["accuracy"][0]) == (1.0, 0.5, None)
+    error = metrics.expected_calibration_error(probs, np.array([0, 1, 1, 1]))
+    assert error == pytest.approx((2 * 0.39 + 2 * 0.47) / 4)
+
+
+# -- intensities --------------------------------------------------------------------------------
+
+
+def ratings(n: int = 300) -> tuple[FloatArray, FloatArray]:
+    rng = np.random.default_rng(5)
+    rated = rng.uniform(0, 1, (n, 3)).astype(np.float32)
+    predicted = 0.6 * rated + 0.1 + rng.normal(0, 0.1, (n, 3)).astype(np.float32)
+    return np.asarray(predicted, np.float32), rated
+
+
+def test_intensities_by_hand() -> None:
+    """One to four, answered one too high: no error of order, but one of place."""
+    rated = np.array([[1.0], [2.0], [3.0], [4.0]], np.float32)
+    figures = metrics.intensity_score(rated + 1, rated, ["fear"])["overall"]
+    assert figures["rmse"] == pytest.approx(1.0)
+    assert figures["rmse_of_mean"] == pytest.approx(1.25**0.5)
+    assert (figures["pcc"], figures["icc31"]) == (pytest.approx(1.0), pytest.approx(1.0))
+    assert figures["ccc"] == pytest.approx(2 * 1.25 / (1.25 + 1.25 + 1))
+
+
+def test_shrout_and_fleiss_own_example() -> None:
+    """The first two judges of their table 2, ICC(3,1) from its analysis of variance."""
+    judges = np.array([[9, 2], [6, 1], [8, 4], [7, 1], [10, 5], [6, 2]], np.float32)
+    n, k = judges.shape
+    grand, rows, columns = judges.mean(), judges.mean(1), judges.mean(0)
+    between = k * ((rows - grand) ** 2).sum() / (n - 1)
+    error = ((judges - rows[:, None] - columns + grand) ** 2).sum() / ((n - 1) * (k - 1))
+    expected = (between - error) / (between + (k - 1) * error)
+    figures = metrics.intensity_score(judges[:, :1], judges[:, 1:], ["fear"])["overall"]
+    assert figures["icc31"] == pytest.approx(expected)
+    assert 0.6 < expected < 0.9
+
+
+def test_intensities_agree_with_libraries() -> None:
+    predicted, rated = ratings()
+    result = metrics.intensity_score(predicted, rated, ["fear", "anger", "disgust"])
+    for k, label in enumerate(["fear", "anger", "disgust"]):
+        x, y = predicted[:, k].astype(float), rated[:, k].astype(float)
+        figures = result["per_label"][label]
+        assert figures["rmse"] == pytest.approx(sk.root_mean_squared_error(y, x))
+        assert figures["pcc"] == pytest.approx(stats.pearsonr(x, y).statistic)
+        slope = figures["pcc"] * 2 * x.std() * y.std()
+        assert figures["ccc"] == pytest.approx(
+            slope / (x.var() + y.var() + (x.mean() - y.mean()) ** 2)
+        )
+        low, high = figures["pcc_ci95"]
+        assert low < figures["pcc"] < high
+        fisher = np.tanh(np.arctanh(figures["pcc"]) + np.array([-1.96, 1.96]) / 297**0.5)
+        assert [low, high] == pytest.approx(fisher, abs=0.01)
+    pooled = predicted.ravel().astype(float), rated.ravel().astype(float)
+    assert result["overall"]["pcc"] == pytest.approx(stats.pearsonr(*pooled).statistic)
+    assert result["people"] is None
+
+
+def test_intensity_intervals_are_those_of_the_people() -> None:
+    predicted, rated = ratings(60)
+    names = ["fear", "anger", "disgust"]
+    alone = metrics.intensity_score(predicted, rated, names)["overall"]
+    many = np.tile(predicted, (16, 1)), np.tile(rated, (16, 1))
+    people = [f"p{i}" for i in range(60)]
+    repeated = metrics.intensity_score(*many, names, people * 16)
+    assert repeated["people"] == 60
+    width = np.diff(alone["rmse_ci95"])[0]
+    assert np.diff(repeated["overall"]["rmse_ci95"])[0] == pytest.approx(width, rel=0.15)
+
+
+def test_a_constant_answer_has_no_correlation() -> None:
+    rated = np.linspace(0, 1, 11, dtype=np.float32)[:, None]
+    figures = metrics.intensity_score(np.full_like(rated, 0.5), rated, ["fear"])["overall"]
+    assert (figures["pcc"], figures["pcc_ci95"]) == (None, None)
+    assert figures["rmse"] == pytest.approx(figures["rmse_of_mean"])
+    assert figures["ccc"] == pytest.approx(0, abs=1e-6)
+
+
+def test_intensities_of_another_shape() -> None:
+    predicted, rated = ratings()
+    with pytest.raises(ShapeError, match="intensities twice"):
+        metrics.intensity_score(predicted[:-1], rated, ["fear", "anger", "disgust"])
+    with pytest.raises(ShapeError, match="do not go with these labels"):
+        metrics.intensity_score(predicted, rated, ["fear"])

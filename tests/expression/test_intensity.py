@@ -1,0 +1,249 @@
+"""How strongly an expression shows: from answers, fitted, learnt, in records and pictures."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from mien import config
+from mien.analysis.pipeline import Analyzer
+from mien.app.verbs import main
+from mien.data import table
+from mien.data.table import Row, Table
+from mien.errors import ConfigError, DataError, ShapeError
+from mien.evaluation.metrics import intensity_score
+from mien.expression import intensity
+from mien.expression.baserates import BaseRates
+from mien.expression.intensity import Strengths
+from mien.expression.logits import sigmoid, softmax
+from mien.expression.recognize import load_model
+from mien.face import FloatArray, Frame, ImageArray
+from mien.labels import label_set, subset
+from mien.results import records
+from mien.training import calibrate, recipes
+from mien.training.export import recalibrated
+from mien.training.expression_task import IntensityTask
+from mien.training.tasks import Samples
+from mien.training.train import task_of
+
+TWO = subset(["happiness", "sadness"])
+
+
+def answers(n: int = 400, k: int = 3, seed: int = 0) -> FloatArray:
+    return np.random.default_rng(seed).normal(0, 2, (n, k)).astype(np.float32)
+
+
+def test_a_network_trained_for_intensities_gives_its_sigmoids() -> None:
+    logits = np.array([[0.0, 30.0, -40.0]], np.float32)
+    np.testing.assert_allclose(Strengths().of(logits), [[0.5, 1, 0]], atol=1e-6)
+
+
+def test_fit_finds_the_scale_that_people_used() -> None:
+    logits = answers()
+    true = Strengths(((0.5, 0.0, 0.0), (0.0, 0.8, 0.2), (0.1, 0.0, 1.0)), (-0.5, 0.1, 0.0))
+    found = intensity.fit(logits, true.of(logits))
+    np.testing.assert_allclose(found.of(logits), true.of(logits), atol=0.02)
+
+
+def test_strengths_need_not_sum_to_one() -> None:
+    rated = np.clip(softmax(answers()) * 1.5, 0, 1)  # two at once, or hardly any
+    found = intensity.fit(answers(), rated).of(answers())
+    assert found.sum(axis=1).max() > 1.1
+    assert ((found >= 0) & (found <= 1)).all()
+
+
+def test_strengths_survive_the_file() -> None:
+    found = intensity.fit(answers(), softmax(answers()))
+    again = intensity.from_dict(json.loads(json.dumps(found.as_dict())))
+    np.testing.assert_allclose(again.of(answers()), found.of(answers()), atol=1e-4)
+    assert intensity.from_dict(Strengths().as_dict()) == Strengths()
+
+
+def test_what_does_not_fit_is_refused() -> None:
+    with pytest.raises(ShapeError, match="2 rows of weights and 1 offsets"):
+        Strengths(((1.0, 0.0), (0.0, 1.0)), (0.0,))
+    with pytest.raises(ShapeError, match=r"\(4, 3\), \(4, 2\)"):
+        intensity.fit(answers(4), answers(4, 2))
+
+
+def rated_rows(n: int, intensities: bool) -> Table:
+    rows = [
+        Row(
+            str(i),
+            "train",
+            TWO.labels[i % 2],
+            b"",
+            1,
+            1,
+            votes=(i % 11, 10 - i % 11),
+            intensity=(i % 5 / 4, 1 - i % 5 / 4) if intensities else None,
+        )
+        for i in range(n)
+    ]
+    return Table("made", rows, TWO.labels, {}, TWO.labels[::-1] if intensities else ())
+
+
+def test_a_table_tells_strengths_by_ratings_or_by_votes() -> None:
+    np.testing.assert_allclose(rated_rows(11, False).strengths(TWO)[3], [0.3, 0.7], atol=1e-6)
+    # the table's order is the other way round
+    np.testing.assert_allclose(rated_rows(11, True).strengths(TWO)[3], [0.25, 0.75], atol=1e-6)
+    one = rated_rows(3, True)
+    unrated = replace(one, rows=[replace(one.rows[0], intensity=None), *one.rows[1:]])
+    with pytest.raises(DataError, match="made has 1 rows without ratings, 0"):
+        unrated.strengths(TWO)
+    with pytest.raises(DataError, match="no ratings of fear"):
+        one.strengths(subset(["happiness", "fear"]))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["answers=both"], "probabilities or intensities, got 'both'"),
+        (["data.target=label"], "data.target is votes or strengths"),
+        (["model.pretrained=googlenet-bvlc"], "no model.pretrained"),
+    ],
+)
+def test_a_recipe_of_intensities_says_what_it_needs(overrides: list[str], message: str) -> None:
+    values = config.read_toml(recipes.find("xu2019-intensity"))
+    if overrides == ["answers=both"]:
+        values["answers"], overrides = "both", []
+    values = config.apply_overrides(values, overrides)
+    with pytest.raises(ConfigError, match=message):
+        recipes.from_values(values)
+
+
+def test_the_loss_asks_each_label_by_itself() -> None:
+    recipe = recipes.read(recipes.find("xu2019-intensity"))
+    task = task_of(recipe)
+    assert isinstance(task, IntensityTask)
+    y = torch.tensor([[0.2, 0.8, 0, 0, 0, 0, 0]])
+    best = torch.logit(y.clamp(1e-4, 1 - 1e-4))
+    assert task.loss(best, y) < task.loss(best + 0.3, y)
+    assert task.loss(best, y) < task.loss(best - 0.3, y)
+
+
+class Fixed(torch.nn.Module):
+    def __init__(self, logits: torch.Tensor) -> None:
+        super().__init__()
+        self.logits = logits
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.logits[: len(x)]
+
+
+def test_the_best_epoch_is_the_nearest() -> None:
+    task = task_of(recipes.read(recipes.find("xu2019-intensity")))
+    y = torch.tensor([[0.2, 0.8], [0.9, 0.1]])
+    select = Samples(torch.zeros(2, 1, 4, 4, dtype=torch.uint8), y)
+    near = task.score(Fixed(torch.logit(y)), select, torch.device("cpu"))
+    far = task.score(Fixed(torch.zeros(2, 2)), select, torch.device("cpu"))
+    assert near["rmse"] == pytest.approx(0, abs=1e-5)
+    assert near["accuracy"] == 1
+    assert task.rank(near) > task.rank(far)
+
+
+def test_the_default_model_tells_both_from_one_look(ferplus_table: Table) -> None:
+    """Against its own probabilities and against the mean, on faces it was not fitted to."""
+    model = load_model()
+    held = ferplus_table.of_split("Training").keep(
+        i < 2000 and row.label in model.info.label_set.labels
+        for i, row in enumerate(ferplus_table.of_split("Training").rows)
+    )
+    read = model.read(list(held.pictures()), BaseRates("training"))
+    assert read.intensity is not None
+    assert read.intensity.shape == read.probs.shape
+    rated = held.strengths(model.info.label_set)
+    score = intensity_score(read.intensity, rated, model.info.label_set.labels)["overall"]
+    assert score["rmse"] < 0.6 * score["rmse_of_mean"]
+    plain = intensity_score(read.probs, rated, model.info.label_set.labels)["overall"]
+    assert score["rmse"] < plain["rmse"]
+
+
+def test_a_record_has_a_strength_for_every_label(astronaut: ImageArray) -> None:
+    analyzer = Analyzer()
+    frame = Frame(astronaut)
+    (face,) = analyzer.analyze_frame(frame)
+    told = records.of_frame(frame, [face])["faces"][0]["intensity"]
+    assert list(told) == list(label_set("mien8").labels)
+    assert told["happiness"] > 0.9 > 0.2 > told["sadness"]
+    row = next(records.flat_rows(records.of_frame(frame, [face])))
+    assert row["intensity_happiness"] == told["happiness"]
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
+    monkeypatch.setattr("sys.argv", ["mien", *words])
+    with pytest.raises(SystemExit) as end:
+        main()
+    return int(end.value.code or 0)
+
+
+def test_intensities_alone_leave_the_probabilities(ferplus_table: Table) -> None:
+    some = ferplus_table.of_split("PublicTest").keep(
+        i < 400 for i in range(len(ferplus_table.of_split("PublicTest")))
+    )
+    before = load_model()
+    content, meta = recalibrated("resnet10-ferplus", some, "intensities")
+    assert meta["temperature"] == before.info.temperature
+    assert meta["card"]["read_anew"]["what"] == ["intensity"]
+    assert content != before.content
+    with pytest.raises(DataError, match="no votes or ratings"):
+        recalibrated("resnet10-ferplus", replace(some, vote_labels=()), "intensities")
+    _, anew = recalibrated("resnet10-ferplus", replace(some, vote_labels=()))
+    assert anew["intensity"] is None
+    assert anew["temperature"] == pytest.approx(before.info.temperature, rel=0.5)
+
+
+def test_calibrating_by_the_command(
+    ferplus_table: Table,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    part = ferplus_table.of_split("PublicTest")
+    data, out = tmp_path / "t.parquet", tmp_path / "mine.onnx"
+    table.write(part.keep(i < 300 for i in range(len(part))), data)
+    assert run(monkeypatch, "calibrate", "resnet10-ferplus", str(data), "--out", str(out)) == 0
+    assert "with intensities" in capsys.readouterr().err
+    assert load_model(out).info.strengths is not None
+    none = table.read(data).keep([False] * 300)
+    table.write(none, data)
+    assert run(monkeypatch, "calibrate", "resnet10-ferplus", str(data), "--out", str(out)) == 2
+    assert "no face of a label that resnet10-ferplus answers" in capsys.readouterr().err
+
+
+def test_another_makers_model_cannot_be_read_anew(peer_models: Path, lfw_table: Table) -> None:
+    with pytest.raises(Exception, match="none of mien's own"):
+        calibrate.again(load_model("face-api"), lfw_table)
+
+
+def test_drawing_intensities_needs_a_model_that_tells_them(
+    peer_models: Path,
+    astronaut: ImageArray,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "a.png").write_bytes(table.png(astronaut))
+    words = [
+        "analyze",
+        str(tmp_path / "a.png"),
+        "--annotate",
+        str(tmp_path / "out"),
+        "--draw",
+        "intensity",
+    ]
+    assert run(monkeypatch, *words, "--model", "face-api") == 2
+    assert "tells no intensities; fit them" in capsys.readouterr().err
+    assert run(monkeypatch, *words) == 0
+    assert len(list((tmp_path / "out").glob("*.png"))) == 1
+
+
+def test_sigmoid_of_the_far_ends() -> None:
+    np.testing.assert_allclose(
+        sigmoid(np.array([-1e4, 0, 1e4], np.float32)), [0, 0.5, 1], atol=1e-6
+    )

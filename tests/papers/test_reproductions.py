@@ -1,0 +1,39 @@
+"""The committed reports are whole: every run of their recipe, no quick look, nothing private."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from mien.training import recipes
+
+ROOT = Path(__file__).parents[2] / "docs" / "reproductions"
+REPORTS = sorted(path.parent for path in ROOT.glob("*/report.json"))
+
+
+@pytest.mark.parametrize("folder", REPORTS, ids=lambda p: p.name)
+def test_every_run_is_reported(folder: Path) -> None:
+    content = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    plan = recipes.reproduction(recipes.find(folder.name))
+    assert content["quick"] is None
+    assert content["failures"] == {}
+    assert [run["name"] for run in content["runs"]] == [run.name for run in plan.runs]
+
+
+@pytest.mark.parametrize("folder", REPORTS, ids=lambda p: p.name)
+def test_it_says_where_it_differs_and_shows_its_figures(folder: Path) -> None:
+    text = (folder / "report.md").read_text(encoding="utf-8")
+    for deviation in recipes.reproduction(recipes.find(folder.name)).deviations:
+        assert " ".join(deviation.what.split()) in text
+    figures = re.findall(r"\]\((figures/[^)]+)\)", text)
+    assert figures
+    assert {f"figures/{p.name}" for p in (folder / "figures").iterdir()} == set(figures)
+
+
+@pytest.mark.parametrize("folder", REPORTS, ids=lambda p: p.name)
+def test_it_names_no_place_on_anybodys_machine(folder: Path) -> None:
+    for name in ("report.json", "report.md"):
+        assert not re.search(r"/(home|tmp|work|root|Users)/", (folder / name).read_text("utf-8"))

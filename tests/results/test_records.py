@@ -1,0 +1,542 @@
+"""Records: the exact schema, three formats that read back, and what an accident leaves behind."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import os
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from mien.analysis.pipeline import Analyzer, Settings
+from mien.errors import ConfigError, MissingExtra, OutputError, UnknownName
+from mien.expression.baserates import BaseRates
+from mien.face import Face, Frame
+from mien.results import records
+from mien.results.records import Output, Record
+from mien.testing import FakeDetector, FakeRecognizer
+
+LABELS = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")
+QUALITIES = (
+    *("size_px", "sharpness", "brightness", "contrast", "inside"),
+    *("yaw_rad", "pitch_rad", "roll_rad", "tilt_rad"),
+)
+NOT_UTF8 = os.fsdecode(b"caf\xe9.png")
+
+# --- Made-up faces ----------------------------------------------------------------------------
+
+
+def picture(source: str = "a.png") -> Frame:
+    noise = np.random.default_rng(0).integers(0, 256, (100, 120, 3), np.uint8)
+    return Frame(noise, source=source)
+
+
+def fake(*boxes: tuple[float, float, float, float], **settings: Any) -> Analyzer:
+    return Analyzer(
+        Settings(**settings), recognizer=FakeRecognizer(), detector=FakeDetector(*boxes)
+    )
+
+
+@pytest.fixture
+def analyzer() -> Analyzer:
+    return fake((10, 10, 60, 60), (50, 20, 100, 70))
+
+
+@pytest.fixture
+def two_faces(analyzer: Analyzer) -> Record:
+    return records.of_frame(picture(), analyzer.analyze_frame(picture()))
+
+
+@pytest.fixture
+def no_face() -> Record:
+    return records.of_frame(picture("empty.png"), [])
+
+
+@pytest.fixture
+def error() -> Record:
+    return records.of_error("bad.jpg", "bad.jpg is empty (0 bytes)")
+
+
+def written(path: Path, analyzer: Analyzer, *rows: Record, **options: Any) -> Path:
+    with Output(path, options.pop("form", None), analyzer, io.BytesIO(), **options) as output:
+        for row in rows:
+            output.write(row)
+    return path
+
+
+def meta_of(path: Path) -> dict[str, Any]:
+    meta: dict[str, Any] = json.loads(path.with_name(path.name + ".meta.json").read_text())
+    return meta
+
+
+def lines(path: Path) -> list[Record]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+# --- The schema -------------------------------------------------------------------------------
+
+
+def test_the_keys_are_the_schemas(two_faces: Record) -> None:
+    assert list(two_faces) == ["schema", "source", "frame", "time_s", "status", "faces"]
+    assert two_faces["schema"] == "mien/1"
+    assert (two_faces["source"], two_faces["frame"], two_faces["time_s"]) == ("a.png", 0, 0.0)
+    face = two_faces["faces"][0]
+    assert list(face) == [
+        "track",
+        "box",
+        "score",
+        "landmarks",
+        "emotions",
+        "top",
+        "confidence",
+        "uncertain",
+        "intensity",
+        "quality",
+    ]
+    assert tuple(face["emotions"]) == LABELS
+    assert tuple(face["quality"]) == QUALITIES
+    assert face["box"] == [10.0, 10.0, 60.0, 60.0]
+    assert face["top"] == "happiness"
+    assert math.isclose(sum(face["emotions"].values()), 1, abs_tol=1e-3)
+
+
+def test_statuses(analyzer: Analyzer, no_face: Record, error: Record) -> None:
+    faces = analyzer.analyze_frame(picture())
+    poor = [replace(face, confidence=0.1) for face in faces]
+    mixed = [faces[0], poor[1]]
+    assert no_face["status"] == "no_face"
+    assert no_face["faces"] == []
+    assert "reason" not in no_face
+    assert records.of_frame(picture(), mixed)["status"] == "ok"
+    assert records.of_frame(picture(), poor)["status"] == "low_quality"
+    assert error["status"] == "error"
+    assert error["reason"] == "bad.jpg is empty (0 bytes)"
+    assert {*error} == {*no_face, "reason"}
+
+
+def test_a_frame_of_a_video_keeps_its_place() -> None:
+    record = records.of_frame(replace(picture(), index=7, time_s=0.28), [])
+    assert (record["frame"], record["time_s"]) == (7, 0.28)
+
+
+def test_numbers_are_short_decimals_and_never_nan(analyzer: Analyzer) -> None:
+    [face, _] = analyzer.analyze_frame(picture())
+    points = np.zeros((68, 2), np.float32)
+    points[:3] = [[177.3, 66.1], [1 / 3, 2], [np.nan, 4]]
+    assert face.quality
+    odd = replace(face, landmarks=points, quality=replace(face.quality, sharpness=math.inf))
+    [entry] = records.of_frame(picture(), [odd])["faces"]
+    assert entry["landmarks"][:2] == [[177.3, 66.1], [0.33, 2.0]]  # not 177.3000030517578
+    assert entry["landmarks"][2] == [None, 4.0]
+    assert len(entry["landmarks"]) == 68
+    assert entry["quality"]["sharpness"] is None
+    assert json.loads(json.dumps(entry, allow_nan=False)) == entry
+
+
+def test_a_name_that_is_no_unicode_is_spelt_out() -> None:
+    record = records.of_error(NOT_UTF8, f"{NOT_UTF8} is empty")
+    assert record["source"] == "caf\\udce9.png"
+    assert record["reason"] == "caf\\udce9.png is empty"
+    assert records.of_frame(picture(NOT_UTF8), [])["source"] == "caf\\udce9.png"
+
+
+# --- The formats ------------------------------------------------------------------------------
+
+NAMES = ["plain.png", 'a, "b".png', "two\nlines.png", "Ärger über 怒り.png", " =1+1 .png", NOT_UTF8]
+
+
+def test_json_lines_read_back(tmp_path: Path, analyzer: Analyzer, two_faces: Record) -> None:
+    rows = [two_faces | {"source": name} for name in NAMES[:-1]] + [records.of_error(NOT_UTF8, "x")]
+    path = written(tmp_path / "out.jsonl", analyzer, *rows)
+    assert lines(path) == rows
+    assert "Ärger" in path.read_text(encoding="utf-8")  # not Ä
+
+
+def test_csv_reads_back(
+    tmp_path: Path, analyzer: Analyzer, two_faces: Record, no_face: Record, error: Record
+) -> None:
+    named = [records.of_error(name, f"{name} is empty") for name in NAMES]
+    path = written(tmp_path / "out.csv", analyzer, two_faces, no_face, error, *named)
+    content = path.read_bytes().decode("utf-8")
+    assert content.splitlines()[0].split(",") == [
+        *("source", "frame", "time_s", "status", "reason", "face", "track"),
+        *("x0", "y0", "x1", "y1", "score", "top", "confidence", "uncertain"),
+        *LABELS,
+        *(f"intensity_{label}" for label in LABELS),
+        *(f"quality_{name}" for name in QUALITIES),
+    ]
+    assert "\r" not in content
+    assert content.endswith("\n")
+    rows = list(csv.DictReader(io.StringIO(content, newline="")))
+    first, second, without, failed, *rest = rows
+    assert (first["source"], first["face"], second["face"]) == ("a.png", "0", "1")
+    assert (first["x0"], second["x1"], first["top"]) == ("10.0", "100.0", "happiness")
+    for label in LABELS:
+        assert float(first[label]) == two_faces["faces"][0]["emotions"][label]
+    assert first["uncertain"] == "False"
+    assert first["reason"] == first["track"] == ""
+    texts = {"source", "frame", "time_s", "status", "reason", "face", "track", "top", "uncertain"}
+    for row, status in ((without, "no_face"), (failed, "error")):
+        assert row["status"] == status
+        assert {row[c] for c in row if c not in texts} == {"NaN"}
+        assert row["face"] == row["track"] == row["top"] == row["uncertain"] == ""
+    assert failed["reason"] == "bad.jpg is empty (0 bytes)"
+    assert [row["source"] for row in rest] == [*NAMES[:-1], "caf\\udce9.png"]
+
+
+def test_csv_means_the_same_to_pandas(
+    tmp_path: Path, analyzer: Analyzer, two_faces: Record, no_face: Record
+) -> None:
+    pandas = pytest.importorskip("pandas")
+    table = pandas.read_csv(written(tmp_path / "out.csv", analyzer, two_faces, no_face))
+    assert list(table["happiness"].isna()) == [False, False, True]
+    assert table["happiness"].dtype == np.float64
+    assert list(table["status"]) == ["ok", "ok", "no_face"]
+
+
+def test_parquet_reads_back(
+    tmp_path: Path, analyzer: Analyzer, two_faces: Record, no_face: Record, error: Record
+) -> None:
+    path = written(tmp_path / "out.parquet", analyzer, two_faces, no_face, error)
+    table = pq.read_table(path)
+    types = {field.name: field.type for field in table.schema}
+    assert [*types] == records.flat_columns(LABELS)
+    for name, kind in types.items():
+        if name in ("source", "status", "reason", "top"):
+            assert kind == pa.string()
+        elif name in ("frame", "face", "track"):
+            assert kind == pa.int64()
+        else:
+            assert kind == (pa.bool_() if name == "uncertain" else pa.float64())
+    rows = table.to_pylist()
+    assert [row["status"] for row in rows] == ["ok", "ok", "no_face", "error"]
+    assert [row["face"] for row in rows] == [0, 1, None, None]
+    assert rows[0]["happiness"] == two_faces["faces"][0]["emotions"]["happiness"]
+    assert rows[0]["uncertain"] is False
+    known = {"source", "frame", "time_s", "status"}
+    assert {row for row in rows[2] if rows[2][row] is not None} == known
+    assert {row for row in rows[3] if rows[3][row] is not None} == {*known, "reason"}
+
+
+def test_parquet_in_several_groups(
+    tmp_path: Path, analyzer: Analyzer, two_faces: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(records.Parquet, "_ROWS", 10)
+    rows = [two_faces | {"source": f"{i}.png"} for i in range(12)]  # 24 faces
+    path = written(tmp_path / "out.parquet", analyzer, *rows)
+    assert pq.ParquetFile(path).num_row_groups == 3
+    assert pq.read_table(path)["source"].to_pylist() == [f"{i // 2}.png" for i in range(24)]
+
+
+def test_nothing_analysed_is_still_a_table(tmp_path: Path, analyzer: Analyzer) -> None:
+    assert pq.read_table(written(tmp_path / "o.parquet", analyzer)).num_rows == 0
+    assert written(tmp_path / "o.csv", analyzer).read_text().count("\n") == 1
+    assert written(tmp_path / "o.jsonl", analyzer).read_bytes() == b""
+
+
+def test_a_stream_gets_the_bytes_of_a_file(
+    tmp_path: Path, analyzer: Analyzer, two_faces: Record
+) -> None:
+    for form in ("jsonl", "csv"):
+        stream = io.BytesIO()
+        with Output(None, form, analyzer, stream) as output:
+            output.write(two_faces)
+        path = written(tmp_path / f"out.{form}", analyzer, two_faces)
+        assert stream.getvalue() == path.read_bytes()
+    assert not stream.closed
+
+
+@pytest.mark.parametrize(
+    ("name", "form", "start"),
+    [
+        ("o.csv", None, b"source,"),
+        ("o.CSV", None, b"source,"),
+        ("o.jsonl", None, b'{"schema"'),
+        ("o.parquet", None, b"PAR1"),
+        ("no suffix", None, b'{"schema"'),
+        ("o.2024", "csv", b"source,"),
+        ("o.csv", "jsonl", b'{"schema"'),
+    ],
+)
+def test_the_suffix_gives_the_format_unless_one_is_named(
+    tmp_path: Path, analyzer: Analyzer, two_faces: Record, name: str, form: str | None, start: bytes
+) -> None:
+    path = written(tmp_path / name, analyzer, two_faces, form=form)
+    assert path.read_bytes().startswith(start)
+
+
+def test_an_unknown_format_suggests_the_nearest(tmp_path: Path, analyzer: Analyzer) -> None:
+    with pytest.raises(UnknownName, match="no format called 'json'; did you mean jsonl"):
+        Output(tmp_path / "out.json", None, analyzer, io.BytesIO())
+    with pytest.raises(UnknownName, match="did you mean parquet"):
+        Output(tmp_path / "out.csv", "parket", analyzer, io.BytesIO())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_parquet_needs_a_file(analyzer: Analyzer) -> None:
+    with pytest.raises(ConfigError, match=r"--out FILE\.parquet"):
+        Output(None, "parquet", analyzer, io.BytesIO())
+
+
+# --- The meta file ----------------------------------------------------------------------------
+
+
+def test_meta_says_what_a_reader_needs(
+    tmp_path: Path, analyzer: Analyzer, two_faces: Record, no_face: Record, error: Record
+) -> None:
+    path = written(tmp_path / "out.csv", analyzer, two_faces, two_faces, no_face, error)
+    meta = meta_of(path)
+    assert meta["schema"] == "mien/1"
+    assert meta["complete"] is True
+    assert meta["records"] == {"ok": 2, "no_face": 1, "error": 1}
+    assert meta["model"] == {
+        "name": "fake",
+        "sha256": "0" * 64,
+        "label_set": "mien8",
+        "labels": list(LABELS),
+        "temperature": 1.0,
+        "offsets": None,
+        "look_again_below": 0.0,
+    }
+    assert meta["detector"] == "fake"
+    assert meta["base_rates"]["target"] == "training"  # the fake does not know its own rates
+    assert {*meta["thresholds"]} == {"uncertain_below_probability", "uncertain_below_confidence"}
+    assert {*meta["units"]} == {
+        *("box", "landmarks", "emotions", "intensity", "confidence", "quality", "time_s"),
+    }
+    assert meta["align"] == "box"
+    assert {"python", "numpy", "mien"} <= {*meta["versions"]}
+    assert meta["date"].endswith("+00:00")
+    assert "not a determination" in meta["notice"]
+
+
+def test_meta_keeps_the_rates_of_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "rates.json"
+    file.write_text(json.dumps(dict.fromkeys(LABELS, 0) | {"neutral": 3, "happiness": 1}))
+    analyzer = fake((0, 0, 9, 9), base_rates=BaseRates(str(file), 1.0))
+    rates = meta_of(written(tmp_path / "o.jsonl", analyzer))["base_rates"]
+    assert (rates["target"], rates["strength"]) == (str(file), 1.0)
+    assert rates["file"] == dict.fromkeys(LABELS, 0.0) | {"neutral": 0.75, "happiness": 0.25}
+
+
+def test_meta_of_real_model_holds_its_training_rates(tmp_path: Path) -> None:
+    rates = meta_of(written(tmp_path / "o.jsonl", Analyzer(Settings(crops=True))))["base_rates"]
+    assert tuple(rates["training"]) == LABELS
+    assert math.isclose(sum(rates["training"].values()), 1, abs_tol=1e-3)
+
+
+@pytest.mark.parametrize(("asked", "said"), [(None, "box"), ("similarity", "similarity")])
+def test_meta_says_how_crops_were_cut(tmp_path: Path, asked: str | None, said: str) -> None:
+    """Without a detector too: a picture that is a face is turned level where that is asked for."""
+    settings = Settings(crops=True, align=asked)
+    analyzer = Analyzer(settings, recognizer=FakeRecognizer())
+    assert meta_of(written(tmp_path / "o.jsonl", analyzer))["align"] == said
+
+
+def test_meta_is_there_from_the_start(tmp_path: Path, analyzer: Analyzer) -> None:
+    path = tmp_path / "out.jsonl"
+    with Output(path, None, analyzer, io.BytesIO()) as output:
+        assert meta_of(path)["complete"] is False
+        output.write(records.of_error("a", "b"))
+    assert meta_of(path)["complete"] is True
+
+
+def test_what_a_lost_run_left_of_a_parquet_file_is_not_replaced(
+    tmp_path: Path, analyzer: Analyzer
+) -> None:
+    """The machine went down: its records are nowhere else."""
+    part = records.growing(tmp_path / "day.parquet", None)
+    part.write_text("all that is left\n")
+    with pytest.raises(OutputError, match=r"part\.jsonl is there already.*--overwrite"):
+        written(tmp_path / "day.parquet", analyzer)
+    assert part.read_text() == "all that is left\n"
+    written(tmp_path / "day.parquet", analyzer, overwrite=True)
+    assert not part.exists()
+
+
+def test_a_stream_has_no_meta_file(
+    tmp_path: Path, analyzer: Analyzer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with Output(None, None, analyzer, io.BytesIO()):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+# --- Accidents --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("accident", [KeyboardInterrupt, RuntimeError, SystemExit])
+@pytest.mark.parametrize("suffix", ["jsonl", "csv", "parquet"])
+def test_an_interrupted_run_leaves_what_was_done(
+    tmp_path: Path,
+    analyzer: Analyzer,
+    two_faces: Record,
+    suffix: str,
+    accident: type[BaseException],
+) -> None:
+    path = tmp_path / f"out.{suffix}"
+
+    def run() -> None:
+        with Output(path, None, analyzer, io.BytesIO()) as output:
+            for _ in range(3):
+                output.write(two_faces)
+            raise accident
+
+    with pytest.raises(accident):
+        run()
+    if suffix == "parquet":
+        assert pq.read_table(path)["face"].to_pylist() == [0, 1] * 3
+    elif suffix == "csv":
+        assert len(list(csv.DictReader(io.StringIO(path.read_text(), newline="")))) == 6
+    else:
+        assert lines(path) == [two_faces] * 3
+    meta = meta_of(path)
+    assert meta["complete"] is False
+    assert meta["records"] == {"ok": 3}
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "csv"])
+def test_a_record_is_on_the_disk_at_once(
+    tmp_path: Path, analyzer: Analyzer, two_faces: Record, suffix: str
+) -> None:
+    path = tmp_path / f"out.{suffix}"
+    with Output(path, None, analyzer, io.BytesIO()) as output:
+        output.write(two_faces)
+        done = path.read_bytes()  # what kill -9 would leave
+        assert done.endswith(b"\n")
+        assert done.count(b"happiness,0" if suffix == "csv" else b'"track"') == 2
+
+
+def test_what_is_there_is_not_replaced_unasked(tmp_path: Path, analyzer: Analyzer) -> None:
+    path = tmp_path / "out.jsonl"
+    path.write_text("precious")
+    with pytest.raises(OutputError, match=r"is there already.*--overwrite"):
+        Output(path, None, analyzer, io.BytesIO())
+    assert path.read_text() == "precious"
+    assert written(path, analyzer, overwrite=True).read_text() == ""
+
+
+def test_missing_pyarrow_is_said_before_anything_is_replaced(
+    tmp_path: Path, analyzer: Analyzer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    path = tmp_path / "out.parquet"
+    path.write_text("precious")
+    with pytest.raises(MissingExtra, match=r"needs pyarrow.*pip install 'mien\[train\]'"):
+        Output(path, None, analyzer, io.BytesIO(), overwrite=True)
+    assert path.read_text() == "precious"
+
+
+def unwritable(tmp_path: Path) -> Iterator[tuple[Path, str]]:
+    (tmp_path / "file").write_text("")
+    yield tmp_path / "file" / "out.jsonl", "is a file, no folder"
+    yield tmp_path / "file" / "deeper" / "out.jsonl", "Not a directory"
+    yield tmp_path, "is a folder; name a file in it"
+    yield tmp_path / ("x" * 300), "File name too long"
+    if Path("/proc/version").exists():
+        yield Path("/proc/mien/out.jsonl"), "No such file or directory"
+
+
+def test_where_nothing_can_be_written(tmp_path: Path, analyzer: Analyzer) -> None:
+    for path, why in unwritable(tmp_path):
+        for overwrite in (False, True):
+            with pytest.raises(OutputError, match=why):
+                Output(path, None, analyzer, io.BytesIO(), overwrite)
+
+
+def test_a_meta_file_that_cannot_be_written(tmp_path: Path, analyzer: Analyzer) -> None:
+    (tmp_path / "out.jsonl.meta.json").mkdir()
+    with pytest.raises(OutputError, match="Is a directory"):
+        written(tmp_path / "out.jsonl", analyzer)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+@pytest.mark.parametrize("form", ["jsonl", "csv", "parquet"])
+def test_a_full_disk(analyzer: Analyzer, two_faces: Record, form: str) -> None:
+    with pytest.raises(OutputError, match=r"cannot write /dev/full: .*No space left on device"):
+        written(Path("/dev/full"), analyzer, two_faces, form=form)
+    assert not Path("/dev/full.meta.json").exists()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+def test_a_full_disk_under_stdout(analyzer: Analyzer, two_faces: Record) -> None:
+    stream = open("/dev/full", "wb", buffering=0)  # noqa: SIM115
+    with (
+        stream,
+        pytest.raises(OutputError, match="cannot write to standard output: No space"),
+        Output(None, None, analyzer, stream) as output,
+    ):
+        output.write(two_faces)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs RLIMIT_FSIZE")
+@pytest.mark.parametrize("form", ["jsonl", "csv"])
+def test_a_disk_that_fills_keeps_whole_records(tmp_path: Path, form: str) -> None:
+    """In a process of its own, where no file may grow beyond 4096 bytes."""
+    path = tmp_path / "out"
+    script = """
+        import resource, sys
+        sys.path.insert(0, sys.argv[1])
+        from tests.results.test_records import fake, picture
+        from mien import errors
+        from mien.results import records
+        from pathlib import Path
+        analyzer = fake((10, 10, 60, 60))
+        record = records.of_frame(picture("b" * 100), analyzer.analyze_frame(picture()))
+        try:
+            with records.Output(Path(sys.argv[2]), sys.argv[3], analyzer, None) as output:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+                for _ in range(100):
+                    output.write(record)
+        except errors.OutputError as err:
+            print(err)
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script), Path(__file__).parents[2], path, form],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "File too large" in done.stdout, done.stderr
+    content = path.read_bytes()
+    assert content.endswith(b"\n")
+    count = content.count(b"\n") - (form == "csv")
+    assert count >= 2
+    assert f"; {count} records are in it" in done.stdout
+    assert meta_of(path)["records"] == {"ok": count}
+    assert meta_of(path)["complete"] is False
+
+
+def test_a_device_needs_no_permission_to_overwrite(analyzer: Analyzer, two_faces: Record) -> None:
+    written(Path(os.devnull), analyzer, two_faces, form="jsonl")
+    assert not Path(os.devnull + ".meta.json").exists()
+
+
+def test_a_reader_that_leaves_is_no_output_error(analyzer: Analyzer, two_faces: Record) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with (
+        os.fdopen(writer, "wb", buffering=0) as stream,
+        pytest.raises(BrokenPipeError),
+        Output(None, None, analyzer, stream) as output,
+    ):
+        output.write(two_faces)
+
+
+def test_faces_must_be_recognised_first() -> None:
+    bare = Face(np.array([0, 0, 9, 9], np.float32), 0.9)
+    with pytest.raises(AssertionError):
+        records.of_frame(picture(), [bare])

@@ -1,0 +1,59 @@
+"""Several processes train as one does: the real command line, on made-up pictures."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.torch import load_file
+
+from tests import stripes
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return stripes.lay_out(tmp_path_factory.mktemp("devices"))
+
+
+def check_same(one: Path, other: Path) -> None:
+    """The same losses and weights, within rounding."""
+    a, b = stripes.log(one), stripes.log(other)
+    assert [e["epoch"] for e in b] == [e["epoch"] for e in a] == [0, 1]
+    assert [e["loss"] for e in b] == pytest.approx([e["loss"] for e in a], abs=5e-4)
+    assert b[-1]["select"]["nll"] == pytest.approx(a[-1]["select"]["nll"], abs=1e-3)
+    first, second = (load_file(run / "weights.safetensors") for run in (one, other))
+    assert first.keys() == second.keys()
+    for name, tensor in first.items():
+        np.testing.assert_allclose(second[name].numpy(), tensor.numpy(), atol=2e-3, err_msg=name)
+
+
+def test_two_processes_do_what_one_does(place: Path) -> None:
+    """Normalisation, dropout and augmentation are those of the whole batch; so are their losses.
+
+    A run also goes on with another number of them.
+    """
+    for out, words in (("one", []), ("two", ["--devices", "2"])):
+        done = stripes.train(place, out, *words)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout == f"{out}/weights.safetensors\n"
+        assert done.stderr.count('{"epoch"') == 2
+    check_same(place / "one", place / "two")
+    facts = [json.loads((place / r / "environment.json").read_text()) for r in ("one", "two")]
+    assert [f["devices"] for f in facts] == [1, 2]
+
+
+def test_a_run_goes_on_with_another_number_of_processes(place: Path) -> None:
+    if not (place / "one").exists():
+        stripes.train(place, "one")
+    stripes.stop_after_one_epoch(place, "mixed")
+    done = stripes.train(place, "mixed", "--devices", "2")
+    assert done.returncode == 0, done.stderr
+    check_same(place / "one", place / "mixed")
+
+
+def test_a_batch_that_cannot_be_shared_is_refused(place: Path) -> None:
+    done = stripes.train(place, "odd", "--devices", "2", "--set", "train.batch=15")
+    assert done.returncode == 2
+    assert done.stderr.count("train.batch = 15 is not a multiple of 2 devices") == 1

@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from mien.errors import ConfigError, UnknownName
+from mien.media.preprocess import Preprocess
+from mien.training.models import Standardised, build, landmark_networks, networks
+from mien.training.models.landmarknet import expectation
+from mien.training.recipes import Model
+
+GRAY = Preprocess(48, "gray")
+PARAMETERS = {
+    "alexnet": 903_816,
+    "autoencoder2018": 11_291_144,
+    "emex2": 2_055_078,
+    "googlenet": 5_981_752,
+    "iliev2022": 1_274_632,
+    "mobileface": 394_248,
+    "mobilenetv2": 2_217_064,
+    "resnet10": 1_349_448,
+    "xu2019": 1_443_048,
+}
+
+
+@pytest.mark.parametrize("name", list(networks))
+def test_shapes_and_gradients(name: str) -> None:
+    net = networks.build(name, 8, GRAY)
+    logits = net(torch.randint(0, 256, (4, 1, 48, 48)).float())
+    assert logits.shape == (4, 8)
+    logits.logsumexp(1).sum().backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in net.parameters())
+
+
+@pytest.mark.parametrize("name", list(networks))
+def test_parameter_count(name: str) -> None:
+    net = networks.build(name, 8, GRAY)
+    assert sum(p.numel() for p in net.parameters()) == PARAMETERS[name]
+
+
+@pytest.mark.parametrize("name", list(networks))
+def test_colour_and_other_sizes(name: str) -> None:
+    net = networks.build(name, 7, Preprocess(64, "rgb")).eval()
+    assert net(torch.zeros(2, 3, 64, 64)).shape == (2, 7)
+
+
+def test_normalisation_is_inside() -> None:
+    """Gray 128 everywhere is zero to the first convolution: the biasless stem answers nothing."""
+    net = networks.build("resnet10", 8, GRAY).eval()
+    first = next(m for m in net.modules() if isinstance(m, torch.nn.Conv2d))
+    seen: list[torch.Tensor] = []
+    first.register_forward_hook(lambda module, args, out: seen.append(out))
+    net(torch.full((1, 1, 48, 48), 128.0))
+    assert torch.equal(seen[0], torch.zeros_like(seen[0]))
+
+
+def test_unknown_network_names_the_nearest() -> None:
+    with pytest.raises(UnknownName, match="did you mean resnet10"):
+        networks.build("resnet01", 8, GRAY)
+
+
+@pytest.mark.parametrize(("size", "count"), [(100, 4_813_638), (50, 1_274_694), (20, 226_118)])
+def test_iliev2022_has_the_papers_parameters(size: int, count: int) -> None:
+    net = build(Model("iliev2022", size, "rgb", parameters=count), 6)
+    assert sum(p.numel() for p in net.parameters()) == count
+    assert net(torch.zeros(2, 3, size, size)).shape == (2, 6)
+    with pytest.raises(ConfigError, match=f"has {count:,} parameters for 6 classes"):
+        build(Model("iliev2022", size, "rgb", parameters=count - 1), 6)
+
+
+def test_xu2019_has_the_papers_size() -> None:
+    net = build(Model("xu2019", 128), 7)
+    megabytes = 4 * sum(p.numel() for p in net.parameters()) / 1e6
+    assert megabytes == pytest.approx(12.1, rel=0.05)
+    assert net(torch.zeros(2, 1, 128, 128)).shape == (2, 7)
+    with pytest.raises(ConfigError, match="16 pixels or more, not 15"):
+        networks.build("xu2019", 7, Preprocess(15, "gray"))
+
+
+@pytest.mark.parametrize(("name", "count"), [("emex2", 427_072), ("alexnet", 574_594)])
+def test_mouth_networks_say_what_they_take(name: str, count: int) -> None:
+    net = build(Model(name, 28, parameters=count), 2)
+    assert net(torch.zeros(2, 1, 28, 28)).shape == (2, 2)
+    assert networks.build(name, 2, Preprocess(16, "gray"))(torch.zeros(1, 1, 16, 16)).shape == (
+        1,
+        2,
+    )
+    with pytest.raises(ConfigError, match="16 pixels or more"):
+        networks.build(name, 2, Preprocess(15, "gray"))
+
+
+def test_alexnet_has_its_layers_where_the_paper_has_them() -> None:
+    net = networks.build("alexnet", 2, GRAY)
+    kinds = [type(m).__name__ for m in net.modules()]
+    layers = [k for k in kinds if k in ("Conv2d", "MaxPool2d", "Linear", "Dropout")]
+    assert layers == [
+        *("Conv2d", "MaxPool2d") * 2,
+        *("Conv2d",) * 3,
+        "MaxPool2d",
+        *("Linear", "Dropout") * 2,
+        "Linear",
+    ]
+
+
+def test_a_standardised_network_takes_mean_and_deviation_of_all_pixels() -> None:
+    net = networks.build("iliev2022", 6, Preprocess(20, "rgb"))
+    assert isinstance(net, Standardised)
+    levels = torch.tensor([[0, 30, 255], [100, 40, 3]], dtype=torch.uint8)  # two pictures
+    x = levels[:, :, None, None].expand(2, 3, 20, 20).clone()
+    x[0, 0, 0, 0] = 200
+    net.measure(x)
+    pixels = x.double()
+    torch.testing.assert_close(net.mean[0, :, 0, 0].double(), pixels.mean((0, 2, 3)))
+    deviation = pixels.var((0, 2, 3), correction=0).sqrt()
+    torch.testing.assert_close(net.std[0, :, 0, 0].double(), deviation)
+    assert {"mean", "std"} <= set(net.state_dict())
+
+
+# -- landmarks ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", list(landmark_networks))
+def test_points_lie_in_the_crop_and_everything_learns(name: str) -> None:
+    net = landmark_networks.build(name)
+    points, logits = net(torch.randint(0, 256, (4, 1, 64, 64)).float())
+    assert points.shape == (4, 68, 2)
+    assert logits.shape == (4,)
+    assert ((points > 0) & (points < 1)).all()
+    (points.square().sum() + logits.square().sum()).backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in net.parameters())
+    assert 400_000 < sum(p.numel() for p in net.parameters()) < 500_000
+
+
+def test_one_gray_is_nothing_to_a_landmark_network() -> None:
+    """Gray 128 is zero to the biasless stem."""
+    net = landmark_networks.build("landmarknet").eval()
+    first = next(m for m in net.modules() if isinstance(m, torch.nn.Conv2d))
+    seen: list[torch.Tensor] = []
+    first.register_forward_hook(lambda module, args, out: seen.append(out))
+    net(torch.full((1, 1, 64, 64), 128.0))
+    assert torch.equal(seen[0], torch.zeros_like(seen[0]))
+
+
+def test_a_point_is_the_middle_of_the_cell_that_is_sure() -> None:
+    maps = torch.zeros(1, 3, 4, 8)
+    maps[0, 0, 1, 6] = 100.0  # row 1 of 4, column 6 of 8
+    maps[0, 1, 0, 0] = 100.0
+    expected = torch.tensor([[6.5 / 8, 1.5 / 4], [0.5 / 8, 0.5 / 4], [0.5, 0.5]])
+    torch.testing.assert_close(expectation(maps)[0], expected)
+
+
+def test_a_point_between_two_cells_is_between_them() -> None:
+    """Finer than a cell: one thing that a maximum could not say."""
+    maps = torch.full((1, 1, 16, 16), -100.0)
+    maps[0, 0, 4, 10], maps[0, 0, 4, 11] = 3.0, 3.0 + torch.log(torch.tensor(3.0))
+    expected = torch.tensor([(10.5 * 0.25 + 11.5 * 0.75) / 16, 4.5 / 16])
+    torch.testing.assert_close(expectation(maps)[0, 0], expected)

@@ -1,0 +1,53 @@
+"""Models in eight bits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mien.app.verbs import main
+from mien.data import table
+from mien.data.table import Table
+from mien.errors import DataError
+from mien.expression.baserates import BaseRates
+from mien.expression.recognize import load_model
+from mien.training import quantize
+
+
+@pytest.fixture(scope="module")
+def faces(ferplus_table: Table) -> Table:
+    part = ferplus_table.of_split("PublicTest")
+    return part.keep(i < 200 for i in range(len(part)))
+
+
+def test_a_quarter_of_the_size_and_the_same_answers(
+    faces: Table,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    data, out = tmp_path / "faces.parquet", tmp_path / "small.onnx"
+    table.write(faces, data)
+    monkeypatch.setattr(
+        "sys.argv", ["mien", "quantize", "resnet10-ferplus", str(data), "-o", str(out)]
+    )
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert not end.value.code
+    assert " of 200 faces" in capsys.readouterr().err
+    whole, small = load_model(), load_model(out)
+    assert out.stat().st_size < 0.35 * len(whole.content)
+    assert small.info.name == "small"
+    assert small.info.card["bits"]["of"] == "resnet10-ferplus"
+    assert small.info.temperature == whole.info.temperature
+    crops = list(faces.pictures())
+    near = np.abs(small.probabilities(crops, BaseRates()) - whole.probabilities(crops, BaseRates()))
+    assert near.mean() < 0.02
+
+
+def test_no_faces_no_scales(faces: Table) -> None:
+    with pytest.raises(DataError, match="no faces to take the scales from"):
+        quantize.some(faces.keep([False] * len(faces)))
+    assert len(quantize.some(faces)) == 200
