@@ -180,7 +180,7 @@ def test_two_runs_in_one_table_are_told(plain: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("column", "value", "says"),
     [
-        ("time_s", "soon", "line 2, .*time_s is a number, got 'soon'"),
+        ("time_s", "soon", "line 2 is no record of mien: time_s is a number, got 'soon'"),
         ("time_s", "inf", "time_s is a number of seconds"),
         ("time_s", "", "time_s is a number of seconds"),
         ("track", "1.5", "track is a whole number, got '1.5'"),
@@ -241,7 +241,7 @@ def test_odd_types_anywhere_are_told_and_end_in_no_other_error(tmp_path: Path) -
 def test_a_line_that_no_reader_likes(tmp_path: Path, line: str) -> None:
     path = tmp_path / "a.jsonl"
     path.write_text(line + "\n" + json.dumps(record(1.0)) + "\n")
-    with pytest.raises(DataError, match="line 1, is no record of mien"):
+    with pytest.raises(DataError, match=r"line 1 is no (JSON|record of mien)"):
         summary.read(path)
 
 

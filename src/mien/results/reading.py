@@ -221,11 +221,11 @@ def _encoding(path: Path, otherwise: str) -> str:
     return "utf-8-sig"
 
 
-def _unfit(path: Path, line: int, why: object) -> DataError:
+def _unfit(path: Path, line: int, why: object, kind: str = "record of mien") -> DataError:
     said = str(why).removeprefix("no record of mien: ")
     return DataError(
-        f"{path}, line {line}, is no record of mien ({said}): {path.name} holds no records as mien "
-        "analyze writes them: JSON lines, CSV or Parquet, without a --format of other tools"
+        f"{path}, line {line} is no {kind}: {said}. It holds no records as mien analyze writes "
+        "them: JSON lines, CSV or Parquet, without a --format of other tools"
     )
 
 
@@ -262,17 +262,19 @@ def _of_a_list(stream: IO[str]) -> Iterator[tuple[int, Any]] | None:
 
 def _json_values(path: Path, texts: Iterable[str | None]) -> Iterator[tuple[int, Any]]:
     """Each line's value with its number."""
+    any_whole = False
     for number, text in enumerate(texts, 1):
         if text is None:
-            raise _unfit(path, number, "a line without end")
+            raise _unfit(path, number, "it has no end", "JSON")
         if not text.strip():
             continue
         try:
             value = parse(text)
         except ValueError as err:
-            if not text.endswith("\n"):
+            if any_whole and not text.endswith("\n"):
                 return  # of a run that goes on, or was cut off
-            raise _unfit(path, number, f"no JSON: {str(err)[:80]}") from None
+            raise _unfit(path, number, str(err)[:80], "JSON") from None
+        any_whole = True
         yield number, value
 
 
