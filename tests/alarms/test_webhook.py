@@ -6,7 +6,7 @@ import shutil
 import ssl
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
@@ -127,6 +127,29 @@ def trickling(handler: BaseHTTPRequestHandler) -> None:
 
 def slamming(handler: BaseHTTPRequestHandler) -> None:
     handler.connection.close()
+
+
+def answering_and_slamming(handler: BaseHTTPRequestHandler) -> None:
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\nha")
+    handler.wfile.flush()
+    handler.connection.close()
+
+
+def answering_and_hanging(handler: BaseHTTPRequestHandler) -> None:
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
+    handler.wfile.flush()
+    time.sleep(2)
+
+
+@pytest.mark.parametrize("answer", [answering_and_slamming, answering_and_hanging])
+def test_a_server_that_has_answered_is_not_asked_again(
+    receiver: Receiver, answer: Callable[[BaseHTTPRequestHandler], None]
+) -> None:
+    receiver.answer = answer
+    output = started(receiver.url, limit_s=0.8)
+    output.deliver(CALL)
+    output.close()
+    assert len(receiver.got) == 1
 
 
 def talking_nonsense(handler: BaseHTTPRequestHandler) -> None:

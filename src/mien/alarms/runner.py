@@ -329,21 +329,23 @@ class Runner:
     def _resume(self) -> Iterable[Event]:
         """Take up what an earlier mien left: open alarms, and calls that never ended."""
         now = self._clock()
-        assert now.wall is not None
         events: list[Event] = []
         for past in self._journal.past.values():
-            age_s = past.age_s(now.wall)
-            if past.waits and self._rules.rule(past.call.alarm.rule) is None:
-                self._close_orphan(past.call.alarm)
-                continue
-            waits = replace(past.call, waits=past.waits)
-            on_its_way = any(past.pending.values()) and not past.acknowledged_by
-            self._watch.resume(waits, age_s, not on_its_way, now)
-            if past.waits:
-                self._show(f"from before: {past.call.alarm.text} ({past.call.alarm.time})")
-            if on_its_way:
-                events += self._resume_calls(past, age_s)
+            events += self._guarded(partial(self._resume_one, past, now)) or ()
         return events
+
+    def _resume_one(self, past: Past, now: Moment) -> list[Event]:
+        assert now.wall is not None
+        age_s = past.age_s(now.wall)
+        if past.waits and self._rules.rule(past.call.alarm.rule) is None:
+            self._close_orphan(past.call.alarm)
+            return []
+        waits = replace(past.call, waits=past.waits)
+        on_its_way = any(past.pending.values()) and not past.acknowledged_by
+        self._watch.resume(waits, age_s, not on_its_way, now)
+        if past.waits:
+            self._show(f"from before: {past.call.alarm.text} ({past.call.alarm.time})")
+        return self._resume_calls(past, age_s) if on_its_way else []
 
     def _resume_calls(self, past: Past, age_s: float) -> list[Event]:
         events: list[Event] = []

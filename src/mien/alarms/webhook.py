@@ -13,6 +13,7 @@ import binascii
 import datetime
 import ipaddress
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
@@ -26,6 +27,7 @@ from .watch import Call
 if TYPE_CHECKING:
     import httpx
 
+_FAREWELL_S = 1.0  # for a server that has answered to let go
 _AGAIN = (408, 425, 429)  # and every 5xx: the server may be well in a moment
 _NAP_S = 60.0  # of a server that asks for more patience than that, the alarm has no use
 
@@ -73,11 +75,14 @@ class Webhook(Output):
         limit_s = self._settings.limit_s
         try:
             # httpx limits each read, not the whole: a server may trickle for ever.
-            self._loop.run_until_complete(asyncio.wait_for(self._post(call), limit_s))
+            answer = self._loop.run_until_complete(asyncio.wait_for(self._post(call), limit_s))
         except TimeoutError:
             raise Undelivered(f"{self._host} did not answer within {limit_s:g} s") from None
+        self._loop.run_until_complete(_leave(answer))
+        if not answer.is_success:
+            raise _refused(self._host, answer)
 
-    async def _post(self, call: Call) -> None:
+    async def _post(self, call: Call) -> httpx.Response:
         import httpx
 
         body = json.dumps({"type": "alarm", "timestamp": call.alarm.time, "data": content(call)})
@@ -85,14 +90,11 @@ class Webhook(Output):
             "POST", self._settings.url, content=body, headers=self._headers(call, body)
         )
         try:
-            answer = await self._client.send(request, stream=True)  # what it says is not read
-            await answer.aclose()
+            return await self._client.send(request, stream=True)  # what it says is not read
         except httpx.TimeoutException:
             raise TimeoutError from None
         except httpx.HTTPError as err:
             raise Undelivered(f"{self._host}: {err or type(err).__name__}") from None
-        if not answer.is_success:
-            raise _refused(self._host, answer)
 
     def _headers(self, call: Call, body: str) -> dict[str, str]:
         now = datetime.datetime.now(datetime.UTC)
@@ -116,6 +118,14 @@ class Webhook(Output):
         if not self._loop.is_running():  # else a request is under way that nobody waits for
             self._loop.run_until_complete(self._client.aclose())
             self._loop.close()
+
+
+async def _leave(answer: httpx.Response) -> None:
+    """Let go of a server that has answered: how that ends changes nothing."""
+    import httpx
+
+    with suppress(httpx.HTTPError, TimeoutError):
+        await asyncio.wait_for(answer.aclose(), _FAREWELL_S)
 
 
 def _check_url(url: str, where: str) -> None:

@@ -233,11 +233,21 @@ def act_alarms(journal: JournalFile = None) -> None:
 
     found = journals.alarms(journals.read(journal or journals.default_path()))
     rows = [
-        (past.call.alarm.time[:19].replace("T", " "), key, past.call.alarm.text, _fate(past))
+        (_local(past.call.alarm.time), key, past.call.alarm.text, _fate(past))
         for key, past in found.items()
     ]
     if rows:
         console.key_values(rows, ("time", "key", "alarm", "what became of it"))
+
+
+def _local(time: str) -> str:
+    """A time of the journal by this machine's clock, to the second."""
+    import datetime
+
+    try:
+        return f"{datetime.datetime.fromisoformat(time).astimezone():%Y-%m-%d %H:%M:%S}"
+    except (ValueError, OverflowError, OSError):
+        return time[:19]
 
 
 def _fate(past: Past) -> str:
