@@ -373,6 +373,8 @@ def test_metadata_of_another_schema(tmp_path: Path, schema: object) -> None:
         "null",
         "[]",
         "1",
+        "[" * 100_000,
+        '{"schema": ' + "1" * 5000 + "}",
         *({k: v for k, v in meta().items() if k != missing} for missing in meta()),
         meta(labels=["happy", "neutral", "sleepy"]),
         meta(labels=["happy", "joy", "sad"]),

@@ -30,6 +30,7 @@ import numpy as np
 
 from ..errors import ConfigError, DataError, OutputError, UnknownName
 from ..face import Face, FloatArray, Frame, ImageArray
+from ..jsontext import parse
 from ..labels import word
 from ..provenance import now
 from ..weights import catalogue
@@ -157,7 +158,7 @@ class Person:
         found = []
         for path in (self.folder / SAMPLES).glob("[!.]*.json"):
             try:
-                values = json.loads(path.read_text(encoding="utf-8"))
+                values = parse(path.read_text(encoding="utf-8"))
                 values["box"] = tuple(values["box"])
                 values["landmarks"] = values["landmarks"] and tuple(values["landmarks"])
                 found.append(Sample(**values))
@@ -314,7 +315,7 @@ def _folder(name: str) -> Path:
 
 def _read(path: Path) -> Person:
     try:
-        told: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        told: dict[str, Any] = parse(path.read_text(encoding="utf-8"))
         if told["schema"] != SCHEMA:
             raise ValueError(f"its schema is {told['schema']!r}, this mien reads {SCHEMA}")
         consents = [Consent(**values) for values in told["consents"]]
