@@ -25,6 +25,7 @@ from typing import ParamSpec, TypeVar
 
 from ..errors import ConfigError, MienError, UnknownName
 from ..face import Face
+from ..secrecy import public
 from . import rules as rule_files
 from .courier import Courier
 from .journal import Journal, Past, default_path
@@ -92,7 +93,7 @@ def system_clock() -> Moment:
 def to_stderr(line: str) -> None:
     """A line for whoever sits at the terminal; what could steer it is spelt out, but for a bell."""
     bell = "\a" if line.startswith("\a") and sys.stderr.isatty() else ""
-    plain = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line.lstrip("\a"))
+    plain = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in public(line.lstrip("\a")))
     with suppress(OSError, ValueError):  # nobody reads it; the alarm goes on
         print(f"{bell}{plain}", file=sys.stderr, flush=True)
 
@@ -413,7 +414,7 @@ def send_test(
     """
     found: dict[str, str | None] = {}
     now = datetime.datetime.now().astimezone().isoformat(timespec="milliseconds")
-    context = Context(rules, show, lambda key, by: None)
+    context = Context(rules, show, lambda key, by: None, test=True)
     for name, output in build(rules).items():
         done = threading.Event()
 

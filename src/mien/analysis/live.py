@@ -30,6 +30,7 @@ from ..media.capture import SYSTEM, Clock, Control, Source
 from ..media.video import Hole
 from ..results import records
 from ..results.records import Output
+from ..secrecy import public
 from ..tracking.smooth import Smoother, smoothers
 from ..tracking.tracks import Tracker
 from .pipeline import Analyzer
@@ -349,6 +350,7 @@ class Live:
 
     def say(self, text: str) -> None:
         """Let whoever watches know; from any thread."""
+        text = public(text)
         self._notices.append((self.clock.now(), text))
         log.info("%s", text)
         if self._tell:

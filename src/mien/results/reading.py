@@ -20,6 +20,7 @@ from typing import IO, Any
 from ..errors import DataError, MissingExtra
 from ..jsontext import lines, parse
 from ..labels import CANONICAL
+from ..secrecy import public
 from .records import SCHEMA
 
 _NOTHING = frozenset({"", "nan", "na", "n/a", "#n/a", "<na>", "none", "null", "nat"})
@@ -174,7 +175,7 @@ def _truth(value: Any, what: str) -> bool:
 
 def _text(value: Any, what: str) -> str:
     if isinstance(value, str):
-        return value
+        return public(value)  # of a mien that wrote it with its password
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)  # a recording called 12
     raise ValueError(f"{what} is a text, got {_shown(value)}")
