@@ -203,13 +203,40 @@ def test_https_checks_the_certificate(
     context.load_cert_chain(certificate, key)
     receiver.server.socket = context.wrap_socket(receiver.server.socket, server_side=True)
     url = receiver.url.replace("http:", "https:")
-    assert "certificate verify failed" in str(failure(url))
+    assert "certificate verify failed: it is signed by nobody" in str(failure(url))
     assert receiver.got == []
+    hook = started(url, ca_file=str(certificate))
+    hook.deliver(CALL)
+    hook.close()
+    assert len(receiver.got) == 1
+    receiver.got.clear()
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     hook = started(url)
     hook.deliver(CALL)
     hook.close()
     assert len(receiver.got) == 1
+
+
+def test_what_is_no_https(receiver: Receiver) -> None:
+    reason = str(failure(receiver.url.replace("http:", "https:")))
+    assert "it does not speak TLS on that port" in reason
+    assert "connection refused, nothing listens" in str(failure(f"http://127.0.0.1:{free_port()}"))
+    assert "there is no host of that name" in str(failure("https://nowhere.invalid", limit_s=5))
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        ({"ca_file": "none.pem"}, "output.nurse.ca_file: cannot read none.pem: No such file"),
+        ({"ca_file": __file__}, "holds no certificates as PEM"),
+        ({"cert_file": __file__}, "does not serve as a certificate with its key"),
+        ({"key_file": "key.pem"}, "key_file goes with cert_file"),
+        ({"key_password_env": "KEY"}, "key_password_env goes with cert_file"),
+    ],
+)
+def test_certificates_that_are_none(table: dict[str, object], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        started("https://localhost", **table)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Alarms by MQTT, and answers to them; Home Assistant finds both by itself.
 
-Under ``topic`` ("mien"), all with QoS 1:
+Under ``topic`` ("mien"), all with QoS 1; a broker keeps what is retained, and gives it to whoever
+comes later, so what is of no rule any more is taken back:
 
 =================  ============================================================= ========
 ``/status``        "online"; "offline" when mien ends, or by last will           retained
@@ -16,15 +17,18 @@ import hashlib
 import json
 import logging
 import ssl
+import sys
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError, MissingExtra
 from ..version import __version__
-from .output import Context, Output, Settings, Table, Undelivered, secret, settings
+from .output import Context, Output, Table, Undelivered, secret, settings
 from .program import content
 from .rules import Rule
+from .tls import TlsSettings, check, why
+from .tls import context as context_of
 from .watch import Call
 
 if TYPE_CHECKING:
@@ -36,10 +40,11 @@ _CONFIRM_S = 3.0  # for a broker to confirm a message
 _RECONNECT_S = (1, 10)
 _KEEPALIVE_S = 15  # a broker that is silent for longer is gone
 _WORDS = ("all", "")
+_HOME_ASSISTANT = "homeassistant"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MqttSettings(Settings):
+class MqttSettings(TlsSettings):
     """host, port : the broker. tls : encrypt, and check the broker's certificate.
     topic : where everything lies; one for each mien at a broker.
     user, password_env : how to log in; the environment variable holds the password.
@@ -52,7 +57,7 @@ class MqttSettings(Settings):
     topic: str = "mien"
     user: str = ""
     password_env: str = ""
-    discovery: str = "homeassistant"
+    discovery: str = _HOME_ASSISTANT
 
 
 class Mqtt(Output):
@@ -75,12 +80,18 @@ class Mqtt(Output):
                 raise ConfigError(
                     f"output.{name}.{key} is a topic such as mien/bedroom, got '{value}'"
                 )
+        check(chosen, f"output.{name}")
+        if chosen.is_own and not chosen.tls:
+            raise ConfigError(f"output.{name} has a certificate's file, which goes with tls = true")
         self._settings, self._name = chosen, name
         self._client: paho.Client
         self._context: Context
         self._sent: dict[str, paho.MQTTMessageInfo] = {}
         self._on: set[str] = set()
         self._trouble = "no connection yet"
+        self._answered = False  # the broker, since it was connected
+        self._left: set[str] | None = set()  # topics of an earlier mien; None when they are gone
+        self._is_taken = False
 
     def start(self, context: Context) -> None:
         if find_spec("paho") is None:
@@ -94,11 +105,12 @@ class Mqtt(Output):
             password = secret(chosen.password_env, self._name) if chosen.password_env else None
             client.username_pw_set(chosen.user, password)
         if chosen.tls:
-            client.tls_set_context(ssl.create_default_context())
-        client.will_set(self._topic("status"), "offline", qos=1, retain=True)
+            client.tls_set_context(context_of(chosen, self._name, ssl.create_default_context))
+        if not context.test:
+            client.will_set(self._topic("status"), "offline", qos=1, retain=True)
         client.reconnect_delay_set(*_RECONNECT_S)
         client.on_connect, client.on_connect_fail = self._connected, self._unconnected
-        client.on_message = self._message
+        client.on_message, client.on_disconnect = self._message, self._disconnected
         client.enable_logger(log)
         client.suppress_exceptions = True  # one would end paho's thread, and with it all alarms
         self._client = client
@@ -111,8 +123,9 @@ class Mqtt(Output):
         # Published once: what was not confirmed, paho sends again itself when it is connected anew.
         if call.id not in self._sent:
             self._sent[call.id] = self._publish("alarm", json.dumps(content(call)))
-            self._on.add(call.alarm.rule)
-            self._publish_state(call.alarm.rule)
+            if self._known(call.alarm.rule):
+                self._on.add(call.alarm.rule)
+                self._publish_state(call.alarm.rule)
         message = self._sent[call.id]
         try:
             message.wait_for_publish(_CONFIRM_S)
@@ -124,11 +137,12 @@ class Mqtt(Output):
         self._sent.pop(call.id)
 
     def ended(self, rule: str) -> None:
-        self._on.discard(rule)
-        self._publish_state(rule)
+        if self._known(rule):
+            self._on.discard(rule)
+            self._publish_state(rule)
 
     def close(self) -> None:
-        if self._client.is_connected():
+        if self._client.is_connected() and not self._context.test:
             farewell = self._publish("status", "offline", retain=True)
             try:
                 farewell.wait_for_publish(1)
@@ -142,11 +156,15 @@ class Mqtt(Output):
     def _connected(
         self, client: paho.Client, userdata: Any, flags: Any, reason: Any, properties: Any
     ) -> None:
+        self._answered = True
         if reason.is_failure:
             self._trouble = f"it answers: {reason}"
             return
         self._trouble = "connection lost"  # if it is asked for later
-        client.subscribe(self._topic("ack"), qos=1)
+        if self._context.test:
+            return  # a mien that runs meanwhile has said how things are
+        looked_through = [] if self._left is None else [self._topic("status"), *self._kept_at]
+        client.subscribe([(topic, 1) for topic in (self._topic("ack"), *looked_through)])
         self._publish("status", "online", retain=True)
         for rule in self._rules:
             self._publish_state(rule.name)  # the broker may have kept another from before
@@ -155,13 +173,64 @@ class Mqtt(Output):
                 client.publish(topic, json.dumps(entity), qos=1, retain=True)
 
     def _unconnected(self, client: paho.Client, userdata: Any) -> None:
-        self._trouble = "cannot be reached"
+        err = sys.exc_info()[1]  # paho calls from where it has caught it
+        how = why(err, without="leave tls out") if err else ""
+        self._trouble = f"cannot be reached: {how}" if how else "cannot be reached"
+
+    def _disconnected(
+        self, client: paho.Client, userdata: Any, flags: Any, reason: Any, properties: Any
+    ) -> None:
+        if not self._answered:
+            wants = (
+                "a certificate of this client (cert_file)" if self._settings.tls else "tls = true"
+            )
+            self._trouble = f"it closed the connection before it answered; does it want {wants}?"
+        self._answered = False
 
     def _message(self, client: paho.Client, userdata: Any, message: paho.MQTTMessage) -> None:
+        if message.topic != self._topic("ack"):
+            self._look_through(message)
+            return
         if message.retain:
             return  # said to an alarm of earlier
         key = message.payload.decode(errors="replace").strip()
         self._context.acknowledge(None if key in _WORDS else key, f"MQTT {self._name}")
+
+    # -- what an earlier mien left --------------------------------------------------------------
+
+    def _look_through(self, message: paho.MQTTMessage) -> None:
+        """What the broker has kept; this mien's own "online" comes behind all of it."""
+        if self._left is None:
+            return
+        if message.topic != self._topic("status"):
+            if message.retain and message.payload:
+                self._left.add(message.topic)
+        elif message.retain:
+            self._is_taken = message.payload == b"online"
+        else:
+            left, self._left = self._left, None
+            self._take_back(left)
+
+    def _take_back(self, kept: set[str]) -> None:
+        if self._is_taken:
+            self._context.show(
+                f"{self._broker}: another mien is online under topic {self._settings.topic}, "
+                "or was a moment ago; give each its own"
+            )
+            return
+        current = {self._topic(f"rule/{rule.name}") for rule in self._rules}
+        if self._settings.discovery:
+            current |= {topic for topic, _ in self._entities()}
+        for topic in sorted(kept - current):
+            log.info("%s: taken back: %s", self._broker, topic)
+            self._client.publish(topic, b"", qos=1, retain=True)
+
+    @property
+    def _kept_at(self) -> list[str]:
+        """Where an earlier mien under this topic may have left something."""
+        prefixes = sorted({self._settings.discovery, _HOME_ASSISTANT} - {""})
+        node = _identifier(self._settings.topic)
+        return [self._topic("rule/+"), *(f"{prefix}/+/{node}/+/config" for prefix in prefixes)]
 
     # -- topics ---------------------------------------------------------------------------------
 
@@ -174,6 +243,10 @@ class Mqtt(Output):
 
     def _publish(self, name: str, text: str, retain: bool = False) -> paho.MQTTMessageInfo:
         return self._client.publish(self._topic(name), text, qos=1, retain=retain)
+
+    def _known(self, rule: str) -> bool:
+        """Whether a rule has a state here: a test alarm, or a rule that is gone, has none."""
+        return not self._context.test and any(rule == known.name for known in self._rules)
 
     def _publish_state(self, rule: str) -> None:
         self._publish(f"rule/{rule}", "ON" if rule in self._on else "OFF", retain=True)

@@ -20,11 +20,16 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ..errors import ConfigError, MissingExtra
-from .output import Context, Output, Settings, Table, Undelivered, secret, settings
+from ..secrecy import public
+from .output import Context, Output, Table, Undelivered, secret, settings
 from .program import content
+from .tls import TlsSettings, check, why
+from .tls import context as tls
 from .watch import Call
 
 if TYPE_CHECKING:
+    import ssl
+
     import httpx
 
 _FAREWELL_S = 1.0  # for a server that has answered to let go
@@ -33,7 +38,7 @@ _NAP_S = 60.0  # of a server that asks for more patience than that, the alarm ha
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WebhookSettings(Settings):
+class WebhookSettings(TlsSettings):
     """url : https, or http on this machine alone.
     secret_env : the environment variable with the secret, "whsec_" and base64; "" signs nothing.
     limit_s : past so many seconds a request has failed, however the server spends them.
@@ -54,6 +59,7 @@ class Webhook(Output):
         super().__init__(self._settings)
         self._name = name
         _check_url(self._settings.url, f"output.{name}.url")
+        check(self._settings, f"output.{name}")
         if not self._settings.limit_s > 0:
             raise ConfigError(f"output.{name}.limit_s is over zero, got {self._settings.limit_s:g}")
         self._loop: asyncio.AbstractEventLoop
@@ -68,8 +74,11 @@ class Webhook(Output):
 
         if self._settings.secret_env:
             self._key = _key(secret(self._settings.secret_env, self._name), self._settings)
+        verify: ssl.SSLContext | bool = True
+        if self._settings.is_own:
+            verify = tls(self._settings, self._name, httpx.create_ssl_context)
         self._loop = asyncio.new_event_loop()
-        self._client = httpx.AsyncClient(timeout=self._settings.limit_s)
+        self._client = httpx.AsyncClient(timeout=self._settings.limit_s, verify=verify)
 
     def deliver(self, call: Call) -> None:
         limit_s = self._settings.limit_s
@@ -94,7 +103,8 @@ class Webhook(Output):
         except httpx.TimeoutException:
             raise TimeoutError from None
         except httpx.HTTPError as err:
-            raise Undelivered(f"{self._host}: {err or type(err).__name__}") from None
+            reason = why(err) if isinstance(err, httpx.NetworkError) else err
+            raise Undelivered(f"{self._host}: {reason or type(err).__name__}") from None
 
     def _headers(self, call: Call, body: str) -> dict[str, str]:
         now = datetime.datetime.now(datetime.UTC)
@@ -135,7 +145,7 @@ def _check_url(url: str, where: str) -> None:
     except ValueError as err:
         raise ConfigError(f"{where} is no address: {err}") from None
     if parts.scheme not in ("http", "https") or not host:
-        raise ConfigError(f"{where} begins with https:// and a host, got '{url}'")
+        raise ConfigError(f"{where} begins with https:// and a host, got '{public(url)}'")
     if parts.scheme == "http" and not _is_loopback(host):
         raise ConfigError(
             f"{where} is http: anybody on the way reads what someone's face showed. "
