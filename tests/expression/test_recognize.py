@@ -378,6 +378,8 @@ def test_metadata_of_another_schema(tmp_path: Path, schema: object) -> None:
         *({k: v for k, v in meta().items() if k != missing} for missing in meta()),
         meta(labels=["happy", "neutral", "sleepy"]),
         meta(labels=["happy", "joy", "sad"]),
+        meta(labels=["face", "uncertain", "top"], own_words=True),
+        meta(labels=["intensity_joy", "joy", "sad"], own_words=True),
         meta(labels=3),
         meta(preprocess={"size": 16, "color": "gray", "mean": 0.5}),
         meta(preprocess={"size": 16, "color": "hsv"}),

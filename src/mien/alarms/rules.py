@@ -313,6 +313,8 @@ def _own_labels(value: Any) -> tuple[str, ...]:
         return vocabulary.CANONICAL
     if not isinstance(value, list) or not value or not all(isinstance(v, str) for v in value):
         raise ConfigError(f'labels is a list of names (labels = ["pain", "yes"]), got {value!r}')
+    for told in value:
+        vocabulary.check_word(told)
     return tuple(value)
 
 

@@ -31,7 +31,7 @@ import numpy as np
 from ..errors import ConfigError, DataError, OutputError, UnknownName
 from ..face import Face, FloatArray, Frame, ImageArray
 from ..jsontext import parse
-from ..labels import word
+from ..labels import check_word, word
 from ..provenance import now
 from ..weights import catalogue
 
@@ -206,6 +206,7 @@ def word_of(label: str) -> str:
         raise ConfigError(
             f"a label is a word or two, up to {_LONGEST_WORD} characters, got {label!r}"
         )
+    check_word(told)
     return told
 
 
