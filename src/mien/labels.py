@@ -221,9 +221,7 @@ def check_word(told: str) -> None:
     mien.errors.ConfigError: 'face' is no label: records call something else that; take another
     """
     if told in RESERVED or told.startswith(_RESERVED_BEGINNINGS):
-        raise ConfigError(
-            f"'{told}' is no label: records call something else that; take another"
-        )
+        raise ConfigError(f"'{told}' is no label: records call something else that; take another")
 
 
 def word(label: str) -> str:

@@ -19,10 +19,10 @@ import pytest
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
-from mien.alarms import rules
+from mien.alarms import places, rules
 from mien.alarms.mqtt import Mqtt
 from mien.alarms.output import Context, Undelivered, outputs
-from mien.alarms.runner import send_test
+from mien.alarms.runner import Runner, send_test
 from mien.alarms.tls import why
 from mien.alarms.watch import Alarm, Call
 from mien.errors import ConfigError
@@ -92,13 +92,14 @@ def started(
     answers: list[tuple[str | None, str]] | None = None,
     found: rules.Rules = RULES,
     shown: list[str] | None = None,
+    kept: Path | None = None,
     **more: Any,
 ) -> Mqtt:
     answers = [] if answers is None else answers
     show = (lambda line: None) if shown is None else shown.append
     made = outputs.build("mqtt", "home", {"host": "127.0.0.1", "port": port} | more)
     assert isinstance(made, Mqtt)
-    made.start(Context(found, show, lambda key, by: answers.append((key, by))))
+    made.start(Context(found, show, lambda key, by: answers.append((key, by)), kept=kept))
     return made
 
 
@@ -292,6 +293,48 @@ def test_a_rule_that_is_gone_is_gone_at_the_broker(broker: Broker) -> None:
     output = started(broker.port, found=of("pain"), discovery="")
     until(lambda: entities(broker.port) == {"x"})
     output.close()
+
+
+@needs_broker
+def test_what_was_under_a_topic_of_before_is_gone(broker: Broker, tmp_path: Path) -> None:
+    """The topic changes, and the prefix; of two outputs at a broker each keeps its own."""
+    told = tmp_path / "a.mqtt.json"
+
+    def run(found: rules.Rules, rule: str = "pain", **more: Any) -> None:
+        table = {"kind": "mqtt", "host": "127.0.0.1", "port": broker.port} | more
+        found = rules.Rules(found.rules, {"home": table})
+        output = started(broker.port, found=found, kept=told, **more)
+        deliver(output, call(rule=rule))
+        until(lambda: f"{more.get('topic', 'mien')}/rule/{rule}" in kept(broker.port))
+        until(lambda: output._looked_through)
+        output.close()
+
+    run(of("pain"), topic="mien/old", discovery="ha")
+    assert kept(broker.port)["mien/old/rule/pain"] == "ON"
+    run(of("pain"), topic="mien/new", discovery="ha")
+    left = kept(broker.port)
+    assert not [topic for topic in left if "old" in topic]
+    assert {"mien/new/status", "mien/new/rule/pain"} <= set(left)
+    run(of("pain"), topic="mien/new")
+    left = kept(broker.port)
+    assert not [topic for topic in left if topic.startswith("ha/")]
+    assert [topic for topic in left if topic.startswith("homeassistant/")]
+    (place,) = places.read(told)
+    assert (place.topic, place.discovery) == ("mien/new", "homeassistant")
+
+
+def test_what_stays_at_another_broker_is_told_once(tmp_path: Path) -> None:
+    told, shown = places.path_beside(tmp_path / "a.jsonl"), list[str]()
+    places.change(told, more=[places.Place("gone.example", 1883, "mien", "homeassistant")])
+    found = rules.parse({"rule": [{"name": "a", "when": "no_face", "to": ["text"]}]})
+    for _ in range(2):
+        with Runner(found, tmp_path / "a.jsonl", shown.append):
+            pass
+    assert [line for line in shown if "gone.example:1883 keeps what mien left" in line] == shown
+    assert len(shown) == 1
+    for odd in (b"[" * 100_000, b"{}", b'[5, {"host": 5}, {"host": "a", "port": "b"}]', b"\xff"):
+        told.write_bytes(odd)
+        assert places.read(told) == []
 
 
 @needs_broker

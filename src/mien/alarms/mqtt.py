@@ -24,9 +24,11 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError, MissingExtra
 from ..version import __version__
+from . import places
 from .output import Context, Output, Table, Undelivered, secret, settings
+from .places import Place
 from .program import content
-from .rules import Rule
+from .rules import Rule, Rules
 from .tls import TlsSettings, check, why
 from .tls import context as context_of
 from .watch import Call
@@ -90,8 +92,11 @@ class Mqtt(Output):
         self._on: set[str] = set()
         self._trouble = "no connection yet"
         self._answered = False  # the broker, since it was connected
-        self._left: set[str] | None = set()  # topics of an earlier mien; None when they are gone
-        self._is_taken = False
+        self._place = Place(chosen.host, chosen.port, chosen.topic, chosen.discovery)
+        self._old: list[Place] = []  # where this mien was at this broker before
+        self._kept: set[str] = set()  # topics of an earlier mien that the broker has told of
+        self._online: set[str] = set()  # of those the states of miens that are running
+        self._looked_through = False
 
     def start(self, context: Context) -> None:
         if find_spec("paho") is None:
@@ -108,6 +113,7 @@ class Mqtt(Output):
             client.tls_set_context(context_of(chosen, self._name, ssl.create_default_context))
         if not context.test:
             client.will_set(self._topic("status"), "offline", qos=1, retain=True)
+            self._remember(context)
         client.reconnect_delay_set(*_RECONNECT_S)
         client.on_connect, client.on_connect_fail = self._connected, self._unconnected
         client.on_message, client.on_disconnect = self._message, self._disconnected
@@ -163,8 +169,10 @@ class Mqtt(Output):
         self._trouble = "connection lost"  # if it is asked for later
         if self._context.test:
             return  # a mien that runs meanwhile has said how things are
-        looked_through = [] if self._left is None else [self._topic("status"), *self._kept_at]
-        client.subscribe([(topic, 1) for topic in (self._topic("ack"), *looked_through)])
+        topics = [self._topic("ack")]
+        if not self._looked_through:
+            topics += [t for place in (self._place, *self._old) for t in _kept_at(place)]
+        client.subscribe([(topic, 1) for topic in dict.fromkeys(topics)])
         self._publish("status", "online", retain=True)
         for rule in self._rules:
             self._publish_state(rule.name)  # the broker may have kept another from before
@@ -198,39 +206,45 @@ class Mqtt(Output):
 
     # -- what an earlier mien left --------------------------------------------------------------
 
+    def _remember(self, context: Context) -> None:
+        """Where this mien leaves something, and where it has."""
+        if context.kept:
+            now = places_of(context.rules)
+            before = [p for p in places.read(context.kept) if p.broker == self._place.broker]
+            self._old = [place for place in before if place not in now]
+            places.change(context.kept, more=[self._place])
+
     def _look_through(self, message: paho.MQTTMessage) -> None:
         """What the broker has kept; this mien's own "online" comes behind all of it."""
-        if self._left is None:
+        if self._looked_through:
             return
-        if message.topic != self._topic("status"):
-            if message.retain and message.payload:
-                self._left.add(message.topic)
-        elif message.retain:
-            self._is_taken = message.payload == b"online"
-        else:
-            left, self._left = self._left, None
-            self._take_back(left)
+        if message.retain and message.payload:
+            self._kept.add(message.topic)
+            if message.payload == b"online":
+                self._online.add(message.topic)
+        elif message.topic == self._topic("status"):
+            self._looked_through = True
+            self._take_back()
 
-    def _take_back(self, kept: set[str]) -> None:
-        if self._is_taken:
-            self._context.show(
-                f"{self._broker}: another mien is online under topic {self._settings.topic}, "
-                "or was a moment ago; give each its own"
-            )
-            return
-        current = {self._topic(f"rule/{rule.name}") for rule in self._rules}
+    def _take_back(self) -> None:
+        from paho.mqtt.client import topic_matches_sub
+
+        current = {self._topic("status"), *(self._topic(f"rule/{r.name}") for r in self._rules)}
         if self._settings.discovery:
             current |= {topic for topic, _ in self._entities()}
-        for topic in sorted(kept - current):
-            log.info("%s: taken back: %s", self._broker, topic)
-            self._client.publish(topic, b"", qos=1, retain=True)
-
-    @property
-    def _kept_at(self) -> list[str]:
-        """Where an earlier mien under this topic may have left something."""
-        prefixes = sorted({self._settings.discovery, _HOME_ASSISTANT} - {""})
-        node = _identifier(self._settings.topic)
-        return [self._topic("rule/+"), *(f"{prefix}/+/{node}/+/config" for prefix in prefixes)]
+        for place in (self._place, *self._old):
+            if f"{place.topic}/status" in self._online:
+                self._context.show(
+                    f"{self._broker}: another mien is online under topic {place.topic}, or was a "
+                    "moment ago; give each its own"
+                )
+                continue
+            for topic in sorted(self._kept - current):
+                if any(topic_matches_sub(pattern, topic) for pattern in _kept_at(place)):
+                    log.info("%s: taken back: %s", self._broker, topic)
+                    self._client.publish(topic, b"", qos=1, retain=True)
+            if place != self._place and self._context.kept:
+                places.change(self._context.kept, less=[place])
 
     # -- topics ---------------------------------------------------------------------------------
 
@@ -290,6 +304,24 @@ class Mqtt(Output):
             "device_class": "problem",
             "qos": 1,
         }
+
+
+def places_of(rules: Rules) -> list[Place]:
+    """Where the outputs of some rules leave something."""
+    found = []
+    for name, table in rules.outputs.items():
+        if table.get("kind", name) == "mqtt":
+            told = settings(MqttSettings, name, {k: v for k, v in table.items() if k != "kind"})
+            found.append(Place(told.host, told.port, told.topic, told.discovery))
+    return found
+
+
+def _kept_at(place: Place) -> list[str]:
+    """Topics under which a mien may have left something, as one subscribes to them."""
+    prefixes = sorted({place.discovery, _HOME_ASSISTANT} - {""})
+    node = _identifier(place.topic)
+    configs = [f"{prefix}/+/{node}/+/config" for prefix in prefixes]
+    return [f"{place.topic}/status", f"{place.topic}/rule/+", *configs]
 
 
 def _identifier(name: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 from ..config import from_dict
@@ -51,6 +52,7 @@ class Context:
     show : a line for whoever sits at the terminal; safe from any thread.
     acknowledge : puts to rest the alarm with this key, all of them for None; ``by`` says who did.
     ack : what to type in front of a key to do the same.
+    kept : a file in which an output may keep what it has left elsewhere; None keeps nothing.
     test : nothing is delivered but test alarms: states that others look at stay as they are.
     """
 
@@ -58,6 +60,7 @@ class Context:
     show: Callable[[str], None]
     acknowledge: Callable[[str | None, str], None]
     ack: str = "mien act ack"
+    kept: Path | None = None
     test: bool = False
 
 

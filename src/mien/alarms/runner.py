@@ -26,6 +26,7 @@ from typing import ParamSpec, TypeVar
 from ..errors import ConfigError, MienError, UnknownName
 from ..face import Face
 from ..secrecy import public
+from . import places
 from . import rules as rule_files
 from .courier import Courier
 from .journal import Journal, Past, default_path
@@ -137,7 +138,9 @@ class Runner:
         with self._stack:  # undone, unless all goes well
             self._journal = Journal(self._journal_path)
             self._stack.callback(self._journal.close)
-            context = Context(self._rules, self._show, self.acknowledge, self.ack)
+            kept = places.path_beside(self._journal_path)
+            context = Context(self._rules, self._show, self.acknowledge, self.ack, kept)
+            self._tell_of_left(kept)
             for output in self._outputs.values():
                 output.start(context)
                 self._stack.callback(output.close)
@@ -326,6 +329,23 @@ class Runner:
             self._show(f"not spoken either ({reason}): {call.alarm.text}")
 
     # -- a restart ------------------------------------------------------------------------------
+
+    def _tell_of_left(self, kept: Path) -> None:
+        """What stays at brokers that no output goes to any more; told once."""
+        before = places.read(kept)
+        if not before:
+            return
+        from .mqtt import places_of
+
+        brokers = {place.broker for place in places_of(self._rules)}
+        gone = [place for place in before if place.broker not in brokers]
+        for place in gone:
+            self._show(
+                f"MQTT broker {place.host}:{place.port} keeps what mien left under topic "
+                f"{place.topic}, and no output goes there any more; see the documentation of "
+                "Home Assistant's part for how to take it back"
+            )
+        places.change(kept, less=gone)
 
     def _resume(self) -> Iterable[Event]:
         """Take up what an earlier mien left: open alarms, and calls that never ended."""

@@ -133,6 +133,7 @@ class Bookmark:
     def remove(self) -> None:
         """The run is complete."""
         self._path.unlink(missing_ok=True)
+        self._path.with_name(self._path.name + ".new").unlink(missing_ok=True)  # of a kill
 
 
 def _flat(request: dict[str, Any]) -> dict[str, Any]:
