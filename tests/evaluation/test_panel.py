@@ -153,5 +153,5 @@ def test_a_panel_is_read_beside_its_file(small_ferplus: Path, tmp_path: Path) ->
     with pytest.raises(ConfigError, match="missing setting: set"):
         panel.read(file)
     file.write_text('[[set]]\nname = "x"\ntabel = "t.parquet"\n')
-    with pytest.raises(UnknownName, match="did you mean set.0..table"):
+    with pytest.raises(UnknownName, match=r"did you mean set.0..table"):
         panel.read(file)

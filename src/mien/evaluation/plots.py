@@ -276,8 +276,8 @@ def frontier(result: Mapping[str, Any], along: str, form: str = "png", title: st
     """What turning to equal base rates buys on unseen sets, and costs on the set ``along``.
 
     result : ``mien.evaluation.panel``'s. A line per model over the strengths, its default a full
-        dot; a model that does not know its base rates is one dot. Models without an unseen set, or without
-        ``along``, are left out.
+        dot; a model that does not know its base rates is one dot. Models without an unseen set, or
+        without ``along``, are left out.
     """
     with blank(6.4, 4.8) as (figure, axes):
         drawn = [m for m in result["models"] if m["unseen"] and along in m["sets"]]
