@@ -29,6 +29,7 @@ from rich.text import Text
 from ..analysis.batch import Reached
 from ..errors import ModelError
 from ..evaluation.cards import SUBSETS
+from ..evaluation.panel import by_default
 from ..results.records import Record
 from ..weights import catalogue as weights
 from ..weights.catalogue import WeightSpec
@@ -368,6 +369,40 @@ def stressed(result: dict[str, Any]) -> None:
                 rows.append((condition, str(level), *map(_share, points)))
         print(f"{condition}: {about['unit']}", file=sys.stderr)
     key_values(rows, ("accuracy (95 %)", "level", *models))
+
+
+def panel(result: dict[str, Any]) -> None:
+    """What ``mien evaluate --panel`` found: a line per set and model, at the default rates."""
+    rows = []
+    for name in result["sets"]:
+        for model in result["models"]:
+            told = model["sets"][name]
+            figures = by_default(told["by_strength"])
+            low, high = figures["balanced_accuracy_ci95"]
+            rows.append(
+                (
+                    name,
+                    model["name"],
+                    told["role"],
+                    f"{figures['n']:,}",
+                    f"{told['missed']}",
+                    f"{figures['balanced_accuracy']:.3f} ({low:.3f}-{high:.3f})",
+                    f"{figures['macro_f1']:.3f}",
+                    _share(figures),
+                    f"{figures['majority_baseline']:.3f}",
+                )
+            )
+    heads = ("set", "model", "it was", "n", "no face", "balanced (95 %)", "macro-F1")
+    key_values(rows, (*heads, "accuracy (95 %)", "always the commonest"))
+    unseen = ", ".join(result["unseen_sets"]) or "none"
+    print(f"seen by no model, as far as is known: {unseen}", file=sys.stderr)
+    turned = [
+        (model["name"], strength, f"{value:.3f}")
+        for model in result["models"]
+        for strength, value in (model["unseen"] or {}).items()
+    ]
+    if turned:
+        key_values(turned, ("model", "turned to equal rates", "balanced, mean of these"))
 
 
 def _share(point: dict[str, Any]) -> str:

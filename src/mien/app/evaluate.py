@@ -9,7 +9,7 @@ import typer
 
 from ..errors import ConfigError
 from .files import write, write_json
-from .options import Alignment, Strength, TableFile, WholeResult
+from .options import Alignment, Strength, WholeResult
 from .terminal import say
 
 if TYPE_CHECKING:
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 def evaluate(
     model: Annotated[str, typer.Argument(help="A model of `mien models list`, or an .onnx file.")],
-    path: TableFile,
+    path: Annotated[
+        Path, typer.Argument(help="A mien table (.parquet); with --panel the panel's file (.toml).")
+    ],
     split: Annotated[str | None, typer.Option(help="Only this split.")] = None,
     base_rates: Annotated[
         list[str] | None,
@@ -63,8 +65,23 @@ def evaluate(
     ] = None,
     beside: Annotated[
         list[str] | None,
-        typer.Option(metavar="MODEL", help="With --stress: another model, on the same pictures."),
+        typer.Option(
+            metavar="MODEL", help="With --stress or --panel: another model, on the same pictures."
+        ),
     ] = None,
+    panel: Annotated[
+        bool,
+        typer.Option(
+            "--panel",
+            metavar="",
+            help="Several data sets at once: what each was to the model, and what turning to equal "
+            "base rates buys and costs there.",
+        ),
+    ] = False,
+    together: Annotated[
+        bool,
+        typer.Option("--together", metavar="", help="With --panel: the mean of the models, too."),
+    ] = False,
     out: WholeResult = None,
 ) -> None:
     """Score a model on a table of face crops (or pictures), with intervals and baselines."""
@@ -77,8 +94,19 @@ def evaluate(
     from ..training import arrange
     from . import console
 
-    if beside and not stress:
-        raise ConfigError("--beside goes with --stress: mien evaluate MODEL TABLE --stress all")
+    if beside and not (stress or panel):
+        raise ConfigError(
+            "--beside goes with --stress or --panel: mien evaluate MODEL TABLE --stress all"
+        )
+    if together and not panel:
+        raise ConfigError("--together goes with --panel and --beside")
+    if panel:
+        if split or base_rates or strength is not None or detector or pad or alignment or recipe:
+            raise ConfigError("--panel reads each set as its file says, at every strength")
+        if stress:
+            raise ConfigError("--panel and --stress are two questions: ask one at a time")
+        _panel([model, *(beside or ())], path, together, plots, out)
+        return
     recognizer = load_model(model)
     rates = settings(recognizer, base_rates or (), strength)
     finder = detect.build(detector) if detector else None
@@ -117,6 +145,20 @@ def _stress(
     if folder:
         _write_figures(plots.of_stress(result), folder)
     console.stressed(result)
+
+
+def _panel(
+    models: Sequence[str], path: Path, together: bool, folder: Path | None, out: Path | None
+) -> None:
+    from ..evaluation import panel, plots
+    from ..expression.recognize import load_model
+    from . import console
+
+    result = panel.panel([load_model(name) for name in models], panel.read(path), together)
+    write_json(result, out)
+    console.panel(result)
+    if folder:
+        _write_figures(plots.of_panel(result), folder)
 
 
 def _write_figures(figures: Iterable[tuple[str, bytes]], folder: Path) -> None:

@@ -272,28 +272,33 @@ def stress(
         return encoded(figure, form)
 
 
+def of_panel(result: Mapping[str, Any]) -> Iterator[tuple[str, bytes]]:
+    """The frontier along the panel's first set, by file name."""
+    along = next(iter(result["sets"]))
+    yield "frontier.png", frontier(result, along)
+
+
 def frontier(result: Mapping[str, Any], along: str, form: str = "png", title: str = "") -> bytes:
     """What turning to equal base rates buys on unseen sets, and costs on the set ``along``.
 
     result : ``mien.evaluation.panel``'s. A line per model over the strengths, its default a full
-        dot; a model that does not know its base rates is one dot. Models without an unseen set, or
-        without ``along``, are left out.
+        dot; a model that does not know its base rates is one dot. Raises DataError without an
+        unseen set.
     """
+    if not result["unseen_sets"]:
+        raise DataError("every set of the panel was seen by one of the models: nothing to draw")
     with blank(6.4, 4.8) as (figure, axes):
-        drawn = [m for m in result["models"] if m["unseen"] and along in m["sets"]]
-        if not drawn:
-            raise DataError(f"no model has '{along}' and a set it has never seen: nothing to draw")
-        for i, model in enumerate(drawn):
+        for i, model in enumerate(result["models"]):
             told = model["sets"][along]["by_strength"]
             at = [told[strength]["accuracy"] for strength in model["unseen"]]
             up = list(model["unseen"].values())
             axes.plot(at, up, "o-", markersize=3, color=_series(i), fillstyle="none")
-            default = f"{DEFAULT_STRENGTH:g}" if f"{DEFAULT_STRENGTH:g}" in told else "0"
-            place = list(model["unseen"]).index(default)
+            default = f"{DEFAULT_STRENGTH:g}"
+            place = list(model["unseen"]).index(default if default in told else "0")
             axes.plot(at[place], up[place], "o", color=_series(i), label=model["name"])
         axes.set(
             xlabel=f"accuracy on {along}",
-            ylabel="balanced accuracy, mean of unseen sets",
+            ylabel="balanced accuracy, mean of " + ", ".join(result["unseen_sets"]),
             title=title,
         )
         axes.grid(color=FAINT, alpha=0.25, linewidth=0.6)
