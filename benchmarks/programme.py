@@ -42,7 +42,7 @@ def main(
     also: Annotated[list[str] | None, typer.Option()] = None,
     peers: Annotated[bool, typer.Option(help="The peers on the same pictures, too.")] = False,
 ) -> None:
-    heads = _exported(run, data, named_tables(also or ()))
+    heads = _exported(run, data, named_tables(also or (), "--also"))
     shipped = load_model(DEFAULT_MODEL, threads=1)
     members = panel.read(panel_file)
     told = panel.panel(heads, members, together=len(heads) > 1)
