@@ -72,6 +72,16 @@ def test_it_is_signed_by_the_standard(receiver: Receiver, monkeypatch: pytest.Mo
         Verifier(SECRET).verify(body.replace(b"pain", b"rain"), headers)
 
 
+def test_its_address_is_in_no_log(receiver: Receiver, caplog: pytest.LogCaptureFixture) -> None:
+    """Of many services the address is all that it takes to post there."""
+    caplog.set_level("DEBUG")
+    hook = started(receiver.url + "/T0/B0/s3cret")
+    hook.deliver(CALL)
+    hook.close()
+    assert len(receiver.got) == 1
+    assert "s3cret" not in caplog.text
+
+
 def test_without_a_secret_nothing_is_signed(receiver: Receiver) -> None:
     hook = started(receiver.url)
     hook.deliver(CALL)

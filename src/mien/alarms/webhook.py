@@ -13,6 +13,7 @@ import binascii
 import datetime
 import ipaddress
 import json
+import logging
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -77,6 +78,7 @@ class Webhook(Output):
         verify: ssl.SSLContext | bool = True
         if self._settings.is_own:
             verify = tls(self._settings, self._name, httpx.create_ssl_context)
+        logging.getLogger("httpx").addFilter(self._is_public)
         self._loop = asyncio.new_event_loop()
         self._client = httpx.AsyncClient(timeout=self._settings.limit_s, verify=verify)
 
@@ -124,7 +126,12 @@ class Webhook(Output):
     def _host(self) -> str:
         return urlsplit(self._settings.url).netloc.rpartition("@")[2]
 
+    def _is_public(self, record: logging.LogRecord) -> bool:
+        """Whether httpx may log it: the address is the secret of many a service's webhook."""
+        return self._settings.url not in record.getMessage()
+
     def close(self) -> None:
+        logging.getLogger("httpx").removeFilter(self._is_public)
         if not self._loop.is_running():  # else a request is under way that nobody waits for
             self._loop.run_until_complete(self._client.aclose())
             self._loop.close()

@@ -205,12 +205,14 @@ def _kind(path: Path) -> str:
     return ".jsonl" if begin[:1] in (b"{", b"[", b"") else ".csv"
 
 
-def _encoding(path: Path, otherwise: str) -> str:
-    """UTF-8 with or without a mark, UTF-16 with one, or else ``otherwise``."""
+def _encoding(path: Path, otherwise: str = "") -> str:
+    """UTF-8 with or without a mark, UTF-16 with one; ``otherwise`` where it is none of these."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     with path.open("rb") as file:
         if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
             return "utf-16"
+        if not otherwise:
+            return "utf-8-sig"
         file.seek(0)
         try:
             while chunk := file.read(_CHUNK):
@@ -231,7 +233,7 @@ def _unfit(path: Path, line: int, why: object, kind: str = "record of mien") -> 
 
 
 def _from_json_lines(path: Path) -> Iterator[ReadRecord]:
-    with path.open(encoding=_encoding(path, "utf-8-sig"), errors="replace") as stream:
+    with path.open(encoding=_encoding(path), errors="replace") as stream:
         values = _of_a_list(stream) or _json_values(path, lines(stream))
         head = list(islice(values, _HEAD))
         every = chain(head, values)
