@@ -216,12 +216,13 @@ def act_ack(
     from ..alarms import journal as journals
 
     path, any_waits = journal or journals.default_path(), False
+    is_running = path.exists() and journals.is_in_use(path)  # now: with its answer it may be done
     for past in journals.acknowledge(path, keys or (), "mien act ack"):
         any_waits = True
         say(f"acknowledged: {past.call.alarm.text}")
     if not any_waits:
         say("no alarm waits to be acknowledged")
-    elif not journals.is_in_use(path):
+    elif not is_running:
         say("no mien is running on this journal; the next one will see it")
 
 
