@@ -88,6 +88,7 @@ TOUCHED: dict[str, Callable[[Rows], str]] = {
     "tabs": lambda rows: as_text(rows, "\t"),
     "blank lines": lambda rows: as_text(rows).replace("\n", "\n\n") + ",,,\n",
     "line ends": lambda rows: as_text(rows).replace("\n", "\r\n"),
+    "line ends of old Macs": lambda rows: as_text(rows).replace("\n", "\r"),
     "columns in another order, and more": lambda rows: as_text(upside_down(rows)),
     "sep=": lambda rows: "sep=,\n" + as_text(rows),
     "spaces in the head": lambda rows: as_text(rows).replace(",", ", ", 5),
@@ -245,7 +246,15 @@ def test_a_line_that_no_reader_likes(tmp_path: Path, line: str) -> None:
         summary.read(path)
 
 
-@pytest.mark.parametrize("content", ["a\0b,c\n\0,\n", "source,time_s\n" + "x" * 200_000 + ",1\n"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "a\0b,c\n\0,\n",
+        "source,time_s\n" + "x" * 200_000 + ",1\n",
+        "source,time_s,confidence,uncertain,joy,intensity_joy\n" + "x" * 17_000_000,
+    ],
+    ids=["zeros", "a long cell", "no end"],
+)
 def test_a_table_that_no_reader_likes(tmp_path: Path, content: str) -> None:
     (tmp_path / "a.csv").write_text(content)
     with pytest.raises(DataError, match="is no record of mien"):

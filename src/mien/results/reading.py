@@ -29,6 +29,7 @@ _FALSE = frozenset(
     {"false", "f", "no", "n", "0", "0.0", "0,0", "falsch", "faux", "falso"}
 )  # spreadsheets translate them
 _CHUNK = 1 << 20
+_LIST = 500_000_000  # characters of a file that is one list: it is read in one piece
 _HEAD = 2000  # rows whose names are the columns: R leaves out of a row what it does not know
 _SLACK = 1e-6  # what other tools' digits may make of a 1
 _MOST = 2**53  # a whole number that a float holds exactly
@@ -256,7 +257,8 @@ def _of_a_list(stream: IO[str]) -> Iterator[tuple[int, Any]] | None:
     if not begin.startswith("["):
         return None
     try:
-        found = parse(stream.read())
+        text = stream.read(_LIST)
+        found = parse("" if len(text) == _LIST else text)
     except ValueError:
         stream.seek(0)
         return None
@@ -297,11 +299,19 @@ def _from_csv(path: Path) -> Iterator[ReadRecord]:
             head, skipped = stream.readline(_CHUNK), skipped + 1
         delimiter = max(",;\t", key=head.count)
         columns = next(csv.reader([head], delimiter=delimiter), [])
-        rows = csv.DictReader(stream, columns, delimiter=delimiter)
+        rows = csv.DictReader(_bounded(stream), columns, delimiter=delimiter)
         try:
             yield from _merged(_flat_records(path, columns, rows, skipped + 2))
         except csv.Error as err:
             raise _unfit(path, rows.line_num + skipped + 1, err) from None
+
+
+def _bounded(stream: IO[str]) -> Iterator[str]:
+    """The lines of a table; raises csv.Error for one without end."""
+    for line in lines(stream):
+        if line is None:
+            raise csv.Error("it has no end")
+        yield line
 
 
 def _from_parquet(path: Path) -> Iterator[ReadRecord]:
