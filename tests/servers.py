@@ -43,11 +43,13 @@ class Receiver:
             {},
         )
         self.got: list[tuple[dict[str, str], bytes]] = []
+        self.paths: list[str] = []
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["content-length"]))
+                receiver.paths.append(self.path)
                 receiver.got.append(({k.lower(): v for k, v in self.headers.items()}, body))
                 answer = receiver.answer
                 if callable(answer):

@@ -51,6 +51,7 @@ def test_a_variable_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CAMERA", "s3/cret@")
     address = "rtsp://anna:${CAMERA}@10.0.0.7/1"
     assert filled(address) == "rtsp://anna:s3%2Fcret%40@10.0.0.7/1"
+    assert filled("https://hooks/${CAMERA}?x=${CAMERA}") == "https://hooks/s3/cret%40?x=s3/cret%40"
     assert public(address) == "rtsp://10.0.0.7/1"
     monkeypatch.delenv("CAMERA")
     with pytest.raises(ConfigError, match="the environment variable CAMERA is not set"):

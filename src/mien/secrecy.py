@@ -58,9 +58,13 @@ def filled(address: str) -> str:
     """
     from urllib.parse import quote
 
+    begin = address.find("://") + 3
+    login = _HOST.match(address, begin)
+
     def value(found: re.Match[str]) -> str:
         if found[1] not in os.environ:
             raise ConfigError(f"{public(address)}: the environment variable {found[1]} is not set")
-        return quote(os.environ[found[1]], safe="")
+        in_login = login is not None and found.end() <= login.end()
+        return quote(os.environ[found[1]], safe="" if in_login else "/")
 
     return _VARIABLE.sub(value, address)

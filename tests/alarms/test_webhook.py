@@ -72,13 +72,20 @@ def test_it_is_signed_by_the_standard(receiver: Receiver, monkeypatch: pytest.Mo
         Verifier(SECRET).verify(body.replace(b"pain", b"rain"), headers)
 
 
-def test_its_address_is_in_no_log(receiver: Receiver, caplog: pytest.LogCaptureFixture) -> None:
-    """Of many services the address is all that it takes to post there."""
+def test_its_address_is_in_no_log(
+    receiver: Receiver, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of many services the address is all that it takes to post there; it may be a variable's."""
     caplog.set_level("DEBUG")
-    hook = started(receiver.url + "/T0/B0/s3cret")
-    hook.deliver(CALL)
-    hook.close()
-    assert len(receiver.got) == 1
+    monkeypatch.setenv("NURSE", "s3cret")
+    for path in ("/T0/B0/s3cret", "/T0/B0/${NURSE}"):
+        hook = started(receiver.url + path)
+        hook.deliver(CALL)
+        hook.close()
+    assert receiver.paths == ["/alarm/T0/B0/s3cret"] * 2
+    monkeypatch.delenv("NURSE")
+    with pytest.raises(ConfigError, match="the environment variable NURSE is not set"):
+        started(receiver.url + "/${NURSE}")
     assert "s3cret" not in caplog.text
 
 

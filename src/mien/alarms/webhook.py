@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ..errors import ConfigError, MissingExtra
-from ..secrecy import public
+from ..secrecy import filled, public
 from .output import Context, Output, Table, Undelivered, secret, settings
 from .program import content
 from .tls import TlsSettings, check, why
@@ -40,7 +40,7 @@ _NAP_S = 60.0  # of a server that asks for more patience than that, the alarm ha
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookSettings(TlsSettings):
-    """url : https, or http on this machine alone.
+    """url : https, or http on this machine alone; ``${NAME}`` in it is the environment's variable.
     secret_env : the environment variable with the secret, "whsec_" and base64; "" signs nothing.
     limit_s : past so many seconds a request has failed, however the server spends them.
     """
@@ -66,6 +66,7 @@ class Webhook(Output):
         self._loop: asyncio.AbstractEventLoop
         self._client: httpx.AsyncClient
         self._key = b""
+        self._url = ""  # with what the environment holds of it
 
     def start(self, context: Context) -> None:
         for library in ("httpx", "standardwebhooks"):
@@ -73,6 +74,7 @@ class Webhook(Output):
                 raise MissingExtra(library, "act", "a webhook")
         import httpx
 
+        self._url = filled(self._settings.url)
         if self._settings.secret_env:
             self._key = _key(secret(self._settings.secret_env, self._name), self._settings)
         verify: ssl.SSLContext | bool = True
@@ -98,7 +100,7 @@ class Webhook(Output):
 
         body = json.dumps({"type": "alarm", "timestamp": call.alarm.time, "data": content(call)})
         request = self._client.build_request(
-            "POST", self._settings.url, content=body, headers=self._headers(call, body)
+            "POST", self._url, content=body, headers=self._headers(call, body)
         )
         try:
             return await self._client.send(request, stream=True)  # what it says is not read
@@ -128,7 +130,7 @@ class Webhook(Output):
 
     def _is_public(self, record: logging.LogRecord) -> bool:
         """Whether httpx may log it: the address is the secret of many a service's webhook."""
-        return self._settings.url not in record.getMessage()
+        return self._url not in record.getMessage()
 
     def close(self) -> None:
         logging.getLogger("httpx").removeFilter(self._is_public)
