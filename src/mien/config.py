@@ -7,6 +7,7 @@ error that names the near miss; a value of the wrong type says what was expected
 from __future__ import annotations
 
 import dataclasses
+import re
 import tomllib
 import types
 import typing
@@ -18,6 +19,8 @@ from .errors import ConfigError, UnknownName
 
 T = TypeVar("T")
 _LONGEST = 10_000_000  # bytes of a TOML file
+# For a key of N parts Python's reader takes the square of N in time and memory.
+_LONG_KEY = re.compile(rb"(?<![\w\"'.-])(?:[\w\"'-]++[ \t]*+\.[ \t]*+){200}")
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -43,6 +46,8 @@ def parse_toml(content: bytes) -> dict[str, Any]:
     """
     if len(content) > _LONGEST:
         raise ValueError(f"it has more than {_LONGEST} bytes")
+    if _LONG_KEY.search(content):
+        raise ValueError("nested too deeply")
     try:
         found = tomllib.loads(content.decode("utf-8-sig"))
         _check_numbers(found)
