@@ -64,6 +64,7 @@ def main(
         "models": told["models"],
         "beside": beside["models"],
     }
+    RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{run.name}.json").write_text(json.dumps(result, indent=1) + "\n")
     (RESULTS / "README.md").write_text(_table())
     typer.echo(_table())
