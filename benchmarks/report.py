@@ -17,6 +17,7 @@ import typer
 from mien.evaluation.cards import card, finder_card, stress_section
 from mien.expression.recognize import load_model
 from mien.faces import landmarker, proposals
+from mien.papers import plans
 from mien.training import recipes
 from mien.weights import catalogue
 from mien.weights.catalogue import DEFAULT_MODEL
@@ -448,9 +449,9 @@ def papers() -> str:
     return "\n\n".join("\n".join(part) for part in parts)
 
 
-def _reproduced(paper: str) -> tuple[recipes.Reproduction, dict[str, Any]]:
+def _reproduced(paper: str) -> tuple[plans.Reproduction, dict[str, Any]]:
     content = json.loads((REPRODUCTIONS / paper / "report.json").read_text(encoding="utf-8"))
-    return recipes.reproduction(recipes.find(paper)), {r["name"]: r for r in content["runs"]}
+    return plans.read(recipes.find(paper)), {r["name"]: r for r in content["runs"]}
 
 
 def _iliev2022() -> list[str]:

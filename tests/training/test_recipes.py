@@ -12,6 +12,7 @@ from mien.data import patches, scenes
 from mien.data.scenes import MOST
 from mien.errors import ConfigError, UnknownName
 from mien.faces.landmarks import POINTS
+from mien.papers import plans
 from mien.training import recipes
 from mien.training.recipes import (
     AgainstRestRecipe,
@@ -34,7 +35,7 @@ def cases() -> Iterator[tuple[str, Recipe]]:
         if path in TRAINABLE:
             yield path.stem, recipes.read(path)
         if "run" in config.read_toml(path):
-            plan = recipes.reproduction(path)
+            plan = plans.read(path)
             for run, recipe in zip(plan.runs, plan.recipes, strict=True):
                 yield f"{path.stem}-{run.name}", recipe
 
@@ -220,7 +221,7 @@ def test_an_occlusion_that_does_not_fit_says_why(overrides: list[str], message: 
 
 
 def test_dobes2023_trains_what_the_paper_trained() -> None:
-    plan = recipes.reproduction(recipes.find("dobes2023"))
+    plan = plans.read(recipes.find("dobes2023"))
     by_name = dict(zip((run.name for run in plan.runs), plan.recipes, strict=True))
     assert all(run.repeats >= 3 for run in plan.runs)
     for part in ("none", "eyes", "nose", "mouth"):

@@ -18,9 +18,9 @@ from mien.errors import ConfigError, UnknownName
 from mien.expression.logits import softmax
 from mien.expression.recognize import OnnxRecognizer, load_model
 from mien.labels import label_set
-from mien.papers import reproduce
+from mien.papers import plans, reproduce
+from mien.papers.plans import Experiment, Reproduction
 from mien.training import recipes
-from mien.training.recipes import Experiment, Reproduction
 from mien.training.stepwise import best_epoch
 
 LABELS = ("neutral", "happiness")
@@ -128,7 +128,7 @@ class Done:
         for name, people, seed in (("made", 3, 1), ("other", 2, 9)):
             self.data[name] = place / f"{name}.parquet"
             table.write(made_table(name, people, seed), self.data[name])
-        self.plan: Reproduction = recipes.reproduction(place / "nobody.toml")
+        self.plan: Reproduction = plans.read(place / "nobody.toml")
         self.out = place / "out"
         self.failures = reproduce.reproduce(
             self.plan, self.data, self.out, Silent(), accelerator="cpu"
@@ -248,11 +248,11 @@ def test_a_wrong_recipe_says_what_is_right(
     assert old in RECIPE
     (tmp_path / "r.toml").write_text(RECIPE.replace(old, new, 1))
     with pytest.raises(error, match=message):
-        recipes.reproduction(tmp_path / "r.toml")
+        plans.read(tmp_path / "r.toml")
 
 
 def test_the_shipped_recipe_is_the_papers() -> None:
-    plan = recipes.reproduction(recipes.find("biondi2019"))
+    plan = plans.read(recipes.find("biondi2019"))
     assert plan.paper is not None
     for run, recipe in zip(plan.runs, plan.recipes, strict=True):
         assert isinstance(recipe, recipes.ExpressionRecipe)

@@ -36,7 +36,6 @@ from ..training.models import parameters
 from ..training.models.autoencoder2018 import Autoencoder
 from ..training.recipes import (
     AgainstRestRecipe,
-    Experiment,
     Recipe,
     ReconstructionData,
     ReconstructionRecipe,
@@ -47,6 +46,7 @@ from ..training.train import Progress, Run, launched, task_of
 from ..training.warmstart import Start
 from . import against_rest
 from .against_rest import Drawn, Fold
+from .plans import Experiment
 
 QUICK = {"rows": 30, "epochs": 1}
 """What ``quick`` cuts an experiment down to: pictures of each expression, epochs; and one fold."""

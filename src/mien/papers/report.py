@@ -20,7 +20,7 @@ from PIL import Image
 from ..errors import MissingExtra
 from ..evaluation import plots
 from ..training.checkpoint import write_whole
-from ..training.recipes import Attention, Contrast, Published, Reproduction
+from .plans import Attention, Contrast, Published, Reproduction
 
 NONE = "-"
 FIGURES = "figures"

@@ -40,17 +40,11 @@ from ..training import arrange, checkpoint, stepwise, transfer
 from ..training.checkpoint import write_whole
 from ..training.export import export
 from ..training.models import build, parameters
-from ..training.recipes import (
-    AgainstRestRecipe,
-    Attention,
-    Experiment,
-    ExpressionRecipe,
-    Reproduction,
-    is_same,
-)
+from ..training.recipes import AgainstRestRecipe, ExpressionRecipe, is_same
 from ..training.tasks import predict
 from ..training.train import Progress, task_of, train
 from . import fold_report, folds, report
+from .plans import Attention, Experiment, Reproduction
 
 QUICK = {"epochs": 2, "copies": 3, "rows": 180, "folds": 3, "repeats": 2, "batch": 32, "samples": 4}
 """What ``quick`` cuts a paper's experiments down to; of the folds, only the first is done."""
