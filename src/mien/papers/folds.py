@@ -32,8 +32,8 @@ from ..evaluation.metrics import bootstrap, one_against_rest
 from ..training import reconstruction_task
 from ..training.against_rest_task import POSITIVE
 from ..training.checkpoint import claim, load_weights, write_whole
-from ..training.models import parameters
 from ..training.models.autoencoder2018 import Autoencoder
+from ..training.models.network import parameters
 from ..training.recipes import (
     AgainstRestRecipe,
     Recipe,

@@ -39,7 +39,7 @@ from ..labels import LabelSet, subset
 from ..training import arrange, checkpoint, stepwise, transfer
 from ..training.checkpoint import write_whole
 from ..training.export import export
-from ..training.models import build, parameters
+from ..training.models.network import build, parameters
 from ..training.recipes import AgainstRestRecipe, ExpressionRecipe, is_same
 from ..training.tasks import predict
 from ..training.train import Progress, task_of, train

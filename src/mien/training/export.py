@@ -32,7 +32,8 @@ from ..weights.session import METADATA_KEY
 from . import arrange, calibrate, checkpoint, recipes, transfer
 from .checkpoint import write_whole
 from .expression_task import labelled, tables_of, wanted
-from .models import Backbone, landmark_networks, last_layer, proposal_networks
+from .models import landmark_networks, proposal_networks
+from .models.network import Backbone, last_layer
 from .recipes import OWN_HEAD
 from .train import task_of
 

@@ -20,7 +20,7 @@ from ..face import FloatArray
 from ..faces import align
 from ..labels import LabelSet
 from .augment import augment, mixup
-from .models import Standardised, build
+from .models.network import Standardised, build
 from .recipes import OWN_HEAD, Also, ExpressionRecipe, Recipe
 from .tasks import Samples, Sets, predict
 

@@ -15,9 +15,8 @@ from ..data.cut import Cut
 from ..data.occlude import Occlude
 from ..data.splits import Split
 from ..errors import ConfigError, UnknownName
-from ..faces import align
 from ..labels import LabelSet, label_set
-from ..media.preprocess import Preprocess
+from .models import Autoencoder, Cnn, Model
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,22 +179,6 @@ class ReconstructionData:
 
 
 @dataclass(frozen=True, slots=True)
-class Autoencoder:
-    """An autoencoder of one hidden layer.
-
-    hidden : its units; 0 for none, where a CNN sees the pictures as they came.
-    tied : decode with the encoder's own weights.
-    """
-
-    hidden: int
-    tied: bool = False
-
-    def __post_init__(self) -> None:
-        if self.hidden < 0:
-            raise ConfigError(f"autoencoder.hidden is at least 0, got {self.hidden}")
-
-
-@dataclass(frozen=True, slots=True)
 class Folds:
     """How each expression of a label set is told from all the others, fold by fold.
 
@@ -224,55 +207,6 @@ class Folds:
             raise ConfigError(f"folds.run lies in 1..{self.count}, got {self.run}")
         if min(self.positives, self.train_positives, self.autoencoder_rows) < 1:
             raise ConfigError("folds' numbers of pictures are at least 1")
-
-
-@dataclass(frozen=True, slots=True)
-class Cnn:
-    """width : filters of each convolution, units of the first fully connected layer."""
-
-    width: int
-
-    def __post_init__(self) -> None:
-        if self.width < 1:
-            raise ConfigError(f"cnn.width is at least 1, got {self.width}")
-
-
-@dataclass(frozen=True, slots=True)
-class Model:
-    """A network of the registry and the picture it takes.
-
-    light : how a picture's lighting is evened out, a name of ``preprocess.LIGHTS``.
-    align : how the faces of its table are cut (``mien data align``), and users' faces will be.
-    init : the model whose weights it begins with, a name or a file; None to begin at random.
-    parameters : how many the network must have, where a paper says so.
-    pretrained : the catalogue's weights of a backbone to begin with, trained for something else:
-        all but the last layer is theirs.
-    frozen : only the last layer is trained; what the rest makes of each picture is computed once.
-    enlarge : the side in pixels that a backbone enlarges its pictures to; 0 leaves them.
-    """
-
-    name: str
-    size: int = 48
-    color: str = "gray"
-    align: str = align.DEFAULT
-    init: str | None = None
-    parameters: int | None = None
-    pretrained: str | None = None
-    frozen: bool = False
-    enlarge: int = 0
-    light: str = "plain"
-
-    def __post_init__(self) -> None:
-        if self.pretrained and self.init:
-            raise ConfigError("model.pretrained and model.init: a network begins with one of them")
-        if self.frozen and not self.pretrained:
-            raise ConfigError("model.frozen keeps weights as they are: name them, model.pretrained")
-        align.known(self.align)
-        self.preprocess  # noqa: B018 (raises ConfigError where they do not fit)
-
-    @property
-    def preprocess(self) -> Preprocess:
-        return Preprocess(self.size, self.color, self.light)
 
 
 @dataclass(frozen=True, slots=True)
