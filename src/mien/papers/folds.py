@@ -34,13 +34,8 @@ from ..training.against_rest_task import POSITIVE
 from ..training.checkpoint import claim, load_weights, write_whole
 from ..training.models.autoencoder2018 import Autoencoder
 from ..training.models.network import parameters
-from ..training.recipes import (
-    AgainstRestRecipe,
-    Recipe,
-    ReconstructionData,
-    ReconstructionRecipe,
-    Train,
-)
+from ..training.recipes import AgainstRestRecipe, Recipe, ReconstructionRecipe, Train
+from ..training.reconstruction_data import ReconstructionData
 from ..training.tasks import Sets, predict
 from ..training.train import Progress, Run, launched, task_of
 from ..training.warmstart import Start

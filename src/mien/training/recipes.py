@@ -16,7 +16,11 @@ from ..data.occlude import Occlude
 from ..data.splits import Split
 from ..errors import ConfigError, UnknownName
 from ..labels import LabelSet, label_set
+from .expression_data import OWN_HEAD, Also, ExpressionData
+from .landmark_data import LandmarkData
 from .models import Autoencoder, Cnn, Model
+from .proposal_data import ProposalData
+from .reconstruction_data import ReconstructionData
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,146 +40,6 @@ class Paper:
     notes: tuple[str, ...] = ()
     pictures: int = 0
     findings: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class ExpressionData:
-    """Which rows of a table train, select and test.
-
-    target : "votes" (the taggers' shares), "label" (one label a picture), or "strengths" (the
-        raters' intensities, or else the taggers' shares).
-    min_votes : a label with fewer votes counts as none.
-    drop_overlap : leave out training rows whose exact pixels occur in select or test.
-    drop_near : and those that are near duplicates of a row there (``mien.data.audit``).
-    teacher_weight : how much of the target is a teacher's answer instead (Hinton et al. 2015,
-        arXiv:1503.02531); ten votes are few, and a trained net's view of the face steadies them.
-    labels : only these of the label set, whose order stays; empty for all of them.
-    subject : only this person's rows; None for everybody's.
-    balance : a picture is drawn with a chance in proportion to (pictures of its label)^-balance: 0
-        as often as any other, 1 every label as often as any other, 0.5 between the two (Mahajan et
-        al. 2018, arXiv:1805.00932).
-    """
-
-    label_set: str
-    train: str
-    select: str
-    test: str
-    target: str = "label"
-    min_votes: int = 1
-    drop_overlap: bool = True
-    drop_near: bool = False
-    teacher_weight: float = 0.0
-    labels: tuple[str, ...] = ()
-    balance: float = 0.0
-    subject: str | None = None
-
-    def __post_init__(self) -> None:
-        for name in ("teacher_weight", "balance"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ConfigError(f"data.{name} lies in [0, 1], got {getattr(self, name)}")
-        if len(self.names) < 2:
-            raise ConfigError(f"data.labels are two or more, got {list(self.labels)}")
-        if self.target not in ("votes", "label", "strengths"):
-            raise ConfigError(f"data.target is votes, label or strengths, got '{self.target}'")
-
-    @property
-    def names(self) -> LabelSet:
-        """What the network answers; raises UnknownName."""
-        whole = label_set(self.label_set)
-        if not self.labels:
-            return whole
-        places = sorted({whole.index(label) for label in self.labels})
-        return LabelSet(
-            whole.name,
-            tuple(whole.labels[i] for i in places),
-            tuple(whole.native[i] for i in places),
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Also:
-    """Further labels of the same pictures, answered by a head of their own.
-
-    The last layer answers them behind the recipe's own labels. Pictures are the same by their id
-    and split; one that the further table lacks asks nothing of this head.
-
-    table : by the name that ``mien train --also NAME=FILE`` gives it; the head is called so too.
-    label_set : what the head answers.
-    weight : of its loss, where that of the recipe's own labels weighs 1.
-    """
-
-    table: str
-    label_set: str
-    weight: float = 1.0
-
-    def __post_init__(self) -> None:
-        label_set(self.label_set)
-        if not 0 < self.weight <= 10:
-            raise ConfigError(f"also.weight lies in (0, 10], got {self.weight}")
-
-    @property
-    def names(self) -> LabelSet:
-        return label_set(self.label_set)
-
-
-OWN_HEAD = "own"
-"""What the head of a recipe's own labels is called."""
-
-
-@dataclass(frozen=True, slots=True)
-class LandmarkData:
-    """What the landmark network sees in an epoch.
-
-    splits : of the table; with landmarks, or of decoys.
-    shares : how much of an epoch comes from each split, summing to 1.
-    weights : what an error on a point of each split weighs: 1 where people placed it, less where a
-        teacher did; 0 for decoys, which have none.
-    draws : pictures an epoch.
-    second_look : share of faces shown as a second look sees them, nearly in place and level.
-    """
-
-    splits: tuple[str, ...]
-    shares: tuple[float, ...]
-    weights: tuple[float, ...]
-    draws: int
-    second_look: float = 0.0
-
-    def __post_init__(self) -> None:
-        if not len(self.splits) == len(self.shares) == len(self.weights):
-            raise ConfigError("data.splits, data.shares and data.weights go together, one for one")
-        if abs(sum(self.shares) - 1) > 1e-6 or min(self.shares) <= 0:
-            raise ConfigError(f"data.shares are positive and sum to 1, got {self.shares}")
-        if min(self.weights) < 0 or 1.0 not in self.weights:
-            raise ConfigError("data.weights are at least 0, and 1 for points placed by hand")
-
-
-@dataclass(frozen=True, slots=True)
-class ProposalData:
-    """What the scenes of the proposal network are made of.
-
-    faces : splits of the table with landmarks.
-    backgrounds : its split of pictures without people.
-    decoys : its splits of what is taken for a face and is none.
-    scenes : how many are made; every epoch sees each once, changed.
-    """
-
-    faces: tuple[str, ...]
-    backgrounds: str
-    decoys: tuple[str, ...]
-    scenes: int
-
-
-@dataclass(frozen=True, slots=True)
-class ReconstructionData:
-    """Which rows of a table an autoencoder learns, and is selected by; what they show is no matter.
-
-    drop_overlap : leave out training rows whose exact pixels occur in select or test.
-    """
-
-    train: str
-    select: str
-    test: str
-    drop_overlap: bool = True
 
 
 @dataclass(frozen=True, slots=True)
