@@ -34,8 +34,9 @@ from ..training.against_rest_task import POSITIVE
 from ..training.checkpoint import claim, load_weights, write_whole
 from ..training.models.autoencoder2018 import Autoencoder
 from ..training.models.network import parameters
-from ..training.recipes import AgainstRestRecipe, Recipe, ReconstructionRecipe, Train
+from ..training.recipes import AgainstRestRecipe, Recipe, ReconstructionRecipe
 from ..training.reconstruction_data import ReconstructionData
+from ..training.schedule import Train
 from ..training.tasks import Sets, predict
 from ..training.train import Progress, Run, launched, task_of
 from ..training.warmstart import Start

@@ -16,11 +16,13 @@ from ..data.occlude import Occlude
 from ..data.splits import Split
 from ..errors import ConfigError, UnknownName
 from ..labels import LabelSet, label_set
+from .augment_settings import Augment
 from .expression_data import OWN_HEAD, Also, ExpressionData
 from .landmark_data import LandmarkData
 from .models import Autoencoder, Cnn, Model
 from .proposal_data import ProposalData
 from .reconstruction_data import ReconstructionData
+from .schedule import Train
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,79 +73,6 @@ class Folds:
             raise ConfigError(f"folds.run lies in 1..{self.count}, got {self.run}")
         if min(self.positives, self.train_positives, self.autoencoder_rows) < 1:
             raise ConfigError("folds' numbers of pictures are at least 1")
-
-
-@dataclass(frozen=True, slots=True)
-class Augment:
-    """How far each change may go; 0 switches it off.
-
-    flip : mirror half of the pictures.
-    rotate_deg : turn by up to this many degrees either way.
-    scale, aspect : grow or shrink by up to exp(scale); width against height by exp(aspect).
-    shear : up to this tangent.
-    shift : up to this share of the picture's side.
-    contrast : up to exp(contrast) around the picture's mean.
-    brightness : up to this many gray levels.
-    blur : share of pictures averaged 3 x 3.
-    noise : standard deviation of Gaussian noise up to this many gray levels, on a fifth of them.
-    erase : share of pictures with a rectangle (1/8 to 3/8 of the side) set to the mean.
-    mixup : each picture is a mean of two, and so is its target, the share drawn from
-        Beta(mixup, mixup) (Zhang et al. 2018, arXiv:1710.09412).
-    variants : each picture is one of its ``mien.data.variants``, before anything else.
-    """
-
-    flip: bool = True
-    rotate_deg: float = 0.0
-    scale: float = 0.0
-    aspect: float = 0.0
-    shear: float = 0.0
-    shift: float = 0.0
-    contrast: float = 0.0
-    brightness: float = 0.0
-    blur: float = 0.0
-    noise: float = 0.0
-    erase: float = 0.0
-    mixup: float = 0.0
-    variants: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Train:
-    """The optimisation.
-
-    lr : peak learning rate; it rises linearly over warmup_epochs and falls as a cosine to 0.
-    weight_decay : on convolution and matrix weights only, never on biases or normalisation.
-    ema_decay : of the moving average of the weights, which is what gets evaluated and exported.
-    precision : Fabric's name ("32-true", "bf16-mixed"), or "auto": bfloat16 where the machine
-        computes in it.
-    schedule : "cosine", or "constant" after the warm-up.
-    epoch_steps : steps of an epoch, where a paper counts these; 0 for as many as show every picture
-        once. Pictures come in one random order after another. ``mien reproduce`` tests such a run
-        after every epoch.
-    """
-
-    epochs: int
-    batch: int = 128
-    optimizer: str = "sgd"
-    lr: float = 0.1
-    momentum: float = 0.9
-    weight_decay: float = 5e-4
-    warmup_epochs: int = 2
-    ema_decay: float = 0.999
-    precision: str = "auto"
-    seed: int = 1
-    schedule: str = "cosine"
-    epoch_steps: int = 0
-
-    def __post_init__(self) -> None:
-        if self.schedule not in ("cosine", "constant"):
-            raise ConfigError(f"train.schedule is cosine or constant, got '{self.schedule}'")
-        if self.epoch_steps < 0:
-            raise ConfigError(f"train.epoch_steps is at least 0, got {self.epoch_steps}")
-        if self.optimizer not in ("sgd", "adamw"):
-            raise ConfigError(f"train.optimizer is sgd or adamw, got '{self.optimizer}'")
-        if self.epochs < 1 or self.batch < 2:
-            raise ConfigError("train.epochs is at least 1 and train.batch at least 2")
 
 
 @dataclass(frozen=True, slots=True)
