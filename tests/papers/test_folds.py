@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from mien.data import table
+from mien.data.against_rest import folds as dealt
 from mien.data.audit import audit
 from mien.data.table import Row, Table
 from mien.errors import ConfigError
 from mien.evaluation.metrics import one_against_rest
 from mien.papers import folds, plans, reproduce
-from mien.papers.against_rest import folds as dealt
 from mien.papers.fold_report import fold_table
 from mien.papers.plans import Reproduction
 from mien.training import recipes

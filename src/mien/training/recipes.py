@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 
 from .. import config
+from ..data.against_rest import Folds
 from ..data.copies import Copies
 from ..data.cut import Cut
 from ..data.occlude import Occlude
 from ..data.splits import Split
 from ..errors import ConfigError, UnknownName
-from ..labels import LabelSet, label_set
+from ..labels import LabelSet
 from .augment_settings import Augment
 from .expression_data import OWN_HEAD, Also, ExpressionData
 from .landmark_data import LandmarkData
@@ -42,37 +43,6 @@ class Paper:
     notes: tuple[str, ...] = ()
     pictures: int = 0
     findings: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Folds:
-    """How each expression of a label set is told from all the others, fold by fold.
-
-    label_set : its expressions that occur in the table take their turns.
-    by : what stays together, as in ``Split``.
-    count : parts the table is dealt into; each is a test once, and the next one selects.
-    run : how many of these folds are run.
-    positives : pictures of the expression in a test, and as many of the others together.
-    train_positives : the same in training.
-    autoencoder_rows : training pictures of a fold that its autoencoder learns.
-    """
-
-    label_set: str
-    by: str = "stratified"
-    count: int = 10
-    run: int = 10
-    positives: int = 140
-    train_positives: int = 860
-    autoencoder_rows: int = 8000
-    seed: int = 1
-
-    def __post_init__(self) -> None:
-        label_set(self.label_set)
-        Split(self.by, folds=self.count)  # raises where they do not fit
-        if not 1 <= self.run <= self.count:
-            raise ConfigError(f"folds.run lies in 1..{self.count}, got {self.run}")
-        if min(self.positives, self.train_positives, self.autoencoder_rows) < 1:
-            raise ConfigError("folds' numbers of pictures are at least 1")
 
 
 @dataclass(frozen=True, slots=True)
