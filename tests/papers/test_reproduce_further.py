@@ -140,7 +140,7 @@ def report(place: Path) -> dict[str, Any]:
 
 def test_every_woman_elsewhere_is_new(report: dict[str, Any], jaffe_table: Table) -> None:
     shares = report["runs"][0]
-    there = shares["elsewhere"]["other"]
+    there = shares["elsewhere"]["other"]["test"]
     six = [row for row in halves(jaffe_table)[1].rows if row.label != "neutral"]
     assert there["n"] == len(six)
     assert there["intensity"]["n"] == len(six)
@@ -170,7 +170,7 @@ def test_the_report_tells_all_of_it(report: dict[str, Any], place: Path) -> None
     strengths = report["runs"][1]
     here, there = (
         score["intensity"]["overall"]["rmse"]
-        for score in (strengths["test"], strengths["elsewhere"]["other"])
+        for score in (strengths["test"], strengths["elsewhere"]["other"]["test"])
     )
     line = next(line for line in text.splitlines() if line.startswith("| all | 0.129 |"))
     assert f"{here:.3f}" in line

@@ -35,13 +35,12 @@ class Experiment:
     init : the name of an earlier run whose weights it begins with.
     set : as ``--set`` on the command line. Where the split has folds, each is trained on its own
         and their answers are pooled.
-    elsewhere : further tables, by name as ``data``, none of whose rows it trains on: all of them
-        are tested, too.
+    elsewhere : further tables, by name as ``data``, none of whose rows it trains on: its networks
+        are tested on all of them, too.
     repeats : how often it is done, each time with the next seed for the split and the training.
     without : sections of the recipe ("copies", "split") that it leaves out.
     people : every person with at least so many pictures of each label is trained and tested alone,
         and their answers are pooled; 0 for all people together.
-    networks : the run whose networks this one tests, on all of its own table, training none.
     """
 
     name: str
@@ -54,7 +53,6 @@ class Experiment:
     init: str = ""
     elsewhere: tuple[str, ...] = ()
     people: int = 0
-    networks: str = ""
 
     def __post_init__(self) -> None:
         if self.data in self.elsewhere:
@@ -63,11 +61,6 @@ class Experiment:
             raise ConfigError(f"run '{self.name}': repeats is at least 1, got {self.repeats}")
         if self.people < 0:
             raise ConfigError(f"run '{self.name}': people is at least 0, got {self.people}")
-        if self.networks and (self.set or self.without or self.people or self.repeats > 1):
-            raise ConfigError(
-                f"run '{self.name}' tests the networks of '{self.networks}' as they are, and has "
-                "no settings of its own"
-            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,9 +207,8 @@ def read(path: Path, overrides: Sequence[str] = ()) -> Reproduction:
     own = without(values, EXPERIMENTS)
     made = []
     for run in found.run:
-        trains = _trained_by(run, found.run)
-        file = config.read_toml(recipes.find(trains.recipe)) if trains.recipe else own
-        made.append(_experiment(trains, without(file, EXPERIMENTS), overrides))
+        file = config.read_toml(recipes.find(run.recipe)) if run.recipe else own
+        made.append(_experiment(run, without(file, EXPERIMENTS), overrides))
     return Reproduction(
         path.stem,
         found.paper,
@@ -235,16 +227,6 @@ def _check_inits(runs: Sequence[Experiment]) -> None:
         if run.init and run.init not in done:
             raise UnknownName(f"run before '{run.name}'", run.init, done)
         done.append(run.name)
-
-
-def _trained_by(run: Experiment, runs: Sequence[Experiment]) -> Experiment:
-    """The run that trains the networks which ``run`` tests: itself, or the one that it names."""
-    if not run.networks:
-        return run
-    trained = {other.name: other for other in runs if not other.networks}
-    if run.networks not in trained:
-        raise UnknownName("run", run.networks, trained)
-    return trained[run.networks]
 
 
 def _experiment(
