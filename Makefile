@@ -35,6 +35,7 @@ check: $(VENV)/.test programs docs
 	$(BIN)/ruff format --check $(CHECKED)
 	$(BIN)/ruff check $(CHECKED)
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 	$(BIN)/python -m pytest
 
 # A page that would load something from elsewhere fails, as a broken link does.
@@ -56,7 +57,7 @@ $(VENV)/.demo: pyproject.toml constraints.txt | $(BIN)/python
 # torch first and alone: its pinned build is the one without gigabytes of GPU libraries.
 $(VENV)/.test: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) torch
-	$(PIP) -e '.[train,act]' scikit-image pytest pyyaml mypy ruff build hatchling
+	$(PIP) -e '.[train,act]' scikit-image pytest pyyaml mypy ruff import-linter build hatchling
 	touch $@
 
 $(VENV)/.docs: pyproject.toml constraints.txt | $(BIN)/python

@@ -78,6 +78,10 @@ def evaluate(
             "base rates buys and costs there.",
         ),
     ] = False,
+    together: Annotated[
+        bool,
+        typer.Option("--together", metavar="", help="With --panel: the mean of the models, too."),
+    ] = False,
     out: WholeResult = None,
 ) -> None:
     """Score a model on a table of face crops (or pictures), with intervals and baselines."""
@@ -94,12 +98,14 @@ def evaluate(
         raise ConfigError(
             "--beside goes with --stress or --panel: mien evaluate MODEL TABLE --stress all"
         )
+    if together and not panel:
+        raise ConfigError("--together goes with --panel and --beside")
     if panel:
         if split or base_rates or strength is not None or detector or pad or alignment or recipe:
             raise ConfigError("--panel reads each set as its file says, at every strength")
         if stress:
             raise ConfigError("--panel and --stress are two questions: ask one at a time")
-        _panel([model, *(beside or ())], path, plots, out)
+        _panel([model, *(beside or ())], path, together, plots, out)
         return
     recognizer = load_model(model)
     rates = settings(recognizer, base_rates or (), strength)
@@ -141,12 +147,14 @@ def _stress(
     console.stressed(result)
 
 
-def _panel(models: Sequence[str], path: Path, folder: Path | None, out: Path | None) -> None:
+def _panel(
+    models: Sequence[str], path: Path, together: bool, folder: Path | None, out: Path | None
+) -> None:
     from ..evaluation import panel, plots
     from ..expression.recognize import load_model
     from . import console
 
-    result = panel.panel([load_model(name) for name in models], panel.read(path))
+    result = panel.panel([load_model(name) for name in models], panel.read(path), together)
     write_json(result, out)
     console.panel(result)
     if folder:

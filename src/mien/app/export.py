@@ -35,7 +35,7 @@ def export(
     need_torch("exporting a model")
     from ..training.export import export as write
 
-    heads = named_tables(also or ())
+    heads = named_tables(also or (), "--also")
     meta = write(run, data, out, figures or (), weights, None, head, heads)
     if "temperature" in meta:
         say(f"temperature {meta['temperature']:.3f}, uncertain below {meta['uncertain_below']:.3f}")

@@ -71,10 +71,10 @@ Someone = Annotated[
 ]
 
 
-def named_tables(pairs: Sequence[str]) -> dict[str, Path]:
-    """The tables of ``NAME=TABLE``, as often as it was given; raises ConfigError."""
+def named_tables(pairs: Sequence[str], option: str) -> dict[str, Path]:
+    """The tables of an option ``NAME=TABLE``, as often as it was given; raises ConfigError."""
     split = [pair.partition("=") for pair in pairs]
     for pair, (name, equals, path) in zip(pairs, split, strict=True):
         if not (name and equals and path):
-            raise ConfigError(f"--data takes NAME=TABLE (jaffe=jaffe.parquet), got '{pair}'")
+            raise ConfigError(f"{option} takes NAME=TABLE (jaffe=jaffe.parquet), got '{pair}'")
     return {name: Path(path) for name, _, path in split}

@@ -48,7 +48,7 @@ def reproduce(
 
     plan = plans.read(recipes.find(paper), overrides or ())
     with TrainingBar() as bar:
-        failures = run(plan, named_tables(data or ()), out, bar, quick, accelerator)
+        failures = run(plan, named_tables(data or (), "--data"), out, bar, quick, accelerator)
     for name, reason in failures.items():
         say(f"mien: {name} failed: {reason}")
     typer.echo(out / "report.html")

@@ -72,7 +72,7 @@ def train(
             return
         what = recipes.read(recipes.find(recipe), overrides or ())
         with TrainingBar() as bar:
-            heads = named_tables(also or ())
+            heads = named_tables(also or (), "--also")
             weights = run(
                 what, data, out, bar, accelerator, init, teacher, devices, nodes, also=heads
             )
