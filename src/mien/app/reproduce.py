@@ -41,11 +41,12 @@ def reproduce(
     The same command in the same folder goes on where it stopped.
     """
     prepare_training()
+    from ..papers import plans
     from ..papers.reproduce import reproduce as run
     from ..training import recipes
     from .console import TrainingBar
 
-    plan = recipes.reproduction(recipes.find(paper), overrides or ())
+    plan = plans.read(recipes.find(paper), overrides or ())
     with TrainingBar() as bar:
         failures = run(plan, named_tables(data or (), "--data"), out, bar, quick, accelerator)
     for name, reason in failures.items():
