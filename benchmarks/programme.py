@@ -2,7 +2,9 @@
 
 Every head of the run is exported with its last weights and asked a panel, alone and as the mean of
 all heads, with the shipped model and its peers (``MIEN_MODELS``) beside it. The table in
-``benchmarks/training/README.md`` is made anew from all the JSON there, wins and losses alike.
+``benchmarks/training/README.md`` is made anew from all the JSON there, wins and losses alike. The
+run itself is kept there too, without what only going on would need and its matrices in half
+precision: ``mien export benchmarks/training/NAME --weights last ...`` makes its heads again.
 
     python benchmarks/programme.py runs/mobileface80 --data ferplus80.parquet \
         --also fer2013=fer2013.parquet --panel panel.toml --what "a body from face recognition"
@@ -16,7 +18,6 @@ import time
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import typer
 
 from mien.app.options import named_tables
@@ -25,8 +26,8 @@ from mien.errors import WeightsMissing
 from mien.evaluation import panel
 from mien.expression.recognize import OnnxRecognizer, load_model
 from mien.media.preprocess import batch
-from mien.training import recipes
-from mien.training.export import export
+from mien.training import checkpoint, recipes
+from mien.training.export import CHECKPOINT, export
 from mien.weights.catalogue import CATALOGUE, DEFAULT_MODEL
 
 RESULTS = Path(__file__).parent / "training"
@@ -64,7 +65,9 @@ def main(
         "models": told["models"],
         "beside": beside["models"],
     }
+    RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{run.name}.json").write_text(json.dumps(result, indent=1) + "\n")
+    _keep(run, RESULTS / run.name)
     (RESULTS / "README.md").write_text(_table())
     typer.echo(_table())
 
@@ -78,6 +81,18 @@ def _exported(run: Path, data: Path, also: dict[str, Path]) -> list[OnnxRecogniz
         export(run, data, out, which="last", head=head, also=also)
         models.append(load_model(out, threads=1))
     return models
+
+
+def _keep(run: Path, folder: Path) -> None:
+    """The run's last weights and what it says of itself, small enough for the repository."""
+    folder.mkdir(exist_ok=True)
+    for name in ("recipe.json", "environment.json", "log.jsonl"):
+        (folder / name).write_bytes((run / name).read_bytes())
+    whole = checkpoint.read(run / CHECKPOINT)
+    # Offsets and statistics are few, and half precision would round some of them away.
+    last = {k: v.half() if v.ndim > 1 else v for k, v in whole.parts["ema"].items()}
+    parts = {"ema": {k: v.contiguous() for k, v in last.items()}}
+    checkpoint.write(checkpoint.Checkpoint(parts, whole.state), folder / CHECKPOINT)
 
 
 def _peers() -> list[OnnxRecognizer]:
@@ -125,10 +140,11 @@ def _table() -> str:
         for model in run["models"]:
             head = model["name"].removeprefix(f"{name}-")
             lines.append(_row(name, head, model, run))
-        lines.append(f"| | {run['what']} | | | | | | | | |")
+    lines += [f"| **beside** {' |' * 9}"]
     if runs:
         newest = max(runs.values(), key=lambda run: run["date"])
         lines += [_row("beside", model["name"], model, None) for model in newest["beside"]]
+    lines += ["", *(f"- **{name}**: {run['what']}." for name, run in runs.items())]
     return "\n".join(lines) + "\n"
 
 
@@ -139,8 +155,8 @@ def _row(name: str, head: str, model: dict[str, Any], run: dict[str, Any] | None
         figures = by_strength["0"] if one.startswith("fer") else panel.by_default(by_strength)
         cells.append(f"{figures['accuracy']:.1%} / {figures['balanced_accuracy']:.1%}")
     unseen = model["unseen"] or {}
-    turned = [unseen.get(strength, float(np.nan)) for strength in ("0.5", "1")]
-    cells.append(", ".join("-" if np.isnan(v) else f"{v:.1%}" for v in turned))
+    told = [unseen[strength] for strength in ("0.5", "1") if strength in unseen]
+    cells.append(", ".join(f"{v:.1%}" for v in told or unseen.values()) or "-")
     cost = ["", "", ""]
     if run:
         cost = [

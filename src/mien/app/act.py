@@ -28,7 +28,11 @@ app = typer.Typer(help="Alarms: rules that show, speak, and call for help.", no_
 RulesFile = Annotated[Path, typer.Argument(metavar="RULES", help="A rules.toml.")]
 JournalFile = Annotated[
     Path | None,
-    typer.Option("--journal", metavar="FILE", help="Without it: alarms.jsonl in MIEN_HOME."),
+    typer.Option(
+        "--journal",
+        metavar="FILE",
+        help="The journal. If you do not say, alarms.jsonl in MIEN_HOME.",
+    ),
 ]
 
 
@@ -40,7 +44,7 @@ def act_check(
         typer.Option("--send", metavar="", help="Send a test alarm to every output, now."),
     ] = False,
 ) -> None:
-    """Say what a rules.toml means, or what is wrong with it."""
+    """Read a rules.toml: say what it means, or what is wrong with it."""
     from .. import alarms
     from . import console
 
@@ -205,11 +209,12 @@ def _wait_for_answers(runner: Runner) -> None:
 @app.command("ack")
 def act_ack(
     keys: Annotated[
-        list[str] | None, typer.Argument(metavar="KEY", help="Of an alarm, or how it begins.")
+        list[str] | None,
+        typer.Argument(metavar="KEY", help="The key of an alarm, or its first letters."),
     ] = None,
     journal: JournalFile = None,
 ) -> None:
-    """Acknowledge alarms, all of them without a KEY: they are not repeated any more.
+    """Say that you have seen an alarm, so that it is not repeated. Without a KEY, all of them.
 
     A mien that is running sees it at once, one that is not when it starts.
     """
@@ -228,7 +233,7 @@ def act_ack(
 
 @app.command("alarms")
 def act_alarms(journal: JournalFile = None) -> None:
-    """Every alarm so far, and what became of it."""
+    """List every alarm so far, and what became of it."""
     from ..alarms import journal as journals
     from . import console
 

@@ -22,23 +22,36 @@ if TYPE_CHECKING:
 def evaluate(
     model: Annotated[str, typer.Argument(help="A model of `mien models list`, or an .onnx file.")],
     path: Annotated[
-        Path, typer.Argument(help="A mien table (.parquet); with --panel the panel's file (.toml).")
+        Path,
+        typer.Argument(help="A mien table (.parquet). With --panel, the file of a panel (.toml)."),
     ],
     split: Annotated[str | None, typer.Option(help="Only this split.")] = None,
     base_rates: Annotated[
         list[str] | None,
-        typer.Option("--base-rates", metavar="training|equal|FILE", help="May be repeated."),
+        typer.Option(
+            "--base-rates",
+            metavar="training|equal|FILE",
+            help="How common each expression is taken to be. May be repeated.",
+        ),
     ] = None,
     strength: Strength = None,
     detector: Annotated[
         str | None,
         typer.Option(
-            "--detector", "-d", help="Cut the face out first, with auto, mien, yunet or haar."
+            "--detector",
+            "-d",
+            help="Pictures are whole photographs: find the face first, with auto, mien, yunet "
+            "or haar.",
         ),
     ] = None,
     pad: Annotated[
         float,
-        typer.Option(min=0, max=2, help="With --detector: widen pictures by this share first."),
+        typer.Option(
+            min=0,
+            max=2,
+            help="With --detector: widen each picture by this share of its side first, for "
+            "tight crops.",
+        ),
     ] = 0.0,
     alignment: Alignment = None,
     recipe: Annotated[
@@ -46,27 +59,30 @@ def evaluate(
         typer.Option(
             "--recipe",
             metavar="NAME|FILE",
-            help="Score on this recipe's test split, after its [copies] and [split].",
+            help="Score on the test side of this recipe, dealt and copied as the recipe says.",
         ),
     ] = None,
     plots: Annotated[
         Path | None,
         typer.Option(
-            metavar="DIR", help="Draw the confusion matrix and the reliability there, or curves."
+            metavar="DIR",
+            help="Draw figures there: the confusion matrix and the reliability; with --stress "
+            "or --panel, curves.",
         ),
     ] = None,
     stress: Annotated[
         str | None,
         typer.Option(
             metavar="all|NAME,...",
-            help="Accuracy against more and more occlusion, blur, brightness, noise, jpeg, "
-            "resolution, rotation of face crops, instead.",
+            help="Measure instead how accuracy falls with more and more occlusion, blur, "
+            "brightness, noise, jpeg, resolution, rotation and the like.",
         ),
     ] = None,
     beside: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="MODEL", help="With --stress or --panel: another model, on the same pictures."
+            metavar="MODEL",
+            help="With --stress or --panel: another model, on the same pictures. May be repeated.",
         ),
     ] = None,
     panel: Annotated[
@@ -74,17 +90,17 @@ def evaluate(
         typer.Option(
             "--panel",
             metavar="",
-            help="Several data sets at once: what each was to the model, and what turning to equal "
-            "base rates buys and costs there.",
+            help="Measure on several data sets at once. Tells what each was to the model, and what "
+            "going to equal base rates gains and costs.",
         ),
     ] = False,
     together: Annotated[
         bool,
-        typer.Option("--together", metavar="", help="With --panel: the mean of the models, too."),
+        typer.Option("--together", metavar="", help="With --panel: also the mean of all models."),
     ] = False,
     out: WholeResult = None,
 ) -> None:
-    """Score a model on a table of face crops (or pictures), with intervals and baselines."""
+    """Tell how often a model is right on labelled faces, with intervals and baselines."""
     from ..data import table
     from ..evaluation import plots as figures
     from ..evaluation.evaluate import TRAINING, settings

@@ -19,7 +19,7 @@ from ..expression.recognize import ModelInfo, OnnxRecognizer
 from ..labels import LabelSet
 from ..weights import catalogue
 from . import checkpoint
-from .models import last_layer
+from .models.network import last_layer
 from .recipes import ExpressionRecipe, Recipe
 
 _PICTURES = 512  # to measure statistics on
