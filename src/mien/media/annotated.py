@@ -22,7 +22,7 @@ import numpy as np
 from ..errors import OutputError
 from ..face import Face, Frame, ImageArray
 from . import draw
-from .video import Video, reason
+from .video import Video, ffmpeg_name, reason
 
 _BASE = Fraction(1, 90_000)  # seconds of a tick
 _HEAD = struct.Struct("<qI?")  # time in ticks, bytes, whether decoding can begin there
@@ -43,7 +43,7 @@ def is_ours(path: Path) -> bool:
     import av
 
     try:
-        with av.open(str(path)) as file:
+        with av.open(ffmpeg_name(path)) as file:
             said = {key.lower(): value for key, value in file.metadata.items()}
             return said.get("comment") == _SIGNED
     except (av.FFmpegError, OSError):
@@ -135,8 +135,8 @@ class Copy:
 
         first, last, size = _extent(self._part)
         with (
-            av.open(str(new), "w", options={"movflags": "faststart"}) as out,
-            av.open(str(self._source.path), metadata_errors="replace") as file,
+            av.open(ffmpeg_name(new), "w", options={"movflags": "faststart"}) as out,
+            av.open(ffmpeg_name(self._source.path), metadata_errors="replace") as file,
         ):
             out.metadata["comment"] = _SIGNED
             video: Any = out.add_stream("libx264", options=_OPTIONS)

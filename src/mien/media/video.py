@@ -157,6 +157,17 @@ def is_video(path: Path) -> bool:
     return not still and (begins or in_packets or suffix in SUFFIXES)
 
 
+def ffmpeg_name(name: str | Path) -> str:
+    """What FFmpeg is to open: a file's name as it is, whatever stands in it; or an address.
+
+    What comes before a colon is a protocol to FFmpeg, and a recording may well be called 10:15.mp4.
+
+    >>> ffmpeg_name("cam1: kitchen.mp4"), ffmpeg_name("rtsp://camera/1")
+    ('file:cam1: kitchen.mp4', 'rtsp://camera/1')
+    """
+    return str(name) if image.is_address(str(name)) else f"file:{name}"
+
+
 def _nothing() -> Any:
     import io
 
@@ -189,7 +200,7 @@ class Video:
             self._refuse(Path(name))
         try:
             timeout = (_STALL_S, _STALL_S) if image.is_address(name) else None
-            self._container = av.open(name, timeout=timeout, metadata_errors="replace")
+            self._container = av.open(ffmpeg_name(name), timeout=timeout, metadata_errors="replace")
         except (av.FFmpegError, OSError, ValueError) as err:
             raise VideoError(f"cannot read {name}: {reason(err)}") from err
         videos = [s for s in self._container.streams.video if not _is_cover(s)]

@@ -182,7 +182,8 @@ def _from_parquet(path: Path) -> Iterator[_Row]:
         import pyarrow.parquet as pq
     except ImportError:
         raise MissingExtra("pyarrow", "train", "a Parquet file") from None
-    with pq.ParquetFile(path) as file:  # raises ValueError for another
+    # Opened here: a colon in a name is an address to pyarrow.
+    with path.open("rb") as opened, pq.ParquetFile(opened) as file:  # ValueError for another
         rows = (row for part in file.iter_batches() for row in part.to_pylist())
         yield from _from_rows(rows, file.schema_arrow.names)
 
