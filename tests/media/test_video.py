@@ -20,7 +20,7 @@ from mien.errors import ConfigError, VideoError
 from mien.face import Frame, ImageArray
 from mien.media import video as reader
 from mien.media.video import Hole, Place, Span, Video, ahead, is_video
-from tests.made import turned, video
+from tests.made import shown_by, turned, video
 
 
 def clip(
@@ -155,6 +155,37 @@ def test_a_phone_s_video_is_upright(tmp_path: Path) -> None:
     assert isinstance(frame, Frame)
     assert frame.rgb.shape == (64, 48, 3)
     assert frame.rgb[:8].mean() > 200
+
+
+@pytest.mark.parametrize(
+    "matrix",
+    [
+        *itertools.product((1, -1), (0,), (0,), (1, -1)),
+        *itertools.product((0,), (1, -1), (1, -1), (0,)),
+    ],
+)
+def test_orientation_all_eight_matrices(tmp_path: Path, matrix: tuple[int, ...]) -> None:
+    """Whatever turns and mirrors: each corner is shown where the matrix puts it."""
+    a, b, c, d = matrix
+    path = shown_by(video(tmp_path / "a.mp4", 1, codec="libx264"), a, b, c, d)
+    stored = read(video(tmp_path / "b.mp4", 1, codec="libx264"))[0].rgb
+    stored = stored.copy()
+    height, width = stored.shape[:2]
+    places = np.array([(a * x + c * y, b * x + d * y) for y in range(height) for x in range(width)])
+    places -= places.min(axis=0)
+    expected = np.zeros((places[:, 1].max() + 1, places[:, 0].max() + 1, 3), np.uint8)
+    expected[places[:, 1], places[:, 0]] = stored.reshape(-1, 3)
+    (frame,) = read(path)
+    assert frame.rgb.shape == expected.shape
+    assert np.abs(frame.rgb.astype(int) - expected).max() < 12
+
+
+def test_orientation_a_slanted_matrix_is_the_nearest_of_the_eight(tmp_path: Path) -> None:
+    plain = read(video(tmp_path / "a.mp4", 1))[0].rgb
+    slanted = shown_by(video(tmp_path / "b.mp4", 1), -0.98, 0.17, 0.17, 0.98)
+    assert np.array_equal(read(slanted)[0].rgb, plain[:, ::-1])
+    none = shown_by(video(tmp_path / "c.mp4", 1), 0, 0, 0, 0)
+    assert np.array_equal(read(none)[0].rgb, plain)
 
 
 def test_pixels_become_square(tmp_path: Path) -> None:

@@ -461,8 +461,24 @@ def _pixels(picture: Any, stream: Any) -> ImageArray:
     width = max(1, round(picture.width * _aspect(stream)))
     image.refuse_too_large(width, picture.height, "a frame")
     rgb = picture.to_ndarray(format="rgb24", width=width, height=picture.height)
-    turns = round(picture.rotation / 90) % 4
-    return np.ascontiguousarray(np.rot90(rgb, turns)) if turns else rgb
+    return np.ascontiguousarray(_as_shown(rgb, picture))
+
+
+def _as_shown(rgb: ImageArray, picture: Any) -> ImageArray:
+    """A frame turned and mirrored as its file says: a phone's, or a selfie's.
+
+    The file says it as a matrix, a b c d: what is stored at x y is shown at ax + cy, bx + dy. Of
+    matrices between two of the eight that map a picture's sides to each other, the nearer counts.
+    """
+    told = [d for d in picture.side_data if d.type.name == "DISPLAYMATRIX"]
+    if not told:
+        return rgb
+    a, b, _, c, d, *_ = (int(v) for v in np.frombuffer(bytes(told[0])[:36], np.int32))
+    if abs(a) + abs(d) >= abs(b) + abs(c):
+        across, down = a, d
+    else:
+        rgb, across, down = rgb.swapaxes(0, 1), c, b
+    return rgb[:: -1 if down < 0 else 1, :: -1 if across < 0 else 1]
 
 
 def reason(err: BaseException) -> str:
