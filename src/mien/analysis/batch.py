@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import unicodedata
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Collection, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass, replace
@@ -79,15 +79,18 @@ class Reached:
     expected: int | None = None
 
 
-def find(inputs: Sequence[str]) -> list[Path | str]:
-    """The pictures and recordings meant by paths, folders, patterns, and addresses of streams."""
+def find(inputs: Sequence[str], passed_over: Counter[str] | None = None) -> list[Path | str]:
+    """The pictures and recordings meant by paths, folders, patterns, and addresses of streams.
+
+    passed_over : as of ``image.find``.
+    """
     both = image.SUFFIXES | image.RECORDINGS
     found: list[Path | str] = []
     for given in inputs:
         if image.is_address(given):
             found.append(given)
         else:
-            found += image.find([given], both, "picture or recording")
+            found += image.find([given], both, "picture or recording", passed_over)
     return found
 
 

@@ -11,6 +11,7 @@ import math
 import os
 import stat
 import sys
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -75,12 +76,14 @@ def analyze(wanted: Wanted) -> int:
     from ..analysis import batch
     from ..analysis.pipeline import Analyzer, Settings
     from ..later import Later
+    from ..media import image
     from ..weights import session
 
     if wanted.out == Path("-"):
         wanted = dataclasses.replace(wanted, out=None, form=wanted.form or "jsonl")
     _check(wanted)
-    paths = batch.find(wanted.inputs)
+    passed_over = Counter[str]()
+    paths = batch.find(wanted.inputs, passed_over)
     options = _recording_options(wanted, any(map(batch.is_recording, paths)))
     session.prepare()
     base_rates = rates(wanted.base_rates, wanted.strength)
@@ -105,6 +108,8 @@ def analyze(wanted: Wanted) -> int:
     _check_model(wanted, analyzer)
     overwrite = wanted.overwrite or wanted.resume
     jobs = batch.plan_all(paths, options, wanted.annotate, wanted.draw, wanted.explained, overwrite)
+    if passed_over:
+        say(f"passed over, by their names: {image.told(passed_over)}")
     return _work(wanted, analyzer, jobs, options, begun)
 
 

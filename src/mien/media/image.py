@@ -15,6 +15,7 @@ import os
 import stat
 import threading
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,28 +37,38 @@ MAX_PIXELS = 200_000_000
 SUFFIXES = frozenset(
     # jfif is what browsers on Windows call a JPEG
     {".jpg", ".jpeg", ".jfif", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"}
+    | {".heic", ".heif", ".hif", ".avif"}  # a phone's: told where they cannot be read
 )
 RECORDINGS = frozenset(  # for mien.media.video; .ts is TypeScript more often than not
     {".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".flv", ".ogv"}
     | {".mts", ".m2ts", ".3gp", ".asf", ".vob", ".mxf", ".dv", ".y4m", ".ivf", ".h264", ".h265"}
 )
 
-_READERS = {  # first bytes, ? for any -> Pillow's plugin and class
-    b"\xff\xd8\xff": ("JpegImagePlugin", "JpegImageFile"),
-    b"\x89PNG\r\n\x1a\n": ("PngImagePlugin", "PngImageFile"),
-    b"RIFF????WEBP": ("WebPImagePlugin", "WebPImageFile"),
-    b"II*\x00": ("TiffImagePlugin", "TiffImageFile"),
-    b"MM\x00*": ("TiffImagePlugin", "TiffImageFile"),
-    b"II+\x00": ("TiffImagePlugin", "TiffImageFile"),  # BigTIFF
-    b"MM\x00+": ("TiffImagePlugin", "TiffImageFile"),
-    b"GIF87a": ("GifImagePlugin", "GifImageFile"),
-    b"GIF89a": ("GifImagePlugin", "GifImageFile"),
-    b"BM": ("BmpImagePlugin", "BmpImageFile"),
+_HEIF = ("pi_heif.as_plugin", "HeifImageFile")
+_READERS = {  # first bytes, ? for any -> a plugin of Pillow's and its class
+    b"\xff\xd8\xff": ("PIL.JpegImagePlugin", "JpegImageFile"),
+    b"\x89PNG\r\n\x1a\n": ("PIL.PngImagePlugin", "PngImageFile"),
+    b"RIFF????WEBP": ("PIL.WebPImagePlugin", "WebPImageFile"),
+    b"II*\x00": ("PIL.TiffImagePlugin", "TiffImageFile"),
+    b"MM\x00*": ("PIL.TiffImagePlugin", "TiffImageFile"),
+    b"II+\x00": ("PIL.TiffImagePlugin", "TiffImageFile"),  # BigTIFF
+    b"MM\x00+": ("PIL.TiffImagePlugin", "TiffImageFile"),
+    b"GIF87a": ("PIL.GifImagePlugin", "GifImageFile"),
+    b"GIF89a": ("PIL.GifImagePlugin", "GifImageFile"),
+    b"BM": ("PIL.BmpImagePlugin", "BmpImageFile"),
+    b"????ftyphei": _HEIF,
+    b"????ftyphev": _HEIF,
+    b"????ftypmif1": _HEIF,
+    b"????ftypmsf1": _HEIF,
+    b"????ftypavif": ("PIL.AvifImagePlugin", "AvifImageFile"),
+}
+_MISSING = {  # a plugin that is not everywhere -> what its pictures are, and how to read them
+    "pi_heif.as_plugin": "an HEIC picture; pip install 'mien[heic]' reads these, or save it as "
+    "JPEG first",
+    "PIL.AvifImagePlugin": "an AVIF picture; Pillow 11.3 and later reads these, or save it as JPEG "
+    "first",
 }
 _FOREIGN = {  # first bytes -> what the file is instead
-    b"????ftyphei": "an HEIC picture (save it as JPEG first)",
-    b"????ftypmif1": "an HEIC picture (save it as JPEG first)",
-    b"????ftypavif": "an AVIF picture (save it as JPEG first)",
     b"????ftyp": "a video",
     b"%PDF": "a PDF",
     b"PK\x03\x04": "a zip archive",
@@ -77,6 +88,7 @@ _UPRIGHT: dict[int, Callable[[ImageArray], ImageArray]] = {
     8: lambda p: p[:, ::-1].swapaxes(0, 1),
 }
 _TIFF_BITS, _TIFF_PHOTOMETRIC, _TIFF_PLANAR, _TIFF_SAMPLE_FORMAT = 258, 262, 284, 339
+_KINDS = 5  # of files passed over that are named
 _BAND_PIXELS = 1 << 18  # what alpha is laid over white at a time: fits a cache, bounds the memory
 
 
@@ -131,7 +143,7 @@ def read_bytes(content: bytes, name: str) -> ImageArray:
 
     plugin, reader = _plugin(content, name)
     try:
-        picture = _load(getattr(importlib.import_module(f"PIL.{plugin}"), reader), content, name)
+        picture = _load(_reader(plugin, reader, name), content, name)
         pixels = _pixels(picture)
         turn = _UPRIGHT.get(_orientation(picture))
     except ImageError:
@@ -144,29 +156,44 @@ def read_bytes(content: bytes, name: str) -> ImageArray:
     return pixels if turn is None else np.ascontiguousarray(turn(pixels))
 
 
+def _reader(plugin: str, reader: str, name: str) -> type[ImageFile]:
+    """Pillow's class for a kind of picture; raises ImageError where its library is not there."""
+    try:
+        found: type[ImageFile] = getattr(importlib.import_module(plugin), reader)
+    except ImportError:
+        raise ImageError(f"{name} is {_MISSING[plugin]}") from None
+    return found
+
+
 def _plugin(head: bytes, name: str) -> tuple[str, str]:
-    """Pillow's plugin and class for a file that begins like this; raises ImageError."""
+    """The plugin and class for a file that begins like this; raises ImageError."""
     if not head:
         raise ImageError(f"{name} is empty (0 bytes)")
     for start, plugin in _READERS.items():
-        if _begins(head, start):
-            if len(head) < len(start):
+        if _begins(head, start) and (_whole(head, start) or start[0] != ord("?")):
+            if not _whole(head, start):
                 raise ImageError(f"{name} is cut short: it has {len(head)} bytes")
             return plugin
-    what = next((what for start, what in _FOREIGN.items() if _begins(head, start)), "no picture")
+    foreign = (w for start, w in _FOREIGN.items() if _begins(head, start) and _whole(head, start))
     raise ImageError(
-        f"{name} is {what}; mien reads JPEG, PNG, WebP, TIFF, BMP, GIF, and recordings"
+        f"{name} is {next(foreign, 'no picture')}; mien reads JPEG, PNG, WebP, TIFF, BMP, GIF, "
+        "HEIC, AVIF, and recordings"
     )
 
 
 def is_known(head: bytes) -> bool:
     """Whether a file that begins like this is a picture of a kind that mien reads."""
-    return any(_begins(head, start) and len(head) >= len(start) for start in _READERS)
+    return any(_begins(head, start) and _whole(head, start) for start in _READERS)
 
 
 def _begins(head: bytes, start: bytes) -> bool:
     """Whether ``head`` begins like ``start``, as far as it goes; ``?`` stands for any byte."""
     return all(s in (h, ord("?")) for h, s in zip(head, start, strict=False))
+
+
+def _whole(head: bytes, start: bytes) -> bool:
+    """Whether ``head`` is long enough to begin like ``start``: two bytes may be anything."""
+    return len(head) >= len(start)
 
 
 _switches = threading.Lock()
@@ -322,6 +349,7 @@ def find(
     inputs: Iterable[str | os.PathLike[str]] | os.PathLike[str],
     suffixes: frozenset[str] = SUFFIXES,
     kind: str = "picture",
+    passed_over: Counter[str] | None = None,
 ) -> Iterator[Path]:
     """The picture files meant by paths, folders (recursive, sorted) and glob patterns.
 
@@ -330,7 +358,10 @@ def find(
     are passed over unless asked for, as in a shell (a Mac leaves a ``._IMG.jpg`` beside every
     picture it copies); links to folders are followed, each folder once. Raises InputError for a
     path that does not exist and for a pattern or folder without a picture.
+
+    passed_over : is told how many other files were there, by their suffixes, as they are met.
     """
+    passed_over = Counter() if passed_over is None else passed_over
     if isinstance(inputs, str | os.PathLike):
         inputs = [inputs]  # else each letter of it would be looked for
     for given in inputs:
@@ -338,11 +369,13 @@ def find(
         if not os.path.lexists(text):
             text = os.path.expanduser(text)
         if os.path.isdir(text):
-            yield from _non_empty(_in_folder(Path(text), suffixes), f"no {kind} in folder {text}")
+            inside = _in_folder(Path(text), suffixes, passed_over)
+            yield from _non_empty(inside, f"no {kind} in folder {text}", passed_over)
         elif os.path.exists(text):
             yield Path(text)
         elif _is_pattern(text):
-            yield from _non_empty(_matching(Path(text), suffixes), f"no {kind} matches {text}")
+            matching = _matching(Path(text), suffixes, passed_over)
+            yield from _non_empty(matching, f"no {kind} matches {text}", passed_over)
         else:
             raise InputError(f"no such file or folder: {text}")
 
@@ -361,9 +394,32 @@ def _has(name: str, suffixes: frozenset[str]) -> bool:
     return os.path.splitext(name)[1].lower() in suffixes
 
 
-def _in_folder(folder: Path, suffixes: frozenset[str]) -> Iterator[Path]:
+def _in_folder(folder: Path, suffixes: frozenset[str], passed_over: Counter[str]) -> Iterator[Path]:
     for root, files in _walk(folder):
-        yield from (root / name for name in files if _has(name, suffixes) and name[0] != ".")
+        for name in files:
+            if name[0] == ".":
+                continue
+            if _has(name, suffixes):
+                yield root / name
+            else:
+                passed_over[_suffix(name)] += 1
+
+
+def _suffix(name: str) -> str:
+    return os.path.splitext(name)[1].lower() or "without a suffix"
+
+
+def told(passed_over: Counter[str]) -> str:
+    """How many files were passed over, and of which kinds.
+
+    >>> told(Counter({".txt": 2, ".xmp": 1}))
+    '3 other files (2 .txt, 1 .xmp)'
+    """
+    kinds = [f"{count} {suffix}" for suffix, count in passed_over.most_common(_KINDS)]
+    more = len(passed_over) - len(kinds)
+    listed = ", ".join(kinds) + (f" and {more} more kinds" if more > 0 else "")
+    files = passed_over.total()
+    return f"{files} other file{'' if files == 1 else 's'} ({listed})"
 
 
 def _walk(top: Path) -> Iterator[tuple[Path, list[str]]]:
@@ -391,13 +447,16 @@ def _names(folder: Path) -> list[str]:
         return []
 
 
-def _matching(pattern: Path, suffixes: frozenset[str]) -> Iterator[Path]:
+def _matching(pattern: Path, suffixes: frozenset[str], passed_over: Counter[str]) -> Iterator[Path]:
     """Files that match, and those in folders that match, sorted, each once."""
     start = Path(pattern.anchor)
     yielded: set[Path] = set()
     for place in sorted(set(_expand(start, pattern.relative_to(start).parts))):
-        for path in _in_folder(place, suffixes) if os.path.isdir(place) else [place]:
-            if _has(path.name, suffixes) and path not in yielded:
+        inside = os.path.isdir(place)
+        for path in _in_folder(place, suffixes, passed_over) if inside else [place]:
+            if not _has(path.name, suffixes):
+                passed_over[_suffix(path.name)] += 1
+            elif path not in yielded:
                 yielded.add(path)
                 yield path
 
@@ -425,9 +484,10 @@ def _expand(folder: Path, parts: Sequence[str]) -> Iterator[Path]:
         yield from _expand(place, rest)
 
 
-def _non_empty(paths: Iterator[Path], message: str) -> Iterator[Path]:
+def _non_empty(paths: Iterator[Path], message: str, passed_over: Counter[str]) -> Iterator[Path]:
     first = next(paths, None)
     if first is None:
-        raise InputError(message)
+        others = f"; there are {told(passed_over)}" if passed_over else ""
+        raise InputError(f"{message}{others}")
     yield first
     yield from paths

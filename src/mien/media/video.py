@@ -32,7 +32,6 @@ _HEADS = {  # where -> first bytes there of the containers that have them
     4: (b"ftyp", b"moov", b"mdat", b"wide"),
     8: (b"AVI ",),
 }
-_STILLS = (b"heic", b"heix", b"mif1", b"avif")  # brands of pictures in the container of MP4
 _TS_PACKET = 188  # bytes, each packet beginning with the same byte
 _STALL_S = 10.0  # a stream that says nothing for so long is over
 _SEEK_MARGIN_S = 5.0  # decoded before what is asked for, so that nothing refers to what was skipped
@@ -209,8 +208,7 @@ def is_video(path: Path) -> bool:
         return False
     begins = any(head[at:].startswith(kinds) for at, kinds in _HEADS.items())
     in_packets = len(head) > 2 * _TS_PACKET and set(head[::_TS_PACKET]) == {0x47}
-    still = head[4:8] == b"ftyp" and head[8:12] in _STILLS
-    return not still and (begins or in_packets or suffix in SUFFIXES)
+    return begins or in_packets or suffix in SUFFIXES
 
 
 def ffmpeg_name(name: str | Path) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections import Counter
 from collections.abc import Collection as Names
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 
 from ...errors import DataError, ImageError, UnknownName
 from ...labels import canonical
-from ...media.image import SUFFIXES, file_bytes, read_bytes
+from ...media.image import SUFFIXES, file_bytes, read_bytes, told
 from ..table import Row, Table
 
 _ALMOST = 0.7  # "angri" is a slip of the pen, "boredom" a label that mien does not know
@@ -21,6 +22,13 @@ def files_in(folder: Path, suffixes: Names[str] = SUFFIXES) -> list[Path]:
     """The files of these kinds below a folder, sorted, without hidden ones."""
     found = (p for p in folder.rglob("*") if p.suffix.lower() in suffixes and p.name[0] != ".")
     return sorted(found)
+
+
+def _others(folder: Path, suffixes: Names[str]) -> Iterator[Path]:
+    """The other files below a folder, without hidden ones."""
+    for path in folder.rglob("*"):
+        if path.suffix.lower() not in suffixes and path.name[0] != "." and path.is_file():
+            yield path
 
 
 class Collection:
@@ -76,10 +84,14 @@ class Collection:
         return self.known(folder.name, self.relative(folder), reason)
 
     def files(self, folder: Path, suffixes: Names[str] = SUFFIXES) -> list[Path]:
-        """``files_in`` a folder that should hold some: an empty one is noted."""
+        """``files_in`` a folder that should hold some: an empty one, and other files, are noted."""
         found = files_in(folder, suffixes)
-        if not found:
-            self.left_out[self.relative(folder)] = f"folder {folder} holds no {_kind(suffixes)}"
+        others = Counter(p.suffix.lower() or "without a suffix" for p in _others(folder, suffixes))
+        if not found or others:
+            there = f"no {_kind(suffixes)}" if not found else ""
+            parts = [there, told(others) if others else ""]
+            holds = " and ".join(filter(None, parts))
+            self.left_out[self.relative(folder)] = f"folder {folder} holds {holds}"
         return found
 
     def named(self, pattern: re.Pattern[str], example: str) -> Iterator[tuple[Path, re.Match[str]]]:
