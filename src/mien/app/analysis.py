@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import ConfigError, OutputError, UnknownName
-from .terminal import say
+from .terminal import nobody_reads, say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -262,7 +262,12 @@ def _output(
     recordings: set[str],
     options: Options | None,
 ) -> Output | Screen:
-    """A table where a person looks and asked for nothing else."""
+    """A table where a person looks and asked for nothing else.
+
+    Raises OutputError for records that nobody would get.
+    """
+    if wanted.out is None and nobody_reads():
+        raise OutputError("standard output is closed; write the records to a file: --out FILE")
     if wanted.out is None and wanted.form is None and sys.stdout.isatty():
         from .console import Screen
 
