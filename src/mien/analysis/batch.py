@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import unicodedata
 from collections import Counter, deque
 from collections.abc import Collection, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
@@ -16,6 +15,7 @@ from ..errors import ConfigError, MienError, OutputError, VideoError
 from ..face import Face, Frame, ImageArray
 from ..later import Later
 from ..media import image
+from ..names import folded
 from ..results import records
 from ..results.records import Record
 from .pipeline import Analyzer, Settings
@@ -170,10 +170,10 @@ def _plan_copies(paths: Sequence[Path], folder: Path | None, overwrite: bool) ->
     from ..media import annotated
 
     _make_folder(folder)
-    theirs = {_same_file(os.path.realpath(path)) for path in paths}
+    theirs = {folded(os.path.realpath(path)) for path in paths}
     for name in _names(paths):
         for copy in (folder / f"{name}.mp4", folder / f"{name}.mkv"):
-            if _same_file(os.path.realpath(copy)) in theirs:
+            if folded(os.path.realpath(copy)) in theirs:
                 raise ConfigError(
                     f"{copy} is one of the recordings to analyse, and an annotated copy "
                     "would replace it; name another folder for these"
@@ -196,19 +196,19 @@ def _names(paths: Sequence[Path]) -> Iterator[str]:
     used: set[str] = set()
     for path in paths:
         name, number = path.stem, 1
-        while _same_file(name) in used:
+        while folded(name) in used:
             number += 1
             name = f"{path.stem}-{number}"
-        used.add(_same_file(name))
+        used.add(folded(name))
         yield name
 
 
 def _check_copies(jobs: Sequence[Job], annotate: Path) -> None:
-    pictures = {_same_file(os.path.realpath(job.path)) for job in jobs}
+    pictures = {folded(os.path.realpath(job.path)) for job in jobs}
     folder = os.path.realpath(annotate)
     for job in jobs:
         assert job.annotated
-        if _same_file(os.path.join(folder, job.annotated.name)) in pictures:
+        if folded(os.path.join(folder, job.annotated.name)) in pictures:
             raise ConfigError(
                 f"{job.annotated} is one of the pictures to analyse, and an annotated copy "
                 "would replace it; name another folder for these"
@@ -220,11 +220,6 @@ def _check_copies(jobs: Sequence[Job], annotate: Path) -> None:
                 f"{job.annotated} is there already, and no annotated copy of mien's; "
                 "name another folder for these"
             )
-
-
-def _same_file(name: str) -> str:
-    """What two names share that mean one file on a Mac or on Windows."""
-    return unicodedata.normalize("NFC", name).casefold()
 
 
 def _make_folder(folder: Path) -> None:

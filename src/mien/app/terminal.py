@@ -53,7 +53,6 @@ def prepare_streams() -> None:
                 if nowhere != number:
                     os.dup2(nowhere, number)
                     os.close(nowhere)
-            mode = "r" if name == "stdin" else "w"
             raw = io.FileIO(number, "r" if name == "stdin" else "w", closefd=False)
             buffer = io.BufferedReader(raw) if name == "stdin" else io.BufferedWriter(raw)
             stream = Nowhere(buffer, "utf-8", "replace")

@@ -14,6 +14,7 @@ import logging
 import os
 import stat
 import threading
+import unicodedata
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -367,7 +368,7 @@ def find(
     for given in inputs:
         text = os.fspath(given)
         if not os.path.lexists(text):
-            text = os.path.expanduser(text)
+            text = _spelled(os.path.expanduser(text))
         if os.path.isdir(text):
             inside = _in_folder(Path(text), suffixes, passed_over)
             yield from _non_empty(inside, f"no {kind} in folder {text}", passed_over)
@@ -378,6 +379,19 @@ def find(
             yield from _non_empty(matching, f"no {kind} matches {text}", passed_over)
         else:
             raise InputError(f"no such file or folder: {text}")
+
+
+def _spelled(text: str) -> str:
+    """The path as its folder spells it, where only the Unicode form of the last name differs."""
+    folder, name = os.path.split(text)
+    if os.path.lexists(text) or name.isascii() or not os.path.isdir(folder or "."):
+        return text
+    alike = [n for n in os.listdir(folder or ".") if _composed(n) == _composed(name)]
+    return os.path.join(folder, alike[0]) if len(alike) == 1 else text
+
+
+def _composed(name: str) -> str:
+    return unicodedata.normalize("NFC", name)
 
 
 def is_address(name: str) -> bool:
@@ -479,7 +493,8 @@ def _expand(folder: Path, parts: Sequence[str]) -> Iterator[Path]:
         places = [root for root, _ in _walk(folder)] if rest else [folder]
     else:
         visible = (n for n in _names(folder) if head.startswith(".") or not n.startswith("."))
-        places = [folder / name for name in fnmatch.filter(visible, head)]
+        wanted = _composed(head)
+        places = [folder / name for name in visible if fnmatch.fnmatch(_composed(name), wanted)]
     for place in places:
         yield from _expand(place, rest)
 

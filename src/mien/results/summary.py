@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import ConfigError, DataError, MissingExtra, OutputError
+from ..names import folded
 from .records import SCHEMA, Record
 
 Floats = npt.NDArray[np.float64]
@@ -368,15 +369,15 @@ def _cells(episode: Episode) -> dict[str, Any]:
 
 def names(recordings: Sequence[Recording]) -> list[str]:
     """What the files of each recording are called: its own name, a number behind a second one."""
-    found: list[str] = []
+    found: dict[str, str] = {}  # by what they share with names that mean the same file
     for recording in recordings:
         stem = Path(recording.source).stem
         name, number = stem, 1
-        while name in found:
+        while folded(name) in found:
             number += 1
             name = f"{stem}-{number}"
-        found.append(name)
-    return found
+        found[folded(name)] = name
+    return list(found.values())
 
 
 def _table(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Collection as Names
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from typing import Any
 from ...errors import DataError, ImageError, UnknownName
 from ...labels import canonical
 from ...media.image import SUFFIXES, file_bytes, read_bytes, told
+from ...names import Spelled, is_inside
 from ..table import Row, Table
 
 _ALMOST = 0.7  # "angri" is a slip of the pen, "boredom" a label that mien does not know
@@ -48,10 +50,24 @@ class Collection:
         self.rows: list[Row] = []
         self.unreadable: dict[str, str] = {}
         self.left_out: dict[str, str] = {}
+        self._files: Spelled[Path] | None = None
 
     def relative(self, path: Path) -> str:
         inside = path.is_relative_to(self.root)
         return (path.relative_to(self.root) if inside else path).as_posix()
+
+    def listed(self, name: str) -> Path | None:
+        """The file that a list names, however it spells it; None, noted, for one elsewhere."""
+        if not is_inside(name):
+            self.left_out[name] = f"{name} lies outside of {self.root}"
+            return None
+        exact = self.root / name
+        if exact.exists():
+            return exact
+        if self._files is None:
+            files = (path for path in self.root.rglob("*") if path.is_file())
+            self._files = Spelled({self.relative(path): path for path in files})
+        return self._files.get(name) or exact
 
     def add(self, file: Path, row_id: str, split: str, label: str, **more: Any) -> None:
         """The picture in a file as a row ``<name>/<row_id>``; ``more`` are fields of Row."""
@@ -63,6 +79,8 @@ class Collection:
             self.unreadable[source] = str(err)
             return
         row_id = f"{self.name}/{row_id}"
+        if subject := more.get("subject"):  # spelt in one way, else one person is two
+            more["subject"] = unicodedata.normalize("NFC", " ".join(subject.split()))
         self.rows.append(Row(row_id, split, label, content, width, height, source=source, **more))
 
     def known(self, name: str, key: str, reason: str) -> str | None:
