@@ -182,3 +182,16 @@ def test_clock_jumps_and_the_copy_has_every_frame_and_its_sound(
     assert heard == sorted(heard)
     assert heard[-1] == pytest.approx(6.0, abs=0.1)
     assert len(heard) == pytest.approx(2 * len(sounds(spoken)), abs=4)
+
+
+def test_a_size_that_changes_keeps_its_shape_in_the_copy(spoken: Path, tmp_path: Path) -> None:
+    """A white frame half as wide: as high as the copy, between black bars."""
+    with Video(spoken) as opened, Copy(tmp_path / "a", opened) as copy:
+        copy.add(Frame(np.full((80, 96, 3), 255, np.uint8), 0, 0.0), [])
+        copy.add(Frame(np.full((40, 24, 3), 255, np.uint8), 1, 0.04), [])
+        copy.finish()
+    first, second = pictures(copy.path)
+    assert first.rgb.shape == second.rgb.shape == (80, 96, 3)
+    assert first.rgb.mean() > 250
+    assert second.rgb[:, 28:68].mean() > 240
+    assert max(second.rgb[:, :20].mean(), second.rgb[:, 76:].mean()) < 10

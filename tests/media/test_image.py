@@ -1066,3 +1066,23 @@ def test_left_out_files_are_told_where_there_is_nothing_else(tmp_path: Path) -> 
         InputError, match=r"no picture in folder .*; there are 1 other file \(1 \.ts"
     ):
         list(image.find([tmp_path]))
+
+
+# --- Pictures that are films ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG", "TIFF"])
+def test_a_film_in_a_picture_s_format_is_its_first_picture_and_told(
+    kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    colors = [(250, 0, 0), (0, 250, 0), (0, 0, 250)]
+    first, *more = [Image.new("RGB", (32, 24), color) for color in colors]
+    options = {"lossless": True} if kind == "WEBP" else {}
+    film = encode(first, kind, save_all=True, append_images=more, duration=40, **options)
+    pixels = image.read(film).astype(int)
+    assert pixels.shape == (24, 32, 3)
+    assert np.abs(pixels - colors[0]).max() < 10
+    assert "holds several pictures, as a film or pages; the first is read" in caplog.text
+    caplog.clear()
+    image.read(encode(first, kind, **options))
+    assert caplog.text == ""

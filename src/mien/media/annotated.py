@@ -103,7 +103,7 @@ class Copy:
             self._encoder = _encoder(rgb.shape[1], rgb.shape[0])
         size = self._encoder.width, self._encoder.height
         if rgb.shape[1::-1] != size:
-            rgb = np.asarray(cv2.resize(rgb, size), np.uint8)
+            rgb = _into(rgb, *size)
         picture = av.VideoFrame.from_ndarray(rgb, format="rgb24")
         picture.pts, picture.time_base = ticks, _BASE
         try:
@@ -171,6 +171,16 @@ def _even(rgb: ImageArray) -> ImageArray:
     if not any(more):
         return np.ascontiguousarray(rgb)
     return np.pad(rgb, ((0, more[0]), (0, more[1]), (0, 0)), mode="edge")
+
+
+def _into(rgb: ImageArray, width: int, height: int) -> ImageArray:
+    """A frame of another size in the middle of the copy, with bars where its shape is another."""
+    scale = min(width / rgb.shape[1], height / rgb.shape[0])
+    size = max(1, round(rgb.shape[1] * scale)), max(1, round(rgb.shape[0] * scale))
+    left, top = (width - size[0]) // 2, (height - size[1]) // 2
+    out = np.zeros((height, width, 3), np.uint8)
+    out[top : top + size[1], left : left + size[0]] = cv2.resize(rgb, size)
+    return out
 
 
 def _packets(part: Path) -> Iterator[tuple[int, bool, bytes]]:

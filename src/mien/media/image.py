@@ -228,6 +228,8 @@ def _load(reader: type[ImageFile], content: bytes, name: str) -> ImageFile:
             picture.load()  # the one format whose load() warns and applies Pillow's limit
     if picture.format == "JPEG":
         _refuse_zero_filled(content, name)
+    if getattr(picture, "is_animated", False):
+        log.warning("%s holds several pictures, as a film or pages; the first is read", name)
     picture.load()
     return picture
 

@@ -48,6 +48,8 @@ def of_frame(frame: Frame, faces: list[Face]) -> Record:
         "frame": frame.index,
         "time_s": frame.time_s,
         "status": status,
+        "width": frame.width,
+        "height": frame.height,
         "faces": [_of_face(face) for face in faces],
     }
 
@@ -61,6 +63,8 @@ def of_error(source: str, reason: str, frame: int = 0, time_s: float = 0.0) -> R
         "time_s": time_s,
         "status": "error",
         "reason": _unicode(reason),
+        "width": None,
+        "height": None,
         "faces": [],
     }
 
@@ -109,7 +113,8 @@ def _unicode(text: str) -> str:
 
 
 _TEXTS = ("source", "status", "reason", "top")
-_WHOLE = ("frame", "face", "track")
+_SIZE = ("width", "height")
+_WHOLE = ("frame", "face", "track", *_SIZE)
 _FLAGS = ("uncertain",)
 
 
@@ -119,7 +124,8 @@ def flat_columns(labels: Sequence[str]) -> list[str]:
     measures = [f"quality_{f.name}" for f in dataclasses.fields(Quality)]
     head = ["source", "frame", "time_s", "status", "reason", "face", "track"]
     box = ["x0", "y0", "x1", "y1", "score"]
-    return [*head, *box, "top", "confidence", "uncertain", *labels, *strengths, *measures]
+    face = ["top", "confidence", "uncertain", *labels, *strengths, *measures]
+    return [*head, *box, *face, *_SIZE]  # these last: nobody's columns by number move
 
 
 def _strength(label: str) -> str:
@@ -131,7 +137,7 @@ def flat_rows(record: Record) -> Iterator[Record]:
 
     A column that a row lacks has no value there.
     """
-    head = {k: record[k] for k in ("source", "frame", "time_s", "status")}
+    head = {k: record.get(k) for k in ("source", "frame", "time_s", "status", *_SIZE)}
     if not record["faces"]:
         yield head | {"reason": record.get("reason")}
     for number, face in enumerate(record["faces"]):
@@ -486,6 +492,7 @@ def meta(maker: Maker) -> Record:
             "uncertain_below_confidence": quality.LOW,
         },
         "units": {
+            "width": "pixels of the upright picture, as height; null where it could not be read",
             "box": "x0 y0 x1 y1, pixels of the upright picture, origin top left, x1 y1 exclusive",
             "landmarks": (
                 "68 points x y in iBUG's order, pixels, whole in the middle of a pixel, right and "
