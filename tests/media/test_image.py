@@ -1086,3 +1086,46 @@ def test_a_film_in_a_picture_s_format_is_its_first_picture_and_told(
     caplog.clear()
     image.read(encode(first, kind, **options))
     assert caplog.text == ""
+
+
+# --- Memory ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("mode", ["RGB", "L", "P", "RGBA", "LA", "CMYK", "I;16", "1"])
+def test_memory_strip_by_strip_gives_the_same(
+    mode: str, orientation: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gray = np.random.default_rng(3).integers(0, 65536, (23, 31), np.uint16)
+    picture = Image.fromarray(gray)
+    if mode != "I;16":
+        picture = Image.fromarray((gray >> 8).astype(np.uint8)).convert("RGBA").convert(mode)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    kind = "TIFF" if mode == "CMYK" else "PNG"
+    content = encode(picture, kind, exif=exif)
+    whole = image.read(content)
+    monkeypatch.setattr(image, "_STRIP_PIXELS", 70)
+    assert np.array_equal(image.read(content), whole)
+
+
+def test_memory_is_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same pixels: a PNG is read, and a WebP, which takes three times as much, is refused."""
+    monkeypatch.setattr(image, "MOST_BYTES", 200_000)
+    flat = np.zeros((100, 100, 3), np.uint8)
+    assert image.read(encode(flat, "PNG")).shape == (100, 100, 3)
+    with pytest.raises(ImageError, match=r"0 megapixels, which take 0\.0 GB to read as WEBP"):
+        image.read(encode(flat, "WEBP"))
+    turned_tiff = Image.Exif()
+    turned_tiff[0x0112] = 6
+    assert image.read(encode(flat, "TIFF")).shape == (100, 100, 3)
+
+
+def test_memory_of_a_file_that_is_larger_than_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(encode(np.zeros((100, 100, 3), np.uint8), "PNG"))
+    monkeypatch.setattr(image, "MOST_BYTES", 50)
+    with pytest.raises(ImageError, match="has 0.0 GB; make it smaller first"):
+        image.read(path)

@@ -557,3 +557,12 @@ def test_clock_begins_below_zero(tmp_path: Path) -> None:
     found = read(clip(tmp_path / "a.mkv", 25, times=times))
     assert [item.time_s for item in found] == pytest.approx([i / 25 for i in range(25)], abs=1e-3)
     assert len(read(tmp_path / "a.mkv", Span(start_s=0.2))) == 20
+
+
+def test_memory_of_frames_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = clip(tmp_path / "a.mp4", 3)
+    monkeypatch.setattr(reader, "MOST_PIXELS", 64 * 48 - 1)
+    with pytest.raises(VideoError, match="64 x 48 = 0 megapixels, more than the"):
+        read(path)
+    monkeypatch.setattr(reader, "MOST_PIXELS", 64 * 48)
+    assert len(read(path)) == 3

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MAX_PIXELS = 200_000_000
+MOST_BYTES = 1_250_000_000
+"""What reading one picture may take: with the rest of mien it stays under 1.5 GB."""
 SUFFIXES = frozenset(
     # jfif is what browsers on Windows call a JPEG
     {".jpg", ".jpeg", ".jfif", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"}
@@ -88,9 +90,22 @@ _UPRIGHT: dict[int, Callable[[ImageArray], ImageArray]] = {
     7: lambda p: p[::-1, ::-1].swapaxes(0, 1),
     8: lambda p: p[:, ::-1].swapaxes(0, 1),
 }
+_SIDEWAYS = frozenset({5, 6, 7, 8})
+_BACK = {6: 8, 8: 6}  # what takes an orientation back, where that is another
 _TIFF_BITS, _TIFF_PHOTOMETRIC, _TIFF_PLANAR, _TIFF_SAMPLE_FORMAT = 258, 262, 284, 339
 _KINDS = 5  # of files passed over that are named
+_TIFF_ORIENTATION = 274
 _BAND_PIXELS = 1 << 18  # what alpha is laid over white at a time: fits a cache, bounds the memory
+_STRIP_PIXELS = 1 << 20  # what is taken over from Pillow at a time
+_OUT = 3  # bytes a pixel that leave
+_STORED = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2}  # in Pillow, by mode; else 4
+_DECODING = {  # bytes a pixel that a decoder takes for itself, beside what Pillow stores
+    "WEBP": 20,  # two canvases, one more of its own, and the copy that is handed over
+    "HEIF": 20,
+    "AVIF": 20,
+    "GIF": 2,
+}
+_PROGRESSIVE = 6  # of a JPEG whose waves come one after the other, each of 2 bytes
 
 
 def read(source: str | os.PathLike[str] | bytes | npt.NDArray[Any]) -> ImageArray:
@@ -127,9 +142,11 @@ def file_bytes(path: Path) -> bytes:
         if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
             raise ImageError(f"cannot read {path}: it is a pipe or a device, not a file")
         with path.open("rb") as file:
-            head = file.read(_HEAD_BYTES)
-            _plugin(head, str(path))
-            return head + file.read()
+            _plugin(file.read(_HEAD_BYTES), str(path))
+            if (size := os.fstat(file.fileno()).st_size) > MOST_BYTES:
+                raise ImageError(f"{path} has {size / 1e9:.1f} GB; make it smaller first")
+            file.seek(0)
+            return file.read()
     except FileNotFoundError:
         raise ImageError(f"no such file: {path}") from None
     except OSError as err:
@@ -145,8 +162,7 @@ def read_bytes(content: bytes, name: str) -> ImageArray:
     plugin, reader = _plugin(content, name)
     try:
         picture = _load(_reader(plugin, reader, name), content, name)
-        pixels = _pixels(picture)
-        turn = _UPRIGHT.get(_orientation(picture))
+        return _upright(picture, _orientation(picture))
     except ImageError:
         raise
     except DecompressionBombError as err:
@@ -154,7 +170,6 @@ def read_bytes(content: bytes, name: str) -> ImageArray:
     except Exception as err:  # a decoder trips over damaged bytes in any way it likes
         reason = str(err) or type(err).__name__
         raise ImageError(f"{name} is damaged, cut short or of a rare kind: {reason}") from err
-    return pixels if turn is None else np.ascontiguousarray(turn(pixels))
 
 
 def _reader(plugin: str, reader: str, name: str) -> type[ImageFile]:
@@ -223,6 +238,7 @@ def _load(reader: type[ImageFile], content: bytes, name: str) -> ImageFile:
     with _our_limit_no_warnings():
         picture = reader(io.BytesIO(content))
         refuse_too_large(picture.width, picture.height, name)
+        _refuse_too_costly(picture, len(content), name)
         if picture.format == "TIFF":
             _refuse_odd_tiff(picture, name)
             picture.load()  # the one format whose load() warns and applies Pillow's limit
@@ -240,6 +256,29 @@ def refuse_too_large(width: int, height: int, name: str) -> None:
         raise ImageError(
             f"{name} has {width} x {height} = {width * height / 1e6:.0f} megapixels, "
             f"more than the {MAX_PIXELS / 1e6:.0f} mien decodes; make it smaller first"
+        )
+
+
+def _refuse_too_costly(picture: ImageFile, size: int, name: str) -> None:
+    """Raises ImageError for a picture that would take more than MOST_BYTES to read.
+
+    size : of the file, in bytes. A few bytes of WebP may stand for the largest picture there is.
+    """
+    kind, stored = picture.format or "", _STORED.get(picture.mode, 4)
+    own, copies = _DECODING.get(kind, 0), 3 if kind in _DECODING else 1
+    if kind == "JPEG" and picture.info.get("progressive"):
+        own = _PROGRESSIVE
+    if kind == "TIFF":
+        tags = getattr(picture, "tag_v2")  # noqa: B009  (only TiffImageFile has it)
+        own, copies = sum(tags.get(_TIFF_BITS, (1,))) / 8, 2  # a strip may be all of it
+        own += stored if tags.get(_TIFF_ORIENTATION, 1) != 1 else 0
+    pixels = picture.width * picture.height
+    needed = copies * size + pixels * (stored + max(own, _OUT))
+    if needed > MOST_BYTES:
+        raise ImageError(
+            f"{name} has {picture.width} x {picture.height} = {pixels / 1e6:.0f} megapixels, which "
+            f"take {needed / 1e9:.1f} GB to read as {kind}, more than the {MOST_BYTES / 1e9:.2f} "
+            "mien gives a picture; make it smaller first"
         )
 
 
@@ -279,19 +318,36 @@ def _orientation(picture: ImageFile) -> int:
         return 1
 
 
-def _pixels(picture: Image.Image) -> ImageArray:
+def _upright(picture: Image.Image, orientation: int) -> ImageArray:
+    """All pixels, strip by strip: beside what Pillow holds there is only what leaves.
+
+    orientation : EXIF's number; each strip is written where it is to be seen.
+    """
+    width, height = picture.size
+    out = np.empty((width, height, 3) if orientation in _SIDEWAYS else (height, width, 3), np.uint8)
+    stored = _UPRIGHT.get(_BACK.get(orientation, orientation), lambda p: p)(out)
+    tags: dict[int, Any] = getattr(picture, "tag_v2", {})
+    step = max(1, _STRIP_PIXELS // width)
+    for top in range(0, height, step):
+        whole = step >= height
+        strip = picture if whole else picture.crop((0, top, width, min(height, top + step)))
+        stored[top : top + step] = _pixels(strip, tags)
+    return out
+
+
+def _pixels(picture: Image.Image, tags: dict[int, Any]) -> ImageArray:
+    """A strip as RGB. tags : of the whole, where it is a TIFF."""
     if picture.mode.startswith("I;16"):
-        return from_array(_gray16(picture))
+        return from_array(_gray16(picture, tags))
     if picture.mode == "La":
         picture = picture.convert("LA")  # Pillow knows no other way out of it
     if picture.has_transparency_data:
         return from_array(np.asarray(picture.convert("RGBA")))
-    return np.array(picture if picture.mode == "RGB" else picture.convert("RGB"))
+    return np.asarray(picture if picture.mode == "RGB" else picture.convert("RGB"))
 
 
-def _gray16(picture: Image.Image) -> npt.NDArray[np.uint16]:
+def _gray16(picture: Image.Image, tags: dict[int, Any]) -> npt.NDArray[np.uint16]:
     """Gray levels 0..65535; Pillow's own conversion to 8 bits would clip them."""
-    tags: dict[int, Any] = getattr(picture, "tag_v2", {})
     levels = np.asarray(picture).astype(np.uint16)
     np.left_shift(levels, 16 - tags.get(_TIFF_BITS, (16,))[0], out=levels)  # 12 bits in some TIFFs
     return ~levels if tags.get(_TIFF_PHOTOMETRIC) == 0 else levels  # 0: white is zero

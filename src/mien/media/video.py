@@ -33,6 +33,8 @@ _HEADS = {  # where -> first bytes there of the containers that have them
     8: (b"AVI ",),
 }
 _TS_PACKET = 188  # bytes, each packet beginning with the same byte
+MOST_PIXELS = 50_000_000
+"""Of a frame: several are on their way at once, beside those that a decoder keeps."""
 _STALL_S = 10.0  # a stream that says nothing for so long is over
 _SEEK_MARGIN_S = 5.0  # decoded before what is asked for, so that nothing refers to what was skipped
 _ROUNDING_S = 0.001  # Matroska keeps whole milliseconds
@@ -267,6 +269,12 @@ class Video:
             what = "video that can be decoded" if videos else "video"
             raise VideoError(f"{name} holds no {what}{' (only sound)' if heard else ''}")
         self._stream = streams[0]
+        codec = self._stream.codec_context
+        try:
+            _refuse_too_large(codec.width, codec.height, name)
+        except VideoError:
+            self._container.close()
+            raise
         self.origin_s = self._origin_s()
         self.restarts = bool(self._container.format.flags & MAY_RESTART)
         self.clock = Clock(1 / self._fps, self.restarts)
@@ -349,6 +357,8 @@ class Video:
             return Hole(index, time_s, self.source, picture)
         try:
             return Frame(_pixels(picture, self._stream), index, time_s, self.source)
+        except VideoError as err:
+            return Hole(index, time_s, self.source, str(err))
         except (OSError, ValueError, MemoryError) as err:
             return Hole(index, time_s, self.source, f"cannot be turned to RGB: {reason(err)}")
 
@@ -564,9 +574,18 @@ def _aspect(stream: Any) -> float:
 def _pixels(picture: Any, stream: Any) -> ImageArray:
     """(H, W, 3) uint8 RGB, upright, with square pixels."""
     width = max(1, round(picture.width * _aspect(stream)))
-    image.refuse_too_large(width, picture.height, "a frame")
+    _refuse_too_large(width, picture.height, "a frame")
     rgb = picture.to_ndarray(format="rgb24", width=width, height=picture.height)
     return np.ascontiguousarray(_as_shown(rgb, picture))
+
+
+def _refuse_too_large(width: int, height: int, name: str) -> None:
+    """Raises VideoError for frames of more than MOST_PIXELS."""
+    if width * height > MOST_PIXELS:
+        raise VideoError(
+            f"{name} has {width} x {height} = {width * height / 1e6:.0f} megapixels, more than the "
+            f"{MOST_PIXELS / 1e6:.0f} that mien decodes of a recording; make it smaller first"
+        )
 
 
 def _as_shown(rgb: ImageArray, picture: Any) -> ImageArray:
