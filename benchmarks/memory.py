@@ -2,7 +2,7 @@
 
     python benchmarks/memory.py [NAME...] > peaks.json
 
-Each is as large as mien reads its kind, or larger; made from nothing, flat, so that a few bytes stand
+Each is as large as mien reads its kind, or larger; made from nothing, flat, so that few bytes stand
 for all of it. ``worst()`` gives them to whoever else wants them.
 """
 

@@ -39,10 +39,60 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
         raise
 
 
+@contextmanager
+def held(folder: Path, what: str) -> Iterator[None]:
+    """A folder for this process alone; raises OutputError where another has it.
+
+    what : what another does there, for the error. The system lets go of it however a process ends,
+    and no file is left; where it knows no such locks (Windows) there is none.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError as err:
+        raise OutputError(f"cannot write into {folder}: {err.strerror}") from err
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        raise OutputError(f"{what} goes on in {folder} already; wait for it") from None
+    except OSError:
+        pass  # a file system without locks
+    try:
+        yield
+    finally:
+        os.close(handle)
+
+
+def claim(stream: IO[bytes], path: Path) -> None:
+    """An open file for this process alone until it is closed; raises OutputError."""
+    try:
+        import fcntl
+    except ImportError:
+        return
+    try:
+        fcntl.flock(stream.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise OutputError(
+            f"another run writes {path}; wait for it, or name another --out"
+        ) from None
+    except OSError:
+        pass  # a file system without locks
+
+
 def write(path: Path, content: bytes) -> None:
     """A file, in a folder that is made where there is none; raises OutputError."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as err:
+        why = "a file has that name" if isinstance(err, FileExistsError) else err.strerror
+        raise OutputError(f"cannot write into {path.parent}: {why}") from err
+    try:
         with replacing(path) as stream:
             stream.write(content)
     except OSError as err:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import ConfigError, MienError, OutputError, VideoError
 from ..face import Face, Frame, ImageArray
+from ..files import replacing
 from ..later import Later
 from ..media import image
 from ..names import folded
@@ -233,9 +234,11 @@ def _make_folder(folder: Path) -> None:
 
 
 def _is_ours(path: Path) -> bool:
+    """Whether a picture is mien's own, or nobody's: an empty one, of a run that was cut off."""
     try:
         with path.open("rb") as file:
-            return b"tEXt" + "\0".join(_SIGNED).encode() in file.read(128)
+            head = file.read(128)
+            return not head or b"tEXt" + "\0".join(_SIGNED).encode() in head
     except OSError:
         return False
 
@@ -305,7 +308,8 @@ def save(picture: ImageArray, path: Path) -> None:
     signature = PngInfo()
     signature.add_text(*_SIGNED)
     try:
-        Image.fromarray(picture).save(path, "PNG", compress_level=3, pnginfo=signature)
+        with replacing(path) as stream:
+            Image.fromarray(picture).save(stream, "PNG", compress_level=3, pnginfo=signature)
     except OSError as err:
         raise OutputError(f"cannot write {path}: {err.strerror or err}") from err
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import ConfigError
+from ..files import write
 from .analysis import DEFAULT_MODEL, reasons
-from .files import write, write_json
+from .files import write_json
 from .options import Alignment, Crops, Detector, Model
 from .terminal import say
 

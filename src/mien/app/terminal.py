@@ -61,9 +61,9 @@ def prepare_streams() -> None:
     said = sys.stderr
     if isinstance(said, io.TextIOWrapper) and said is sys.__stderr__:
         writer = io.BufferedWriter(_Unheard(said.fileno(), "w", closefd=False))
-        sys.stderr = sys.__stderr__ = io.TextIOWrapper(
-            writer, said.encoding, said.errors, line_buffering=True
-        )
+        heard = io.TextIOWrapper(writer, said.encoding, said.errors, line_buffering=True)
+        for name in ("stderr", "__stderr__"):
+            setattr(sys, name, heard)
 
 
 def run(command: Callable[[], object]) -> NoReturn:

@@ -41,8 +41,11 @@ def suffix(audio: str | None) -> str:
 
 
 def is_ours(path: Path) -> bool:
-    """Whether a file is such a copy, and may be replaced by another."""
+    """Whether a file is such a copy, or an empty one, and may be replaced by another."""
     import av
+
+    if path.is_file() and path.stat().st_size == 0:
+        return True
 
     try:
         with av.open(ffmpeg_name(path)) as file:

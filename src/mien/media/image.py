@@ -325,7 +325,8 @@ def _upright(picture: Image.Image, orientation: int) -> ImageArray:
     """
     width, height = picture.size
     out = np.empty((width, height, 3) if orientation in _SIDEWAYS else (height, width, 3), np.uint8)
-    stored = _UPRIGHT.get(_BACK.get(orientation, orientation), lambda p: p)(out)
+    back = _UPRIGHT.get(_BACK.get(orientation, orientation))
+    stored = back(out) if back else out
     tags: dict[int, Any] = getattr(picture, "tag_v2", {})
     step = max(1, _STRIP_PIXELS // width)
     for top in range(0, height, step):

@@ -24,6 +24,7 @@ from ..errors import ConfigError, MissingExtra, OutputError
 from ..expression.baserates import BaseRates, read_rates
 from ..face import Face, FloatArray, Frame, Quality
 from ..faces import quality
+from ..files import claim, replacing
 from ..registry import Registry
 
 if TYPE_CHECKING:
@@ -312,13 +313,19 @@ def _open(path: Path, overwrite: bool, keep: int = 0) -> IO[bytes]:
     """The file to write, behind its first ``keep`` bytes; raises OutputError."""
     _refuse(path, overwrite)
     try:
-        if keep:
-            stream = path.open("r+b")
-            stream.truncate(keep)
-            stream.seek(keep)
-            return stream
+        if _is_device(path):
+            return path.open("wb")
         path.parent.mkdir(parents=True, exist_ok=True)
-        return path.open("wb" if overwrite or _is_device(path) else "xb")  # x: it came meanwhile
+        # x: it came meanwhile. An old one is cut off only once it is nobody else's.
+        stream = path.open("r+b" if path.exists() and overwrite else "xb")
+        try:
+            claim(stream, path)
+        except OutputError:
+            stream.close()
+            raise
+        stream.truncate(keep)
+        stream.seek(keep)
+        return stream
     except FileExistsError:
         if not path.parent.is_dir():
             raise OutputError(f"cannot write {path}: {path.parent} is a file, no folder") from None
@@ -436,7 +443,7 @@ class Output:
         """The whole file, from the records that were kept."""
         assert self.path
         assert self._grows
-        with self._grows.open("rb") as lines, self.path.open("wb") as stream:
+        with self._grows.open("rb") as lines, replacing(self.path) as stream:
             writer.start(stream)
             for line in lines:
                 writer.write(json.loads(line))
@@ -463,7 +470,8 @@ class Output:
         if self.path and self._is_file:
             content = self._meta | {"records": dict(self.counts)}
             text = json.dumps(content, indent=2) + "\n"
-            self.path.with_name(self.path.name + ".meta.json").write_text(text, encoding="utf-8")
+            with replacing(self.path.with_name(self.path.name + ".meta.json")) as stream:
+                stream.write(text.encode())
 
 
 def meta(maker: Maker) -> Record:

@@ -9,6 +9,7 @@ that a tremble about one does not cut it up), or where the face is out of sight 
 from __future__ import annotations
 
 import csv
+import io
 import json
 from array import array
 from collections import Counter
@@ -20,7 +21,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import ConfigError, DataError, MissingExtra, OutputError
+from .. import files
+from ..errors import ConfigError, DataError, MissingExtra
 from ..names import folded
 from .records import SCHEMA, Record
 
@@ -298,13 +300,6 @@ def write(recordings: Sequence[Recording], folder: Path, rule: Rule | None = Non
 
     Raises OutputError.
     """
-    try:
-        return _write(recordings, folder, rule)
-    except OSError as err:
-        raise OutputError(f"cannot write into {folder}: {err.strerror or err}") from err
-
-
-def _write(recordings: Sequence[Recording], folder: Path, rule: Rule | None) -> list[Path]:
     faces = [(r, t) for r in recordings for _, t in sorted(r.tracks.items())]
     rows = [shares(recording, track) for recording, track in faces]
     told = [
@@ -383,11 +378,11 @@ def names(recordings: Sequence[Recording]) -> list[str]:
 def _table(
     path: Path, rows: Sequence[dict[str, Any]], columns: Sequence[str], delimiter: str = ","
 ) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", encoding="utf-8", newline="") as file:
-        out = csv.DictWriter(file, columns, delimiter=delimiter, lineterminator="\n")
-        out.writeheader()
-        out.writerows(rows)
+    text = io.StringIO(newline="")
+    out = csv.DictWriter(text, columns, delimiter=delimiter, lineterminator="\n")
+    out.writeheader()
+    out.writerows(rows)
+    files.write(path, text.getvalue().encode())
     return path
 
 
@@ -401,5 +396,5 @@ def _described(path: Path) -> Path:
         "rose": {"Description": "whether the onset was seen; else it had begun before"},
         "fell": {"Description": "whether the end was seen; else it may have gone on"},
     }
-    path.write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+    files.write(path, (json.dumps(about, indent=2) + "\n").encode())
     return path

@@ -18,6 +18,7 @@ from ..errors import ConfigError, UnknownName
 from ..faces import align
 from ..labels import LabelSet, label_set
 from ..media.preprocess import Preprocess
+from ..names import is_plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -501,6 +502,9 @@ class Experiment:
     networks: str = ""
 
     def __post_init__(self) -> None:
+        for name in (self.name, self.data, *self.elsewhere):
+            if not is_plain(name):
+                raise ConfigError(f"run '{self.name}': '{name}' names a file or folder: no / in it")
         if self.data in self.elsewhere:
             raise ConfigError(f"run '{self.name}': '{self.data}' is its own table, not elsewhere")
         if self.repeats < 1:
