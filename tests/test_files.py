@@ -17,10 +17,10 @@ import pytest
 from mien.analysis import batch
 from mien.errors import ConfigError, OutputError
 from mien.files import claim, held, replacing, write
+from mien.papers.plans import Experiment
 from mien.person import people
 from mien.results import summary
 from mien.results.summary import Recording
-from mien.training.recipes import Experiment
 from mien.weights import catalogue
 from tests.app.running import MIEN
 from tests.made import picture, video

@@ -17,16 +17,47 @@ from typing import Any, TypeVar
 from .errors import ConfigError, UnknownName
 
 T = TypeVar("T")
+_LONGEST = 10_000_000  # bytes of a TOML file
 
 
 def read_toml(path: Path) -> dict[str, Any]:
     """The tables of a TOML file; raises ConfigError with file and line."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        with path.open("rb") as file:
+            content = file.read(_LONGEST + 1)
+        return parse_toml(content)
     except FileNotFoundError:
         raise ConfigError(f"no such file: {path}") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as err:
+    except (OSError, ValueError) as err:
         raise ConfigError(f"{path} is not readable TOML: {err}") from err
+
+
+def parse_toml(content: bytes) -> dict[str, Any]:
+    """The tables of a TOML text; raises ValueError, for what Python's reader takes besides, too.
+
+    Examples
+    --------
+    >>> parse_toml(b"a = 0x" + b"f" * 17)
+    Traceback (most recent call last):
+    ValueError: a whole number of more than 64 bits
+    """
+    if len(content) > _LONGEST:
+        raise ValueError(f"it has more than {_LONGEST} bytes")
+    try:
+        found = tomllib.loads(content.decode("utf-8-sig"))
+        _check_numbers(found)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    return found
+
+
+def _check_numbers(value: Any) -> None:
+    """TOML's whole numbers have 64 bits; longer ones cannot even be shown."""
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        raise ValueError("a whole number of more than 64 bits")
+    if isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            _check_numbers(inner)
 
 
 def from_dict(cls: type[T], values: Mapping[str, Any], where: str = "") -> T:
@@ -100,8 +131,8 @@ def apply_overrides(values: Mapping[str, Any], overrides: Sequence[str]) -> dict
         if not (eq and dot and section and name) or "." in name:
             raise ConfigError(f"--set takes section.key=value, got '{text}'")
         try:
-            value = tomllib.loads(f"v = {raw}")["v"]
-        except tomllib.TOMLDecodeError:
+            value = parse_toml(f"v = {raw}".encode(errors="replace"))["v"]
+        except ValueError:
             value = raw.strip()  # a bare word is a text: --set model.name=resnet8
         table = result.setdefault(section, {})
         if not isinstance(table, dict):

@@ -9,11 +9,16 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from ..errors import ConfigError, InputError, MienError
+from ..secrecy import public
 
 
 def say(message: object) -> None:
-    """A line on stderr; what could steer the terminal (in a file's name, say) is spelt out."""
-    text = "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in str(message))
+    """A line on stderr; what could steer the terminal (in a file's name, say) is spelt out.
+
+    Addresses are without their passwords.
+    """
+    said = public(str(message))
+    text = "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in said)
     print(text, file=sys.stderr)
 
 

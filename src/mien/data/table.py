@@ -24,6 +24,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from .. import jsontext
 from ..errors import DataError, MissingExtra, OutputError
 from ..face import ImageArray
 from ..labels import LabelSet
@@ -285,7 +286,7 @@ def read(path: Path) -> Table:
 def _meta(text: bytes) -> dict[str, Any]:
     """What ``write`` left in the file's metadata; empty for another's."""
     try:
-        meta = json.loads(text)
+        meta = jsontext.parse(text)
     except ValueError:
         return {}
     return meta if isinstance(meta, dict) else {}

@@ -9,7 +9,6 @@ raised to that power: the training set's rates are partly the world's and partly
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ import numpy as np
 
 from ..errors import ConfigError
 from ..face import FloatArray
+from ..jsontext import parse
 from ..labels import LabelSet
 
 DEFAULT_STRENGTH = 0.5
@@ -88,11 +88,11 @@ def read_rates(path: Path, labels: LabelSet) -> FloatArray:
 
     Counts do as well. Every label needs one: a forgotten label would never be answered again.
     """
-    import tomllib  # here, because it takes time that few need
+    from ..config import parse_toml  # here, because it takes time that few need
 
     try:
-        text = path.read_text(encoding="utf-8")
-        values: dict[str, Any] = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
+        content = path.read_bytes()
+        values: dict[str, Any] = (parse_toml if path.suffix == ".toml" else parse)(content)
     except FileNotFoundError:
         raise ConfigError(f"base rates are training, equal or a file; no file '{path}'") from None
     except (OSError, ValueError) as err:

@@ -7,7 +7,6 @@ figures, licence. Files of other makers get theirs from the catalogue.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +17,7 @@ import numpy as np
 from ..errors import InputError, ModelError
 from ..face import FloatArray, ImageArray
 from ..faces.align import DEFAULT, known
+from ..jsontext import parse
 from ..labels import LabelSet, label_set, own, subset
 from ..media.preprocess import Preprocess, batch
 from ..registry import Registry
@@ -191,7 +191,7 @@ def read_info(text: str | None, name: str, sha256: str) -> ModelInfo:
             "export it with: mien export"
         )
     try:
-        meta = json.loads(text)
+        meta = parse(text)
         schema = meta["schema"]
         if schema == METADATA_SCHEMA:
             return _info(meta, sha256)

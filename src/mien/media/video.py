@@ -20,6 +20,7 @@ import numpy as np
 
 from ..errors import ConfigError, VideoError
 from ..face import Frame, ImageArray
+from ..secrecy import filled, public
 from . import image
 
 log = logging.getLogger(__name__)
@@ -221,7 +222,7 @@ def ffmpeg_name(name: str | Path) -> str:
     >>> ffmpeg_name("cam1: kitchen.mp4"), ffmpeg_name("rtsp://camera/1")
     ('file:cam1: kitchen.mp4', 'rtsp://camera/1')
     """
-    return str(name) if image.is_address(str(name)) else f"file:{name}"
+    return filled(str(name)) if image.is_address(str(name)) else f"file:{name}"
 
 
 def _nothing() -> Any:
@@ -233,11 +234,14 @@ def _nothing() -> Any:
 class Video:
     """A recording that is open: what it says of itself, and its frames. A context manager.
 
+    path : a file, or the address of a stream, its password perhaps as in ``secrecy.filled``.
+
+    ``source`` is what frames and messages call it: an address is without its password there.
     Raises VideoError where there is no such file, or no video in it.
     """
 
-    def __init__(self, path: str | Path, source: str | None = None) -> None:
-        self.path, self.source = path, str(path) if source is None else source
+    def __init__(self, path: str | Path) -> None:
+        self.path, self.source = path, public(str(path))
         self.origin_s: float  # the container's own time that is 0 here
         self.clock: Clock  # of the frames so far; restarts: whether its format may have several
         self.restarts: bool
@@ -258,20 +262,20 @@ class Video:
             self._refuse(Path(name))
         try:
             timeout = (_STALL_S, _STALL_S) if image.is_address(name) else None
-            self._container = av.open(ffmpeg_name(name), timeout=timeout, metadata_errors="replace")
+            self._container = av.open(self.opened, timeout=timeout, metadata_errors="replace")
         except (av.FFmpegError, OSError, ValueError) as err:
-            raise VideoError(f"cannot read {name}: {reason(err)}") from err
+            raise VideoError(f"cannot read {self.source}: {reason(err)}") from err
         videos = [s for s in self._container.streams.video if not _is_cover(s)]
         streams = [s for s in videos if s.codec_context]  # FFmpeg knows how to decode
         if not streams:
             heard = self._container.streams.audio and not videos
             self._container.close()
             what = "video that can be decoded" if videos else "video"
-            raise VideoError(f"{name} holds no {what}{' (only sound)' if heard else ''}")
+            raise VideoError(f"{self.source} holds no {what}{' (only sound)' if heard else ''}")
         self._stream = streams[0]
         codec = self._stream.codec_context
         try:
-            _refuse_too_large(codec.width, codec.height, name)
+            _refuse_too_large(codec.width, codec.height, self.source)
         except VideoError:
             self._container.close()
             raise
@@ -287,6 +291,11 @@ class Video:
         begins, base = self._stream.start_time, self._stream.time_base
         whole_s = max(0, self._container.start_time or 0) / 1e6
         return whole_s if begins is None or not base else min(whole_s, float(begins * base))
+
+    @property
+    def opened(self) -> str:
+        """What FFmpeg is given to open it, its password filled in."""
+        return ffmpeg_name(self.path)
 
     @staticmethod
     def _refuse(path: Path) -> None:
@@ -611,7 +620,7 @@ def reason(err: BaseException) -> str:
 
     if isinstance(err, ExitError):
         return f"nothing came for {_STALL_S:g} seconds"
-    return str(getattr(err, "strerror", None) or err or type(err).__name__)
+    return public(str(getattr(err, "strerror", None) or err or type(err).__name__))
 
 
 _QUEUE = 2  # frames ready while one is analysed: pictures are large, and more would help nobody

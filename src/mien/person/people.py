@@ -31,7 +31,8 @@ import numpy as np
 from ..errors import ConfigError, DataError, OutputError, UnknownName
 from ..face import Face, FloatArray, Frame, ImageArray
 from ..files import replacing
-from ..labels import word
+from ..jsontext import parse
+from ..labels import check_word, word
 from ..provenance import now
 from ..weights import catalogue
 
@@ -158,7 +159,7 @@ class Person:
         found = []
         for path in (self.folder / SAMPLES).glob("[!.]*.json"):
             try:
-                values = json.loads(path.read_text(encoding="utf-8"))
+                values = parse(path.read_text(encoding="utf-8"))
                 values["box"] = tuple(values["box"])
                 values["landmarks"] = values["landmarks"] and tuple(values["landmarks"])
                 found.append(Sample(**values))
@@ -206,6 +207,7 @@ def word_of(label: str) -> str:
         raise ConfigError(
             f"a label is a word or two, up to {_LONGEST_WORD} characters, got {label!r}"
         )
+    check_word(told)
     return told
 
 
@@ -318,7 +320,7 @@ def _folder(name: str) -> Path:
 
 def _read(path: Path) -> Person:
     try:
-        told: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        told: dict[str, Any] = parse(path.read_text(encoding="utf-8"))
         if told["schema"] != SCHEMA:
             raise ValueError(f"its schema is {told['schema']!r}, this mien reads {SCHEMA}")
         consents = [Consent(**values) for values in told["consents"]]

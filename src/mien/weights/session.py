@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ModelError
+from ..jsontext import parse
 from . import catalogue
 
 if TYPE_CHECKING:
@@ -51,5 +51,5 @@ class Network:
     def meta(self) -> dict[str, Any]:
         """What the file says of itself: preprocessing, training, licence."""
         kept = self._session.get_modelmeta().custom_metadata_map
-        said: dict[str, Any] = json.loads(kept[METADATA_KEY])
+        said: dict[str, Any] = parse(kept[METADATA_KEY])
         return said
