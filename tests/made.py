@@ -37,10 +37,16 @@ def video(path: Path, frames: int = 10, fps: Fraction | int = 10, codec: str = "
 
 def turned(path: Path) -> Path:
     """The same MP4 as a phone held upright writes it: to be shown a quarter turn clockwise."""
+    return shown_by(path, 0, 1, -1, 0)
+
+
+def shown_by(path: Path, a: float, b: float, c: float, d: float) -> Path:
+    """The same MP4 with another display matrix: what is stored at x y is at ax + cy, bx + dy."""
     content = bytearray(path.read_bytes())
     as_is = struct.pack(">9i", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
     at = content.index(as_is, content.index(b"tkhd"))
-    turn = (0, 1 << 16, 0, -1 << 16, 0, 0, 48 << 16, 0, 1 << 30)
-    content[at : at + len(as_is)] = struct.pack(">9i", *turn)
+    across, down, right, below = (round(v * 65536) for v in (a, b, c, d))
+    matrix = (across, down, 0, right, below, 0, 0, 0, 1 << 30)
+    content[at : at + len(as_is)] = struct.pack(">9i", *matrix)
     path.write_bytes(content)
     return path

@@ -31,7 +31,9 @@ def test_a_portrait_in_a_pipe(astronaut: ImageArray, tmp_path: Path) -> None:
     done = run("analyze", path)
     assert (done.status, done.err) == (0, "")
     [record] = done.records
-    assert list(record) == ["schema", "source", "frame", "time_s", "status", "faces"]
+    said = ["schema", "source", "frame", "time_s", "status", "width", "height", "faces"]
+    assert list(record) == said
+    assert (record["height"], record["width"]) == astronaut.shape[:2]
     assert (record["source"], record["status"]) == (str(path), "ok")
     [face] = record["faces"]
     assert face["top"] == "happiness"

@@ -307,7 +307,8 @@ def test_folder_without_splits(tmp_path: Path) -> None:
         ("mine/happy/deeper/c.JPG", "all", "happiness", 40),
     ]
     assert table.rows[1].image == (root / "happy" / "b.png").read_bytes()  # as it came
-    assert table.notes == {"unreadable": {}, "left_out": {}}
+    told = f"folder {tmp_path / 'mine' / 'happy'} holds 1 other file (1 .txt)"
+    assert table.notes == {"unreadable": {}, "left_out": {"happy": told}}
 
 
 def test_folder_with_splits(tmp_path: Path) -> None:

@@ -202,8 +202,9 @@ def test_csv_with_what_people_get_wrong(tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_text("\n".join(["file,label", *lines]) + "\n")
     table = read_listed(tmp_path)
     assert [(r.source, r.split) for r in table.rows] == [("a.png", "all")]
-    assert list(table.notes["unreadable"]) == ["cut.png", "gone.png", "/gone/too.png"]
-    [(key, reason)] = table.notes["left_out"].items()
+    assert list(table.notes["unreadable"]) == ["cut.png", "gone.png"]
+    [(key, reason), (elsewhere, why)] = table.notes["left_out"].items()
+    assert (elsewhere, "lies outside of" in why) == ("/gone/too.png", True)
     assert key == "label 'boredom'"
     assert reason.endswith("(2 rows)")
 

@@ -157,3 +157,41 @@ def test_a_disk_that_fills_ends_the_run(spoken: Path, tmp_path: Path) -> None:
     assert "cannot write" in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "out" / "spoken.mp4").exists()
+
+
+def test_clock_jumps_and_the_copy_has_every_frame_and_its_sound(
+    spoken: Path, tmp_path: Path
+) -> None:
+    import av
+
+    part = tmp_path / "one.ts"
+    with av.open(str(spoken)) as file, av.open(str(part), "w") as out:
+        into = {s.index: out.add_stream_from_template(s) for s in file.streams}
+        for packet in file.demux():
+            if packet.size:
+                packet.stream = into[packet.stream.index]
+                out.mux(packet)
+    (tmp_path / "two.ts").write_bytes(2 * part.read_bytes())
+    found = copied(tmp_path / "two.ts", tmp_path / "out")
+    with Video(found) as opened:
+        times = [item.time_s for item in opened.frames()]
+    began = times[0]  # a little behind its sound
+    assert began < 0.05
+    assert times == pytest.approx([began + i / 25 for i in range(150)], abs=1e-3)
+    heard = [time_s for _, time_s in sounds(found)]
+    assert heard == sorted(heard)
+    assert heard[-1] == pytest.approx(6.0, abs=0.1)
+    assert len(heard) == pytest.approx(2 * len(sounds(spoken)), abs=4)
+
+
+def test_a_size_that_changes_keeps_its_shape_in_the_copy(spoken: Path, tmp_path: Path) -> None:
+    """A white frame half as wide: as high as the copy, between black bars."""
+    with Video(spoken) as opened, Copy(tmp_path / "a", opened) as copy:
+        copy.add(Frame(np.full((80, 96, 3), 255, np.uint8), 0, 0.0), [])
+        copy.add(Frame(np.full((40, 24, 3), 255, np.uint8), 1, 0.04), [])
+        copy.finish()
+    first, second = pictures(copy.path)
+    assert first.rgb.shape == second.rgb.shape == (80, 96, 3)
+    assert first.rgb.mean() > 250
+    assert second.rgb[:, 28:68].mean() > 240
+    assert max(second.rgb[:, :20].mean(), second.rgb[:, 76:].mean()) < 10

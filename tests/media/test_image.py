@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import os
 import random
 import struct
+import sys
 import threading
 import tracemalloc
 import warnings
 import zlib
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
@@ -513,8 +516,8 @@ FOREIGN = {
     "zip": (b"PK\x03\x04" + bytes(500), "is a zip archive"),
     "pdf": (b"%PDF-1.7\n" + bytes(500), "is a PDF"),
     "html": (b"<!DOCTYPE html><html></html>", "is HTML, SVG"),
-    "heic": (b"\0\0\0\x18ftypheic" + bytes(500), "is an HEIC picture .save it as JPEG first"),
-    "avif": (b"\0\0\0\x18ftypavif" + bytes(500), "is an AVIF picture"),
+    "two bytes": (b"\0\0", "is no picture; mien reads"),
+    "eight bytes": (b"\0\0\0\x18ftyp", "is a video"),
     "mp4": (b"\0\0\0\x18ftypmp42" + bytes(500), "is a video"),
     "wav": (b"RIFF\x24\x00\x00\x00WAVEfmt " + bytes(500), "is no picture"),
     "lfs": (b"version https://git-lfs.github.com/spec/v1\noid", "git lfs pull"),
@@ -991,3 +994,138 @@ def test_a_folder_that_cannot_be_listed_is_named(
     monkeypatch.setattr(os, "scandir", scandir)
     assert found("sub") == ["sub/d.Tiff"]
     assert "cannot list folder sub/deep: Permission denied" in caplog.text
+
+
+# --- HEIC and AVIF --------------------------------------------------------------------------
+
+# 64 x 48 of our own: the left half red with its upper half white, the right one dark blue.
+HEIC = (
+    "AAAAHGZ0eXBoZWljAAAAAG1pZjFoZWljbWlhZgAAAX1tZXRhAAAAAAAAACFoZGxyAAAAAAAAAABwaWN0AAAAAAAA"
+    "AAAAAAAAAAAAACJpbG9jAAAAAERAAAEAAQAAAAABoQABAAAAAAAAAMoAAAAjaWluZgAAAAAAAQAAABVpbmZlAgAA"
+    "AAABAABodmMxAAAAAA5waXRtAAAAAAABAAAA/WlwcnAAAADdaXBjbwAAAHZodmNDAQNwAAAAkAAAAAAAHvAA/P34"
+    "+AAADwNgAAEAGEABDAH//wNwAAADAJAAAAMAAAMAHroCQGEAAQAqQgEBA3AAAAMAkAAAAwAAAwAeoCCBBZbq5Ka5"
+    "uAhoMCAAAAMDIAAAAwAhYgABAAZEAcFzwIkAAAATY29scm5jbHgAAQANAAaAAAAAFGlzcGUAAAAAAAAAQAAAAEAA"
+    "AAAoY2xhcAAAAEAAAAABAAAAMAAAAAEAAAAAAAAAAv////AAAAACAAAAEHBpeGkAAAAAAwgICAAAABhpcG1hAAAA"
+    "AAAAAAEAAQWBAgMFhAAAANJtZGF0AAAAxigBrwT47XmKaJbT89rMDzT0/wH9hef//PA7/55EWOqcboNqNKSSqKAW"
+    "fQ22TVzkdeeNPj3+JQox9UTzNZfv9hI/jtP/bRm99+d/f/yjufWsmT5ZOvwYc5Xm8vk+c5MKI769rWlMVXKDyCu3"
+    "iKHZpjkiDaagLMlys4Moh69Y6yPl62SpPB4nd2d7JRin3OFNAYf/UJkCcfMaU7Zx+TJz2x1P+YevCTgSMUFC0J7p"
+    "ibhkLyzO6Wq0XXv8lUpxk8Lm224Pf/a7wA=="
+)
+
+
+def test_heic_is_read_where_its_library_is() -> None:
+    pytest.importorskip("pi_heif")
+    pixels = image.read(base64.b64decode(HEIC)).astype(int)
+    assert pixels.shape == (48, 64, 3)
+    expected = {(8, 8): (240, 240, 240), (40, 8): (200, 30, 30), (24, 50): (0, 0, 60)}
+    for (y, x), color in expected.items():
+        assert np.abs(pixels[y, x] - color).max() < 12
+
+
+def test_avif_is_read() -> None:
+    rgb = np.zeros((48, 64, 3), np.uint8)
+    rgb[:24, :32] = 240
+    pixels = image.read(encode(rgb, "AVIF", quality=100)).astype(int)
+    assert np.abs(pixels - rgb).max() < 12
+
+
+def test_heic_without_its_library_says_how_to_read_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pi_heif", None)
+    monkeypatch.delitem(sys.modules, "pi_heif.as_plugin", raising=False)
+    with pytest.raises(ImageError, match=r"HEIC picture; pip install 'mien\[heic\]'"):
+        image.read(base64.b64decode(HEIC))
+
+
+@pytest.mark.parametrize("content", [b"\0\0\0\x18ftypheic" + bytes(500), b"\0\0\0\x18ftypavif"])
+def test_damaged_heic_and_avif_are_errors(content: bytes) -> None:
+    with pytest.raises(ImageError):
+        image.read(content)
+
+
+# --- What is passed over --------------------------------------------------------------------
+
+
+def test_left_out_files_are_counted(tmp_path: Path) -> None:
+    for name in ("a.PNG", "IMG_1.HEIC", "notes.txt", "b.TXT", "clip.ts", "README", ".hidden"):
+        (tmp_path / name).touch()
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "c.txt").touch()
+    counted = Counter[str]()
+    found = list(image.find([tmp_path], passed_over=counted))
+    assert [path.name for path in found] == ["IMG_1.HEIC", "a.PNG"]
+    assert counted == {".txt": 3, ".ts": 1, "without a suffix": 1}
+    assert image.told(counted) == "5 other files (3 .txt, 1 without a suffix, 1 .ts)"
+    by_pattern = Counter[str]()
+    list(image.find([str(tmp_path / "*")], passed_over=by_pattern))
+    assert by_pattern == counted
+
+
+def test_left_out_files_are_told_where_there_is_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "clip.ts").touch()
+    with pytest.raises(
+        InputError, match=r"no picture in folder .*; there are 1 other file \(1 \.ts"
+    ):
+        list(image.find([tmp_path]))
+
+
+# --- Pictures that are films ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG", "TIFF"])
+def test_a_film_in_a_picture_s_format_is_its_first_picture_and_told(
+    kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    colors = [(250, 0, 0), (0, 250, 0), (0, 0, 250)]
+    first, *more = [Image.new("RGB", (32, 24), color) for color in colors]
+    options = {"lossless": True} if kind == "WEBP" else {}
+    film = encode(first, kind, save_all=True, append_images=more, duration=40, **options)
+    pixels = image.read(film).astype(int)
+    assert pixels.shape == (24, 32, 3)
+    assert np.abs(pixels - colors[0]).max() < 10
+    assert "holds several pictures, as a film or pages; the first is read" in caplog.text
+    caplog.clear()
+    image.read(encode(first, kind, **options))
+    assert caplog.text == ""
+
+
+# --- Memory ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("mode", ["RGB", "L", "P", "RGBA", "LA", "CMYK", "I;16", "1"])
+def test_memory_strip_by_strip_gives_the_same(
+    mode: str, orientation: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gray = np.random.default_rng(3).integers(0, 65536, (23, 31), np.uint16)
+    picture = Image.fromarray(gray)
+    if mode != "I;16":
+        picture = Image.fromarray((gray >> 8).astype(np.uint8)).convert("RGBA").convert(mode)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    kind = "TIFF" if mode == "CMYK" else "PNG"
+    content = encode(picture, kind, exif=exif)
+    whole = image.read(content)
+    monkeypatch.setattr(image, "_STRIP_PIXELS", 70)
+    assert np.array_equal(image.read(content), whole)
+
+
+def test_memory_is_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same pixels: a PNG is read, and a WebP, which takes three times as much, is refused."""
+    monkeypatch.setattr(image, "MOST_BYTES", 200_000)
+    flat = np.zeros((100, 100, 3), np.uint8)
+    assert image.read(encode(flat, "PNG")).shape == (100, 100, 3)
+    with pytest.raises(ImageError, match=r"0 megapixels, which take 0\.0 GB to read as WEBP"):
+        image.read(encode(flat, "WEBP"))
+    turned_tiff = Image.Exif()
+    turned_tiff[0x0112] = 6
+    assert image.read(encode(flat, "TIFF")).shape == (100, 100, 3)
+
+
+def test_memory_of_a_file_that_is_larger_than_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(encode(np.zeros((100, 100, 3), np.uint8), "PNG"))
+    monkeypatch.setattr(image, "MOST_BYTES", 50)
+    with pytest.raises(ImageError, match=r"has 0\.0 GB; make it smaller first"):
+        image.read(path)

@@ -20,7 +20,7 @@ from mien.errors import ConfigError, VideoError
 from mien.face import Frame, ImageArray
 from mien.media import video as reader
 from mien.media.video import Hole, Place, Span, Video, ahead, is_video
-from tests.made import turned, video
+from tests.made import shown_by, turned, video
 
 
 def clip(
@@ -155,6 +155,37 @@ def test_a_phone_s_video_is_upright(tmp_path: Path) -> None:
     assert isinstance(frame, Frame)
     assert frame.rgb.shape == (64, 48, 3)
     assert frame.rgb[:8].mean() > 200
+
+
+@pytest.mark.parametrize(
+    "matrix",
+    [
+        *itertools.product((1, -1), (0,), (0,), (1, -1)),
+        *itertools.product((0,), (1, -1), (1, -1), (0,)),
+    ],
+)
+def test_orientation_all_eight_matrices(tmp_path: Path, matrix: tuple[int, ...]) -> None:
+    """Whatever turns and mirrors: each corner is shown where the matrix puts it."""
+    a, b, c, d = matrix
+    path = shown_by(video(tmp_path / "a.mp4", 1, codec="libx264"), a, b, c, d)
+    stored = read(video(tmp_path / "b.mp4", 1, codec="libx264"))[0].rgb
+    stored = stored.copy()
+    height, width = stored.shape[:2]
+    places = np.array([(a * x + c * y, b * x + d * y) for y in range(height) for x in range(width)])
+    places -= places.min(axis=0)
+    expected = np.zeros((places[:, 1].max() + 1, places[:, 0].max() + 1, 3), np.uint8)
+    expected[places[:, 1], places[:, 0]] = stored.reshape(-1, 3)
+    (frame,) = read(path)
+    assert frame.rgb.shape == expected.shape
+    assert np.abs(frame.rgb.astype(int) - expected).max() < 12
+
+
+def test_orientation_a_slanted_matrix_is_the_nearest_of_the_eight(tmp_path: Path) -> None:
+    plain = read(video(tmp_path / "a.mp4", 1))[0].rgb
+    slanted = shown_by(video(tmp_path / "b.mp4", 1), -0.98, 0.17, 0.17, 0.98)
+    assert np.array_equal(read(slanted)[0].rgb, plain[:, ::-1])
+    none = shown_by(video(tmp_path / "c.mp4", 1), 0, 0, 0, 0)
+    assert np.array_equal(read(none)[0].rgb, plain)
 
 
 def test_pixels_become_square(tmp_path: Path) -> None:
@@ -445,3 +476,93 @@ def test_closing_ahead_ends_its_thread() -> None:
     next(found)
     found.close()
     assert threading.active_count() == before
+
+
+# -- clocks that jump, stop, or begin below zero ---------------------------------------------------
+
+
+def joined(path: Path, *parts: Path) -> Path:
+    """Files put together as ``cat`` does it."""
+    path.write_bytes(b"".join(part.read_bytes() for part in parts))
+    return path
+
+
+def test_clock_jumps_back(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Two transport streams put together: all frames, at times that go on, and a word."""
+    part = clip(tmp_path / "a.ts", 50, bf="2")
+    path = joined(tmp_path / "two.ts", part, part, part)
+    found = read(path)
+    assert [item.time_s for item in found] == pytest.approx([i / 25 for i in range(150)], abs=1e-4)
+    assert [item.index for item in found] == list(range(150))
+    assert caplog.text.count("its clock jumps") == 2
+    assert len(read(path, Span(fps=5))) == 30
+    inside = read(path, Span(start_s=3.0, end_s=3.2))
+    assert [item.index for item in inside] == [75, 76, 77, 78, 79]
+
+
+def test_clock_jumps_forward_in_a_format_of_several(tmp_path: Path) -> None:
+    late = clip(tmp_path / "b.ts", 25, times=[600_000 + 40 * i for i in range(25)])
+    path = joined(tmp_path / "two.ts", clip(tmp_path / "a.ts", 25), late)
+    times = [item.time_s for item in read(path)]
+    assert times == pytest.approx([i / 25 for i in range(50)], abs=1e-4)
+
+
+def test_clock_with_a_gap_that_is_one(tmp_path: Path) -> None:
+    """A screen that stood still for a minute: nothing was put together there."""
+    times = [0, 40, 80, 60_000, 60_040]
+    found = read(clip(tmp_path / "a.mkv", 5, times=times))
+    assert [item.time_s for item in found] == [t / 1000 for t in times]
+
+
+def test_clock_restarts_far_into_a_recording(tmp_path: Path) -> None:
+    """Each time is there twice: seeking may lead to the second, and going on must not."""
+    part = clip(tmp_path / "a.ts", 500, g="25", bf="2")
+    path = joined(tmp_path / "two.ts", part, part)
+    whole = read(path)
+    assert len(whole) == 1000
+    for start in (12.0, 18.0, 32.0):
+        expected = [i for i in whole if start <= i.time_s < start + 1]
+        found = read(path, Span(start_s=start, end_s=start + 1))
+        assert times_of(found) == times_of(expected)
+    for stop in (300, 700):
+        place = Place()
+        with Video(path) as opened:
+            first = list(itertools.islice(opened.frames(Span(), place), stop))
+        assert times_of(first + read(path, None, place)) == times_of(whole)
+
+
+def test_clock_stands_still(tmp_path: Path) -> None:
+    import av
+
+    path = tmp_path / "a.mkv"
+    with av.open(str(path), "w") as out:
+        stream: Any = out.add_stream("mjpeg", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuvj420p"
+        for i in range(50):
+            picture = av.VideoFrame.from_ndarray(blue(i, 50, (64, 48)), format="rgb24")
+            for packet in stream.encode(picture.reformat(format="yuvj420p")):
+                packet.time_base = Fraction(1, 1000)
+                packet.pts = packet.dts = 40 * (i if not 10 <= i < 20 else 10)
+                out.mux(packet)
+    found = read(path)
+    times = [item.time_s for item in found]
+    assert len(found) == 50
+    assert all(later > earlier for earlier, later in itertools.pairwise(times))
+    assert times[:11] == pytest.approx([i / 25 for i in range(11)], abs=1e-3)
+    assert times[-1] == pytest.approx(49 / 25, abs=0.05)  # caught up with
+
+
+def test_clock_begins_below_zero(tmp_path: Path) -> None:
+    times = [-400 + 40 * i for i in range(25)]
+    found = read(clip(tmp_path / "a.mkv", 25, times=times))
+    assert [item.time_s for item in found] == pytest.approx([i / 25 for i in range(25)], abs=1e-3)
+    assert len(read(tmp_path / "a.mkv", Span(start_s=0.2))) == 20
+
+
+def test_memory_of_frames_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = clip(tmp_path / "a.mp4", 3)
+    monkeypatch.setattr(reader, "MOST_PIXELS", 64 * 48 - 1)
+    with pytest.raises(VideoError, match="64 x 48 = 0 megapixels, more than the"):
+        read(path)
+    monkeypatch.setattr(reader, "MOST_PIXELS", 64 * 48)
+    assert len(read(path)) == 3

@@ -89,7 +89,9 @@ def lines(path: Path) -> list[Record]:
 
 
 def test_the_keys_are_the_schemas(two_faces: Record) -> None:
-    assert list(two_faces) == ["schema", "source", "frame", "time_s", "status", "faces"]
+    keys = ["schema", "source", "frame", "time_s", "status", "width", "height", "faces"]
+    assert list(two_faces) == keys
+    assert (two_faces["width"], two_faces["height"]) == (picture().width, picture().height)
     assert two_faces["schema"] == "mien/1"
     assert (two_faces["source"], two_faces["frame"], two_faces["time_s"]) == ("a.png", 0, 0.0)
     face = two_faces["faces"][0]
@@ -176,6 +178,7 @@ def test_csv_reads_back(
         *LABELS,
         *(f"intensity_{label}" for label in LABELS),
         *(f"quality_{name}" for name in QUALITIES),
+        *("width", "height"),
     ]
     assert "\r" not in content
     assert content.endswith("\n")
@@ -186,8 +189,14 @@ def test_csv_reads_back(
     for label in LABELS:
         assert float(first[label]) == two_faces["faces"][0]["emotions"][label]
     assert first["uncertain"] == "False"
+    assert (first["width"], without["height"], failed["width"]) == (
+        str(two_faces["width"]),
+        str(no_face["height"]),
+        "",
+    )
     assert first["reason"] == first["track"] == ""
     texts = {"source", "frame", "time_s", "status", "reason", "face", "track", "top", "uncertain"}
+    texts |= {"width", "height"}
     for row, status in ((without, "no_face"), (failed, "error")):
         assert row["status"] == status
         assert {row[c] for c in row if c not in texts} == {"NaN"}
@@ -216,7 +225,7 @@ def test_parquet_reads_back(
     for name, kind in types.items():
         if name in ("source", "status", "reason", "top"):
             assert kind == pa.string()
-        elif name in ("frame", "face", "track"):
+        elif name in ("frame", "face", "track", "width", "height"):
             assert kind == pa.int64()
         else:
             assert kind == (pa.bool_() if name == "uncertain" else pa.float64())
@@ -226,7 +235,8 @@ def test_parquet_reads_back(
     assert rows[0]["happiness"] == two_faces["faces"][0]["emotions"]["happiness"]
     assert rows[0]["uncertain"] is False
     known = {"source", "frame", "time_s", "status"}
-    assert {row for row in rows[2] if rows[2][row] is not None} == known
+    size = {"width", "height"}
+    assert {row for row in rows[2] if rows[2][row] is not None} == known | size
     assert {row for row in rows[3] if rows[3][row] is not None} == {*known, "reason"}
 
 
@@ -315,6 +325,7 @@ def test_meta_says_what_a_reader_needs(
     assert {*meta["thresholds"]} == {"uncertain_below_probability", "uncertain_below_confidence"}
     assert {*meta["units"]} == {
         *("box", "landmarks", "emotions", "intensity", "confidence", "quality", "time_s"),
+        "width",
     }
     assert meta["align"] == "box"
     assert {"python", "numpy", "mien"} <= {*meta["versions"]}

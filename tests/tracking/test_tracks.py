@@ -364,3 +364,22 @@ def test_the_examples_of_the_docs_run(portrait: Frame) -> None:
     exec(second, names)
     (face,) = names["tracker"].follow(replace(portrait, index=3, time_s=0.1))
     assert face.track == 1
+
+
+def test_a_size_that_changes_keeps_the_face(astronaut: ImageArray) -> None:
+    """A stream that goes on at half the size, and wider: the same face, in the new pixels."""
+    import cv2
+
+    tracker = Tracker(Analyzer())
+    (before,) = tracker.follow(Frame(astronaut, 0, 0.0))
+    scale = np.array([0.75, 0.5], np.float32)
+    size = tuple(int(side) for side in scale * [astronaut.shape[1], astronaut.shape[0]])
+    small = np.asarray(cv2.resize(astronaut, size, interpolation=cv2.INTER_AREA), np.uint8)
+    kept = Tracker.from_state(Analyzer(), json.loads(json.dumps(tracker.state())))
+    for each in (tracker, kept):
+        (after,) = each.follow(Frame(small, 1, 0.04))
+        assert after.track == before.track
+        assert np.abs(after.box - before.box * np.tile(scale, 2)).max() < 15
+        assert after.landmarks is not None
+        assert before.landmarks is not None
+        assert np.abs(after.landmarks - before.landmarks * scale).max() < 10

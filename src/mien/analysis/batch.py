@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
-import unicodedata
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Collection, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass, replace
@@ -15,8 +14,10 @@ from typing import TYPE_CHECKING
 
 from ..errors import ConfigError, MienError, OutputError, VideoError
 from ..face import Face, Frame, ImageArray
+from ..files import replacing
 from ..later import Later
 from ..media import image
+from ..names import folded
 from ..results import records
 from ..results.records import Record
 from ..secrecy import public
@@ -81,15 +82,18 @@ class Reached:
     expected: int | None = None
 
 
-def find(inputs: Sequence[str]) -> list[Path | str]:
-    """The pictures and recordings meant by paths, folders, patterns, and addresses of streams."""
+def find(inputs: Sequence[str], passed_over: Counter[str] | None = None) -> list[Path | str]:
+    """The pictures and recordings meant by paths, folders, patterns, and addresses of streams.
+
+    passed_over : as of ``image.find``.
+    """
     both = image.SUFFIXES | image.RECORDINGS
     found: list[Path | str] = []
     for given in inputs:
         if image.is_address(given):
             found.append(given)
         else:
-            found += image.find([given], both, "picture or recording")
+            found += image.find([given], both, "picture or recording", passed_over)
     return found
 
 
@@ -177,10 +181,10 @@ def _plan_copies(paths: Sequence[Path], folder: Path | None, overwrite: bool) ->
     from ..media import annotated
 
     _make_folder(folder)
-    theirs = {_same_file(os.path.realpath(path)) for path in paths}
+    theirs = {folded(os.path.realpath(path)) for path in paths}
     for name in _names(paths):
         for copy in (folder / f"{name}.mp4", folder / f"{name}.mkv"):
-            if _same_file(os.path.realpath(copy)) in theirs:
+            if folded(os.path.realpath(copy)) in theirs:
                 raise ConfigError(
                     f"{copy} is one of the recordings to analyse, and an annotated copy "
                     "would replace it; name another folder for these"
@@ -203,19 +207,19 @@ def _names(paths: Sequence[Path]) -> Iterator[str]:
     used: set[str] = set()
     for path in paths:
         name, number = path.stem, 1
-        while _same_file(name) in used:
+        while folded(name) in used:
             number += 1
             name = f"{path.stem}-{number}"
-        used.add(_same_file(name))
+        used.add(folded(name))
         yield name
 
 
 def _check_copies(jobs: Sequence[Job], annotate: Path) -> None:
-    pictures = {_same_file(os.path.realpath(job.path)) for job in jobs}
+    pictures = {folded(os.path.realpath(job.path)) for job in jobs}
     folder = os.path.realpath(annotate)
     for job in jobs:
         assert job.annotated
-        if _same_file(os.path.join(folder, job.annotated.name)) in pictures:
+        if folded(os.path.join(folder, job.annotated.name)) in pictures:
             raise ConfigError(
                 f"{job.annotated} is one of the pictures to analyse, and an annotated copy "
                 "would replace it; name another folder for these"
@@ -229,11 +233,6 @@ def _check_copies(jobs: Sequence[Job], annotate: Path) -> None:
             )
 
 
-def _same_file(name: str) -> str:
-    """What two names share that mean one file on a Mac or on Windows."""
-    return unicodedata.normalize("NFC", name).casefold()
-
-
 def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -245,9 +244,11 @@ def _make_folder(folder: Path) -> None:
 
 
 def _is_ours(path: Path) -> bool:
+    """Whether a picture is mien's own, or nobody's: an empty one, of a run that was cut off."""
     try:
         with path.open("rb") as file:
-            return b"tEXt" + "\0".join(_SIGNED).encode() in file.read(128)
+            head = file.read(128)
+            return not head or b"tEXt" + "\0".join(_SIGNED).encode() in head
     except OSError:
         return False
 
@@ -317,7 +318,8 @@ def save(picture: ImageArray, path: Path) -> None:
     signature = PngInfo()
     signature.add_text(*_SIGNED)
     try:
-        Image.fromarray(picture).save(path, "PNG", compress_level=3, pnginfo=signature)
+        with replacing(path) as stream:
+            Image.fromarray(picture).save(stream, "PNG", compress_level=3, pnginfo=signature)
     except OSError as err:
         raise OutputError(f"cannot write {path}: {err.strerror or err}") from err
 

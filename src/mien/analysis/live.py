@@ -26,6 +26,7 @@ from typing import Any, Generic, TypeVar
 
 from ..errors import MienError, OutputError
 from ..face import Face, Frame
+from ..files import write
 from ..media.capture import SYSTEM, Clock, Control, Source
 from ..media.video import Hole
 from ..results import records
@@ -350,9 +351,9 @@ class Live:
             for name, (p50, p95) in figures["latency_s"].items()
         }
         try:
-            path.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
-        except OSError as err:
-            self.say(f"cannot write {path}: {err.strerror}")
+            write(path, (json.dumps(figures, indent=2) + "\n").encode())
+        except OutputError as err:
+            self.say(str(err))
         else:
             self.say(f"figures saved: {path}")
 

@@ -11,13 +11,14 @@ import math
 import os
 import stat
 import sys
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import ConfigError, OutputError, UnknownName
 from ..secrecy import public
-from .terminal import say
+from .terminal import nobody_reads, say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -76,12 +77,14 @@ def analyze(wanted: Wanted) -> int:
     from ..analysis import batch
     from ..analysis.pipeline import Analyzer, Settings
     from ..later import Later
+    from ..media import image
     from ..weights import session
 
     if wanted.out == Path("-"):
         wanted = dataclasses.replace(wanted, out=None, form=wanted.form or "jsonl")
     _check(wanted)
-    paths = batch.find(wanted.inputs)
+    passed_over = Counter[str]()
+    paths = batch.find(wanted.inputs, passed_over)
     options = _recording_options(wanted, any(map(batch.is_recording, paths)))
     session.prepare()
     base_rates = rates(wanted.base_rates, wanted.strength)
@@ -106,6 +109,8 @@ def analyze(wanted: Wanted) -> int:
     _check_model(wanted, analyzer)
     overwrite = wanted.overwrite or wanted.resume
     jobs = batch.plan_all(paths, options, wanted.annotate, wanted.draw, wanted.explained, overwrite)
+    if passed_over:
+        say(f"passed over, by their names: {image.told(passed_over)}")
     return _work(wanted, analyzer, jobs, options, begun)
 
 
@@ -258,7 +263,12 @@ def _output(
     recordings: set[str],
     options: Options | None,
 ) -> Output | Screen:
-    """A table where a person looks and asked for nothing else."""
+    """A table where a person looks and asked for nothing else.
+
+    Raises OutputError for records that nobody would get.
+    """
+    if wanted.out is None and nobody_reads():
+        raise OutputError("standard output is closed; write the records to a file: --out FILE")
     if wanted.out is None and wanted.form is None and sys.stdout.isatty():
         from .console import Screen
 

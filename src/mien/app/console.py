@@ -37,14 +37,17 @@ from ..weights.catalogue import WeightSpec
 if TYPE_CHECKING:
     from ..results.summary import Recording, Rule
 
+_NARROWEST = 60  # columns that a table takes at least
 _BAR = 10  # cells of a full probability bar
 
 
 def _console() -> Console:
-    """Stdout: as wide as the terminal; where there is none, no line is ever folded."""
+    """Stdout: as wide as the terminal; where there is none, no line is ever folded.
+
+    A terminal that is too narrow for any table folds its lines itself: nothing is left out.
+    """
     console = Console()
-    if not console.is_terminal:
-        console.width = 10_000
+    console.width = max(console.width, _NARROWEST) if console.is_terminal else 10_000
     return console
 
 

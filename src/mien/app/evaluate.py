@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import ConfigError
-from .files import write, write_json
+from ..files import write
+from .files import write_json
 from .options import Alignment, Strength, WholeResult
 from .terminal import say
 

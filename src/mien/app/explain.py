@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..errors import ConfigError
+from ..files import write
 from .analysis import DEFAULT_MODEL, reasons
-from .files import write, write_json
+from .files import write_json
 from .options import Alignment, Crops, Detector, Model
 from .terminal import say
 
@@ -66,7 +68,10 @@ def _explain(inputs: list[str], out: Path, emotion: str, settings: Settings) -> 
     from ..expression.explain import chosen
     from ..media import image
 
-    paths = list(image.find(inputs))
+    passed_over = Counter[str]()
+    paths = list(image.find(inputs, passed_over=passed_over))
+    if passed_over:
+        say(f"passed over, by their names: {image.told(passed_over)}")
     analyzer = Analyzer(settings)
     wanted = chosen(emotion, analyzer.explainer.info.label_set)
     jobs = batch.plan(paths, explain=out, emotion=wanted)

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Protocol
 
 import typer
 
-from ..errors import ConfigError, UnknownName
+from ..errors import ConfigError, OutputError, UnknownName
 from .analysis import DEFAULT_MODEL, rates
 from .options import Detector, Model, Rates, Someone, Strength
-from .terminal import say
+from .terminal import nobody_reads, say
 
 if TYPE_CHECKING:
     from ..alarms import Runner
@@ -108,8 +108,10 @@ def live(
     from ..analysis.pipeline import Analyzer, Settings
     from ..media import capture
 
-    if record is None and not sys.stdout.isatty():
+    if record is None and not (sys.stdout.isatty() or nobody_reads()):
         record = "-"
+    if record == "-" and nobody_reads():
+        raise OutputError("standard output is closed; write the records to a file: --record FILE")
     if person is not None and model != DEFAULT_MODEL:
         raise ConfigError("--person reads with that person's recogniser; leave --model out")
     shown = _view(view, record == "-")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import ConfigError, DataError
-from .files import write
+from ..files import write
 from .terminal import say
 
 if TYPE_CHECKING:

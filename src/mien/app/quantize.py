@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .files import write
+from ..files import write
 from .laboratory import need_torch
 from .options import TableFile
 from .terminal import say

@@ -42,8 +42,9 @@ def summary(
 
     rule = sums.Rule(threshold, min(sums.Rule().leave, threshold), shortest)
     recordings = sums.read(path)
-    console.summary(recordings, rule)
-    if out:
+    if out:  # first: whoever looks at the table may have gone
         sums.write(recordings, out, rule)
         timeline.draw(recordings, out, rule)
+    console.summary(recordings, rule)
+    if out:
         typer.echo(out)

@@ -6,7 +6,7 @@ import io
 import os
 import sys
 from collections.abc import Callable
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from ..errors import ConfigError, InputError, MienError
 from ..secrecy import public
@@ -22,11 +22,61 @@ def say(message: object) -> None:
     print(text, file=sys.stderr)
 
 
+class Nowhere(io.TextIOWrapper):
+    """What stands in for a stream that was closed when mien began, as a service's may be."""
+
+
+class _Unheard(io.FileIO):
+    """Standard error where nobody need listen: a full disk, or a reader who has gone, is no fault.
+
+    What is said there is not what a run is for.
+    """
+
+    def write(self, content: Any) -> int:
+        try:
+            return super().write(content) or 0
+        except OSError:
+            return len(content)
+
+
+def nobody_reads() -> bool:
+    """Whether standard output was closed when mien began."""
+    return isinstance(sys.stdout, Nowhere)
+
+
+def prepare_streams() -> None:
+    """Give every standard stream somewhere to lead; what is opened later must not take its place.
+
+    Else the first file that a run opens becomes its standard output, with all that is said there.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            try:
+                os.fstat(number)
+            except OSError:
+                nowhere = os.open(os.devnull, os.O_RDWR)
+                if nowhere != number:
+                    os.dup2(nowhere, number)
+                    os.close(nowhere)
+            raw = io.FileIO(number, "r" if name == "stdin" else "w", closefd=False)
+            buffer = io.BufferedReader(raw) if name == "stdin" else io.BufferedWriter(raw)
+            stream = Nowhere(buffer, "utf-8", "replace")
+            setattr(sys, name, stream)
+            setattr(sys, f"__{name}__", stream)
+    said = sys.stderr
+    if isinstance(said, io.TextIOWrapper) and said is sys.__stderr__:
+        writer = io.BufferedWriter(_Unheard(said.fileno(), "w", closefd=False))
+        heard = io.TextIOWrapper(writer, said.encoding, said.errors, line_buffering=True)
+        for name in ("stderr", "__stderr__"):
+            setattr(sys, name, heard)
+
+
 def run(command: Callable[[], object]) -> NoReturn:
     """Errors become one line on stderr and an exit status; so does what a command returns.
 
     0 done, 1 failed, 2 misused.
     """
+    prepare_streams()
     _end_in_order()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal without umlauts is no reason to fail

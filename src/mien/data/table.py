@@ -244,7 +244,8 @@ def write(table: Table, path: Path) -> None:
     part = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with pq.ParquetWriter(part, schema, compression="zstd") as writer:
+        # Opened here: a colon in a name is an address to pyarrow.
+        with part.open("wb") as out, pq.ParquetWriter(out, schema, compression="zstd") as writer:
             for start in range(0, len(table), _ROWS_PER_GROUP):
                 rows = table.rows[start : start + _ROWS_PER_GROUP]
                 columns = [[getattr(row, name) for row in rows] for name in schema.names]
@@ -260,7 +261,8 @@ def read(path: Path) -> Table:
     if not path.is_file():
         raise DataError(f"no such table: {path}; make one with: mien data import")
     try:
-        arrow = pq.read_table(path)
+        with path.open("rb") as file:
+            arrow = pq.read_table(file)
     except (pa.ArrowException, OSError) as err:
         raise DataError(f"{path} is not a Parquet file: {err}") from err
     meta = _meta((arrow.schema.metadata or {}).get(b"mien", b""))

@@ -28,6 +28,7 @@ from ..errors import ModelError, OutputError, UnknownName
 from ..face import Face, FloatArray, Frame, ImageArray
 from ..faces import landmarks
 from ..faces.finder import Finder, pixels
+from ..files import replacing
 from ..labels import LabelSet, canonical
 from ..media.preprocess import batch, pad_to_square, resize
 from ..weights import graph, session
@@ -293,6 +294,7 @@ def write(path: Path, source: str, info: ModelInfo, faces: list[dict[str, Any]])
     try:
         if path.exists() and SCHEMA not in path.read_text(encoding="utf-8", errors="replace"):
             raise OutputError(f"{path} is there already, and not of mien's")
-        path.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+        with replacing(path) as stream:
+            stream.write((json.dumps(told, indent=2) + "\n").encode())
     except OSError as err:
         raise OutputError(f"cannot write {path}: {err.strerror or err}") from err

@@ -8,6 +8,7 @@ a copy under its own name is always whole.
 from __future__ import annotations
 
 import heapq
+import math
 import os
 import struct
 from collections.abc import Iterator
@@ -22,10 +23,11 @@ import numpy as np
 from ..errors import OutputError
 from ..face import Face, Frame, ImageArray
 from . import draw
-from .video import Video, reason
+from .video import Clock, Video, ffmpeg_name, reason
 
 _BASE = Fraction(1, 90_000)  # seconds of a tick
 _HEAD = struct.Struct("<qI?")  # time in ticks, bytes, whether decoding can begin there
+_PACKET_S = 0.1  # of sound, at the most
 _LEAST = 16  # pixels of a side, as encoders have it
 _SIGNED = "annotated by mien"
 # Nothing is held back: a frame is in the file when its record is.
@@ -39,11 +41,14 @@ def suffix(audio: str | None) -> str:
 
 
 def is_ours(path: Path) -> bool:
-    """Whether a file is such a copy, and may be replaced by another."""
+    """Whether a file is such a copy, or an empty one, and may be replaced by another."""
     import av
 
+    if path.is_file() and path.stat().st_size == 0:
+        return True
+
     try:
-        with av.open(str(path)) as file:
+        with av.open(ffmpeg_name(path)) as file:
             said = {key.lower(): value for key, value in file.metadata.items()}
             return said.get("comment") == _SIGNED
     except (av.FFmpegError, OSError):
@@ -86,9 +91,7 @@ class Copy:
 
     def add(self, frame: Frame, faces: list[Face]) -> None:
         """Draw the faces on a frame and append it; raises OutputError."""
-        ticks = round(frame.time_s / _BASE)
-        if ticks <= self._last:
-            return  # a file whose times go back: shown in their order, as a player would
+        ticks = max(round(frame.time_s / _BASE), self._last + 1)  # less than a tick apart
         self._last = ticks
         rgb = (
             draw.annotate(frame, faces, **dict.fromkeys(self._shown, True)) if faces else frame.rgb
@@ -103,7 +106,7 @@ class Copy:
             self._encoder = _encoder(rgb.shape[1], rgb.shape[0])
         size = self._encoder.width, self._encoder.height
         if rgb.shape[1::-1] != size:
-            rgb = np.asarray(cv2.resize(rgb, size), np.uint8)
+            rgb = _into(rgb, *size)
         picture = av.VideoFrame.from_ndarray(rgb, format="rgb24")
         picture.pts, picture.time_base = ticks, _BASE
         try:
@@ -135,7 +138,7 @@ class Copy:
 
         first, last, size = _extent(self._part)
         with (
-            av.open(str(new), "w", options={"movflags": "faststart"}) as out,
+            av.open(ffmpeg_name(new), "w", options={"movflags": "faststart"}) as out,
             av.open(self._source.opened, metadata_errors="replace") as file,
         ):
             out.metadata["comment"] = _SIGNED
@@ -147,7 +150,7 @@ class Copy:
             streams = [_frames(self._part, video, first)]
             if copied is not None:
                 span = float(first * _BASE), float(last * _BASE) + 1.0
-                streams.append(_sound(file, sounds[0], copied, self._source.origin_s, *span))
+                streams.append(_sound(file, sounds[0], copied, self._source, *span))
             for _, _, packet in heapq.merge(*streams, key=lambda timed: timed[:2]):
                 out.mux(packet)
 
@@ -171,6 +174,16 @@ def _even(rgb: ImageArray) -> ImageArray:
     if not any(more):
         return np.ascontiguousarray(rgb)
     return np.pad(rgb, ((0, more[0]), (0, more[1]), (0, 0)), mode="edge")
+
+
+def _into(rgb: ImageArray, width: int, height: int) -> ImageArray:
+    """A frame of another size in the middle of the copy, with bars where its shape is another."""
+    scale = min(width / rgb.shape[1], height / rgb.shape[0])
+    size = max(1, round(rgb.shape[1] * scale)), max(1, round(rgb.shape[0] * scale))
+    left, top = (width - size[0]) // 2, (height - size[1]) // 2
+    out = np.zeros((height, width, 3), np.uint8)
+    out[top : top + size[1], left : left + size[0]] = cv2.resize(rgb, size)
+    return out
 
 
 def _packets(part: Path) -> Iterator[tuple[int, bool, bytes]]:
@@ -223,22 +236,28 @@ def _shift(first: int) -> int:
 
 
 def _sound(
-    file: Any, stream: Any, copied: Any, origin_s: float, first_s: float, last_s: float
+    file: Any, stream: Any, copied: Any, source: Video, first_s: float, last_s: float
 ) -> Iterator[Timed]:
     """The packets of a sound from the first frame to the last, moved as the frames are."""
-    base = stream.time_base
-    begin = first_s if first_s > 1 else 0.0
-    if begin:
-        file.seek(int((begin + origin_s) * 1e6))
+    base, clock, jumps = stream.time_base, Clock(_PACKET_S, source.restarts), 0
+    begin, ahead_s, last = first_s if first_s > 1 else 0.0, 0.0, -math.inf
+    if begin and not source.clock.mended:
+        file.seek(int((begin + source.origin_s) * 1e6))
     for packet in file.demux(stream):
         if packet.dts is None or packet.pts is None or not packet.size:
             continue
-        time_s = float(packet.pts * base) - origin_s
-        if begin and time_s < begin:
+        told_s = float(packet.pts * base) - source.origin_s
+        if clock.jumps(told_s):  # the frames have jumped there, too
+            ahead_s = source.clock.ahead_s[jumps] if jumps < len(source.clock.ahead_s) else ahead_s
+            jumps += 1
+        clock.time(told_s)
+        time_s = told_s + ahead_s
+        if time_s <= last or (begin and time_s < begin):
             continue
         if time_s > last_s:
             return
-        moved = round((begin + origin_s) / base)
+        last = time_s
+        moved = round((begin + source.origin_s - ahead_s) / base)
         packet.pts, packet.dts = packet.pts - moved, packet.dts - moved
         packet.stream = copied
         yield time_s - begin, 1, packet

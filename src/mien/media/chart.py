@@ -25,6 +25,7 @@ _STYLE: Any = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "text.color": INK,
+    "text.parse_math": False,  # a file's name between two $ is no formula
     "xtick.color": INK,
     "ytick.color": INK,
     "legend.frameon": False,

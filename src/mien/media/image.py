@@ -14,7 +14,9 @@ import logging
 import os
 import stat
 import threading
+import unicodedata
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,31 +35,43 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MAX_PIXELS = 200_000_000
+MOST_BYTES = 1_250_000_000
+"""What reading one picture may take: with the rest of mien it stays under 1.5 GB."""
 SUFFIXES = frozenset(
     # jfif is what browsers on Windows call a JPEG
     {".jpg", ".jpeg", ".jfif", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"}
+    | {".heic", ".heif", ".hif", ".avif"}  # a phone's: told where they cannot be read
 )
 RECORDINGS = frozenset(  # for mien.media.video; .ts is TypeScript more often than not
     {".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".flv", ".ogv"}
     | {".mts", ".m2ts", ".3gp", ".asf", ".vob", ".mxf", ".dv", ".y4m", ".ivf", ".h264", ".h265"}
 )
 
-_READERS = {  # first bytes, ? for any -> Pillow's plugin and class
-    b"\xff\xd8\xff": ("JpegImagePlugin", "JpegImageFile"),
-    b"\x89PNG\r\n\x1a\n": ("PngImagePlugin", "PngImageFile"),
-    b"RIFF????WEBP": ("WebPImagePlugin", "WebPImageFile"),
-    b"II*\x00": ("TiffImagePlugin", "TiffImageFile"),
-    b"MM\x00*": ("TiffImagePlugin", "TiffImageFile"),
-    b"II+\x00": ("TiffImagePlugin", "TiffImageFile"),  # BigTIFF
-    b"MM\x00+": ("TiffImagePlugin", "TiffImageFile"),
-    b"GIF87a": ("GifImagePlugin", "GifImageFile"),
-    b"GIF89a": ("GifImagePlugin", "GifImageFile"),
-    b"BM": ("BmpImagePlugin", "BmpImageFile"),
+_HEIF = ("pi_heif.as_plugin", "HeifImageFile")
+_READERS = {  # first bytes, ? for any -> a plugin of Pillow's and its class
+    b"\xff\xd8\xff": ("PIL.JpegImagePlugin", "JpegImageFile"),
+    b"\x89PNG\r\n\x1a\n": ("PIL.PngImagePlugin", "PngImageFile"),
+    b"RIFF????WEBP": ("PIL.WebPImagePlugin", "WebPImageFile"),
+    b"II*\x00": ("PIL.TiffImagePlugin", "TiffImageFile"),
+    b"MM\x00*": ("PIL.TiffImagePlugin", "TiffImageFile"),
+    b"II+\x00": ("PIL.TiffImagePlugin", "TiffImageFile"),  # BigTIFF
+    b"MM\x00+": ("PIL.TiffImagePlugin", "TiffImageFile"),
+    b"GIF87a": ("PIL.GifImagePlugin", "GifImageFile"),
+    b"GIF89a": ("PIL.GifImagePlugin", "GifImageFile"),
+    b"BM": ("PIL.BmpImagePlugin", "BmpImageFile"),
+    b"????ftyphei": _HEIF,
+    b"????ftyphev": _HEIF,
+    b"????ftypmif1": _HEIF,
+    b"????ftypmsf1": _HEIF,
+    b"????ftypavif": ("PIL.AvifImagePlugin", "AvifImageFile"),
+}
+_MISSING = {  # a plugin that is not everywhere -> what its pictures are, and how to read them
+    "pi_heif.as_plugin": "an HEIC picture; pip install 'mien[heic]' reads these, or save it as "
+    "JPEG first",
+    "PIL.AvifImagePlugin": "an AVIF picture; Pillow 11.3 and later reads these, or save it as JPEG "
+    "first",
 }
 _FOREIGN = {  # first bytes -> what the file is instead
-    b"????ftyphei": "an HEIC picture (save it as JPEG first)",
-    b"????ftypmif1": "an HEIC picture (save it as JPEG first)",
-    b"????ftypavif": "an AVIF picture (save it as JPEG first)",
     b"????ftyp": "a video",
     b"%PDF": "a PDF",
     b"PK\x03\x04": "a zip archive",
@@ -76,8 +90,22 @@ _UPRIGHT: dict[int, Callable[[ImageArray], ImageArray]] = {
     7: lambda p: p[::-1, ::-1].swapaxes(0, 1),
     8: lambda p: p[:, ::-1].swapaxes(0, 1),
 }
+_SIDEWAYS = frozenset({5, 6, 7, 8})
+_BACK = {6: 8, 8: 6}  # what takes an orientation back, where that is another
 _TIFF_BITS, _TIFF_PHOTOMETRIC, _TIFF_PLANAR, _TIFF_SAMPLE_FORMAT = 258, 262, 284, 339
+_KINDS = 5  # of files passed over that are named
+_TIFF_ORIENTATION = 274
 _BAND_PIXELS = 1 << 18  # what alpha is laid over white at a time: fits a cache, bounds the memory
+_STRIP_PIXELS = 1 << 20  # what is taken over from Pillow at a time
+_OUT = 3  # bytes a pixel that leave
+_STORED = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2}  # in Pillow, by mode; else 4
+_DECODING = {  # bytes a pixel that a decoder takes for itself, beside what Pillow stores
+    "WEBP": 20,  # two canvases, one more of its own, and the copy that is handed over
+    "HEIF": 20,
+    "AVIF": 20,
+    "GIF": 2,
+}
+_PROGRESSIVE = 6  # of a JPEG whose waves come one after the other, each of 2 bytes
 
 
 def read(source: str | os.PathLike[str] | bytes | npt.NDArray[Any]) -> ImageArray:
@@ -114,9 +142,11 @@ def file_bytes(path: Path) -> bytes:
         if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
             raise ImageError(f"cannot read {path}: it is a pipe or a device, not a file")
         with path.open("rb") as file:
-            head = file.read(_HEAD_BYTES)
-            _plugin(head, str(path))
-            return head + file.read()
+            _plugin(file.read(_HEAD_BYTES), str(path))
+            if (size := os.fstat(file.fileno()).st_size) > MOST_BYTES:
+                raise ImageError(f"{path} has {size / 1e9:.1f} GB; make it smaller first")
+            file.seek(0)
+            return file.read()
     except FileNotFoundError:
         raise ImageError(f"no such file: {path}") from None
     except OSError as err:
@@ -131,9 +161,8 @@ def read_bytes(content: bytes, name: str) -> ImageArray:
 
     plugin, reader = _plugin(content, name)
     try:
-        picture = _load(getattr(importlib.import_module(f"PIL.{plugin}"), reader), content, name)
-        pixels = _pixels(picture)
-        turn = _UPRIGHT.get(_orientation(picture))
+        picture = _load(_reader(plugin, reader, name), content, name)
+        return _upright(picture, _orientation(picture))
     except ImageError:
         raise
     except DecompressionBombError as err:
@@ -141,32 +170,46 @@ def read_bytes(content: bytes, name: str) -> ImageArray:
     except Exception as err:  # a decoder trips over damaged bytes in any way it likes
         reason = str(err) or type(err).__name__
         raise ImageError(f"{name} is damaged, cut short or of a rare kind: {reason}") from err
-    return pixels if turn is None else np.ascontiguousarray(turn(pixels))
+
+
+def _reader(plugin: str, reader: str, name: str) -> type[ImageFile]:
+    """Pillow's class for a kind of picture; raises ImageError where its library is not there."""
+    try:
+        found: type[ImageFile] = getattr(importlib.import_module(plugin), reader)
+    except ImportError:
+        raise ImageError(f"{name} is {_MISSING[plugin]}") from None
+    return found
 
 
 def _plugin(head: bytes, name: str) -> tuple[str, str]:
-    """Pillow's plugin and class for a file that begins like this; raises ImageError."""
+    """The plugin and class for a file that begins like this; raises ImageError."""
     if not head:
         raise ImageError(f"{name} is empty (0 bytes)")
     for start, plugin in _READERS.items():
-        if _begins(head, start):
-            if len(head) < len(start):
+        if _begins(head, start) and (_whole(head, start) or start[0] != ord("?")):
+            if not _whole(head, start):
                 raise ImageError(f"{name} is cut short: it has {len(head)} bytes")
             return plugin
-    what = next((what for start, what in _FOREIGN.items() if _begins(head, start)), "no picture")
+    foreign = (w for start, w in _FOREIGN.items() if _begins(head, start) and _whole(head, start))
     raise ImageError(
-        f"{name} is {what}; mien reads JPEG, PNG, WebP, TIFF, BMP, GIF, and recordings"
+        f"{name} is {next(foreign, 'no picture')}; mien reads JPEG, PNG, WebP, TIFF, BMP, GIF, "
+        "HEIC, AVIF, and recordings"
     )
 
 
 def is_known(head: bytes) -> bool:
     """Whether a file that begins like this is a picture of a kind that mien reads."""
-    return any(_begins(head, start) and len(head) >= len(start) for start in _READERS)
+    return any(_begins(head, start) and _whole(head, start) for start in _READERS)
 
 
 def _begins(head: bytes, start: bytes) -> bool:
     """Whether ``head`` begins like ``start``, as far as it goes; ``?`` stands for any byte."""
     return all(s in (h, ord("?")) for h, s in zip(head, start, strict=False))
+
+
+def _whole(head: bytes, start: bytes) -> bool:
+    """Whether ``head`` is long enough to begin like ``start``: two bytes may be anything."""
+    return len(head) >= len(start)
 
 
 _switches = threading.Lock()
@@ -195,11 +238,14 @@ def _load(reader: type[ImageFile], content: bytes, name: str) -> ImageFile:
     with _our_limit_no_warnings():
         picture = reader(io.BytesIO(content))
         refuse_too_large(picture.width, picture.height, name)
+        _refuse_too_costly(picture, len(content), name)
         if picture.format == "TIFF":
             _refuse_odd_tiff(picture, name)
             picture.load()  # the one format whose load() warns and applies Pillow's limit
     if picture.format == "JPEG":
         _refuse_zero_filled(content, name)
+    if getattr(picture, "is_animated", False):
+        log.warning("%s holds several pictures, as a film or pages; the first is read", name)
     picture.load()
     return picture
 
@@ -210,6 +256,29 @@ def refuse_too_large(width: int, height: int, name: str) -> None:
         raise ImageError(
             f"{name} has {width} x {height} = {width * height / 1e6:.0f} megapixels, "
             f"more than the {MAX_PIXELS / 1e6:.0f} mien decodes; make it smaller first"
+        )
+
+
+def _refuse_too_costly(picture: ImageFile, size: int, name: str) -> None:
+    """Raises ImageError for a picture that would take more than MOST_BYTES to read.
+
+    size : of the file, in bytes. A few bytes of WebP may stand for the largest picture there is.
+    """
+    kind, stored = picture.format or "", _STORED.get(picture.mode, 4)
+    own, copies = _DECODING.get(kind, 0), 3 if kind in _DECODING else 1
+    if kind == "JPEG" and picture.info.get("progressive"):
+        own = _PROGRESSIVE
+    if kind == "TIFF":
+        tags = getattr(picture, "tag_v2")  # noqa: B009  (only TiffImageFile has it)
+        own, copies = sum(tags.get(_TIFF_BITS, (1,))) / 8, 2  # a strip may be all of it
+        own += stored if tags.get(_TIFF_ORIENTATION, 1) != 1 else 0
+    pixels = picture.width * picture.height
+    needed = copies * size + pixels * (stored + max(own, _OUT))
+    if needed > MOST_BYTES:
+        raise ImageError(
+            f"{name} has {picture.width} x {picture.height} = {pixels / 1e6:.0f} megapixels, which "
+            f"take {needed / 1e9:.1f} GB to read as {kind}, more than the {MOST_BYTES / 1e9:.2f} "
+            "mien gives a picture; make it smaller first"
         )
 
 
@@ -249,19 +318,37 @@ def _orientation(picture: ImageFile) -> int:
         return 1
 
 
-def _pixels(picture: Image.Image) -> ImageArray:
+def _upright(picture: Image.Image, orientation: int) -> ImageArray:
+    """All pixels, strip by strip: beside what Pillow holds there is only what leaves.
+
+    orientation : EXIF's number; each strip is written where it is to be seen.
+    """
+    width, height = picture.size
+    out = np.empty((width, height, 3) if orientation in _SIDEWAYS else (height, width, 3), np.uint8)
+    back = _UPRIGHT.get(_BACK.get(orientation, orientation))
+    stored = back(out) if back else out
+    tags: dict[int, Any] = getattr(picture, "tag_v2", {})
+    step = max(1, _STRIP_PIXELS // width)
+    for top in range(0, height, step):
+        whole = step >= height
+        strip = picture if whole else picture.crop((0, top, width, min(height, top + step)))
+        stored[top : top + step] = _pixels(strip, tags)
+    return out
+
+
+def _pixels(picture: Image.Image, tags: dict[int, Any]) -> ImageArray:
+    """A strip as RGB. tags : of the whole, where it is a TIFF."""
     if picture.mode.startswith("I;16"):
-        return from_array(_gray16(picture))
+        return from_array(_gray16(picture, tags))
     if picture.mode == "La":
         picture = picture.convert("LA")  # Pillow knows no other way out of it
     if picture.has_transparency_data:
         return from_array(np.asarray(picture.convert("RGBA")))
-    return np.array(picture if picture.mode == "RGB" else picture.convert("RGB"))
+    return np.asarray(picture if picture.mode == "RGB" else picture.convert("RGB"))
 
 
-def _gray16(picture: Image.Image) -> npt.NDArray[np.uint16]:
+def _gray16(picture: Image.Image, tags: dict[int, Any]) -> npt.NDArray[np.uint16]:
     """Gray levels 0..65535; Pillow's own conversion to 8 bits would clip them."""
-    tags: dict[int, Any] = getattr(picture, "tag_v2", {})
     levels = np.asarray(picture).astype(np.uint16)
     np.left_shift(levels, 16 - tags.get(_TIFF_BITS, (16,))[0], out=levels)  # 12 bits in some TIFFs
     return ~levels if tags.get(_TIFF_PHOTOMETRIC) == 0 else levels  # 0: white is zero
@@ -322,6 +409,7 @@ def find(
     inputs: Iterable[str | os.PathLike[str]] | os.PathLike[str],
     suffixes: frozenset[str] = SUFFIXES,
     kind: str = "picture",
+    passed_over: Counter[str] | None = None,
 ) -> Iterator[Path]:
     """The picture files meant by paths, folders (recursive, sorted) and glob patterns.
 
@@ -330,21 +418,39 @@ def find(
     are passed over unless asked for, as in a shell (a Mac leaves a ``._IMG.jpg`` beside every
     picture it copies); links to folders are followed, each folder once. Raises InputError for a
     path that does not exist and for a pattern or folder without a picture.
+
+    passed_over : is told how many other files were there, by their suffixes, as they are met.
     """
+    passed_over = Counter() if passed_over is None else passed_over
     if isinstance(inputs, str | os.PathLike):
         inputs = [inputs]  # else each letter of it would be looked for
     for given in inputs:
         text = os.fspath(given)
         if not os.path.lexists(text):
-            text = os.path.expanduser(text)
+            text = _spelled(os.path.expanduser(text))
         if os.path.isdir(text):
-            yield from _non_empty(_in_folder(Path(text), suffixes), f"no {kind} in folder {text}")
+            inside = _in_folder(Path(text), suffixes, passed_over)
+            yield from _non_empty(inside, f"no {kind} in folder {text}", passed_over)
         elif os.path.exists(text):
             yield Path(text)
         elif _is_pattern(text):
-            yield from _non_empty(_matching(Path(text), suffixes), f"no {kind} matches {text}")
+            matching = _matching(Path(text), suffixes, passed_over)
+            yield from _non_empty(matching, f"no {kind} matches {text}", passed_over)
         else:
             raise InputError(f"no such file or folder: {text}")
+
+
+def _spelled(text: str) -> str:
+    """The path as its folder spells it, where only the Unicode form of the last name differs."""
+    folder, name = os.path.split(text)
+    if os.path.lexists(text) or name.isascii() or not os.path.isdir(folder or "."):
+        return text
+    alike = [n for n in os.listdir(folder or ".") if _composed(n) == _composed(name)]
+    return os.path.join(folder, alike[0]) if len(alike) == 1 else text
+
+
+def _composed(name: str) -> str:
+    return unicodedata.normalize("NFC", name)
 
 
 def is_address(name: str) -> bool:
@@ -361,9 +467,32 @@ def _has(name: str, suffixes: frozenset[str]) -> bool:
     return os.path.splitext(name)[1].lower() in suffixes
 
 
-def _in_folder(folder: Path, suffixes: frozenset[str]) -> Iterator[Path]:
+def _in_folder(folder: Path, suffixes: frozenset[str], passed_over: Counter[str]) -> Iterator[Path]:
     for root, files in _walk(folder):
-        yield from (root / name for name in files if _has(name, suffixes) and name[0] != ".")
+        for name in files:
+            if name[0] == ".":
+                continue
+            if _has(name, suffixes):
+                yield root / name
+            else:
+                passed_over[_suffix(name)] += 1
+
+
+def _suffix(name: str) -> str:
+    return os.path.splitext(name)[1].lower() or "without a suffix"
+
+
+def told(passed_over: Counter[str]) -> str:
+    """How many files were passed over, and of which kinds.
+
+    >>> told(Counter({".txt": 2, ".xmp": 1}))
+    '3 other files (2 .txt, 1 .xmp)'
+    """
+    kinds = [f"{count} {suffix}" for suffix, count in passed_over.most_common(_KINDS)]
+    more = len(passed_over) - len(kinds)
+    listed = ", ".join(kinds) + (f" and {more} more kinds" if more > 0 else "")
+    files = passed_over.total()
+    return f"{files} other file{'' if files == 1 else 's'} ({listed})"
 
 
 def _walk(top: Path) -> Iterator[tuple[Path, list[str]]]:
@@ -391,13 +520,16 @@ def _names(folder: Path) -> list[str]:
         return []
 
 
-def _matching(pattern: Path, suffixes: frozenset[str]) -> Iterator[Path]:
+def _matching(pattern: Path, suffixes: frozenset[str], passed_over: Counter[str]) -> Iterator[Path]:
     """Files that match, and those in folders that match, sorted, each once."""
     start = Path(pattern.anchor)
     yielded: set[Path] = set()
     for place in sorted(set(_expand(start, pattern.relative_to(start).parts))):
-        for path in _in_folder(place, suffixes) if os.path.isdir(place) else [place]:
-            if _has(path.name, suffixes) and path not in yielded:
+        inside = os.path.isdir(place)
+        for path in _in_folder(place, suffixes, passed_over) if inside else [place]:
+            if not _has(path.name, suffixes):
+                passed_over[_suffix(path.name)] += 1
+            elif path not in yielded:
                 yielded.add(path)
                 yield path
 
@@ -420,14 +552,16 @@ def _expand(folder: Path, parts: Sequence[str]) -> Iterator[Path]:
         places = [root for root, _ in _walk(folder)] if rest else [folder]
     else:
         visible = (n for n in _names(folder) if head.startswith(".") or not n.startswith("."))
-        places = [folder / name for name in fnmatch.filter(visible, head)]
+        wanted = _composed(head)
+        places = [folder / name for name in visible if fnmatch.fnmatch(_composed(name), wanted)]
     for place in places:
         yield from _expand(place, rest)
 
 
-def _non_empty(paths: Iterator[Path], message: str) -> Iterator[Path]:
+def _non_empty(paths: Iterator[Path], message: str, passed_over: Counter[str]) -> Iterator[Path]:
     first = next(paths, None)
     if first is None:
-        raise InputError(message)
+        others = f"; there are {told(passed_over)}" if passed_over else ""
+        raise InputError(f"{message}{others}")
     yield first
     yield from paths

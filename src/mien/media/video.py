@@ -7,6 +7,7 @@ behind it. Only compressed packets and the frame at hand are in memory, however 
 from __future__ import annotations
 
 import heapq
+import logging
 import math
 import queue
 import threading
@@ -22,6 +23,8 @@ from ..face import Frame, ImageArray
 from ..secrecy import filled, public
 from . import image
 
+log = logging.getLogger(__name__)
+
 T = TypeVar("T")
 
 SUFFIXES = image.RECORDINGS
@@ -30,12 +33,16 @@ _HEADS = {  # where -> first bytes there of the containers that have them
     4: (b"ftyp", b"moov", b"mdat", b"wide"),
     8: (b"AVI ",),
 }
-_STILLS = (b"heic", b"heix", b"mif1", b"avif")  # brands of pictures in the container of MP4
 _TS_PACKET = 188  # bytes, each packet beginning with the same byte
+MOST_PIXELS = 50_000_000
+"""Of a frame: several are on their way at once, beside those that a decoder keeps."""
 _STALL_S = 10.0  # a stream that says nothing for so long is over
 _SEEK_MARGIN_S = 5.0  # decoded before what is asked for, so that nothing refers to what was skipped
 _ROUNDING_S = 0.001  # Matroska keeps whole milliseconds
 _TIME_DIGITS = 6
+MAY_RESTART = 0x0200  # AVFMT_TS_DISCONT: a format whose clock may begin anew, as FFmpeg knows
+_JUMP_FRAMES = 4.0  # a time that is so much earlier than the one before it is of another clock
+_JUMP_S = 10.0  # or so much later, where a clock may begin anew; elsewhere that is a gap
 _SQUARE = 0.005  # pixels less out of square than this are square
 _DAMAGED = "damaged in the file: this frame cannot be decoded"
 _SMEARED = "damaged in the file: this frame was decoded from what is left of it"
@@ -137,6 +144,56 @@ class Place:
         return True
 
 
+class Clock:
+    """Times that only rise, of a file's own, which may jump, stop, or begin below zero.
+
+    Parts put together (``cat a.ts b.ts``, dashcams, advertisements in a stream) each bring their
+    own clock. Behind a jump times go on where they were, one frame later; while a clock stands
+    still frames follow each other as usual, and after that it is caught up with.
+
+    step_s : from frame to frame as a rule. restarts : whether a long way forward is a jump, too.
+    mended : whether any time given out is another than the file's own. ahead_s : by how much they
+    were, behind each jump so far.
+
+    Examples
+    --------
+    >>> clock = Clock(0.5, restarts=False)
+    >>> [clock.time(own) for own in (-1.0, -0.5, 0.0)]
+    [0.0, 0.5, 1.0]
+    >>> clock = Clock(0.5, restarts=True)
+    >>> [clock.time(own) for own in (4.0, 4.5, 0.0, 0.5, 900.0, 900.5)]
+    [4.0, 4.5, 5.0, 5.5, 6.0, 6.5]
+    """
+
+    def __init__(self, step_s: float, restarts: bool) -> None:
+        self._step_s, self._restarts = step_s, restarts
+        self._own_s, self._last_s, self._ahead_s = math.inf, -math.inf, 0.0
+        self.mended, self.ahead_s = False, list[float]()
+
+    def jumps(self, own_s: float) -> bool:
+        """Whether a time is of another clock than the one before it."""
+        passed = own_s - self._own_s
+        back = passed < -_JUMP_FRAMES * self._step_s and self._own_s < math.inf
+        return back or (self._restarts and passed > _JUMP_S)
+
+    def time(self, own_s: float) -> float:
+        """What to call the next frame's own time."""
+        if self._own_s == math.inf:
+            self._ahead_s = max(0.0, -own_s)
+        passed, given = own_s - self._own_s, own_s + self._ahead_s
+        if self.jumps(own_s):
+            given = self._last_s + self._step_s
+            self._ahead_s = given - own_s
+            self.ahead_s.append(self._ahead_s)
+        elif given <= self._last_s:
+            given = self._last_s + (passed / 2 if passed > 0 else self._step_s)
+            given = max(given, self._last_s + 10**-_TIME_DIGITS)
+        given = round(given, _TIME_DIGITS)
+        self.mended |= given != own_s
+        self._own_s, self._last_s = own_s, given
+        return given
+
+
 def is_video(path: Path) -> bool:
     """Whether a file is a recording rather than a picture, by its first bytes or its name.
 
@@ -154,8 +211,18 @@ def is_video(path: Path) -> bool:
         return False
     begins = any(head[at:].startswith(kinds) for at, kinds in _HEADS.items())
     in_packets = len(head) > 2 * _TS_PACKET and set(head[::_TS_PACKET]) == {0x47}
-    still = head[4:8] == b"ftyp" and head[8:12] in _STILLS
-    return not still and (begins or in_packets or suffix in SUFFIXES)
+    return begins or in_packets or suffix in SUFFIXES
+
+
+def ffmpeg_name(name: str | Path) -> str:
+    """What FFmpeg is to open: a file's name as it is, whatever stands in it; or an address.
+
+    What comes before a colon is a protocol to FFmpeg, and a recording may well be called 10:15.mp4.
+
+    >>> ffmpeg_name("cam1: kitchen.mp4"), ffmpeg_name("rtsp://camera/1")
+    ('file:cam1: kitchen.mp4', 'rtsp://camera/1')
+    """
+    return filled(str(name)) if image.is_address(str(name)) else f"file:{name}"
 
 
 def _nothing() -> Any:
@@ -176,6 +243,8 @@ class Video:
     def __init__(self, path: str | Path) -> None:
         self.path, self.source = path, public(str(path))
         self.origin_s: float  # the container's own time that is 0 here
+        self.clock: Clock  # of the frames so far; restarts: whether its format may have several
+        self.restarts: bool
         self._open()
         self.info = self._info()
 
@@ -204,16 +273,29 @@ class Video:
             what = "video that can be decoded" if videos else "video"
             raise VideoError(f"{self.source} holds no {what}{' (only sound)' if heard else ''}")
         self._stream = streams[0]
-        self.origin_s = max(0, self._container.start_time or 0) / 1e6
+        codec = self._stream.codec_context
+        try:
+            _refuse_too_large(codec.width, codec.height, self.source)
+        except VideoError:
+            self._container.close()
+            raise
+        self.origin_s = self._origin_s()
+        self.restarts = bool(self._container.format.flags & MAY_RESTART)
+        self.clock = Clock(1 / self._fps, self.restarts)
         # AVI does not say when a frame is shown, only when it is decoded: shown in that order, too.
         reordered = self._stream.codec_context.has_b_frames
         self._untold = self._container.format.name == "avi" and reordered
 
+    def _origin_s(self) -> float:
+        """When the file begins; its video's first frame, where that comes before 0."""
+        begins, base = self._stream.start_time, self._stream.time_base
+        whole_s = max(0, self._container.start_time or 0) / 1e6
+        return whole_s if begins is None or not base else min(whole_s, float(begins * base))
+
     @property
     def opened(self) -> str:
         """What FFmpeg is given to open it, its password filled in."""
-        name = str(self.path)
-        return filled(name) if image.is_address(name) else name
+        return ffmpeg_name(self.path)
 
     @staticmethod
     def _refuse(path: Path) -> None:
@@ -273,8 +355,7 @@ class Video:
             if time_s >= span.end_s:
                 return
             wanted = place.wants(span, index, time_s) or isinstance(picture, _End)
-            place.ordered &= place.time_s is None or time_s > place.time_s
-            place.ordered &= not isinstance(picture, str)
+            place.ordered &= not (self.clock.mended or isinstance(picture, str))
             place.index, place.time_s = index + 1, time_s
             if wanted:
                 yield self._given(index, time_s, picture)
@@ -285,6 +366,8 @@ class Video:
             return Hole(index, time_s, self.source, picture)
         try:
             return Frame(_pixels(picture, self._stream), index, time_s, self.source)
+        except VideoError as err:
+            return Hole(index, time_s, self.source, str(err))
         except (OSError, ValueError, MemoryError) as err:
             return Hole(index, time_s, self.source, f"cannot be turned to RGB: {reason(err)}")
 
@@ -300,10 +383,10 @@ class Video:
                 yield from self._skipped(place.index)
             return
         if span.start_s > _SEEK_MARGIN_S and not (self._untold or image.is_address(str(self.path))):
-            index = self._frames_before(span.start_s)
-            if index is not None and (found := self._sought(span.start_s)):
+            counted = self._frames_before(span.start_s)
+            if counted and (found := self._sought(span.start_s, counted[1])):
                 before = math.nextafter(span.start_s, 0)
-                yield from _counted(_after(found, before), index)
+                yield from _counted(_after(found, before), counted[0])
                 return
             self._reopen()
         yield from _counted(self._timed(), 0)
@@ -314,15 +397,28 @@ class Video:
             if index >= count:
                 yield index, time_s, picture
 
-    def _sought(self, time_s: float) -> Iterator[tuple[float, Any]] | None:
-        """Frames from some way before a time; None where seeking does not lead there."""
+    def _sought(
+        self, time_s: float, reach: int | None = None
+    ) -> Iterator[tuple[float, Any]] | None:
+        """Frames from some way before a time; None where seeking does not lead there.
+
+        reach : the byte at which that time is, where it is known already.
+        """
         import av
 
         to = time_s + self.origin_s - _SEEK_MARGIN_S
-        if to <= 0 or self._untold or image.is_address(str(self.path)):
+        if time_s <= _SEEK_MARGIN_S or self._untold or image.is_address(str(self.path)):
             return None
+        if self.restarts and reach is None:
+            self._reopen()
+            if not (counted := self._frames_before(time_s)):
+                return None
+            reach = counted[1]
         self._reopen()
         try:
+            self._container.seek(int(to * 1e6))
+            if self.restarts and not self._is_before(reach or 0):
+                return None
             self._container.seek(int(to * 1e6))
         except (av.FFmpegError, OSError):
             return None
@@ -337,24 +433,39 @@ class Video:
         self._container.close()
         self._open()
 
-    def _frames_before(self, time_s: float) -> int | None:
-        """How many frames come before a time, by reading packets and decoding none.
+    def _is_before(self, reach: int) -> bool:
+        """Whether what is read next lies before a byte of the file.
 
-        None where packets do not say when they are shown (AVI), or cannot all be read.
+        Where a clock may begin anew, a time is there twice, and seeking may lead to the second.
+        """
+        packet = next(self._packets(), None)
+        return packet is not None and packet.pos is not None and packet.pos <= reach
+
+    def _frames_before(self, time_s: float) -> tuple[int, int] | None:
+        """How many frames come before a time, and at which byte it is; decodes none.
+
+        None where packets do not say when they are shown (AVI), or by more than one clock, or
+        cannot all be read.
         """
         from av import FFmpegError
 
-        count = 0
+        count, reach = 0, 0
+        clock = Clock(1 / self._fps, self.restarts)
         try:
             for packet in self._packets():
                 if packet.pts is None:
                     return None
+                stored_s = self._time(packet.dts, 0.0)
+                if clock.jumps(stored_s):
+                    return None
+                clock.time(stored_s)
                 count += self._time(packet.pts, 0.0) < time_s
-                if self._time(packet.dts, 0.0) >= time_s:
+                reach = max(reach, packet.pos or 0)
+                if stored_s >= time_s:
                     break
         except (FFmpegError, OSError, IndexError):
             return None
-        return count
+        return count, reach
 
     def _packets(self) -> Iterator[Any]:
         """Those that hold a frame to be shown (an edit list hides some)."""
@@ -371,6 +482,20 @@ class Video:
 
     def _timed(self) -> Iterator[tuple[float, Any]]:
         """(time, picture or reason) in the order they are shown, from where the file stands."""
+        for own_s, picture in self._as_told():
+            jumps = self.clock.jumps(own_s)
+            time_s = self.clock.time(own_s)
+            if jumps:
+                log.warning(
+                    "%s: its clock jumps, as where recordings are put together; times go on from "
+                    "%.3f s",
+                    self.source,
+                    time_s,
+                )
+            yield time_s, picture
+
+    def _as_told(self) -> Iterator[tuple[float, Any]]:
+        """The same at the file's own times."""
         from av import FFmpegError
 
         lost: list[tuple[float, str]] = []
@@ -458,10 +583,35 @@ def _aspect(stream: Any) -> float:
 def _pixels(picture: Any, stream: Any) -> ImageArray:
     """(H, W, 3) uint8 RGB, upright, with square pixels."""
     width = max(1, round(picture.width * _aspect(stream)))
-    image.refuse_too_large(width, picture.height, "a frame")
+    _refuse_too_large(width, picture.height, "a frame")
     rgb = picture.to_ndarray(format="rgb24", width=width, height=picture.height)
-    turns = round(picture.rotation / 90) % 4
-    return np.ascontiguousarray(np.rot90(rgb, turns)) if turns else rgb
+    return np.ascontiguousarray(_as_shown(rgb, picture))
+
+
+def _refuse_too_large(width: int, height: int, name: str) -> None:
+    """Raises VideoError for frames of more than MOST_PIXELS."""
+    if width * height > MOST_PIXELS:
+        raise VideoError(
+            f"{name} has {width} x {height} = {width * height / 1e6:.0f} megapixels, more than the "
+            f"{MOST_PIXELS / 1e6:.0f} that mien decodes of a recording; make it smaller first"
+        )
+
+
+def _as_shown(rgb: ImageArray, picture: Any) -> ImageArray:
+    """A frame turned and mirrored as its file says: a phone's, or a selfie's.
+
+    The file says it as a matrix, a b c d: what is stored at x y is shown at ax + cy, bx + dy. Of
+    matrices between two of the eight that map a picture's sides to each other, the nearer counts.
+    """
+    told = [d for d in picture.side_data if d.type.name == "DISPLAYMATRIX"]
+    if not told:
+        return rgb
+    a, b, _, c, d, *_ = (int(v) for v in np.frombuffer(bytes(told[0])[:36], np.int32))
+    if abs(a) + abs(d) >= abs(b) + abs(c):
+        across, down = a, d
+    else:
+        rgb, across, down = rgb.swapaxes(0, 1), c, b
+    return rgb[:: -1 if down < 0 else 1, :: -1 if across < 0 else 1]
 
 
 def reason(err: BaseException) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 
 from .. import config
 from ..errors import ConfigError, UnknownName
+from ..names import is_plain
 from ..training import recipes
 from ..training.recipes import (
     EXPERIMENTS,
@@ -55,6 +56,9 @@ class Experiment:
     people: int = 0
 
     def __post_init__(self) -> None:
+        for name in (self.name, self.data, *self.elsewhere):
+            if not is_plain(name):
+                raise ConfigError(f"run '{self.name}': '{name}' names a file or folder: no / in it")
         if self.data in self.elsewhere:
             raise ConfigError(f"run '{self.name}': '{self.data}' is its own table, not elsewhere")
         if self.repeats < 1:

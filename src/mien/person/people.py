@@ -30,6 +30,7 @@ import numpy as np
 
 from ..errors import ConfigError, DataError, OutputError, UnknownName
 from ..face import Face, FloatArray, Frame, ImageArray
+from ..files import replacing
 from ..jsontext import parse
 from ..labels import check_word, word
 from ..provenance import now
@@ -283,7 +284,10 @@ def export(person: Person, out: Path) -> Path:
         raise OutputError(f"{out} is there already; name another file")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        with zipfile.ZipFile(out, "x", zipfile.ZIP_DEFLATED) as archive:
+        with (
+            replacing(out) as stream,
+            zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive,
+        ):
             for path in sorted(person.folder.rglob("*")):
                 if path.is_file() and not path.name.startswith("."):
                     archive.write(path, path.relative_to(person.folder))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -16,7 +17,7 @@ import numpy as np
 
 from .. import geometry
 from ..analysis.pipeline import Analyzer
-from ..errors import DataError, ImageError, VideoError
+from ..errors import DataError, ImageError, InputError, VideoError
 from ..face import Face, Frame, ImageArray
 from ..faces import quality
 from ..media import image
@@ -111,7 +112,8 @@ def from_folder(taker: Taker, folder: Path) -> Taken:
     not taken again.
     """
     known = {sample.stimulus.rpartition("#")[2] for sample in taker.person.samples()}
-    for label, path in labelled_files(folder):
+    passed_over = Counter[str]()
+    for label, path in labelled_files(folder, passed_over):
         try:
             stimulus = named(path, folder)
             if stimulus.rpartition("#")[2] in known:
@@ -121,18 +123,23 @@ def from_folder(taker: Taker, folder: Path) -> Taken:
                 taker.take(frame, label, stimulus)
         except (ImageError, VideoError) as err:
             taker.taken.unreadable[str(path.relative_to(folder))] = str(err)
+    for suffix, count in passed_over.items():
+        taker.taken.left_out[f"{suffix} by their names"] += count
     return taker.taken
 
 
-def labelled_files(folder: Path) -> list[tuple[str, Path]]:
-    """(label, picture or recording) of a folder per label; raises DataError."""
+def labelled_files(folder: Path, passed_over: Counter[str] | None = None) -> list[tuple[str, Path]]:
+    """(label, picture or recording) of a folder per label; raises DataError.
+
+    passed_over : is told how many other files there were, as of ``image.find``.
+    """
     if not folder.is_dir():
         raise DataError(f"no such folder: {folder}")
     found = []
     for sub in sorted(p for p in folder.iterdir() if p.is_dir() and p.name[0] != "."):
-        for path in sorted(sub.rglob("*")):
-            if path.name[0] != "." and path.suffix.lower() in image.SUFFIXES | image.RECORDINGS:
-                found.append((sub.name, path))
+        with suppress(InputError):  # an empty one
+            inside = image.find([sub], image.SUFFIXES | image.RECORDINGS, "", passed_over)
+            found += [(sub.name, path) for path in inside]
     if not found:
         raise DataError(
             f"{folder} holds no pictures or videos in a folder per emotion: "

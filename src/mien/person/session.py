@@ -136,7 +136,9 @@ class Window(Announcer):
 
     def begin(self, stimulus: Stimulus) -> float:
         seconds = super().begin(stimulus)
-        still = [] if is_recording(stimulus.path) else ["-loop", "1"]
+        # No pattern: smile%2d.png is one picture, not the first of many.
+        picture = ["-pattern_type", "none", "-loop", "1"]
+        still = [] if is_recording(stimulus.path) else picture
         words = ["ffplay", "-fs", "-autoexit", "-loglevel", "quiet", "-t", f"{seconds:.3f}"]
         self._shown = subprocess.Popen(
             [*words, *still, "-i", str(stimulus.path.resolve())],

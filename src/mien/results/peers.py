@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from ..errors import ConfigError, OutputError
+from ..files import write
 from ..labels import LabelSet, label_set
 from .records import Record
 
@@ -276,7 +277,7 @@ class Bids:
     def _flush(self) -> None:
         assert self._stream
         text = "".join(self._rows).encode()
-        plain = str(self._stream.name).endswith(".tsv")
+        plain = str(self._stream.name).removesuffix(".part").endswith(".tsv")
         self._stream.write(text if plain else gzip.compress(text, mtime=0))
         self._rows.clear()
 
@@ -285,9 +286,9 @@ class Bids:
             return
         if self._rows:
             self._flush()
-        name = str(self._stream.name)
+        name = str(self._stream.name).removesuffix(".part")  # until it is whole
         sidecar = Path(name.removesuffix(".gz").removesuffix(".tsv") + ".json")
-        sidecar.write_text(json.dumps(self._sidecar(), indent=2) + "\n", encoding="utf-8")
+        write(sidecar, (json.dumps(self._sidecar(), indent=2) + "\n").encode())
 
     def _sidecar(self) -> dict[str, Any]:
         first, last = self._times or (0.0, 0.0)

@@ -321,7 +321,8 @@ def _from_parquet(path: Path) -> Iterator[ReadRecord]:
     except ImportError:
         raise MissingExtra("pyarrow", "train", "a Parquet file") from None
     try:
-        with pq.ParquetFile(path) as file:
+        # Opened here: a colon in a name is an address to pyarrow.
+        with path.open("rb") as opened, pq.ParquetFile(opened) as file:
             columns = file.schema_arrow.names
             rows = (row for part in file.iter_batches() for row in part.to_pylist())
             yield from _merged(_flat_records(path, columns, rows, 1))

@@ -24,6 +24,7 @@ from ..errors import ConfigError, MissingExtra, OutputError
 from ..expression.baserates import BaseRates, read_rates
 from ..face import Face, FloatArray, Frame, Quality
 from ..faces import quality
+from ..files import claim, replacing
 from ..registry import Registry
 from ..secrecy import public
 
@@ -49,6 +50,8 @@ def of_frame(frame: Frame, faces: list[Face]) -> Record:
         "frame": frame.index,
         "time_s": frame.time_s,
         "status": status,
+        "width": frame.width,
+        "height": frame.height,
         "faces": [_of_face(face) for face in faces],
     }
 
@@ -62,6 +65,8 @@ def of_error(source: str, reason: str, frame: int = 0, time_s: float = 0.0) -> R
         "time_s": time_s,
         "status": "error",
         "reason": _unicode(reason),
+        "width": None,
+        "height": None,
         "faces": [],
     }
 
@@ -113,7 +118,8 @@ def _unicode(text: str) -> str:
 
 
 _TEXTS = ("source", "status", "reason", "top")
-_WHOLE = ("frame", "face", "track")
+_SIZE = ("width", "height")
+_WHOLE = ("frame", "face", "track", *_SIZE)
 _FLAGS = ("uncertain",)
 
 
@@ -123,7 +129,8 @@ def flat_columns(labels: Sequence[str]) -> list[str]:
     measures = [f"quality_{f.name}" for f in dataclasses.fields(Quality)]
     head = ["source", "frame", "time_s", "status", "reason", "face", "track"]
     box = ["x0", "y0", "x1", "y1", "score"]
-    return [*head, *box, "top", "confidence", "uncertain", *labels, *strengths, *measures]
+    face = ["top", "confidence", "uncertain", *labels, *strengths, *measures]
+    return [*head, *box, *face, *_SIZE]  # these last: nobody's columns by number move
 
 
 def _strength(label: str) -> str:
@@ -135,7 +142,7 @@ def flat_rows(record: Record) -> Iterator[Record]:
 
     A column that a row lacks has no value there.
     """
-    head = {k: record[k] for k in ("source", "frame", "time_s", "status")}
+    head = {k: record.get(k) for k in ("source", "frame", "time_s", "status", *_SIZE)}
     if not record["faces"]:
         yield head | {"reason": record.get("reason")}
     for number, face in enumerate(record["faces"]):
@@ -310,13 +317,19 @@ def _open(path: Path, overwrite: bool, keep: int = 0) -> IO[bytes]:
     """The file to write, behind its first ``keep`` bytes; raises OutputError."""
     _refuse(path, overwrite)
     try:
-        if keep:
-            stream = path.open("r+b")
-            stream.truncate(keep)
-            stream.seek(keep)
-            return stream
+        if _is_device(path):
+            return path.open("wb")
         path.parent.mkdir(parents=True, exist_ok=True)
-        return path.open("wb" if overwrite or _is_device(path) else "xb")  # x: it came meanwhile
+        # x: it came meanwhile. An old one is cut off only once it is nobody else's.
+        stream = path.open("r+b" if path.exists() and overwrite else "xb")
+        try:
+            claim(stream, path)
+        except OutputError:
+            stream.close()
+            raise
+        stream.truncate(keep)
+        stream.seek(keep)
+        return stream
     except FileExistsError:
         if not path.parent.is_dir():
             raise OutputError(f"cannot write {path}: {path.parent} is a file, no folder") from None
@@ -434,7 +447,7 @@ class Output:
         """The whole file, from the records that were kept."""
         assert self.path
         assert self._grows
-        with self._grows.open("rb") as lines, self.path.open("wb") as stream:
+        with self._grows.open("rb") as lines, replacing(self.path) as stream:
             writer.start(stream)
             for line in lines:
                 writer.write(json.loads(line))
@@ -461,7 +474,8 @@ class Output:
         if self.path and self._is_file:
             content = self._meta | {"records": dict(self.counts)}
             text = json.dumps(content, indent=2) + "\n"
-            self.path.with_name(self.path.name + ".meta.json").write_text(text, encoding="utf-8")
+            with replacing(self.path.with_name(self.path.name + ".meta.json")) as stream:
+                stream.write(text.encode())
 
 
 def meta(maker: Maker) -> Record:
@@ -490,6 +504,7 @@ def meta(maker: Maker) -> Record:
             "uncertain_below_confidence": quality.LOW,
         },
         "units": {
+            "width": "pixels of the upright picture, as height; null where it could not be read",
             "box": "x0 y0 x1 y1, pixels of the upright picture, origin top left, x1 y1 exclusive",
             "landmarks": (
                 "68 points x y in iBUG's order, pixels, whole in the middle of a pixel, right and "

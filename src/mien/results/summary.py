@@ -10,6 +10,7 @@ second between two looks is no gap. Shorter ones than ``Rule.shortest_s`` are no
 from __future__ import annotations
 
 import csv
+import io
 import json
 import sys
 from array import array
@@ -22,7 +23,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import ConfigError, DataError, OutputError
+from .. import files
+from ..errors import ConfigError, DataError
+from ..names import folded
 from . import reading
 from .reading import ReadRecord
 
@@ -299,13 +302,6 @@ def write(recordings: Sequence[Recording], folder: Path, rule: Rule | None = Non
 
     Raises OutputError.
     """
-    try:
-        return _write(recordings, folder, rule)
-    except OSError as err:
-        raise OutputError(f"cannot write into {folder}: {err.strerror or err}") from err
-
-
-def _write(recordings: Sequence[Recording], folder: Path, rule: Rule | None) -> list[Path]:
     faces = [(r, t) for r in recordings for _, t in sorted(r.tracks.items())]
     rows = [shares(recording, track) for recording, track in faces]
     told = [
@@ -370,25 +366,25 @@ def _cells(episode: Episode) -> dict[str, Any]:
 
 def names(recordings: Sequence[Recording]) -> list[str]:
     """What the files of each recording are called: its own name, a number behind a second one."""
-    found: list[str] = []
+    found: dict[str, str] = {}  # by what they share with names that mean the same file
     for recording in recordings:
         stem = Path(recording.source).stem
         name, number = stem, 1
-        while name in found:
+        while folded(name) in found:
             number += 1
             name = f"{stem}-{number}"
-        found.append(name)
-    return found
+        found[folded(name)] = name
+    return list(found.values())
 
 
 def _table(
     path: Path, rows: Sequence[dict[str, Any]], columns: Sequence[str], delimiter: str = ","
 ) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", encoding="utf-8", newline="") as file:
-        out = csv.DictWriter(file, columns, delimiter=delimiter, lineterminator="\n")
-        out.writeheader()
-        out.writerows(rows)
+    text = io.StringIO(newline="")
+    out = csv.DictWriter(text, columns, delimiter=delimiter, lineterminator="\n")
+    out.writeheader()
+    out.writerows(rows)
+    files.write(path, text.getvalue().encode())
     return path
 
 
@@ -402,5 +398,5 @@ def _described(path: Path) -> Path:
         "rose": {"Description": "whether the onset was seen; else it had begun before"},
         "fell": {"Description": "whether the end was seen; else it may have gone on"},
     }
-    path.write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+    files.write(path, (json.dumps(about, indent=2) + "\n").encode())
     return path

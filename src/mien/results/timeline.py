@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import OutputError
+from ..files import write
 from ..media.chart import blank, encoded
 from ..media.draw import COLORS
 from .summary import Recording, Rule, episodes, names
@@ -23,10 +23,7 @@ def draw(recordings: Sequence[Recording], folder: Path, rule: Rule | None = None
     for recording, name in zip(recordings, names(recordings), strict=True):
         if recording.tracks:
             path = folder / f"{name}.png"
-            try:
-                path.write_bytes(timeline(recording, rule))
-            except OSError as err:
-                raise OutputError(f"cannot write {path}: {err.strerror or err}") from err
+            write(path, timeline(recording, rule))
             drawn.append(path)
     return drawn
 

@@ -122,6 +122,7 @@ class Tracker:
         self._tracks: list[_Track] = []
         self._given = 0  # numbers given so far
         self._searched_s: float | None = None
+        self._size: tuple[int, int] | None = None  # of the last frame, width and height
 
     def follow(self, frame: Frame) -> list[Face]:
         """The faces of the next frame with landmarks and track, in the order of their tracks.
@@ -130,11 +131,24 @@ class Tracker:
         """
         if self._cuts.at(frame):
             self._tracks, self._searched_s = [], None
+        self._scale_to(frame)
         seen = self._carry(frame)
         if self._search_is_due(frame.time_s, seen):
             seen |= self._search(frame, seen)
         self._forget(frame.time_s, seen)
         return [seen[number] for number in sorted(seen)]
+
+    def _scale_to(self, frame: Frame) -> None:
+        """What is known of the faces in pixels of this frame, where its size is another's."""
+        size = (frame.width, frame.height)
+        if self._size and self._size != size:
+            scale = np.array(size, np.float32) / np.array(self._size, np.float32)
+            for track in self._tracks:
+                track.box = np.asarray(track.box * np.tile(scale, 2), np.float32)
+                track.velocity = track.velocity * scale
+                if track.points is not None:
+                    track.points = np.asarray((track.points + 0.5) * scale - 0.5, np.float32)
+        self._size = size
 
     # -- from frame to frame --------------------------------------------------------------------
 
@@ -242,6 +256,7 @@ class Tracker:
             "tracks": [_as_plain(track) for track in self._tracks],
             "given": self._given,
             "searched_s": self._searched_s,
+            "size": self._size,
             "cuts": self._cuts.state(),
         }
 
@@ -251,6 +266,7 @@ class Tracker:
         tracker = cls(finder)
         tracker._tracks = [_from_plain(track) for track in state["tracks"]]
         tracker._given, tracker._searched_s = state["given"], state["searched_s"]
+        tracker._size = tuple(state["size"]) if state["size"] else None
         tracker._cuts = Cuts.from_state(state["cuts"])
         return tracker
 

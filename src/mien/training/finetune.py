@@ -28,6 +28,7 @@ from ..expression.recognize import load_model
 from ..face import Frame, ImageArray
 from ..faces import detect
 from ..faces.finder import Finder, pixels
+from ..files import write
 from ..labels import CANONICAL
 from ..media import preprocess
 from . import recipes
@@ -81,7 +82,7 @@ def train_folder(
         "split": arrange(recipe, faces).notes["split"],
         "figures": _figures(recipe, faces, out / MODEL),
     }
-    (out / REPORT).write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    write(out / REPORT, (json.dumps(report, indent=2) + "\n").encode())
     return Trained(out / MODEL, report)
 
 

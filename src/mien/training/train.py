@@ -20,6 +20,7 @@ import math
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -34,6 +35,7 @@ from ..data.table import Table, file_sha256
 from ..data.table import read as read_table
 from ..errors import ConfigError, MienError, OutputError, TrainingError
 from ..expression.recognize import OnnxRecognizer, load_model
+from ..files import held
 from . import (
     against_rest_task,
     arrange,
@@ -365,9 +367,10 @@ def train(
     start = Start(source) if source else None
     if recipe.model.frozen and devices * nodes > 1:
         raise ConfigError("a last layer alone trains in seconds: leave out --devices and --nodes")
-    fabric = launched(recipe, accelerator, devices, nodes)
+    fabric, alone = launched(recipe, accelerator, devices, nodes), ExitStack()
     try:
         if fabric.is_global_zero:
+            alone.enter_context(held(out, "a training"))
             checkpoint.claim(out / "recipe.json", recipe, _facts_of(data, start, guide, also))
         table = arrange.read(recipe, data)
         further = {name: read_table(path) for name, path in also.items()}
@@ -387,6 +390,8 @@ def train(
         if isinstance(err, MienError) and not fabric.is_global_zero:
             raise SystemExit(1) from None  # the first process says it
         raise
+    finally:
+        alone.close()
     if not fabric.is_global_zero:
         raise SystemExit(0)
     return out / "weights.safetensors"

@@ -178,13 +178,16 @@ CATALOGUE = {
 
 def home() -> Path:
     """Where mien keeps what it fetched or was taught; ``MIEN_HOME``, or the system's own place."""
-    if "MIEN_HOME" in os.environ:
-        return Path(os.environ["MIEN_HOME"]).expanduser()
+    # An empty variable is one that is not set: it would mean the folder mien is called in.
+    if given := os.environ.get("MIEN_HOME"):
+        return Path(given).expanduser()
     if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", Path.home())) / "mien"
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home()) / "mien"
     if sys.platform == "darwin":
         return Path.home() / "Library" / "Application Support" / "mien"
-    return Path(os.environ.get("XDG_DATA_HOME", Path.home() / ".local" / "share")) / "mien"
+    data = Path(os.environ.get("XDG_DATA_HOME", ""))
+    # Its specification has a relative one ignored.
+    return (data if data.is_absolute() else Path.home() / ".local" / "share") / "mien"
 
 
 def spec(name: str) -> WeightSpec:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import difflib
 import re
+import unicodedata
+from collections import Counter
 from collections.abc import Collection as Names
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +13,8 @@ from typing import Any
 
 from ...errors import DataError, ImageError, UnknownName
 from ...labels import canonical
-from ...media.image import SUFFIXES, file_bytes, read_bytes
+from ...media.image import SUFFIXES, file_bytes, read_bytes, told
+from ...names import Spelled, is_inside
 from ..table import Row, Table
 
 _ALMOST = 0.7  # "angri" is a slip of the pen, "boredom" a label that mien does not know
@@ -21,6 +24,13 @@ def files_in(folder: Path, suffixes: Names[str] = SUFFIXES) -> list[Path]:
     """The files of these kinds below a folder, sorted, without hidden ones."""
     found = (p for p in folder.rglob("*") if p.suffix.lower() in suffixes and p.name[0] != ".")
     return sorted(found)
+
+
+def _others(folder: Path, suffixes: Names[str]) -> Iterator[Path]:
+    """The other files below a folder, without hidden ones."""
+    for path in folder.rglob("*"):
+        if path.suffix.lower() not in suffixes and path.name[0] != "." and path.is_file():
+            yield path
 
 
 class Collection:
@@ -40,10 +50,24 @@ class Collection:
         self.rows: list[Row] = []
         self.unreadable: dict[str, str] = {}
         self.left_out: dict[str, str] = {}
+        self._files: Spelled[Path] | None = None
 
     def relative(self, path: Path) -> str:
         inside = path.is_relative_to(self.root)
         return (path.relative_to(self.root) if inside else path).as_posix()
+
+    def listed(self, name: str) -> Path | None:
+        """The file that a list names, however it spells it; None, noted, for one elsewhere."""
+        if not is_inside(name):
+            self.left_out[name] = f"{name} lies outside of {self.root}"
+            return None
+        exact = self.root / name
+        if exact.exists():
+            return exact
+        if self._files is None:
+            files = (path for path in self.root.rglob("*") if path.is_file())
+            self._files = Spelled({self.relative(path): path for path in files})
+        return self._files.get(name) or exact
 
     def add(self, file: Path, row_id: str, split: str, label: str, **more: Any) -> None:
         """The picture in a file as a row ``<name>/<row_id>``; ``more`` are fields of Row."""
@@ -55,6 +79,8 @@ class Collection:
             self.unreadable[source] = str(err)
             return
         row_id = f"{self.name}/{row_id}"
+        if subject := more.get("subject"):  # spelt in one way, else one person is two
+            more["subject"] = unicodedata.normalize("NFC", " ".join(subject.split()))
         self.rows.append(Row(row_id, split, label, content, width, height, source=source, **more))
 
     def known(self, name: str, key: str, reason: str) -> str | None:
@@ -76,10 +102,14 @@ class Collection:
         return self.known(folder.name, self.relative(folder), reason)
 
     def files(self, folder: Path, suffixes: Names[str] = SUFFIXES) -> list[Path]:
-        """``files_in`` a folder that should hold some: an empty one is noted."""
+        """``files_in`` a folder that should hold some: an empty one, and other files, are noted."""
         found = files_in(folder, suffixes)
-        if not found:
-            self.left_out[self.relative(folder)] = f"folder {folder} holds no {_kind(suffixes)}"
+        others = Counter(p.suffix.lower() or "without a suffix" for p in _others(folder, suffixes))
+        if not found or others:
+            there = f"no {_kind(suffixes)}" if not found else ""
+            parts = [there, told(others) if others else ""]
+            holds = " and ".join(filter(None, parts))
+            self.left_out[self.relative(folder)] = f"folder {folder} holds {holds}"
         return found
 
     def named(self, pattern: re.Pattern[str], example: str) -> Iterator[tuple[Path, re.Match[str]]]:

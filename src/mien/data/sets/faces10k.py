@@ -73,7 +73,9 @@ def read_faces10k(path: Path) -> Table:
             collection.left_out[name] = f"{table} gives {name} no single emotion"
             continue
         label = LABELS[votes.index(max(votes))]
-        file = path / "Face Images" / name
+        file = collection.listed(f"Face Images/{name}")
+        if file is None:
+            continue
         collection.add(file, name, "all", label, votes=votes if voted else None)
     vote_labels = LABELS if voted else ()
     return collection.table(f"rows in {table}", vote_labels=vote_labels)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ...errors import DataError
+from ...names import Spelled
 from ..table import Table
 from . import Importer, csv_rows, is_label, visible_folders
 from .collection import Collection
@@ -30,13 +31,14 @@ def label_folders(collection: Collection) -> Iterator[tuple[str | None, str, Pat
                 yield None if alone else first.name, label, folder
 
 
-def _subjects(root: Path) -> dict[str, str]:
+def _subjects(root: Path) -> tuple[str, Spelled[str]]:
+    """Who is on which picture, and the name of the table that says so."""
     for name in _SUBJECT_TABLES:
         path = root / name
         if path.is_file():
             rows = csv_rows(path, ("file", "subject"))
-            return {r["file"]: r["subject"] for r in rows if r["subject"]}
-    return {}
+            return name, Spelled({r["file"].strip(): r["subject"] for r in rows if r["subject"]})
+    return "", Spelled({})
 
 
 def read_folder(path: Path) -> Table:
@@ -46,7 +48,7 @@ def read_folder(path: Path) -> Table:
     one are left out.
     """
     collection = Collection(path.resolve().name, path)  # "." has no name of its own
-    subjects = _subjects(path)
+    listed_in, subjects = _subjects(path)
     for split, label, folder in label_folders(collection):
         for file in collection.files(folder):
             name = collection.relative(file)
@@ -57,7 +59,20 @@ def read_folder(path: Path) -> Table:
             f"the table of people in {path} names files like '{next(iter(subjects))}', but the "
             f"pictures are called like '{table.rows[0].source}'"
         )
+    if said := _unmatched(subjects, table):
+        collection.left_out[listed_in] = said
     return table
+
+
+def _unmatched(subjects: Spelled[str], table: Table) -> str:
+    """Which rows of the table of people have no picture, and how many pictures no row."""
+    unused, nobody = subjects.unused(), [row.source for row in table.rows if not row.subject]
+    parts = []
+    if unused:
+        parts.append(f"{len(unused)} of its {len(subjects)} rows name no picture ('{unused[0]}')")
+    if nobody and len(subjects):
+        parts.append(f"{len(nobody)} of {len(table)} pictures have no row ('{nobody[0]}')")
+    return ", and ".join(parts)
 
 
 def folder() -> Importer:

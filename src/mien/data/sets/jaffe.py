@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ...errors import DataError
 from ...labels import canonical, label_set
+from ...names import Spelled
 from ..table import Table
 from . import Importer, csv_rows
 from .collection import Collection
@@ -60,9 +61,9 @@ def read_ratings(folder: Path) -> dict[str, tuple[float, ...]]:
 def read_jaffe(path: Path) -> Table:
     """The pictures of a folder in the owners' naming, with their ratings where there are some."""
     collection = Collection("jaffe", path)
-    ratings = read_ratings(path)
+    ratings = Spelled(read_ratings(path))
     for file, named in collection.named(_NAME, "KA.AN1.39.tiff"):
-        intensity = ratings.get(file.name, ratings.get(named[4]))
+        intensity = ratings.get(file.name) or ratings.get(named[4])
         label = canonical(named[2])
         collection.add(file, file.stem, "all", label, subject=named[1], intensity=intensity)
     labels = tuple(map(canonical, RATED)) if ratings else ()

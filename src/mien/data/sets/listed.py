@@ -44,7 +44,7 @@ def add_listed(
     seen: set[str] = set()
     unknown: Counter[str] = Counter()
     for number, record in enumerate(csv_rows(table, ("file", "label"))):
-        name, given = record["file"], record["label"]
+        name, given = record["file"].strip(), record["label"]
         where = f"{table}, row {number}"
         label = collection.known(given, f"label '{given}'", f"{where}: '{given}' is no label")
         if not label:
@@ -53,7 +53,9 @@ def add_listed(
         if name in seen:
             raise DataError(f"{where}: {name} is listed a second time; a picture has one row")
         seen.add(name)
-        file = collection.root / name
+        file = collection.listed(name)
+        if file is None:
+            continue
         collection.add(
             file,
             name,

@@ -51,7 +51,8 @@ def read_rafdb(path: Path) -> Table:
     aligned = (root / "Image" / "aligned").is_dir()
     folder, ending = ("aligned", "_aligned.jpg") if aligned else ("original", ".jpg")
     for stem, split, label in _listed(root / LIST):
-        collection.add(root / "Image" / folder / (stem + ending), stem, split, label)
+        if file := collection.listed(f"Image/{folder}/{stem}{ending}"):
+            collection.add(file, stem, split, label)
     return collection.table(f"lines in {LIST.as_posix()}")
 
 

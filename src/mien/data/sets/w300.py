@@ -14,10 +14,10 @@ import numpy as np
 
 from ...errors import DataError
 from ...faces.landmarks import POINTS
-from ...media.image import SUFFIXES
+from ...names import folded
 from ..table import Table
 from . import Importer
-from .collection import Collection
+from .collection import Collection, files_in
 
 TERMS = "research only, no commercial use; cite Sagonas et al. 2013"
 _SPLITS = {"trainset": "train", "testset": "test"}
@@ -37,10 +37,9 @@ def read_points(path: Path) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]
 
 def _pictures(root: Path) -> Iterator[tuple[Path, Path]]:
     """Every picture that has a file of points, with it."""
-    for pts in sorted(root.rglob("*.pts")):
-        named = (pts.with_suffix(suffix) for suffix in SUFFIXES)
-        picture = next((file for file in named if file.is_file()), None)
-        if picture:
+    pictures = {folded(str(file.with_suffix(""))): file for file in files_in(root)}
+    for pts in files_in(root, {".pts"}):
+        if picture := pictures.get(folded(str(pts.with_suffix("")))):
             yield picture, pts
 
 
