@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .errors import ShapeError, UnknownName
+from .errors import ConfigError, ShapeError, UnknownName
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,6 +23,13 @@ CANONICAL = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", 
 
 NOT_EMOTIONS = ("unknown", "not_a_face")
 """What taggers may say instead of an emotion: no label set holds them, a data table may."""
+
+COLUMNS = (
+    *("source", "frame", "time_s", "status", "reason", "face", "track", "x0", "y0", "x1", "y1"),
+    *("score", "top", "confidence", "uncertain", "timestamp", "n_faces"),
+)
+"""What columns of records are called beside those of the labels; no label may be called so."""
+_COLUMNS_BEGIN = ("intensity_", "quality_")
 
 _ALIASES = {
     "neutral": ("calm", "neutrality", "ne"),
@@ -194,8 +201,16 @@ def own(labels: Sequence[str], name: str = "own") -> LabelSet:
 
 
 def word(label: str) -> str:
-    """mien's own name for a label, or the word itself, in small letters, where it has none."""
+    """mien's own name for a label, or the word itself, in small letters, where it has none.
+
+    Raises ConfigError for a word that is a column of records already: it would overwrite it.
+    """
     try:
         return canonical(label)
     except UnknownName:
-        return " ".join(label.lower().split())
+        own_word = " ".join(label.lower().split())
+    if own_word in COLUMNS or own_word.startswith(_COLUMNS_BEGIN):
+        raise ConfigError(
+            f"'{label}' is what a column of the records is called; call the label otherwise"
+        )
+    return own_word

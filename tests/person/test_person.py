@@ -151,11 +151,7 @@ def test_analysing_with_a_person_s_own_recogniser(tmp_path: Path, woman: ImageAr
         assert face.emotions.label_set.labels == ("happiness", "pain")
         assert face.emotions.top[0] == told
         assert face.intensity is None
-    meta = json.loads(
-        load_model(mine.person.folder / "head.onnx")
-        ._session.get_modelmeta()
-        .custom_metadata_map["mien"]
-    )
+    meta = json.loads(load_model(mine.person.folder / "head.onnx")._session.metadata["mien"])
     assert "Ann" not in json.dumps(meta)
     people.delete(mine.person)
     (face,) = analyzer.analyze(source / "joy" / "0.png")  # goes on with what it has read
