@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import ConfigError, DataError
-from .terminal import say
+from .terminal import say, tell
 
 if TYPE_CHECKING:
     import datetime
@@ -93,7 +93,7 @@ def act_test(
 
     found, begin, tally = alarms.read(rules), _time(at), Tally()
     for happening in rehearse(found, read(records), begin, tally):
-        print(_line(happening) if sys.stdout.isatty() else json.dumps(happening.as_dict()))
+        tell(_line(happening) if sys.stdout.isatty() else json.dumps(happening.as_dict()))
     for problem in tally.problems:
         say(f"{problem}: it will never call anybody")
     if begin is None and any(rule.quiet for rule in found.rules):

@@ -13,8 +13,21 @@ from ..errors import ConfigError, InputError, MienError
 
 def say(message: object) -> None:
     """A line on stderr; what could steer the terminal (in a file's name, say) is spelt out."""
-    text = "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in str(message))
-    print(text, file=sys.stderr)
+    print(plain(message), file=sys.stderr)
+
+
+def tell(result: object) -> None:
+    """A line on stdout: as it is into a pipe, on a terminal with what could steer it spelt out."""
+    print(plain(result) if sys.stdout.isatty() else result)
+
+
+def plain(text: object) -> str:
+    """A text of whoever's, with what could steer a terminal spelt out, but for ends of lines.
+
+    >>> plain("a\x1b]0;b")
+    'a\\\\x1b]0;b'
+    """
+    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in str(text))
 
 
 def run(command: Callable[[], object]) -> NoReturn:
