@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from .files import write
 from .laboratory import need_torch
-from .options import TableFile
-from .terminal import say
+from .options import ModelOut, TableFile
+from .terminal import say, tell
 
 
 def calibrate(
     model: Annotated[str, typer.Argument(help="A model file of mien's, or the default's name.")],
     path: TableFile,
-    out: Annotated[Path, typer.Option("--out", "-o", help="The model to write (.onnx).")],
+    out: ModelOut,
     split: Annotated[str | None, typer.Option(help="Only this split of the table.")] = None,
     what: Annotated[
         str, typer.Option(metavar="all|intensities", help="What is fitted; the rest stays.")
@@ -39,4 +38,4 @@ def calibrate(
         f"temperature {meta['temperature']:.3f}, uncertain below {meta['uncertain_below']:.3f}, "
         f"{strengths} intensities"
     )
-    typer.echo(out)
+    tell(out)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import ConfigError
-from .files import write, write_json
+from .files import ready_folder, write, write_json
 from .options import Alignment, Strength, WholeResult
 from .terminal import say
 
@@ -52,7 +52,9 @@ def evaluate(
     plots: Annotated[
         Path | None,
         typer.Option(
-            metavar="DIR", help="Draw the confusion matrix and the reliability there, or curves."
+            metavar="DIR",
+            help="Draw the confusion matrix and the reliability there, or curves.",
+            callback=ready_folder,
         ),
     ] = None,
     stress: Annotated[

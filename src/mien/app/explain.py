@@ -9,9 +9,9 @@ import typer
 
 from ..errors import ConfigError
 from .analysis import DEFAULT_MODEL, reasons
-from .files import write, write_json
+from .files import ready_folder, write, write_json
 from .options import Alignment, Crops, Detector, Model
-from .terminal import say
+from .terminal import say, tell
 
 if TYPE_CHECKING:
     from ..analysis.pipeline import Settings
@@ -22,7 +22,12 @@ def explain(
         list[str],
         typer.Argument(metavar="INPUT", help="Pictures, folders, patterns; or one mien table."),
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Where it all goes.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out", "-o", metavar="DIR", help="Where it all goes.", callback=ready_folder
+        ),
+    ],
     emotion: Annotated[
         str,
         typer.Option(metavar="NAME|top|all", help="Which expression is explained in pictures."),
@@ -87,4 +92,4 @@ def _average(
     found = attention.average(load_model(model), table.read(path), split, count, alignment)
     write(out / "average.png", attention.figure(found))
     write_json(found.as_dict(), out / "average.json")
-    typer.echo(out / "average.png")
+    tell(out / "average.png")

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from .files import write
 from .laboratory import need_torch
-from .options import TableFile
-from .terminal import say
+from .options import ModelOut, TableFile
+from .terminal import say, tell
 
 
 def quantize(
     model: Annotated[str, typer.Argument(help="A model file of mien's, or the default's name.")],
     path: TableFile,
-    out: Annotated[Path, typer.Option("--out", "-o", help="The model to write (.onnx).")],
+    out: ModelOut,
     split: Annotated[str | None, typer.Option(help="Only this split of the table.")] = None,
 ) -> None:
     """Write a model in eight bits: a quarter of the size, and faster on most processors.
@@ -36,4 +35,4 @@ def quantize(
     write(out, bits.quantized(before, crops, out.stem))
     alike = bits.agreement(before, load_model(out), crops)
     say(f"the same expression on {alike['same_label']:.1%} of {alike['faces']} faces")
-    typer.echo(out)
+    tell(out)

@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
+from .files import ready_folder
 from .laboratory import prepare_training
 from .options import named_tables
-from .terminal import say
+from .terminal import say, tell
 
 
 def reproduce(
@@ -19,7 +20,10 @@ def reproduce(
             help="autoencoder2018, biondi2019, dobes2023, iliev2022, xu2019, or a recipe's file."
         ),
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="A folder, new or half done.")],
+    out: Annotated[
+        Path,
+        typer.Option("--out", "-o", help="A folder, new or half done.", callback=ready_folder),
+    ],
     data: Annotated[
         list[str] | None,
         typer.Option(
@@ -50,6 +54,6 @@ def reproduce(
         failures = run(plan, named_tables(data or ()), out, bar, quick, accelerator)
     for name, reason in failures.items():
         say(f"mien: {name} failed: {reason}")
-    typer.echo(out / "report.html")
+    tell(out / "report.html")
     if failures:
         raise typer.Exit(1)

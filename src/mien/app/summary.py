@@ -7,6 +7,9 @@ from typing import Annotated
 
 import typer
 
+from .files import ready_folder
+from .terminal import tell
+
 
 def summary(
     path: Annotated[
@@ -15,7 +18,13 @@ def summary(
     ],
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", metavar="DIR", help="Where it goes; without it, shown only."),
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="DIR",
+            help="Where it goes; without it, shown only.",
+            callback=ready_folder,
+        ),
     ] = None,
     threshold: Annotated[
         float,
@@ -39,4 +48,4 @@ def summary(
     if out:
         sums.write(recordings, out, rule)
         timeline.draw(recordings, out, rule)
-        typer.echo(out)
+        tell(out)

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import ConfigError
+from .files import ready_folder
 from .laboratory import prepare_training
 from .options import Also, named_tables
-from .terminal import say
+from .terminal import say, tell
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +27,12 @@ def train(
             help="A mien table (.parquet); without a recipe also a folder, <label>/*.jpg.",
         ),
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The run's folder, new or half done.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out", "-o", help="The run's folder, new or half done.", callback=ready_folder
+        ),
+    ],
     recipe: Annotated[
         str | None,
         typer.Argument(
@@ -79,7 +85,7 @@ def train(
     except KeyboardInterrupt:
         say("stopped; the same command goes on from the last whole epoch")
         raise
-    typer.echo(weights)
+    tell(weights)
 
 
 def _train_folder(
@@ -96,5 +102,5 @@ def _train_folder(
     with console.TrainingBar() as bar:
         trained = finetune.train_folder(data, out, bar, overrides, accelerator, init, devices)
     console.trained(trained.report)
-    typer.echo(trained.model)
+    tell(trained.model)
     say(f"use it: mien analyze --model {shlex.quote(str(trained.model))} photo.jpg")

@@ -57,7 +57,6 @@ def claim(path: Path, recipe: Recipe, facts: Mapping[str, Any]) -> None:
                 f"{path.parent} holds a run of another recipe or other data; name another --out, "
                 "or remove that folder"
             )
-    path.parent.mkdir(parents=True, exist_ok=True)
     content = {"recipe": dataclasses.asdict(recipe), **facts}
     write_whole((json.dumps(content, indent=2) + "\n").encode(), path)
 
@@ -66,6 +65,7 @@ def write_whole(content: bytes, path: Path) -> None:
     """Bytes to a file in one step, as far as the disk can."""
     part = path.with_name(path.name + ".part")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with part.open("wb") as f:
             f.write(content)
             f.flush()
