@@ -283,6 +283,12 @@ def test_metadata_says_what_it_was_to_be(
         load_model(saved(tmp_path, tiny(meta(**changed))))
 
 
+def test_metadata_that_is_no_text(tmp_path: Path) -> None:
+    content = tiny(meta(name="NAME"))
+    with pytest.raises(ModelError, match="has damaged metadata: 'utf-8' codec"):
+        load_model(saved(tmp_path, content.replace(b"NAME", b"\xba\xff\xfe\xff")))
+
+
 def test_metadata_nested_too_deeply(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="nested too deeply"):
         load_model(saved(tmp_path, tiny('{"schema":' + "[" * 100_000)))

@@ -69,8 +69,11 @@ class Session:
 
     @property
     def metadata(self) -> dict[str, str]:
-        """What the file says of itself, by key."""
-        said: dict[str, str] = self._session.get_modelmeta().custom_metadata_map
+        """What the file says of itself, by key; raises ModelError where that is no text."""
+        try:
+            said: dict[str, str] = self._session.get_modelmeta().custom_metadata_map
+        except UnicodeDecodeError as err:
+            raise ModelError(f"{self._name} has damaged metadata: {err}") from err
         return said
 
     def run(
