@@ -9,7 +9,7 @@ import pytest
 
 from mien.analysis import batch
 from mien.analysis.pipeline import Analyzer, Settings
-from mien.app import files
+from mien.app import files, laboratory
 from mien.errors import ModelError, OutputError
 from mien.face import Face, Frame
 from mien.testing import FakeDetector, FakeRecognizer
@@ -61,6 +61,25 @@ def test_nothing_is_made_where_all_is_well(tmp_path: Path) -> None:
     files.ready(tmp_path / "new" / "a.json")
     files.ready_folder(tmp_path / "new")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("verb", "library"),
+    [
+        ("data import", "pyarrow"),
+        ("summary", "matplotlib"),
+        ("reproduce", "markdown-it-py"),
+        ("reproduce", "matplotlib"),
+    ],
+)
+def test_a_library_that_is_missing_is_told_first(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: str, library: str
+) -> None:
+    gone = library.replace("markdown-it-py", "markdown_it")
+    monkeypatch.setattr(laboratory, "find_spec", lambda name: None if name == gone else object())
+    done = call(*verb.split(), *OUT[verb], "--out", tmp_path / "out.parquet")
+    assert done.status == 1
+    assert f"needs {library}, which is not installed: pip install 'mien[train]'" in done.err
 
 
 class Broken(FakeDetector):

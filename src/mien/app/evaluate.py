@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import ConfigError
-from .files import ready_folder, write, write_json
+from .files import ready_charts, write, write_json
 from .options import Alignment, Strength, WholeResult
 from .terminal import say
 
@@ -54,7 +54,7 @@ def evaluate(
         typer.Option(
             metavar="DIR",
             help="Draw the confusion matrix and the reliability there, or curves.",
-            callback=ready_folder,
+            callback=ready_charts,
         ),
     ] = None,
     stress: Annotated[

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import OutputError
+from .laboratory import need
 
 
 def ready(path: Path | None) -> Path | None:
@@ -28,6 +29,27 @@ def ready_folder(path: Path | None) -> Path | None:
     """The same folder's name, if files can be written into it; raises OutputError."""
     if path is not None:
         _can_hold(path, path)
+    return path
+
+
+def ready_table(path: Path) -> Path:
+    """The same table's name, if it can be written; raises OutputError, MissingExtra."""
+    need("writing a mien table", "pyarrow")
+    ready(path)
+    return path
+
+
+def ready_charts(path: Path | None) -> Path | None:
+    """The same folder's name, if charts can be drawn into it; raises OutputError, MissingExtra."""
+    if path is not None:
+        need("drawing figures", "matplotlib")
+    return ready_folder(path)
+
+
+def ready_report(path: Path) -> Path:
+    """The same folder's name, if a report with charts can be written into it; raises as above."""
+    need("writing a report", "jinja2", "markdown-it-py")
+    ready_charts(path)
     return path
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .files import ready_folder
+from .files import ready_report
 from .laboratory import prepare_training
 from .options import named_tables
 from .terminal import say, tell
@@ -22,7 +22,7 @@ def reproduce(
     ],
     out: Annotated[
         Path,
-        typer.Option("--out", "-o", help="A folder, new or half done.", callback=ready_folder),
+        typer.Option("--out", "-o", help="A folder, new or half done.", callback=ready_report),
     ],
     data: Annotated[
         list[str] | None,

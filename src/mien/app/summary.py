@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .files import ready_folder
+from .files import ready_charts
 from .terminal import tell
 
 
@@ -23,7 +23,7 @@ def summary(
             "-o",
             metavar="DIR",
             help="Where it goes; without it, shown only.",
-            callback=ready_folder,
+            callback=ready_charts,
         ),
     ] = None,
     threshold: Annotated[
