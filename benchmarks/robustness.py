@@ -26,6 +26,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
@@ -172,6 +173,23 @@ def _places(value: Any) -> Iterator[tuple[Any, Any]]:
 
 def _as_json(value: Any) -> bytes:
     return json.dumps(value).encode()
+
+
+def _as_toml(values: Any) -> bytes:
+    """A table as TOML, each value on one line; what TOML cannot say is a text."""
+    if not isinstance(values, dict):
+        return _inline(values).encode()
+    return "".join(f"{json.dumps(k)} = {_inline(v)}\n" for k, v in values.items()).encode()
+
+
+def _inline(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{json.dumps(k)} = {_inline(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_inline, value)) + "]"
+    if isinstance(value, float):
+        return repr(value)
+    return json.dumps("none" if value is None else value)
 
 
 # -- whole files --------------------------------------------------------------------------------
@@ -392,12 +410,18 @@ def a_model(rng: random.Random) -> Made:
 
 
 def some_rules(rng: random.Random) -> Made:
-    return ".toml", misspelt(rng, RULES).encode(errors="surrogatepass")
+    return ".toml", _misread(rng, RULES)
 
 
 def a_recipe(rng: random.Random) -> Made:
-    text = rng.choice(_recipes()).decode()
-    return ".toml", misspelt(rng, text).encode(errors="surrogatepass")
+    return ".toml", _misread(rng, rng.choice(_recipes()).decode())
+
+
+def _misread(rng: random.Random, toml: str) -> bytes:
+    """Half the time another text, half other values."""
+    if rng.random() < 0.5:
+        return misspelt(rng, toml).encode(errors="surrogatepass")
+    return _as_toml(changed(rng, tomllib.loads(toml)))
 
 
 def some_rates(rng: random.Random) -> Made:

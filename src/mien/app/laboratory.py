@@ -7,7 +7,6 @@ from importlib.util import find_spec
 
 from ..errors import MissingExtra
 
-
 _MODULES = {"markdown-it-py": "markdown_it"}
 """What libraries are imported as, where that is not their name."""
 
