@@ -80,6 +80,7 @@ def test_records_on_standard_output() -> None:
         {"training": {"counts": None}},
         {"deviations": ["a"]},
         {"read_anew": 3},
+        {"training": {"counts": {}, "select": {"accuracy": 10**400}}},
     ],
 )
 def test_a_damaged_card_is_an_error_and_the_model_can_be_used(

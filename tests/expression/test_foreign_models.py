@@ -197,13 +197,19 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
         load_model(tmp_path / "pipe.onnx")
 
 
+def test_a_pipe_is_not_imported(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ModelError, match="it is a pipe or a device"):
+        catalogue.take("yunet", tmp_path / "pipe")
+
+
 def test_a_device_without_an_end_is_not_read() -> None:
     with pytest.raises(ModelError, match="/dev/zero: it is a pipe or a device"):
         load_model("/dev/zero")
 
 
 def test_a_file_larger_than_any_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recognize, "_MOST_BYTES", 1 << 20)
+    monkeypatch.setattr(catalogue, "MOST_BYTES", 1 << 20)
     with (tmp_path / "large.onnx").open("wb") as file:
         file.truncate((1 << 20) + 1)
     with pytest.raises(ModelError, match="larger than 1 MB"):

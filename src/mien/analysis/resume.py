@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .. import foreign, jsontext
 from ..errors import ConfigError, OutputError
 from .batch import Reached
 from .recording import State
@@ -71,19 +72,23 @@ class Bookmark:
         if complete:
             return None
         try:
-            kept = json.loads(self._path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return Mark()  # it was killed before its first mark
-        self._compare(kept["request"])
-        if _size(self._grows) < kept["bytes"]:
+            kept = foreign.table(jsontext.parse(foreign.content(self._path)), "it")
+            request = foreign.table(kept["request"], "request")
+            state = kept["state"] and State.from_plain(kept["state"])
+            reached = Reached(foreign.whole(kept["jobs"], "jobs"), state)
+            counts = foreign.table(kept["counts"], "counts")
+            mark = Mark(foreign.whole(kept["bytes"], "bytes"), counts, reached)
+        except (OSError, ValueError, LookupError, TypeError, AttributeError):
+            return Mark()  # it was killed before its first mark, or somebody damaged that
+        self._compare(request)
+        if _size(self._grows) < mark.bytes:
             return Mark()  # the machine went down before the disk had it all
-        state = kept["state"] and State.from_plain(kept["state"])
-        return Mark(kept["bytes"], kept["counts"], Reached(kept["jobs"], state))
+        return mark
 
     def _complete(self) -> bool | None:
         """Whether the run that wrote ``out`` came to its end; None where nothing says so."""
         try:
-            meta = json.loads(self.out.with_name(self.out.name + ".meta.json").read_bytes())
+            meta = jsontext.parse(foreign.content(self.out.with_name(self.out.name + ".meta.json")))
             return bool(meta["complete"])
         except (OSError, ValueError, KeyError, TypeError):
             return None

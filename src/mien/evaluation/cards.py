@@ -30,7 +30,7 @@ def of(model: str) -> str:
     info = load_model(model).info
     try:
         return card(info)
-    except (LookupError, TypeError, ValueError, AttributeError) as err:
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as err:
         raise ModelError(
             f"{model} can be used, but its card cannot be shown: it is damaged "
             f"({type(err).__name__}: {err})"

@@ -30,7 +30,6 @@ from .logits import calibrated, softmax
 
 METADATA_SCHEMA = "mien-model/1"
 _CHUNK = 64  # faces at once: enough to fill the cores, little enough to keep memory flat
-_MOST_BYTES = 2 << 30  # of a model file: ONNX's own limit
 _LONGEST_S = 60.0  # for two faces at the start: a hundred times what a large network needs
 _LONGEST_NAME = 200  # characters
 
@@ -283,7 +282,7 @@ def load_model(
     name, path = str(name_or_path), Path(name_or_path)
     if name not in catalogue.CATALOGUE and (path.suffix == ".onnx" or path.exists()):
         try:
-            content = foreign.content(path, _MOST_BYTES)
+            content = foreign.content(path, catalogue.MOST_BYTES)
         except OSError as err:
             raise ModelError(f"cannot read model {path}: {err.strerror}") from err
         found = OnnxRecognizer(content, name, catalogue.sha256(content), threads=threads)

@@ -443,10 +443,12 @@ def recalibrated(model: str, table: Table, what: str = "all") -> tuple[bytes, di
 
 
 def metadata(content: bytes) -> str:
-    """What a model file of mien's says of itself, as JSON."""
+    """What a model file of mien's says of itself, as JSON; raises ModelError for another's."""
     import onnx
 
     found = {prop.key: prop.value for prop in onnx.load_from_string(content).metadata_props}
+    if METADATA_KEY not in found:
+        raise ModelError("this takes model files that mien exported, and this is another maker's")
     return str(found[METADATA_KEY])
 
 
