@@ -4,6 +4,8 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 CHECKED := src tests benchmarks
+# On every core, the tests of one file together.
+PARALLEL := --numprocesses auto --dist loadgroup
 # Debian's packages of what tests talk to: a broker, a voice, a sound player, a desktop's messages.
 PACKAGES := mosquitto espeak-ng alsa-utils dbus-daemon
 PROGRAMS := mosquitto espeak-ng aplay dbus-daemon
@@ -17,7 +19,7 @@ demo: $(VENV)/.demo
 	$(BIN)/mien analyze demo/astronaut.png --annotate demo/annotated
 
 test: $(VENV)/.test programs
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PARALLEL)
 
 # Installed where that needs no password; asked for elsewhere.
 programs:
@@ -35,7 +37,8 @@ check: $(VENV)/.test programs docs
 	$(BIN)/ruff format --check $(CHECKED)
 	$(BIN)/ruff check $(CHECKED)
 	$(BIN)/mypy
-	$(BIN)/python -m pytest
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest $(PARALLEL)
 
 # A page that would load something from elsewhere fails, as a broken link does.
 docs: $(VENV)/.docs
@@ -56,7 +59,7 @@ $(VENV)/.demo: pyproject.toml constraints.txt | $(BIN)/python
 # torch first and alone: its pinned build is the one without gigabytes of GPU libraries.
 $(VENV)/.test: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) torch
-	$(PIP) -e '.[train,act]' scikit-image pytest pyyaml mypy ruff build hatchling
+	$(PIP) -e '.[train,act]' scikit-image pytest pytest-xdist filelock pyyaml mypy ruff import-linter build hatchling
 	touch $@
 
 $(VENV)/.docs: pyproject.toml constraints.txt | $(BIN)/python

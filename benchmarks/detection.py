@@ -32,7 +32,7 @@ from mien.face import FloatArray, Frame
 from mien.faces import detect
 from mien.faces.landmarks import bounds
 from mien.media import image
-from mien.training.landmark_task import is_kept
+from mien.training.landmark_data import is_kept
 from mien.weights import catalogue
 
 OVERLAP = 0.3

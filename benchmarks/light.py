@@ -3,8 +3,8 @@
 EmEx2 is trained on LFW's joyful and neutral mouths as in the recipe biondi2019, people kept whole,
 once for each way and seed; the unchanged faces teach. The people of no training are tested: their
 faces are changed (``mien.evaluation.stress``), the mouth is found in the changed face, and all
-networks get the same mouths. ``augmented`` evens nothing out, and was trained on changed light instead.
-Intervals are 95 % by drawing people; gains are on the same pictures.
+networks get the same mouths. ``augmented`` evens nothing out, and was trained on changed light
+instead. Intervals are 95 % by drawing people; gains are on the same pictures.
 
     python benchmarks/light.py lfw.parquet --sheet mouths.png
 

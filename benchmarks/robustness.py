@@ -534,10 +534,11 @@ def read_rules(path: Path) -> None:
 
 
 def read_recipe(path: Path) -> None:
+    from mien.papers import plans
     from mien.training import recipes
 
     with contextlib.suppress(MienError):
-        recipes.reproduction(path)
+        plans.read(path)
     recipes.read(path)
 
 
@@ -720,8 +721,13 @@ def _work(kind: str, seed: int, first: int, count: int) -> None:
             outcome = outcome_of(kind, content, Path(folder))
             took = time.perf_counter() - started
             signal.setitimer(signal.ITIMER_REAL, 0)
-            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-            out.write(f"{json.dumps([number, outcome, took, peak])}\n")
+            out.write(f"{json.dumps([number, outcome, took, _peak_mib()])}\n")
+
+
+def _peak_mib() -> float:
+    """What this process has taken at most; ``ru_maxrss`` would count its parent's, too."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
 
 def counted(kind: str, seed: int, count: int) -> Tally:

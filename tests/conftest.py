@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from filelock import FileLock
 
 from mien.data import table
 from mien.data.sets import importers
@@ -22,6 +23,20 @@ from mien.face import Frame, ImageArray
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
+WORKER = "PYTEST_XDIST_WORKER" in os.environ
+if WORKER:  # as many processes as cores: each has one, and torch is told before it loads
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A file's tests stay in one process, which then makes its fixtures once.
+
+    Files that say ``xdist_group("clock")`` measure seconds: they share one, to run one by one.
+    """
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
 
 
 @pytest.fixture(autouse=True)
@@ -47,40 +62,53 @@ def peer_models(shared: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture(scope="session")
-def owners_layout(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all processes of this test run share."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if WORKER else base
+
+
+@pytest.fixture(scope="session")
+def owners_layout(shared: Path, once: Path) -> Path:
     """The data sets as their owners lay them out; kept between runs where MIEN_TEST_DATA says."""
     kept = os.environ.get("MIEN_TEST_DATA")
-    out = Path(kept) if kept else tmp_path_factory.mktemp("owners")
+    out = Path(kept) if kept else once / "owners"
     sets = ["fer2013", "ferplus", "jaffe", "lfw"]
-    missing = [name for name in sets if not (out / name).exists() and name != "ferplus"]
-    if missing or not (out / "fer2013new.csv").exists():
-        tool = shared / "tools" / "unpack.py"
-        subprocess.run([sys.executable, str(tool), str(out), *sets], check=True, timeout=600)
+    with FileLock(once / "owners.lock"):
+        missing = [name for name in sets if not (out / name).exists() and name != "ferplus"]
+        if missing or not (out / "fer2013new.csv").exists():
+            tool = shared / "tools" / "unpack.py"
+            subprocess.run([sys.executable, str(tool), str(out), *sets], check=True, timeout=600)
     return out
 
 
-def _imported(name: str, path: Path) -> Table:
-    return importers.build(name).read(path)
+def _imported(name: str, path: Path, once: Path) -> Table:
+    """A data set as its importer reads it, by whichever process needs it first."""
+    made = once / f"{name}.parquet"
+    with FileLock(made.with_suffix(".lock")):
+        if not made.exists():
+            table.write(importers.build(name).read(path), made)
+    return table.read(made)
 
 
 @pytest.fixture(scope="session")
-def fer2013_table(owners_layout: Path) -> Table:
-    return _imported("fer2013", owners_layout / "fer2013")
+def fer2013_table(owners_layout: Path, once: Path) -> Table:
+    return _imported("fer2013", owners_layout / "fer2013", once)
 
 
 @pytest.fixture(scope="session")
-def ferplus_table(owners_layout: Path) -> Table:
-    return _imported("ferplus", owners_layout)
+def ferplus_table(owners_layout: Path, once: Path) -> Table:
+    return _imported("ferplus", owners_layout, once)
 
 
 @pytest.fixture(scope="session")
-def lfw_table(owners_layout: Path) -> Table:
-    return _imported("folder", owners_layout / "lfw")
+def lfw_table(owners_layout: Path, once: Path) -> Table:
+    return _imported("folder", owners_layout / "lfw", once)
 
 
 @pytest.fixture(scope="session")
-def jaffe_table(owners_layout: Path) -> Table:
-    return _imported("jaffe", owners_layout / "jaffe")
+def jaffe_table(owners_layout: Path, once: Path) -> Table:
+    return _imported("jaffe", owners_layout / "jaffe", once)
 
 
 @pytest.fixture(scope="session")
@@ -101,8 +129,8 @@ def w300_folder(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def w300_table(w300_folder: Path) -> Table:
-    return _imported("300w", w300_folder)
+def w300_table(w300_folder: Path, once: Path) -> Table:
+    return _imported("300w", w300_folder, once)
 
 
 @pytest.fixture(scope="session")

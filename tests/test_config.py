@@ -195,3 +195,30 @@ def test_missing_toml(tmp_path: Path) -> None:
         config.read_toml(tmp_path / "gone.toml")
     with pytest.raises(ConfigError, match="cannot read"):
         config.read_toml(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("a = " + "[" * 100_000, "nested too deeply"),
+        ("a = " + "1" * 5000, "not readable TOML"),
+        ("a = " + "1" * 4000, "more than 64 bits"),
+        ("a = [{b = 0x" + "f" * 5000 + "}]", "more than 64 bits"),
+        (".".join(["a"] * 50_000) + " = 1", "nested too deeply"),
+        ("a = '" + "x" * 10_000_001 + "'", "more than 10000000 bytes"),
+        ("\ufeffa = ", "not readable TOML"),
+    ],
+    ids=["deep", "5000 digits", "4000 digits", "hexadecimal", "dotted", "long", "mark"],
+)
+def test_a_file_that_no_reader_likes_is_told(tmp_path: Path, text: str, says: str) -> None:
+    path = tmp_path / "a.toml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError, match=says):
+        config.read_toml(path)
+    if path.stat().st_size < 1_000_000:
+        assert config.apply_overrides({}, [f"a.b={text[4:]}"])  # a text, as it is no TOML
+
+
+def test_a_mark_at_the_beginning_is_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text("\ufeffa = 1\n", encoding="utf-8")
+    assert config.read_toml(tmp_path / "a.toml") == {"a": 1}

@@ -25,7 +25,7 @@ def test_frame_knows_its_size() -> None:
 @pytest.mark.parametrize(
     ("pixels", "message"),
     [
-        (np.zeros((4, 7), np.uint8), r"got \(4, 7\) uint8; mien\.image\.read"),
+        (np.zeros((4, 7), np.uint8), r"got \(4, 7\) uint8; mien\.media\.image\.read"),
         (np.zeros((4, 7, 4), np.uint8), r"got \(4, 7, 4\)"),
         (np.zeros((3, 4, 7), np.uint8), r"got \(3, 4, 7\)"),
         (np.zeros((4, 7, 3), np.float32), "float32"),

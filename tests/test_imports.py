@@ -8,10 +8,9 @@ import os
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Iterator
+import tomllib
 from pathlib import Path
 
-import pytest
 from PIL import Image
 
 import mien
@@ -19,52 +18,6 @@ from mien.face import ImageArray
 
 SRC = Path(mien.__file__).resolve().parent
 
-INFERENCE = {
-    *("errors", "registry", "labels", "face", "geometry", "image", "preprocess", "baserates"),
-    *(
-        "weights",
-        "detect",
-        "detectors",
-        "finder",
-        "landmarks",
-        "landmarker",
-        "session",
-        "cascades",
-        "proposals",
-        "later",
-        "mouth",
-        "pose",
-        "align",
-        "quality",
-        "recognize",
-        "pipeline",
-    ),
-    *("records", "batch", "draw", "testing", "graph", "explain"),
-    *("video", "recording", "resume", "peers", "annotated"),
-    *("rules", "watch", "actions"),
-    *("assign", "cuts", "tracks", "smooth"),
-    *("capture", "live"),
-}
-VIEWS = {"app.keys", "app.live_terminal", "app.live_window"}
-LAB = {
-    *("models", "augment", "train", "export", "evaluate", "metrics", "audit", "calibrate"),
-    *("checkpoint", "recipes", "datasets", "summary", "stats", "sheet", "table", "cards", "bench"),
-    *("tasks", "expression_task", "landmark_task", "proposal_task", "scenes", "patches", "decoys"),
-    *(
-        "teach",
-        "splits",
-        "copies",
-        "arrange",
-        "cut",
-        "plots",
-        "reproduce",
-        "report",
-        "occlude",
-        "transfer",
-    ),
-    *("against_rest", "against_rest_task", "reconstruction_task", "folds", "fold_report"),
-    *("attention", "stress"),
-}
 EVERY_VERB = "mien.app.verbs; mien.app.verbs.made_for([])"
 HEAVY = {
     "torch",
@@ -180,91 +133,27 @@ print([face.emotions.top[0] for face in faces])
 
 # -- which way imports go -----------------------------------------------------------------------
 
-
-def modules() -> Iterator[tuple[str, Path]]:
-    """Every module of mien under its name: "detect", "detectors.haar", "datasets"."""
-    for path in sorted(SRC.rglob("*.py")):
-        parts = path.relative_to(SRC).with_suffix("").parts
-        name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-        if name not in ("", "__main__"):
-            yield name, path
+PYPROJECT = Path(__file__).parents[1] / "pyproject.toml"
 
 
-NAMES = dict(modules())
+def test_imports_keep_to_the_contracts() -> None:
+    """The wings' order, no circles, no torch where faces are read: see docs/adr/0016-wings.md."""
+    tool = Path(sys.executable).with_name("lint-imports")
+    done = subprocess.run(
+        [tool, "--no-cache", "--no-logo"], cwd=PYPROJECT.parent, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout
+    assert " 0 broken" in done.stdout
 
 
-def imports(name: str, lazy: bool = True) -> set[str]:
-    """The modules of mien that one imports, but for type checking; ``lazy``: in functions too."""
-    path = NAMES[name]
-    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-    found: set[str] = set()
-    for node in statements(ast.parse(path.read_text(encoding="utf-8")), lazy):
-        if isinstance(node, ast.Import):
-            found |= {a.name.removeprefix("mien.") for a in node.names if a.name[:5] == "mien."}
-        elif isinstance(node, ast.ImportFrom):
-            base = whole_name(node, package)
-            if base is not None:
-                inside = {f"{base}.{alias.name}".strip(".") for alias in node.names}
-                found |= (inside & set(NAMES)) or ({base} & set(NAMES))
-    return found - {name}
+def test_no_import_is_excused_from_them() -> None:
+    settings = tomllib.loads(PYPROJECT.read_text(encoding="utf-8"))["tool"]["importlinter"]
+    assert not settings.get("exclude_type_checking_imports")
+    assert [c["name"] for c in settings["contracts"] if "ignore_imports" in c] == []
 
 
-def statements(node: ast.AST, lazy: bool) -> Iterator[ast.AST]:
-    for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
-            continue
-        if isinstance(child, ast.FunctionDef) and not lazy:
-            continue
-        yield child
-        yield from statements(child, lazy)
-
-
-def whole_name(node: ast.ImportFrom, package: str) -> str | None:
-    """What ``from`` names, inside mien and without its name; None for another package."""
-    module = node.module or ""
-    if node.level == 0:
-        return module.removeprefix("mien").lstrip(".") if module.split(".")[0] == "mien" else None
-    above = package.split(".") if package else []
-    return ".".join([*above[: len(above) - node.level + 1], *filter(None, [module])])
-
-
-def part(name: str) -> str:
-    return name.partition(".")[0]
-
-
-def test_the_walk_sees_imports_of_every_kind() -> None:
-    assert {"align", "detect", "image", "quality", "face"} <= imports("pipeline")
-    assert {"detect", "errors", "weights"} <= imports("detectors.yunet")
-    assert "keras_import" in imports("recognize")
-    assert "keras_import" not in imports("recognize", lazy=False)
-    assert "pipeline" in imports("app.explain")
-    assert "face" not in imports("labels")
-    assert "pipeline" not in imports("app.explain", lazy=False)
-
-
-def test_both_lists_name_modules_that_exist() -> None:
-    there = {part(name) for name in NAMES}
-    assert there >= INFERENCE
-    assert there >= LAB
-    assert not INFERENCE & LAB
-    assert set(NAMES) >= VIEWS
-
-
-@pytest.mark.parametrize("name", [n for n in NAMES if part(n) in INFERENCE or n in VIEWS])
-def test_inference_knows_nothing_of_the_laboratory(name: str) -> None:
-    assert not {part(other) for other in imports(name)} & LAB
-
-
-def test_there_are_no_circles() -> None:
-    graph = {name: imports(name) for name in NAMES}
-    done: set[str] = set()
-
-    def visit(name: str, path: tuple[str, ...]) -> None:
-        assert name not in path, " -> ".join([*path[path.index(name) :], name])
-        if name not in done:
-            for other in sorted(graph[name]):
-                visit(other, (*path, name))
-            done.add(name)
-
-    for name in NAMES:
-        visit(name, ())
+def test_every_wing_says_what_belongs_in_it() -> None:
+    for init in SRC.glob("*/__init__.py"):
+        said = ast.get_docstring(ast.parse(init.read_text(encoding="utf-8"))) or ""
+        assert "Here: " in said, init
+        assert "Not here: " in said, init

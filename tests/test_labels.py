@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from array import array
 from itertools import permutations
 
 import numpy as np
 import pytest
 
 from mien import labels
-from mien.errors import ShapeError, UnknownName
+from mien.alarms.rules import CONDITIONS
+from mien.errors import ConfigError, ShapeError, UnknownName
 from mien.labels import CANONICAL, LABEL_SETS, LabelSet, canonical, label_set, subset
+from mien.results import records, summary
 
 # Pasted from the table of the project's design notes (design/ecosystem.md, part 1), which cites
 # the owners; RAF-DB's and CK+'s rows are marked there as not checked against the owner's papers.
@@ -184,3 +187,15 @@ def test_a_set_says_each_thing_once() -> None:
         subset(["joy", "happy"])
     with pytest.raises(ShapeError, match="match native names"):
         LabelSet("odd", ("fear", "anger"), ("fear",))
+
+
+def test_no_word_of_ones_own_is_one_of_records_summaries_or_rules() -> None:
+    """Whatever is beside labels in a table, an object or a rule."""
+    recording = summary.Recording("a", ("neutral",), array("d", [0, 1]))
+    track = summary.Track(1, array("q", [0]), array("f", [1]), array("f", [1]), array("b", [0]))
+    beside = {*summary.shares(recording, track)} - {"neutral"}
+    face = {"track", "box", "emotions", "intensity", "quality", "landmarks", "top"}
+    for word in {*beside, *face, *CONDITIONS, *records.flat_columns(()), "intensity_joy"}:
+        with pytest.raises(ConfigError, match="records call something else that"):
+            labels.own(["happy", word])
+    assert labels.own(["Pain", "facepalm", "top hat"]).labels == ("pain", "facepalm", "top hat")

@@ -17,8 +17,6 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from .version import __version__ as __version__
-
 if TYPE_CHECKING:
     from .analysis.pipeline import Analyzer, Settings
     from .analysis.recording import analyze_video
@@ -27,6 +25,7 @@ if TYPE_CHECKING:
     from .expression.recognize import load_model
     from .face import Emotions, Face, Frame, Quality
     from .labels import LabelSet, label_set
+    from .version import __version__ as __version__
 
 _HOME = {
     "Analyzer": "analysis.pipeline",
@@ -38,6 +37,7 @@ _HOME = {
     "MienError": "errors",
     "Quality": "face",
     "Settings": "analysis.pipeline",
+    "__version__": "version",
     "analyze_video": "analysis.recording",
     "label_set": "labels",
     "load_model": "expression.recognize",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import tomllib
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +19,7 @@ from . import foreign
 from .errors import ConfigError, UnknownName
 
 T = TypeVar("T")
+_LONGEST = 10_000_000  # bytes of a TOML file
 
 Told = typing.Annotated[float, "or nan"]
 """A number that somebody told, or nan where nobody did: no other setting may be nan."""
@@ -26,13 +28,41 @@ Told = typing.Annotated[float, "or nan"]
 def read_toml(path: Path) -> dict[str, Any]:
     """The tables of a TOML file; raises ConfigError with file and line."""
     try:
-        return foreign.from_toml(foreign.text(path))
+        return parse_toml(foreign.content(path, 2 * _LONGEST))
     except FileNotFoundError:
         raise ConfigError(f"no such file: {path}") from None
     except OSError as err:
         raise ConfigError(f"cannot read {path}: {err.strerror}") from err
     except ValueError as err:
         raise ConfigError(f"{path} is not readable TOML: {err}") from err
+
+
+def parse_toml(content: bytes) -> dict[str, Any]:
+    """The tables of a TOML text; raises ValueError, for what Python's reader takes besides, too.
+
+    Examples
+    --------
+    >>> parse_toml(b"a = 0x" + b"f" * 17)
+    Traceback (most recent call last):
+    ValueError: a whole number of more than 64 bits
+    """
+    if len(content) > _LONGEST:
+        raise ValueError(f"it has more than {_LONGEST} bytes")
+    try:
+        found = tomllib.loads(content.decode("utf-8-sig"))
+        _check_numbers(found)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    return found
+
+
+def _check_numbers(value: Any) -> None:
+    """TOML's whole numbers have 64 bits; longer ones cannot even be shown."""
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        raise ValueError("a whole number of more than 64 bits")
+    if isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            _check_numbers(inner)
 
 
 def from_dict(cls: type[T], values: Mapping[str, Any], where: str = "") -> T:
@@ -120,7 +150,7 @@ def apply_overrides(values: Mapping[str, Any], overrides: Sequence[str]) -> dict
         if not (eq and dot and section and name) or "." in name:
             raise ConfigError(f"--set takes section.key=value, got '{text}'")
         try:
-            value = foreign.from_toml(f"v = {raw}")["v"]
+            value = parse_toml(f"v = {raw}".encode(errors="replace"))["v"]
         except ValueError:
             value = raw.strip()  # a bare word is a text: --set model.name=resnet8
         table = result.setdefault(section, {})

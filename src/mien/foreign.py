@@ -45,16 +45,6 @@ def text(path: Path, most: int = MOST_SETTINGS) -> str:
     return content(path, most).decode("utf-8")
 
 
-def from_toml(said: str) -> dict[str, Any]:
-    """What TOML says; raises ValueError, also where it is nested too deeply to be read."""
-    import tomllib  # here, because it takes time that few need
-
-    try:
-        return tomllib.loads(said)
-    except RecursionError:
-        raise ValueError("it is nested too deeply") from None
-
-
 def number(value: object, what: str, least: float = -math.inf, most: float = math.inf) -> float:
     """A finite number in [least, most]; raises ValueError, saying what it was to be.
 

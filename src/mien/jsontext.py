@@ -28,8 +28,9 @@ def parse(text: str | bytes) -> Any:
         raise ValueError("nested too deeply") from None
 
 
-def lines(stream: IO[AnyStr], longest: int = LONGEST) -> Iterator[AnyStr | None]:
-    """The lines of a stream with their ends; None for one of more than ``longest`` characters."""
+def lines(stream: IO[AnyStr], longest: int | None = None) -> Iterator[AnyStr | None]:
+    """The lines of a stream with their ends; None for one that is longer than ``LONGEST``."""
+    longest = longest or LONGEST
     while line := stream.readline(longest):
         whole = len(line) < longest or _ends(line)
         yield line if whole else None

@@ -24,12 +24,18 @@ CANONICAL = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", 
 NOT_EMOTIONS = ("unknown", "not_a_face")
 """What taggers may say instead of an emotion: no label set holds them, a data table may."""
 
-COLUMNS = (
-    *("source", "frame", "time_s", "status", "reason", "face", "track", "x0", "y0", "x1", "y1"),
-    *("score", "top", "confidence", "uncertain", "timestamp", "n_faces"),
+RESERVED = frozenset(
+    {
+        *("source", "frame", "time_s", "status", "reason", "face", "faces", "track", "box"),
+        *("x0", "y0", "x1", "y1", "score", "landmarks", "emotions", "top", "confidence"),
+        *("uncertain", "intensity", "quality", "timestamp", "n_faces"),
+        *("first_s", "last_s", "frames", "seen_s"),  # of summaries
+        *("no_face", "no_data"),  # what rules may wait for
+    }
 )
-"""What columns of records are called beside those of the labels; no label may be called so."""
-_COLUMNS_BEGIN = ("intensity_", "quality_")
+"""What records, summaries and rules call other things: a word would be taken for that."""
+
+_RESERVED_BEGINNINGS = ("intensity_", "quality_")
 
 _ALIASES = {
     "neutral": ("calm", "neutrality", "ne"),
@@ -192,25 +198,35 @@ def subset(labels: Sequence[str], name: str = "custom") -> LabelSet:
 def own(labels: Sequence[str], name: str = "own") -> LabelSet:
     """A vocabulary of one's own in which a word the registry does not know stands for itself.
 
+    Raises ConfigError for a word that records call something else.
+
     Examples
     --------
     >>> own(["joy", "pain", "Neutral"]).labels
     ('happiness', 'pain', 'neutral')
     """
-    return LabelSet(name, tuple(word(label) for label in labels), tuple(labels))
+    words = tuple(word(label) for label in labels)
+    for told in words:
+        check_word(told)
+    return LabelSet(name, words, tuple(labels))
+
+
+def check_word(told: str) -> None:
+    """Raises ConfigError for a word that records, summaries or rules call something else.
+
+    Examples
+    --------
+    >>> check_word("face")
+    Traceback (most recent call last):
+    mien.errors.ConfigError: 'face' is no label: records call something else that; take another
+    """
+    if told in RESERVED or told.startswith(_RESERVED_BEGINNINGS):
+        raise ConfigError(f"'{told}' is no label: records call something else that; take another")
 
 
 def word(label: str) -> str:
-    """mien's own name for a label, or the word itself, in small letters, where it has none.
-
-    Raises ConfigError for a word that is a column of records already: it would overwrite it.
-    """
+    """mien's own name for a label, or the word itself, in small letters, where it has none."""
     try:
         return canonical(label)
     except UnknownName:
-        own_word = " ".join(label.lower().split())
-    if own_word in COLUMNS or own_word.startswith(_COLUMNS_BEGIN):
-        raise ConfigError(
-            f"'{label}' is what a column of the records is called; call the label otherwise"
-        )
-    return own_word
+        return " ".join(label.lower().split())

@@ -27,6 +27,8 @@ from mien.alarms.watch import Alarm, Call
 from mien.errors import ConfigError
 from tests.servers import until
 
+pytestmark = pytest.mark.xdist_group("clock")
+
 CALL = Call(Alarm("abc", "pain", "Ich brauche Hilfe", 2, 0.8, ""), 1, ("x",), waits=True)
 
 needs_voice = pytest.mark.skipif(
@@ -94,6 +96,27 @@ def test_a_program_that_fails_says_why(tmp_path: Path) -> None:
     err = failure(started("program", command=[str(tool)]))
     assert str(err) == f"{tool} ended with status 3: no modem"
     assert err.again
+
+
+def test_a_program_that_leaves_a_child_with_its_output_has_ended(tmp_path: Path) -> None:
+    """Status 0 is delivered, at once; the child lives on, and may say what it likes."""
+    go_on = f"sleep 1; echo late >&2; sleep 1; touch {tmp_path}/late"
+    tool = script(tmp_path, "tool", f"({go_on}) & echo $! > {tmp_path}/child; exit 0")
+    output = started("program", command=[str(tool)], limit_s=20)
+    began = time.monotonic()
+    output.deliver(CALL)
+    assert time.monotonic() - began < 1.0
+    assert is_running(int((tmp_path / "child").read_text()))
+    until((tmp_path / "late").exists)
+    bad = script(tmp_path, "bad", "sleep 5 & echo no modem >&2; exit 3")
+    began = time.monotonic()
+    assert str(failure(started("program", command=[str(bad)]))).endswith("status 3: no modem")
+    assert time.monotonic() - began < 3
+
+
+def test_a_program_that_reads_nothing_and_says_a_lot(tmp_path: Path) -> None:
+    tool = script(tmp_path, "tool", "head -c 9000000 /dev/zero >&2; echo >&2; echo end >&2; exit 1")
+    assert str(failure(started("program", command=[str(tool)]))).endswith("status 1: end")
 
 
 def test_a_program_that_hangs_is_killed_with_its_children(tmp_path: Path) -> None:

@@ -145,3 +145,9 @@ def test_quiet_hours_within_a_day_and_unknown_times() -> None:
         True,
     ]
     assert not rule.is_quiet(None)
+
+
+@pytest.mark.parametrize("word", ["uncertain", "face", "no_data", "intensity_joy"])
+def test_words_of_ones_own_that_mean_something_else(word: str) -> None:
+    with pytest.raises(ConfigError, match=f"'{word}' is no label"):
+        rules.parse({"labels": ["pain", word], "rule": [{}]})

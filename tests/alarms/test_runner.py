@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import os
 import signal
@@ -27,6 +28,8 @@ from mien.errors import ConfigError, DataError, MissingExtra, OutputError
 from mien.face import Emotions, Face
 from mien.labels import label_set
 from tests.servers import Receiver, until
+
+pytestmark = pytest.mark.xdist_group("clock")
 
 
 class Scripted(Output):
@@ -414,8 +417,6 @@ def test_an_unanswered_alarm_goes_on_after_a_kill(
 
 def an_old_call(tmp_path: Path, hours: float, **changes: Any) -> Call:
     """A call in the journal that never ended."""
-    import datetime
-
     from mien.alarms.watch import Alarm
 
     raised = datetime.datetime.now().astimezone() - datetime.timedelta(hours=hours)
@@ -485,6 +486,98 @@ def test_a_damaged_journal_is_read_as_far_as_it_goes(start: Start, tmp_path: Pat
     until(lambda: nurse.got)
     assert runner.settle()
     assert not any(journal.alarms(lines(tmp_path))["old"].pending.values())
+
+
+ODD_LINES: list[Any] = [
+    "[" * 100_000,
+    '{"event":' * 50_000,
+    '{"event": ' + "1" * 5000 + "}",
+    "x" * 3_000_000,
+    *(
+        {"event": "call", "call": 0, "to": ["nurse"], "escalated": False, "waits": True} | change
+        for change in (
+            {"alarm": {"key": ["odd"], "rule": "pain", "text": "a"}},
+            {"alarm": {"key": "odd", "rule": 5, "text": "a"}},
+            {"alarm": {"key": "odd", "rule": "pain", "text": None}},
+            {"alarm": {"key": "odd", "rule": "pain", "text": "a", "time": 5}},
+            {"alarm": {"key": "odd", "rule": "pain", "text": "a", "track": "x"}},
+            {"alarm": {"key": "odd", "rule": "pain", "text": "a"}, "call": "x"},
+            {"alarm": {"key": "odd", "rule": "pain", "text": "a"}, "call": [1]},
+            {"alarm": {"key": "odd", "rule": "pain", "text": "a"}, "to": 5},
+            {"alarm": {"key": "odd", "rule": "pain", "text": "a"}, "to": [["nurse"]]},
+            {"alarm": {"key": "odd", "rule": "pain", "text": "a"}, "waits": "yes"},
+            {"alarm": "odd"},
+        )
+    ),
+    {"event": "delivered", "key": ["old"], "call": 0, "output": "nurse"},
+    {"event": "undelivered", "key": "old", "call": {}, "output": 5, "reason": 1},
+    {"event": "acknowledged", "key": {}, "by": "me"},
+    {"event": ["call"]},
+]
+
+
+@pytest.mark.parametrize("odd", ODD_LINES, ids=range(len(ODD_LINES)))
+def test_an_odd_line_of_the_journal_keeps_no_alarm_from_being_resumed(
+    start: Start, tmp_path: Path, shown: list[str], odd: Any
+) -> None:
+    an_old_call(tmp_path, 0.1, waits=True)
+    path = tmp_path / "alarms.jsonl"
+    line = (odd if isinstance(odd, str) else json.dumps(odd)).encode() + b"\n"
+    path.write_bytes(line + path.read_bytes() + line)
+    nurse = Scripted()
+    runner = start({"nurse": nurse}, repeat_s=60.0)
+    until(lambda: nurse.got)
+    assert runner.settle()
+    assert [call.alarm.key for call in runner.open] == ["old"]
+    assert not [line for line in shown if "a fault" in line]
+    assert [past.call.alarm.key for past in journal.acknowledge(path, ["old"], "me")] == ["old"]
+    until(lambda: not runner.open)
+
+
+def test_an_endless_line_hides_no_answer(start: Start, tmp_path: Path) -> None:
+    """Of some megabytes, written by another program while this one runs."""
+    runner = start({"nurse": Scripted()}, repeat_s=60.0)
+    runner.see([face()])
+    until(lambda: runner.open)
+    with (tmp_path / "alarms.jsonl").open("ab") as file:
+        file.write(b"x" * 3_500_000)
+    (key,) = (call.alarm.key for call in runner.open)
+    assert [*journal.acknowledge(tmp_path / "alarms.jsonl", [key], "me")]
+    until(lambda: not runner.open)
+
+
+def test_a_line_that_was_cut_by_a_short_write_is_written_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that is nearly full takes a part of a line and says how much."""
+    path, write, cuts = tmp_path / "a.jsonl", os.write, [1]
+
+    def short(handle: int, content: bytes) -> int:
+        return write(handle, content[:20] if cuts and cuts.pop() else content)
+
+    monkeypatch.setattr(os, "write", short)
+    journal.append(path, {"event": "acknowledged", "key": "old", "by": "me"})
+    assert [line["key"] for line in journal.read(path)] == ["old"]
+    cuts.extend([1] * 9)
+    with pytest.raises(OSError, match="only a part of a line"):
+        journal.append(path, {"event": "acknowledged", "key": "new", "by": "me"})
+    cuts.clear()
+    journal.append(path, {"event": "acknowledged", "key": "newer", "by": "me"})
+    assert [line["key"] for line in journal.read(path)] == ["old", "newer"]
+
+
+def test_a_time_without_a_zone_is_this_machines(tmp_path: Path) -> None:
+    now = datetime.datetime.fromisoformat("2026-11-25T12:00:00+00:00")
+    local = now.astimezone().replace(tzinfo=None)
+    for time_said in (local.isoformat(), "2026-11-25T12:00:00Z", "2026-11-25T21:00:00+09:00"):
+        past = journal.Past(replace(a_call("k"), alarm=replace(a_call("k").alarm, time=time_said)))
+        assert past.age_s(now + datetime.timedelta(hours=2)) == 7200.0
+
+
+def test_what_a_kill_left_of_a_shortening_goes(tmp_path: Path) -> None:
+    (tmp_path / ".alarms.jsonl.part").write_text("half")
+    journal.Journal(tmp_path / "alarms.jsonl").close()
+    assert not (tmp_path / ".alarms.jsonl.part").exists()
 
 
 def a_call(
@@ -622,6 +715,23 @@ def test_an_output_that_cannot_start_leaves_nothing_behind(tmp_path: Path) -> No
 
 
 # -- what is seen -------------------------------------------------------------------------------
+
+
+def test_a_record_of_unfit_types_costs_no_repeat_and_is_no_data(
+    start: Start, shown: list[str]
+) -> None:
+    """An open alarm calls again, and no_data comes true, while such records stream in."""
+    nurse = Scripted()
+    runner = start({"nurse": nurse}, repeat_s=1.0)
+    runner.see([face()])
+    until(lambda: nurse.got)
+    unfit = record("ok", [recorded(0.9) | {"emotions": {"sadness": "very"}}])
+    ends = time.monotonic() + 3.5
+    while time.monotonic() < ends:
+        with pytest.raises(DataError, match="sadness is a number, got 'very'"):
+            runner.see_record(unfit)
+        time.sleep(0.02)
+    assert len(nurse.got) >= 4
 
 
 def test_faces_and_records_say_the_same() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import time
 from collections.abc import Iterator
 from itertools import count
 from typing import Any
@@ -109,9 +110,42 @@ def test_missing_looks_neither_trigger_nor_reset(missing: Seen | None) -> None:
 
 def test_a_gap_counts_for_half_a_second_at_most() -> None:
     """Two looks three seconds apart are no alarm; a frame a second needs four more."""
-    watch = started(rule())
+    watch = started(rule(gap_s=0.5))
     times = [float(t) for t in range(10) if watch.see(seen(0.8), Moment(float(t)))]
     assert times == [4.0]
+
+
+@pytest.mark.parametrize("spacing_s", [0.04, 0.5, 1.0, 10.0, 60.0])
+def test_a_source_of_rare_frames_is_no_pause(spacing_s: float) -> None:
+    """Once its spacing is known, an expression holds from look to look, and stays one alarm."""
+    watch = started(rule(hold_s=2 * spacing_s))
+    looks = [seen(0.1)] * 5 + [seen(0.8)] * 40 + [seen(0.1)]
+    found = [
+        (i, type(e).__name__)
+        for i, look in enumerate(looks)
+        for at_s in (i * spacing_s - spacing_s / 10, i * spacing_s)
+        for e in (
+            watch.see(look, Moment(at_s)) if at_s == i * spacing_s else watch.tick(Moment(at_s))
+        )
+    ]
+    assert found == [(7, "Call"), (45, "Ended")]
+
+
+def test_a_pause_of_a_quick_camera_counts_for_half_a_second_still() -> None:
+    watch = started(rule())
+    list(play(watch, seen(0.1), 5))
+    watch.see(seen(0.8), Moment(5.1))
+    assert watch.see(seen(0.8), Moment(9.0)) == []
+    assert calls(play(watch, seen(0.8), 12, from_s=9.1)) == [10.5]
+
+
+def test_a_frame_that_comes_in_time_is_no_missing_one() -> None:
+    """A frame a second, and no_data after one."""
+    watch = started(rule(when="no_data", above=None, hold_s=1.0))
+    for at_s in range(20):
+        assert watch.see(seen(0.1), Moment(float(at_s))) == []
+        assert watch.tick(Moment(at_s + 0.9)) == []
+    assert [type(e) for e in watch.tick(Moment(20.1))] == [Call]
 
 
 def test_after_long_enough_without_a_look_it_begins_anew() -> None:
@@ -180,8 +214,7 @@ def test_no_data_needs_no_frame_at_all() -> None:
     watch = started(found)
     at = [t for t in range(10) for e in watch.tick(Moment(float(t))) if isinstance(e, Call)]
     assert at == [2]
-    assert [type(e) for e in watch.see(NOBODY, Moment(10.0))] == []
-    assert [type(e) for e in watch.tick(Moment(10.1))] == [Ended]
+    assert [type(e) for e in watch.see(NOBODY, Moment(10.0))] == [Ended]
     assert calls(play(started(found), POOR, 4)) == [2.0]
     assert calls(play(started(found), NOBODY, 4)) == []
 
@@ -376,3 +409,17 @@ def test_an_alarm_of_a_rule_that_is_gone_is_left_alone() -> None:
     watch = started(rule(name="other"))
     watch.resume(call, age_s=0, due_now=True, now=Moment(0.0))
     assert watch.open == ()
+
+
+def test_quiet_hours_are_by_this_machines_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same moment in three zones."""
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    (found,) = rule(quiet=["22:00-07:00"]).rules
+    night = datetime.datetime.fromisoformat("2026-11-25T22:30:00+01:00")
+    east = datetime.timezone(datetime.timedelta(hours=9))
+    for wall in (night, night.astimezone(datetime.UTC), night.astimezone(east)):
+        assert found.is_quiet(wall)
+        assert found.quiet_ends_s(wall) == 8.5 * 3600
+    monkeypatch.undo()
+    time.tzset()

@@ -6,7 +6,7 @@ import shutil
 import ssl
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
@@ -20,6 +20,8 @@ from mien.alarms.watch import Alarm, Call
 from mien.alarms.webhook import Webhook
 from mien.errors import ConfigError
 from tests.servers import Receiver, free_port
+
+pytestmark = pytest.mark.xdist_group("clock")
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 CALL = Call(
@@ -68,6 +70,16 @@ def test_it_is_signed_by_the_standard(receiver: Receiver, monkeypatch: pytest.Mo
         Verifier(SECRET.replace("M", "N")).verify(body, headers)
     with pytest.raises(WebhookVerificationError):
         Verifier(SECRET).verify(body.replace(b"pain", b"rain"), headers)
+
+
+def test_its_address_is_in_no_log(receiver: Receiver, caplog: pytest.LogCaptureFixture) -> None:
+    """Of many services the address is all that it takes to post there."""
+    caplog.set_level("DEBUG")
+    hook = started(receiver.url + "/T0/B0/s3cret")
+    hook.deliver(CALL)
+    hook.close()
+    assert len(receiver.got) == 1
+    assert "s3cret" not in caplog.text
 
 
 def test_without_a_secret_nothing_is_signed(receiver: Receiver) -> None:
@@ -129,6 +141,29 @@ def slamming(handler: BaseHTTPRequestHandler) -> None:
     handler.connection.close()
 
 
+def answering_and_slamming(handler: BaseHTTPRequestHandler) -> None:
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\nha")
+    handler.wfile.flush()
+    handler.connection.close()
+
+
+def answering_and_hanging(handler: BaseHTTPRequestHandler) -> None:
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
+    handler.wfile.flush()
+    time.sleep(2)
+
+
+@pytest.mark.parametrize("answer", [answering_and_slamming, answering_and_hanging])
+def test_a_server_that_has_answered_is_not_asked_again(
+    receiver: Receiver, answer: Callable[[BaseHTTPRequestHandler], None]
+) -> None:
+    receiver.answer = answer
+    output = started(receiver.url, limit_s=0.8)
+    output.deliver(CALL)
+    output.close()
+    assert len(receiver.got) == 1
+
+
 def talking_nonsense(handler: BaseHTTPRequestHandler) -> None:
     handler.wfile.write(b"hello\r\n\r\n")
     handler.close_connection = True
@@ -180,13 +215,40 @@ def test_https_checks_the_certificate(
     context.load_cert_chain(certificate, key)
     receiver.server.socket = context.wrap_socket(receiver.server.socket, server_side=True)
     url = receiver.url.replace("http:", "https:")
-    assert "certificate verify failed" in str(failure(url))
+    assert "certificate verify failed: it is signed by nobody" in str(failure(url))
     assert receiver.got == []
+    hook = started(url, ca_file=str(certificate))
+    hook.deliver(CALL)
+    hook.close()
+    assert len(receiver.got) == 1
+    receiver.got.clear()
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     hook = started(url)
     hook.deliver(CALL)
     hook.close()
     assert len(receiver.got) == 1
+
+
+def test_what_is_no_https(receiver: Receiver) -> None:
+    reason = str(failure(receiver.url.replace("http:", "https:")))
+    assert "it does not speak TLS on that port" in reason
+    assert "connection refused, nothing listens" in str(failure(f"http://127.0.0.1:{free_port()}"))
+    assert "there is no host of that name" in str(failure("https://nowhere.invalid", limit_s=5))
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        ({"ca_file": "none.pem"}, "output.nurse.ca_file: cannot read none.pem: No such file"),
+        ({"ca_file": __file__}, "holds no certificates as PEM"),
+        ({"cert_file": __file__}, "does not serve as a certificate with its key"),
+        ({"key_file": "key.pem"}, "key_file goes with cert_file"),
+        ({"key_password_env": "KEY"}, "key_password_env goes with cert_file"),
+    ],
+)
+def test_certificates_that_are_none(table: dict[str, object], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        started("https://localhost", **table)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mien.analysis.live import Latency, Live, Rate, Reading, Recorder, Slot
+from mien.analysis.live import Latency, Live, Rate, Reading, Recorder, Slot, Status
 from mien.analysis.pipeline import Analyzer
 from mien.errors import OutputError, ShapeError, VideoError
 from mien.face import Face, Frame
@@ -21,6 +22,8 @@ from mien.media.capture import SYSTEM, Clock, Control
 from mien.media.video import Hole
 from mien.results.records import Output
 from mien.testing import FakeDetector, FakeRecognizer
+
+pytestmark = pytest.mark.xdist_group("clock")
 
 SLOW_S = 0.05
 PATIENCE_S = 20.0
@@ -365,3 +368,21 @@ def test_the_system_clock() -> None:
     done = threading.Event()
     done.set()
     assert SYSTEM.wait(done, 60) is True
+
+
+@pytest.mark.parametrize(
+    ("fps", "missing_s", "is_stale"),
+    [
+        (30.0, 0.9, False),
+        (30.0, 1.1, True),
+        (0.2, 12.0, False),
+        (0.2, 16.0, True),
+        (0.0, 1.1, True),
+    ],
+)
+def test_a_slow_camera_is_missing_no_picture_yet(
+    fps: float, missing_s: float, is_stale: bool
+) -> None:
+    never = (math.nan, math.nan)
+    status = Status("camera 0", False, missing_s, "", fps, fps, 0, never, never, ())
+    assert status.is_stale == is_stale

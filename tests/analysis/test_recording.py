@@ -348,6 +348,41 @@ def test_a_mark_of_another_request(tmp_path: Path) -> None:
         bookmark.find()
 
 
+def test_a_file_that_another_tool_saved_meanwhile_is_not_gone_on_with(tmp_path: Path) -> None:
+    """Its bytes are others, and the mark would lie in the middle of a line."""
+    now = [0.0]
+    out = tmp_path / "a.csv"
+    (tmp_path / "a.csv.meta.json").write_text('{"complete": false}')
+    out.write_text("frame,face\n0,0\n1,0\n")
+    bookmark = Bookmark(out, {}, lambda: now[0])
+    now[0] = 10.0
+    bookmark.note(15, Counter(ok=1), Reached(1))
+    assert bookmark.find() == Mark(15, {"ok": 1}, Reached(1))
+    out.write_text("frame,face\n0,0.0\n1,0.0\n")
+    with pytest.raises(OutputError, match="was changed since mien wrote it"):
+        bookmark.find()
+
+
+@pytest.mark.parametrize(
+    "mark",
+    [
+        "[]",
+        "{}",
+        '{"request": 5, "bytes": 1}',
+        '{"request": {}, "bytes": "x", "tail": "", "counts": {}, "jobs": 0, "state": null}',
+        '{"request": {}, "bytes": 0, "tail": "", "counts": 5, "jobs": 0, "state": null}',
+        '{"request": {}, "bytes": 0, "tail": "", "counts": {}, "jobs": 0, "state": {"a": 1}}',
+    ],
+)
+def test_a_mark_of_odd_types(tmp_path: Path, mark: str) -> None:
+    out = tmp_path / "a.csv"
+    out.write_text("frame,face\n0,0\n")
+    (tmp_path / "a.csv.meta.json").write_text('{"complete": false}')
+    (tmp_path / "a.csv.resume.json").write_text(mark)
+    with pytest.raises(OutputError, match="is no mark of mien's any more"):
+        Bookmark(out, {}).find()
+
+
 def test_the_commands_of_the_documentation(film: Path, tmp_path: Path) -> None:
     """The first block of docs/recordings.md, line by line, and its Python."""
     said = (Path(__file__).parents[2] / "docs" / "recordings.md").read_text(encoding="utf-8")

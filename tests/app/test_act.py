@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +36,15 @@ when = "no_face"
 hold_s = 2
 to = ["text"]
 repeat_s = 60
+"""
+
+
+NO_DATA = """
+[[rule]]
+name = "blind"
+when = "no_data"
+hold_s = 30
+to = ["text"]
 """
 
 
@@ -192,8 +202,10 @@ def test_every_source_is_a_recording_by_itself(mien: Mien, rules: Path, tmp_path
     [
         ("{", "line 1 is no JSON"),
         ("source,frame\n", "line 1 is no JSON"),
-        ('{"schema": "mien/9"}', "schema mien/1, got 'mien/9'"),
+        ('{"schema": "mien/9"}', "records of mien/9; this mien reads mien/1"),
         ("[1]", "no record of mien"),
+        ("[" * 100_000, "line 1 is no JSON: nested too deeply"),
+        ('{"a": ' + "1" * 5000 + "}", "line 1 is no JSON"),
         (
             json.dumps(record(5.0)) + "\n" + json.dumps(record(4.0)),
             "time goes back from 5 s to 4 s",
@@ -209,7 +221,72 @@ def test_recordings_that_are_none(
     assert words in done.err
     missing = mien("test", rules, tmp_path / "none.jsonl")
     assert missing.status == 2
-    assert "No such file" in missing.err
+    assert "no such file" in missing.err
+
+
+@pytest.mark.parametrize("every_s", [0.1, 1.0, 10.0])
+def test_a_sampled_recording_raises_one_alarm(
+    mien: Mien, rules: Path, tmp_path: Path, every_s: float
+) -> None:
+    rules.write_text(RULES.replace("hold_s = 1", "hold_s = 0\nevery_s = 0"))
+    levels = [0.1] * 5 + [0.9] * 60 + [0.1]
+    found = [record(round(i * every_s, 6), level) for i, level in enumerate(levels)]
+    done = mien("test", rules, recording(tmp_path / "a.jsonl", found))
+    events = [json.loads(line) for line in done.out.splitlines()]
+    assert [(e["time_s"], e["event"]) for e in events] == [
+        (pytest.approx(5 * every_s), "call"),
+        (pytest.approx(65 * every_s), "ended"),
+    ]
+
+
+def test_the_same_moment_in_three_zones(
+    mien: Mien, rules: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half past ten at night on this machine, and an hour later in the night of the change."""
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    records = recording(tmp_path / "a.jsonl", a_minute())
+    for at in ("2026-11-25T22:30", "2026-11-25T21:30Z", "2026-11-25T16:30-05:00"):
+        done = mien("test", rules, records, "--at", at)
+        assert json.loads(done.out.splitlines()[0])["why"] == "quiet hours", at
+    for at in ("2026-11-25T12:00", "2026-11-25T11:00Z"):
+        done = mien("test", rules, records, "--at", at)
+        first = json.loads(done.out.splitlines()[0])
+        assert first["time"] == "2026-11-25T12:00:03.000+01:00"
+    late = [record(t, 0.9 if t > 7199 else 0.1) for t in range(7190, 7210)]
+    rules.write_text(RULES.replace("22:00-07:00", "03:30-04:00"))
+    done = mien(
+        *("test", rules, recording(tmp_path / "b.jsonl", late)), "--at", "2026-03-29T01:30:00"
+    )  # two hours later it is half past four
+    assert json.loads(done.out.splitlines()[0])["event"] == "call"
+    monkeypatch.undo()
+    time.tzset()
+
+
+def test_a_gap_of_weeks_takes_no_time(mien: Mien, rules: Path, tmp_path: Path) -> None:
+    """Nobody for 29 days: what is due in them is due, and nothing else is looked at."""
+    rules.write_text(RULES.replace("repeat_s = 60", "repeat_s = 86400") + NO_DATA)
+    found = [record(float(i), None) for i in range(5)] + [record(29 * 86_400.0)]
+    began = time.monotonic()
+    done = mien("test", rules, recording(tmp_path / "a.jsonl", found))
+    assert time.monotonic() - began < 5
+    events = [json.loads(line) for line in done.out.splitlines()]
+    gone = [e for e in events if e["rule"] == "gone"]
+    assert [e["event"] for e in gone] == ["call", "ended", *["call"] * 28]
+    blind = [(e["time_s"], e["event"]) for e in events if e["rule"] == "blind"]
+    assert blind == [(34.0, "call"), (29 * 86_400.0, "ended")]
+    far = recording(tmp_path / "b.jsonl", [record(0.0), record(1e12)])
+    done = mien("test", rules, far)
+    assert done.status == 2
+    assert "time_s is in seconds" in done.err
+
+
+def test_a_rehearsal_on_a_table(mien: Mien, rules: Path, tmp_path: Path) -> None:
+    head = "source,frame,time_s,status,face,track,confidence,uncertain,sadness,neutral"
+    rows = [f"a.mp4,{i},{i / 10},ok,0.0,1.0,0.9,FALSE,0.9,0.1" for i in range(30)]
+    (tmp_path / "a.csv").write_text("\n".join([head, *rows]))
+    done = mien("test", rules, tmp_path / "a.csv")
+    assert [json.loads(line)["time_s"] for line in done.out.splitlines()] == [1.0]
 
 
 # -- run, ack, alarms ---------------------------------------------------------------------------
@@ -239,6 +316,39 @@ def test_lines_that_are_no_records(mien: Mien, rules: Path, tmp_path: Path) -> N
     done = mien("run", rules, stdin=b'{"a": 1}\nnonsense\n')
     assert done.status == 1
     assert "2 lines were no records" in done.err
+    assert "Traceback" not in done.err
+
+
+def test_lines_that_no_reader_likes_are_counted_and_those_behind_them_seen(
+    mien: Mien, rules: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Depth, digits, length, types; and lines that are none at all."""
+    monkeypatch.setattr("mien.jsontext.LONGEST", 300_000)
+    rules.write_text(RULES.replace("hold_s = 1", "hold_s = 0").replace("quiet", "# quiet"))
+    face = record(0, 0.9)["faces"][0]
+    unfit: list[dict[str, Any]] = [
+        {"emotions": {"sadness": "very"}},
+        {"emotions": {"sadness": [0.9]}},
+        {"emotions": [0.9]},
+        {"emotions": None},
+        {"confidence": {}},
+        {"track": [1]},
+        {"track": {"a": 1}},
+        {"intensity": 5},
+    ]
+    bad = [
+        "[" * 100_000,
+        '{"a":' * 50_000,
+        '{"schema": ' + "1" * 5000 + "}",
+        "x" * 1_000_000,
+        *(json.dumps(record(0) | {"faces": [face | change]}) for change in unfit),
+    ]
+    good = json.dumps(record(1, 0.9))
+    stdin = "\ufeff" + "\n".join([*bad, "", good]) + "\n\n"
+    done = mien("run", rules, stdin=stdin.encode())
+    assert done.status == 1
+    assert "1 alarm, 1 delivered" in done.err
+    assert f"{len(bad)} lines were no records" in done.err
     assert "Traceback" not in done.err
 
 

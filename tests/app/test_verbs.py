@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -21,6 +22,8 @@ from mien.app.bench import bench
 from mien.app.models import models_card
 from mien.weights import catalogue
 from tests.app.running import MIEN, Call, Ended, on_terminal, run
+
+ROOT = Path(__file__).parents[2]
 
 MISUSES = [
     (["analyze", "missing.jpg"], "no such file or folder: missing.jpg"),
@@ -122,6 +125,28 @@ print(sorted(modules & set(sys.modules)))
 """
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
         assert done.stdout == f"['mien.app.{verb}']\n", done.stderr
+
+
+def test_help_tells_an_example_that_parses_and_a_page_that_is_there() -> None:
+    every = commands_for()
+    for name, told in (verbs.COMMANDS | verbs.GROUPS).items():
+        program, verb, *words = shlex.split(told.example)
+        assert (program, verb) == ("mien", name)
+        command = every[name]
+        if name in verbs.GROUPS:
+            command, words = command.commands[words[0]], words[1:]
+        known = {option for param in command.params for option in param.opts}
+        assert {word for word in words if word.startswith("-")} <= known
+        for page in told.page.split(", "):
+            assert (ROOT / "docs" / page).is_file(), page
+
+
+def test_no_help_loses_words_in_brackets() -> None:
+    """What stands in square brackets is a style to the library that draws the help."""
+    for name, command in commands_for().items():
+        for verb in (command, *getattr(command, "commands", {}).values()):
+            texts = [verb.help, *(getattr(param, "help", None) for param in verb.params)]
+            assert not [text for text in texts if text and re.search(r"(?<!\\)\[", text)], name
 
 
 def outline(command: Any) -> list[Any]:

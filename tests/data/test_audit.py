@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mien import console
+from mien.app import console
 from mien.data import audit as audit_module
 from mien.data.audit import NEAR, Audit, _clusters, _near_pairs, audit
 from mien.data.table import Row, Table

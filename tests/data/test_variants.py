@@ -13,7 +13,7 @@ from mien.data.table import Row, Table, png
 from mien.errors import ConfigError
 from mien.face import ImageArray
 from mien.training import augment
-from mien.training.recipes import Augment
+from mien.training.augment_settings import Augment
 
 
 def picture(seed: int = 0) -> ImageArray:

@@ -164,3 +164,15 @@ def test_models_are_compared_on_sets_that_none_was_made_with() -> None:
     found = panel.panel([ours, peer], sets)
     assert found["unseen_sets"] == ["lfw"]
     assert [model["unseen"]["0"] for model in found["models"]] == [0.5, 0.5]
+
+
+def test_the_mean_of_models_is_no_more_innocent_than_they_are() -> None:
+    sets = [member("fer2013", ["fear", "anger"], "Select"), member("lfw", ["fear", "anger"])]
+    wavering = 0.4 * one_hot("fear", "fear") + 0.6 * one_hot("anger", "anger")
+    two = [Fixed(wavering, {}), Fixed(one_hot("fear", "anger"), TRAINED)]
+    found = panel.panel(two, sets, together=True)
+    mean = found["models"][-1]
+    assert mean["of"] == ["fixed", "fixed"]
+    assert mean["sets"]["fer2013"]["role"] == "chosen by"
+    assert mean["sets"]["lfw"]["by_strength"]["0"]["accuracy"] == 1.0  # each alone: one of two
+    assert found["models"][0]["sets"]["lfw"]["by_strength"]["0"]["accuracy"] == 0.5

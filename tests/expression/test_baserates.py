@@ -195,6 +195,11 @@ def test_json_that_holds_no_rates(tmp_path: Path, content: str) -> None:
         ("rates.toml", '{"happy": 1}'),
         ("rates.toml", "happy = 1\nhappy = 2\n"),
         ("rates.toml", b"\x00\xff"),
+        ("rates.json", "[" * 100_000),
+        ("rates.json", '{"happy": ' + "1" * 5000 + "}"),
+        ("rates.toml", "happy = " + "[" * 100_000),
+        ("rates.toml", "happy = " + "1" * 5000),
+        ("rates.toml", "happy = 0x" + "f" * 5000),
     ],
 )
 def test_a_file_that_cannot_be_understood(tmp_path: Path, name: str, content: str | bytes) -> None:

@@ -22,7 +22,7 @@ from mien.expression import explain, recognize
 from mien.expression.baserates import BaseRates
 from mien.expression.recognize import load_model
 from mien.face import ImageArray
-from mien.labels import COLUMNS
+from mien.labels import RESERVED
 from mien.results.records import flat_columns
 from mien.weights import catalogue
 from tests.expression.test_recognize import meta, saved, tiny
@@ -312,10 +312,10 @@ def test_names_that_steer_a_terminal(tmp_path: Path, key: str, steering: str) ->
 @pytest.mark.parametrize("column", ["face", "Uncertain", " top ", "x0", "quality_x", "intensity_a"])
 def test_labels_that_are_columns(tmp_path: Path, column: str) -> None:
     labels = ["happy", "neutral", column]
-    with pytest.raises(ModelError, match="is what a column of the records is called"):
+    with pytest.raises(ModelError, match="is no label: records call something else that"):
         load_model(saved(tmp_path, tiny(meta(own_words=True, labels=labels))))
 
 
 def test_every_column_is_taken() -> None:
     others = [name for name in flat_columns(()) if not name.startswith("quality_")]
-    assert set(others) <= {*COLUMNS}
+    assert {*others} <= RESERVED

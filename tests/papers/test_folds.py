@@ -11,15 +11,16 @@ import numpy as np
 import pytest
 
 from mien.data import table
+from mien.data.against_rest import folds as dealt
 from mien.data.audit import audit
 from mien.data.table import Row, Table
 from mien.errors import ConfigError
 from mien.evaluation.metrics import one_against_rest
-from mien.papers import folds, reproduce
-from mien.papers.against_rest import folds as dealt
+from mien.papers import folds, plans, reproduce
 from mien.papers.fold_report import fold_table
+from mien.papers.plans import Reproduction
 from mien.training import recipes
-from mien.training.recipes import AgainstRestRecipe, Reproduction
+from mien.training.recipes import AgainstRestRecipe
 
 SMALL = [
     "folds.count=3",
@@ -79,7 +80,7 @@ rows = [{ name = "happiness", values = [96.43, 98.21], runs = ["units"] }]
 """
     path = tmp_path / "small.toml"
     path.write_text(head + runs + deviations + text)
-    return recipes.reproduction(path, SMALL)
+    return plans.read(path, SMALL)
 
 
 class Told:

@@ -14,16 +14,15 @@ import pytest
 from mien.evaluation import metrics
 from mien.labels import label_set
 from mien.papers import report
-from mien.training.recipes import (
+from mien.papers.plans import (
     Contrast,
     ContrastRow,
-    Deviation,
     Experiment,
-    Paper,
     Published,
     PublishedRow,
     Reproduction,
 )
+from mien.training.recipes import Deviation, Paper
 
 LABELS = label_set("iliev2022")
 PAPER = Paper("A & B <1999>", "all | of it", "As **they** did.", ("Beware.",), pictures=500)

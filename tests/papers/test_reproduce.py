@@ -16,10 +16,11 @@ from mien.data import table
 from mien.data.table import Row, Table
 from mien.errors import ConfigError, DataError, UnknownName
 from mien.labels import label_set
-from mien.papers import reproduce
+from mien.papers import plans, reproduce
+from mien.papers.plans import Reproduction
 from mien.papers.reproduce import audited
 from mien.training import arrange, recipes
-from mien.training.recipes import ExpressionRecipe, Reproduction
+from mien.training.recipes import ExpressionRecipe
 
 LABELS = label_set("iliev2022").labels
 PEOPLE = [f"p{i}" for i in range(6)]
@@ -139,7 +140,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Done:
     place = tmp_path_factory.mktemp("reproduction")
     (place / "nobody.toml").write_text(RECIPE)
     table.write(made_table(), place / "made.parquet")
-    plan = recipes.reproduction(place / "nobody.toml")
+    plan = plans.read(place / "nobody.toml")
     data = {"made": place / "made.parquet"}
     failures = reproduce.reproduce(plan, data, place / "out", Silent(), accelerator="cpu")
     return Done(plan, data, place / "out", failures)
@@ -225,7 +226,7 @@ def test_what_is_done_is_not_done_again(done: Done, monkeypatch: pytest.MonkeyPa
         raise AssertionError("trained again")
 
     monkeypatch.setattr(reproduce, "train", never)
-    kept = recipes.Reproduction(
+    kept = Reproduction(
         done.plan.name,
         done.plan.paper,
         done.plan.runs[::2],
@@ -297,7 +298,7 @@ def test_the_report_is_whole(done: Done) -> None:
 
 
 def test_a_quick_look_is_marked(tmp_path: Path, done: Done) -> None:
-    one = recipes.Reproduction(
+    one = Reproduction(
         "nobody", done.plan.paper, done.plan.runs[2:], done.plan.recipes[2:], (), (), ()
     )
     assert reproduce.reproduce(one, done.data, tmp_path, Silent(), quick=True) == {}
@@ -345,9 +346,9 @@ def test_a_wrong_experiment_says_what_is_right(
     assert old in RECIPE
     (tmp_path / "r.toml").write_text(RECIPE.replace(old, new))
     with pytest.raises(error, match=message):
-        recipes.reproduction(tmp_path / "r.toml")
+        plans.read(tmp_path / "r.toml")
 
 
 def test_a_recipe_without_experiments_is_to_be_trained() -> None:
     with pytest.raises(ConfigError, match=r"no \[\[run\]\] to reproduce; train it with"):
-        recipes.reproduction(recipes.find("resnet10-ferplus"))
+        plans.read(recipes.find("resnet10-ferplus"))

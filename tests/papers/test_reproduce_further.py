@@ -15,9 +15,10 @@ from mien.errors import ConfigError, DataError, UnknownName
 from mien.evaluation import attention
 from mien.expression.recognize import load_model
 from mien.media.image import read_file
-from mien.papers import reproduce
+from mien.papers import plans, reproduce
+from mien.papers.plans import Reproduction
 from mien.training import recipes
-from mien.training.recipes import ExpressionRecipe, Reproduction
+from mien.training.recipes import ExpressionRecipe
 
 RECIPE = """
 [paper]
@@ -121,7 +122,7 @@ def place(jaffe_table: Table, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def planned(place: Path) -> Reproduction:
     """The second run's answers are intensities: a key that stands alone has no --set."""
-    plan = recipes.reproduction(place / "nobody.toml")
+    plan = plans.read(place / "nobody.toml")
     first, second, third = plan.recipes
     assert isinstance(second, ExpressionRecipe)
     return replace(plan, recipes=(first, replace(second, answers="intensities"), third))
@@ -139,7 +140,7 @@ def report(place: Path) -> dict[str, Any]:
 
 def test_every_woman_elsewhere_is_new(report: dict[str, Any], jaffe_table: Table) -> None:
     shares = report["runs"][0]
-    there = shares["elsewhere"]["other"]
+    there = shares["elsewhere"]["other"]["test"]
     six = [row for row in halves(jaffe_table)[1].rows if row.label != "neutral"]
     assert there["n"] == len(six)
     assert there["intensity"]["n"] == len(six)
@@ -169,7 +170,7 @@ def test_the_report_tells_all_of_it(report: dict[str, Any], place: Path) -> None
     strengths = report["runs"][1]
     here, there = (
         score["intensity"]["overall"]["rmse"]
-        for score in (strengths["test"], strengths["elsewhere"]["other"])
+        for score in (strengths["test"], strengths["elsewhere"]["other"]["test"])
     )
     line = next(line for line in text.splitlines() if line.startswith("| all | 0.129 |"))
     assert f"{here:.3f}" in line
@@ -202,7 +203,7 @@ def test_maps_are_not_made_again(
 def test_faces_cut_otherwise_are_refused_elsewhere(place: Path, jaffe_table: Table) -> None:
     other = halves(jaffe_table)[1]
     table.write(replace(other, notes={"align": "xu2019"}), place / "cut.parquet")
-    plan = recipes.reproduction(place / "nobody.toml")
+    plan = plans.read(place / "nobody.toml")
     plan = replace(plan, runs=plan.runs[:1], recipes=plan.recipes[:1], published=(), attention=())
     data = {"half": place / "half.parquet", "other": place / "cut.parquet"}
     failures = reproduce.reproduce(plan, data, place / "again", Silent(), accelerator="cpu")
@@ -210,7 +211,7 @@ def test_faces_cut_otherwise_are_refused_elsewhere(place: Path, jaffe_table: Tab
 
 
 def test_a_table_of_cut_faces_says_how_it_is_made(place: Path) -> None:
-    plan = recipes.reproduction(recipes.find("xu2019"))
+    plan = plans.read(recipes.find("xu2019"))
     with pytest.raises(
         ConfigError, match=r"mien data align ferplus\.parquet --align xu2019 --size 128"
     ):
@@ -233,7 +234,7 @@ def test_a_plan_that_cannot_be_is_refused(
     assert before in RECIPE
     (tmp_path / "p.toml").write_text(RECIPE.replace(before, after, 1))
     with pytest.raises((ConfigError, UnknownName), match=message):
-        recipes.reproduction(tmp_path / "p.toml")
+        plans.read(tmp_path / "p.toml")
 
 
 def test_a_file_of_experiments_is_not_trained() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from mien.papers import plans
 from mien.training import recipes
 
 ROOT = Path(__file__).parents[2] / "docs" / "reproductions"
@@ -17,7 +18,7 @@ REPORTS = sorted(path.parent for path in ROOT.glob("*/report.json"))
 @pytest.mark.parametrize("folder", REPORTS, ids=lambda p: p.name)
 def test_every_run_is_reported(folder: Path) -> None:
     content = json.loads((folder / "report.json").read_text(encoding="utf-8"))
-    plan = recipes.reproduction(recipes.find(folder.name))
+    plan = plans.read(recipes.find(folder.name))
     assert content["quick"] is None
     assert content["failures"] == {}
     assert [run["name"] for run in content["runs"]] == [run.name for run in plan.runs]
@@ -26,7 +27,7 @@ def test_every_run_is_reported(folder: Path) -> None:
 @pytest.mark.parametrize("folder", REPORTS, ids=lambda p: p.name)
 def test_it_says_where_it_differs_and_shows_its_figures(folder: Path) -> None:
     text = (folder / "report.md").read_text(encoding="utf-8")
-    for deviation in recipes.reproduction(recipes.find(folder.name)).deviations:
+    for deviation in plans.read(recipes.find(folder.name)).deviations:
         assert " ".join(deviation.what.split()) in text
     figures = re.findall(r"\]\((figures/[^)]+)\)", text)
     assert figures

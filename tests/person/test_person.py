@@ -599,6 +599,9 @@ def test_words() -> None:
     for bad in ("", "x" * 41, "a\x1b[0m"):
         with pytest.raises(ConfigError, match="a label is"):
             people.word_of(bad)
+    for taken in ("Face", "uncertain", "TOP", "quality_size"):
+        with pytest.raises(ConfigError, match="records call something else that"):
+            people.word_of(taken)
 
 
 def test_half_blocks() -> None:

@@ -233,3 +233,8 @@ def test_the_command_line_knows_them(tmp_path: Path) -> None:
     with Output(tmp_path / "a.csv", "openface", analyzer, io.BytesIO()) as out:
         out.write(RECORDS[1])
     assert (tmp_path / "a.csv").read_text().startswith("frame,face_id,")
+
+
+def test_a_word_that_openface_calls_a_column_is_refused() -> None:
+    with pytest.raises(ConfigError, match="a column of its own success"):
+        records.writers.build("openface", ("happiness", "success"))

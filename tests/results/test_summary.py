@@ -221,3 +221,36 @@ def test_rules_that_are_none() -> None:
         Rule(enter=1.2)
     with pytest.raises(ConfigError, match="0 seconds or more"):
         Rule(shortest_s=-1)
+
+
+@pytest.mark.parametrize("fps", [10, 5, 4, 3, 2, 1, 0.5, 0.1])
+def test_one_smile_is_one_episode_however_often_it_was_looked_at(
+    tmp_path: Path, fps: float
+) -> None:
+    """Twenty looks at a smile that lasts; before and behind it four at a calm face."""
+    times = [round(i / fps, 6) for i in range(28)]
+    smiling = [record(t, face(1, 0.9 if 4 <= i < 24 else 0.1)) for i, t in enumerate(times)]
+    (recording,) = summary.read(saved(tmp_path / "a.jsonl", smiling))
+    (smile,) = summary.episodes(recording, recording.tracks[1])
+    assert (smile.onset_s, smile.offset_s) == pytest.approx((times[4], times[24]), abs=1e-5)
+    assert (smile.rose, smile.fell) == (True, True)
+    written = summary.write([recording], tmp_path / "out")
+    (events,) = [path for path in written if path.suffix == ".tsv"]
+    assert len(events.read_text().splitlines()) == 2
+
+
+def test_a_face_out_of_sight_of_a_sampled_recording_ends_its_episode(tmp_path: Path) -> None:
+    """Once a second: for one look and it goes on, for five and it is over."""
+    for missed, count in ((1, 1), (5, 2)):
+        gone = range(5, 5 + missed)
+        seen = [record(float(i), *([] if i in gone else [face(1, 0.8)])) for i in range(20)]
+        (recording,) = summary.read(saved(tmp_path / "a.jsonl", seen))
+        assert len(summary.episodes(recording, recording.tracks[1])) == count
+
+
+def test_an_episode_as_long_as_the_shortest_is_one_wherever_it_lies(tmp_path: Path) -> None:
+    """Single looks at five a second: all of 0.2 s, which floats make a little less of."""
+    times = [round(i / 5, 6) for i in range(40)]
+    flashes = [record(t, face(1, 0.9 if i % 4 == 1 else 0.0)) for i, t in enumerate(times)]
+    (recording,) = summary.read(saved(tmp_path / "a.jsonl", flashes))
+    assert len(summary.episodes(recording, recording.tracks[1])) == 10

@@ -133,6 +133,15 @@ def test_pictures_far_apart_are_not_smoothed(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FILTERS)
+def test_five_frames_a_second_are_smoothed_alike_wherever_they_lie(name: str) -> None:
+    """0.8 - 0.6 is a little more than 0.2, and 0.6 - 0.4 a little less."""
+    signal = 0.4 + 0.03 * np.random.default_rng(0).random(50)
+    times = np.round(np.arange(50) * 0.2, 6)
+    nearer = np.round(np.arange(50) * 0.19999, 6)
+    assert np.allclose(shares(name, signal, times), shares(name, signal, nearer), atol=1e-4)
+
+
+@pytest.mark.parametrize("name", FILTERS)
 def test_a_rate_that_varies_counts_by_time(name: str) -> None:
     """Every other frame of the first second is missing: the change is no later than without."""
     times = np.concatenate([np.arange(0, 30, 2), np.arange(30, 60)]) / FPS

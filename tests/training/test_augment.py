@@ -5,7 +5,7 @@ import torch
 from torch import Generator, Tensor
 
 from mien.training.augment import augment, mixup
-from mien.training.recipes import Augment
+from mien.training.augment_settings import Augment
 
 OFF = Augment(flip=False)
 

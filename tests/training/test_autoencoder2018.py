@@ -16,8 +16,8 @@ from mien.data.table import Row, Table
 from mien.errors import ConfigError
 from mien.training import recipes
 from mien.training.export import export
-from mien.training.models import parameters
 from mien.training.models.autoencoder2018 import Autoencoder, UnitsCnn
+from mien.training.models.network import parameters
 from mien.training.recipes import ReconstructionRecipe
 from mien.training.reconstruction_task import reconstruct
 from mien.training.train import train

@@ -18,7 +18,7 @@ import torch
 from mien.data.table import Table
 from mien.errors import DataError, OutputError, TrainingError
 from mien.expression.logits import calibrated, softmax
-from mien.training import calibrate, checkpoint, recipes, train
+from mien.training import calibrate, checkpoint, recipes, schedule, train
 from mien.training.expression_task import prepare
 from mien.training.recipes import ExpressionRecipe
 from tests import stripes
@@ -119,9 +119,9 @@ def test_ctrl_c_stops_and_the_same_command_goes_on(place: Path, unbroken: bytes)
 def test_a_loss_that_is_no_number_keeps_the_last_checkpoint(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = train.learning_rate
+    real = schedule.learning_rate
     monkeypatch.setattr(
-        train, "learning_rate", lambda r, step, n: 1e30 if step >= n else real(r, step, n)
+        train, "learning_rate", lambda t, step, n: 1e30 if step >= n else real(t, step, n)
     )
     run = place / "burst"
     with pytest.raises(TrainingError, match=r"epoch 1, step \d; .* the last checkpoint is kept"):

@@ -21,6 +21,7 @@ from mien.labels import label_set, subset
 from mien.media.preprocess import Preprocess
 from mien.training import finetune, recipes
 from mien.training.models import networks
+from mien.training.models.resnet import resnet10
 from mien.training.warmstart import Start, fill
 from mien.weights import catalogue
 from tests import stripes
@@ -175,6 +176,18 @@ def test_a_network_filled_from_a_model_file_answers_alike() -> None:
         trained = net(x.float()).numpy()
     # what dropout changes; left as they were folded, its statistics would change everything
     assert np.abs(softmax(trained) - softmax(wanted)).mean() < 0.1
+
+
+def test_a_second_head_stays_new_behind_the_filled_one() -> None:
+    x = _varied()
+    one, two = resnet10(8, Preprocess()), resnet10(15, Preprocess())
+    torch.nn.init.constant_(two.classifier.weight[8:].detach(), 0.5)
+    for net in (one, two):
+        fill(net, _content(), label_set("ferplus"), x)
+        net.eval()
+    with torch.no_grad():
+        torch.testing.assert_close(two(x.float())[:, :8], one(x.float()))
+    assert (two.classifier.weight[8:] == 0.5).all()
 
 
 def test_what_a_network_cannot_be_filled_from(tmp_path: Path) -> None:

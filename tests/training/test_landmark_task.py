@@ -27,7 +27,8 @@ from mien.faces.landmarks import MIRROR, NET_FRAMING, NET_SIDE, POINTS
 from mien.media.preprocess import Preprocess
 from mien.training import recipes
 from mien.training.export import export
-from mien.training.landmark_task import LandmarkTask, is_kept, look, prepare, with_border
+from mien.training.landmark_data import is_kept, with_border
+from mien.training.landmark_task import LandmarkTask, look, prepare
 from mien.training.models import landmark_networks
 from mien.training.recipes import LandmarkRecipe
 from mien.training.tasks import Samples

@@ -5,9 +5,9 @@ import torch
 
 from mien.errors import ConfigError, UnknownName
 from mien.media.preprocess import Preprocess
-from mien.training.models import Standardised, build, landmark_networks, networks
+from mien.training.models import Model, landmark_networks, networks
 from mien.training.models.landmarknet import expectation
-from mien.training.recipes import Model
+from mien.training.models.network import Standardised, build
 
 GRAY = Preprocess(48, "gray")
 PARAMETERS = {

@@ -12,6 +12,7 @@ from mien.data import patches, scenes
 from mien.data.scenes import MOST
 from mien.errors import ConfigError, UnknownName
 from mien.faces.landmarks import POINTS
+from mien.papers import plans
 from mien.training import recipes
 from mien.training.recipes import (
     AgainstRestRecipe,
@@ -20,7 +21,8 @@ from mien.training.recipes import (
     ProposalRecipe,
     Recipe,
 )
-from mien.training.train import build_optimizer, learning_rate, task_of
+from mien.training.schedule import learning_rate
+from mien.training.train import build_optimizer, task_of
 
 RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*.toml"))
 TRAINABLE = [path for path in RECIPES if "model" in config.read_toml(path)]
@@ -34,7 +36,7 @@ def cases() -> Iterator[tuple[str, Recipe]]:
         if path in TRAINABLE:
             yield path.stem, recipes.read(path)
         if "run" in config.read_toml(path):
-            plan = recipes.reproduction(path)
+            plan = plans.read(path)
             for run, recipe in zip(plan.runs, plan.recipes, strict=True):
                 yield f"{path.stem}-{run.name}", recipe
 
@@ -93,14 +95,14 @@ def test_learning_rate_rises_and_falls(path: Path) -> None:
     recipe = recipes.read(path)
     t, steps = recipe.train, 100
     peak = t.warmup_epochs * steps
-    assert learning_rate(recipe, 0, steps) == pytest.approx(t.lr / peak if peak else t.lr)
-    assert learning_rate(recipe, peak, steps) == pytest.approx(t.lr)
+    assert learning_rate(recipe.train, 0, steps) == pytest.approx(t.lr / peak if peak else t.lr)
+    assert learning_rate(recipe.train, peak, steps) == pytest.approx(t.lr)
     middle = (peak + t.epochs * steps) // 2
     if t.schedule == "constant":
-        assert learning_rate(recipe, middle, steps) == t.lr
+        assert learning_rate(recipe.train, middle, steps) == t.lr
         return
-    assert learning_rate(recipe, middle, steps) == pytest.approx(t.lr / 2, rel=0.02)
-    assert learning_rate(recipe, t.epochs * steps, steps) == pytest.approx(0, abs=1e-9)
+    assert learning_rate(recipe.train, middle, steps) == pytest.approx(t.lr / 2, rel=0.02)
+    assert learning_rate(recipe.train, t.epochs * steps, steps) == pytest.approx(0, abs=1e-9)
 
 
 def test_a_recipe_is_found_by_name_and_by_path(tmp_path: Path) -> None:
@@ -220,7 +222,7 @@ def test_an_occlusion_that_does_not_fit_says_why(overrides: list[str], message: 
 
 
 def test_dobes2023_trains_what_the_paper_trained() -> None:
-    plan = recipes.reproduction(recipes.find("dobes2023"))
+    plan = plans.read(recipes.find("dobes2023"))
     by_name = dict(zip((run.name for run in plan.runs), plan.recipes, strict=True))
     assert all(run.repeats >= 3 for run in plan.runs)
     for part in ("none", "eyes", "nose", "mouth"):
@@ -253,6 +255,6 @@ def test_dobes2023_trains_what_the_paper_trained() -> None:
 def test_a_recipe_of_odd_values_is_a_clear_error(tmp_path: Path, text: str) -> None:
     path = tmp_path / "odd.toml"
     path.write_text(text, encoding="utf-8")
-    for read in (recipes.read, recipes.reproduction):
+    for read in (recipes.read, plans.read):
         with pytest.raises(ConfigError):
             read(path)

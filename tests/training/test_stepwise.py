@@ -18,9 +18,10 @@ from mien.errors import ConfigError, UnknownName
 from mien.expression.logits import softmax
 from mien.expression.recognize import OnnxRecognizer, load_model
 from mien.labels import label_set
-from mien.papers import reproduce
+from mien.papers import plans, reproduce
+from mien.papers.plans import Experiment, Reproduction
+from mien.papers.report import by_name
 from mien.training import recipes
-from mien.training.recipes import Experiment, Reproduction
 from mien.training.stepwise import best_epoch
 
 LABELS = ("neutral", "happiness")
@@ -64,6 +65,7 @@ precision = "32-true"
 name = "many"
 what = "all of them"
 data = "made"
+elsewhere = ["other"]
 repeats = 2
 
 [[run]]
@@ -74,21 +76,15 @@ without = ["split"]
 set = ["split.by=stratified", "split.folds=3"]
 people = 3
 
-[[run]]
-name = "cross"
-what = "the others"
-data = "other"
-networks = "many"
-
 [[published]]
 title = "By step"
 curve = 1
 columns = ["accuracy", "F1"]
 figures = ["steps.{row}.accuracy", "steps.{row}.per_class.happiness.f1"]
-beside = ["many", "cross"]
+beside = ["many", "others"]
 rows = [
-    { name = "4", values = [0.5, nan], runs = ["many", "cross"] },
-    { name = "12", values = [1.0, 1.0], runs = ["many", "cross"] },
+    { name = "4", values = [0.5, nan], runs = ["many", "many@other"] },
+    { name = "12", values = [1.0, 1.0], runs = ["many", "many@other"] },
 ]
 
 [[deviation]]
@@ -128,7 +124,7 @@ class Done:
         for name, people, seed in (("made", 3, 1), ("other", 2, 9)):
             self.data[name] = place / f"{name}.parquet"
             table.write(made_table(name, people, seed), self.data[name])
-        self.plan: Reproduction = recipes.reproduction(place / "nobody.toml")
+        self.plan: Reproduction = plans.read(place / "nobody.toml")
         self.out = place / "out"
         self.failures = reproduce.reproduce(
             self.plan, self.data, self.out, Silent(), accelerator="cpu"
@@ -144,7 +140,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Done:
 
 def test_every_step_has_its_figures(done: Done) -> None:
     assert done.failures == {}
-    for result in done.results.values():
+    for result in by_name(list(done.results.values())).values():
         assert list(result["steps"]) == ["4", "8", "12"]
         for score in result["steps"].values():
             assert score["n"] == result["test"]["n"]
@@ -179,13 +175,21 @@ def test_each_person_is_trained_alone(done: Done) -> None:
     assert "| 24 | 24 | 24 |" in line
 
 
-def test_networks_are_tested_on_another_table_and_not_trained_again(done: Done) -> None:
-    result = done.results["cross"]
-    assert not (done.out / "runs" / "cross").exists()
-    assert result["test"]["n"] == 2 * 24  # two seeds
-    assert [part["seed"] for part in result["parts"]] == [1, 2]
-    assert result["parts"][0]["data"]["file"] == "other.parquet"
-    assert result["test"]["accuracy"] > 0.9
+def test_the_networks_of_every_seed_are_tested_on_another_table(done: Done) -> None:
+    result = done.results["many"]
+    there = result["elsewhere"]["other"]
+    assert there["test"]["n"] == 2 * 24  # two seeds
+    assert there["test"]["accuracy"] > 0.9
+    each = [part["elsewhere"]["other"]["test"]["accuracy"] for part in result["parts"]]
+    assert there["over_folds"]["min"]["accuracy"] == min(each)
+    best = [4 * (best_epoch(part["epochs"]) + 1) for part in result["parts"]]
+    for part, step in zip(result["parts"], best, strict=True):
+        said = json.loads((done.out / part["folder"] / "elsewhere-other.json").read_text())
+        assert said["probs"] == said["steps"][str(step)]
+    text = (done.out / "report.md").read_text()
+    assert "| many | other | 48 |" in text
+    assert "| many@other | 2 |" in text
+    assert "Step by step, on other:" in text
 
 
 def test_one_model_file_for_a_run(done: Done) -> None:
@@ -219,21 +223,19 @@ def test_done_is_done(done: Done, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_run_that_was_not_asked_says_what_to_do(done: Done, tmp_path: Path) -> None:
-    plan = done.plan
-    alone = replace(plan, runs=plan.runs[:1], recipes=plan.recipes[:1], published=())
+    plan = replace(done.plan, runs=done.plan.runs[:1], recipes=done.plan.recipes[:1], published=())
+    alone = replace(plan, runs=(replace(plan.runs[0], elsewhere=()),))
     made = {"made": done.data["made"]}
     assert reproduce.reproduce(alone, made, tmp_path, Silent(), accelerator="cpu") == {}
-    both = replace(plan, runs=plan.runs[::2], recipes=plan.recipes[::2], published=(), contrasts=())
-    failures = reproduce.reproduce(both, done.data, tmp_path, Silent())
-    assert list(failures) == ["cross"]
-    assert "remove that folder" in failures["cross"]
+    failures = reproduce.reproduce(plan, done.data, tmp_path, Silent(), accelerator="cpu")
+    assert list(failures) == ["many"]
+    assert "remove that folder" in failures["many"]
 
 
 @pytest.mark.parametrize(
     ("old", "new", "error", "message"),
     [
-        ('networks = "many"', 'networks = "any"', UnknownName, "did you mean many"),
-        ('networks = "many"', 'networks = "many"\nrepeats = 2', ConfigError, "no settings of its"),
+        ('"many", "many@other"]', '"many", "many@othr"]', UnknownName, "did you mean many@other"),
         ("people = 3", "people = -1", ConfigError, "people is at least 0"),
         ("each = [10, 3]", "each = [12]", ConfigError, "two numbers of rows"),
         ('name = "4", values', 'name = "four", values', ConfigError, "needs numbers"),
@@ -248,11 +250,11 @@ def test_a_wrong_recipe_says_what_is_right(
     assert old in RECIPE
     (tmp_path / "r.toml").write_text(RECIPE.replace(old, new, 1))
     with pytest.raises(error, match=message):
-        recipes.reproduction(tmp_path / "r.toml")
+        plans.read(tmp_path / "r.toml")
 
 
 def test_the_shipped_recipe_is_the_papers() -> None:
-    plan = recipes.reproduction(recipes.find("biondi2019"))
+    plan = plans.read(recipes.find("biondi2019"))
     assert plan.paper is not None
     for run, recipe in zip(plan.runs, plan.recipes, strict=True):
         assert isinstance(recipe, recipes.ExpressionRecipe)

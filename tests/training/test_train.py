@@ -25,8 +25,9 @@ from mien.labels import label_set
 from mien.media.preprocess import batch
 from mien.training import recipes
 from mien.training.export import export
+from mien.training.expression_data import Also
 from mien.training.expression_task import ExpressionTask, prepare
-from mien.training.recipes import Also, ExpressionRecipe
+from mien.training.recipes import ExpressionRecipe
 from mien.training.tasks import predict
 from mien.training.train import train, update_average
 

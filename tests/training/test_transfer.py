@@ -24,10 +24,11 @@ from mien.face import ImageArray
 from mien.media.preprocess import Preprocess, batch
 from mien.training import recipes, transfer
 from mien.training.export import export
-from mien.training.models import Backbone, networks
+from mien.training.models import Model, networks
 from mien.training.models.googlenet import LocalResponse
 from mien.training.models.mobileface import MobileFace
-from mien.training.recipes import ExpressionRecipe, Model
+from mien.training.models.network import Backbone
+from mien.training.recipes import ExpressionRecipe
 from mien.training.train import train
 from mien.weights import catalogue
 from mien.weights.catalogue import WeightSpec

@@ -14,13 +14,15 @@ held_back     ``rule``, ``track``, ``why``
 What was called and has neither arrived nor been shown as undelivered is pending: after a restart
 it is delivered, with the same id, or shown.
 
-At ``LIMIT`` bytes the oldest lines go, but for those that somebody still waits for.
+At ``LIMIT`` bytes the oldest lines go, but for those that somebody still waits for. A line that is
+none of these, whatever is in it, is passed over: it keeps no other from being read.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import datetime
+import errno
 import json
 import os
 import sys
@@ -31,11 +33,16 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import OutputError, UnknownName
+from ..jsontext import lines, parse
 from ..weights import catalogue
 from .watch import Alarm, Call, HeldBack
 
 LIMIT = 4_000_000
 """Bytes: some ten thousand calls. A journal that reaches it is cut to half of it."""
+
+_LONGEST = 100_000  # bytes of a line; one of mien's has a few thousand
+_AT_ONCE = 1_000_000  # bytes that are looked through for answers at a time
+_TRIES = 3  # to write a line in one piece
 
 Line = dict[str, Any]
 
@@ -65,21 +72,24 @@ class Past:
         return self.call.waits and not self.acknowledged_by
 
     def age_s(self, now: datetime.datetime) -> float:
-        """Seconds since it was raised; 0 where the clock was set back meanwhile, or is unknown."""
+        """Seconds since it was raised; 0 where the clock was set back meanwhile, or is unknown.
+
+        A time without a zone is this machine's.
+        """
         try:
-            raised = datetime.datetime.fromisoformat(self.call.alarm.time)
-            return max(0.0, (now - raised).total_seconds())
-        except (ValueError, TypeError):
+            raised = datetime.datetime.fromisoformat(self.call.alarm.time).astimezone()
+            return max(0.0, (now.astimezone() - raised).total_seconds())
+        except (ValueError, OverflowError, OSError):  # the latter of years without a zone
             return 0.0
 
 
-def alarms(lines: Iterable[Line]) -> dict[str, Past]:
+def alarms(told: Iterable[Line]) -> dict[str, Past]:
     """Every alarm by its key, oldest first."""
     found: dict[str, Past] = {}
-    for line in lines:
+    for line in told:
         try:
             _take(line, found)
-        except (KeyError, TypeError):
+        except (KeyError, TypeError, ValueError):
             continue  # a line of a later version; whoever reads lines has counted damaged ones
     return found
 
@@ -87,38 +97,60 @@ def alarms(lines: Iterable[Line]) -> dict[str, Past]:
 def _take(line: Line, found: dict[str, Past]) -> None:
     event = line["event"]
     if event == "call":
-        call = Call(
-            Alarm(**line["alarm"]),
-            line["call"],
-            tuple(line["to"]),
-            line["escalated"],
-            line["waits"],
-        )
+        call = _call(line)
         past = found.setdefault(call.alarm.key, Past(call))
         past.call = call
         past.pending[call.number] = set(call.to)
     elif event in ("delivered", "undelivered"):
-        past = found[line["key"]]
-        past.pending.get(line["call"], set()).discard(line["output"])
+        past, output = found[_a(str, line["key"])], _a(str, line["output"])
+        number = _a(int, line["call"])
         if event == "undelivered":
-            past.undelivered.append((line["call"], line["output"], line["reason"]))
-    elif event == "acknowledged" and line["key"] in found:
-        found[line["key"]].acknowledged_by = line["by"] or "somebody"
+            past.undelivered.append((number, output, _a(str, line["reason"])))
+        past.pending.get(number, set()).discard(output)
+    elif event == "acknowledged" and _a(str, line["key"]) in found:
+        found[line["key"]].acknowledged_by = _a(str, line["by"]) or "somebody"
+
+
+def _call(line: Line) -> Call:
+    """The call a line tells of; raises KeyError, TypeError."""
+    alarm = Alarm(**line["alarm"])
+    for text in (alarm.key, alarm.rule, alarm.text, alarm.time):
+        _a(str, text)
+    if alarm.track is not None:
+        _a(int, alarm.track)
+    if alarm.value is not None:
+        _a((int, float), alarm.value)
+    to = tuple(_a(str, name) for name in _a(list, line["to"]))
+    escalated, waits = _a(bool, line["escalated"]), _a(bool, line["waits"])
+    return Call(alarm, _a(int, line["call"]), to, escalated, waits)
+
+
+def _a(kind: type | tuple[type, ...], value: Any) -> Any:
+    """The value, if it is of that kind; raises TypeError."""
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        raise TypeError(value)
+    return value
 
 
 def read(path: Path) -> list[Line]:
     """A journal's lines; none where there is no file. Raises OutputError."""
     try:
-        return list(_lines(path.read_bytes())) if path.exists() else []
+        return list(_lines(_content(path))) if path.exists() else []
     except OSError as err:
         raise OutputError(f"cannot read the alarms' journal {path}: {err.strerror}") from err
+
+
+def _content(path: Path) -> bytes:
+    """A journal's bytes, without lines that are too long to be any of mien's."""
+    with path.open("rb") as file:
+        return b"".join(line for line in lines(file, _LONGEST) if line)
 
 
 def _lines(content: bytes) -> Iterator[Line]:
     """The JSON objects of whole lines; a kill may have cut the last one of its time in half."""
     for text in content.split(b"\n"):
         try:
-            line = json.loads(text) if text.strip() else None
+            line = parse(text) if text.strip() else None
         except ValueError:
             continue
         if isinstance(line, dict):
@@ -133,14 +165,21 @@ def append(path: Path, line: Line, sync: bool = True) -> None:
         same id.
 
     In one piece, so that another process may append, too; it begins on a line of its own, even
-    behind half a line. Once more, where the journal was shortened at that moment.
+    behind half a line. Once more, where the journal was shortened at that moment, or only a part
+    was taken.
     """
-    while not _appended(path, line, sync):
-        pass
+    cut = 0
+    while (done := _appended(path, line, sync)) is not True:
+        cut += done is None
+        if cut == _TRIES:
+            raise OSError(errno.ENOSPC, "only a part of a line was written")
 
 
-def _appended(path: Path, line: Line, sync: bool) -> bool:
-    """Whether the file that was written to is the one that has the name now."""
+def _appended(path: Path, line: Line, sync: bool) -> bool | None:
+    """Whether the file that was written to is the one that has the name now.
+
+    None where a part of the line was written only, as happens on a disk that is nearly full.
+    """
     content = json.dumps({"time": _now(), **line}, ensure_ascii=False) + "\n"
     flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
     handle = os.open(path, flags, 0o600)  # it tells what a face showed
@@ -150,7 +189,8 @@ def _appended(path: Path, line: Line, sync: bool) -> bool:
             os.lseek(handle, end - 1, os.SEEK_SET)
             if os.read(handle, 1) != b"\n":
                 content = "\n" + content
-        os.write(handle, content.encode())
+        if os.write(handle, encoded := content.encode()) < len(encoded):
+            return None
         if sync:
             os.fsync(handle)
         with suppress(FileNotFoundError):  # deleted altogether
@@ -246,6 +286,8 @@ class Journal:
         self._read_to = path.stat().st_size if path.exists() else 0
         self._answers: list[tuple[str, str]] = []
         self._shorten_at = LIMIT
+        with suppress(OSError):
+            self._part.unlink()  # of a mien that was killed while it shortened
         self._shorten()
         self.past = alarms(read(path))
 
@@ -285,19 +327,24 @@ class Journal:
             if not self.path.exists() or self.path.stat().st_size < self._shorten_at:
                 return
             self._read_answers()
-            content = self.path.read_bytes()
-            kept = shortened(content, LIMIT // 2)
-            part = self.path.with_name(f".{self.path.name}.part")
-            with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            size = self.path.stat().st_size
+            kept = shortened(_content(self.path), LIMIT // 2)
+            with open(
+                os.open(self._part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb"
+            ) as file:
                 file.write(kept)
                 file.flush()
                 os.fsync(file.fileno())
-            if self.path.stat().st_size == len(content):  # nobody has answered meanwhile
-                part.replace(self.path)
+            if self.path.stat().st_size == size:  # nobody has answered meanwhile
+                self._part.replace(self.path)
                 self._read_to = len(kept)
                 self._shorten_at = max(LIMIT, len(kept) + LIMIT // 4)
         except OSError:
             self._shorten_at *= 2  # a full disk, or Windows while somebody reads it
+
+    @property
+    def _part(self) -> Path:
+        return self.path.with_name(f".{self.path.name}.part")
 
     def answers(self) -> list[tuple[str, str]]:
         """Acknowledgements, (key, by), that came into the file since the last time."""
@@ -313,13 +360,15 @@ class Journal:
             self._read_to = min(self._read_to, size)  # somebody emptied it
             with self.path.open("rb") as file:
                 file.seek(self._read_to)
-                content = file.read()
+                content = file.read(_AT_ONCE)
         except OSError:
             return
         whole = content[: content.rfind(b"\n") + 1]
+        if len(content) == _AT_ONCE and not whole:
+            whole = content  # of a line without end: not looked at again and again
         self._read_to += len(whole)
-        lines = [line for line in _lines(whole) if line.get("event") == "acknowledged"]
-        self._answers += [(str(line.get("key")), str(line.get("by"))) for line in lines]
+        told = [line for line in _lines(whole) if line.get("event") == "acknowledged"]
+        self._answers += [(str(line.get("key")), str(line.get("by"))) for line in told]
 
     def close(self) -> None:
         if self._lock is not None:

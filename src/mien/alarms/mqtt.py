@@ -1,6 +1,7 @@
 """Alarms by MQTT, and answers to them; Home Assistant finds both by itself.
 
-Under ``topic`` ("mien"), all with QoS 1:
+Under ``topic`` ("mien"), all with QoS 1; a broker keeps what is retained, and gives it to whoever
+comes later, so what is of no rule any more is taken back:
 
 =================  ============================================================= ========
 ``/status``        "online"; "offline" when mien ends, or by last will           retained
@@ -16,15 +17,20 @@ import hashlib
 import json
 import logging
 import ssl
+import sys
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError, MissingExtra
 from ..version import __version__
-from .output import Context, Output, Settings, Table, Undelivered, secret, settings
+from . import places
+from .output import Context, Output, Table, Undelivered, secret, settings
+from .places import Place
 from .program import content
-from .rules import Rule
+from .rules import Rule, Rules
+from .tls import TlsSettings, check, why
+from .tls import context as context_of
 from .watch import Call
 
 if TYPE_CHECKING:
@@ -36,10 +42,11 @@ _CONFIRM_S = 3.0  # for a broker to confirm a message
 _RECONNECT_S = (1, 10)
 _KEEPALIVE_S = 15  # a broker that is silent for longer is gone
 _WORDS = ("all", "")
+_HOME_ASSISTANT = "homeassistant"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MqttSettings(Settings):
+class MqttSettings(TlsSettings):
     """host, port : the broker. tls : encrypt, and check the broker's certificate.
     topic : where everything lies; one for each mien at a broker.
     user, password_env : how to log in; the environment variable holds the password.
@@ -52,7 +59,7 @@ class MqttSettings(Settings):
     topic: str = "mien"
     user: str = ""
     password_env: str = ""
-    discovery: str = "homeassistant"
+    discovery: str = _HOME_ASSISTANT
 
 
 class Mqtt(Output):
@@ -75,12 +82,21 @@ class Mqtt(Output):
                 raise ConfigError(
                     f"output.{name}.{key} is a topic such as mien/bedroom, got '{value}'"
                 )
+        check(chosen, f"output.{name}")
+        if chosen.is_own and not chosen.tls:
+            raise ConfigError(f"output.{name} has a certificate's file, which goes with tls = true")
         self._settings, self._name = chosen, name
         self._client: paho.Client
         self._context: Context
         self._sent: dict[str, paho.MQTTMessageInfo] = {}
         self._on: set[str] = set()
         self._trouble = "no connection yet"
+        self._answered = False  # the broker, since it was connected
+        self._place = Place(chosen.host, chosen.port, chosen.topic, chosen.discovery)
+        self._old: list[Place] = []  # where this mien was at this broker before
+        self._kept: set[str] = set()  # topics of an earlier mien that the broker has told of
+        self._online: set[str] = set()  # of those the states of miens that are running
+        self._looked_through = False
 
     def start(self, context: Context) -> None:
         if find_spec("paho") is None:
@@ -94,11 +110,13 @@ class Mqtt(Output):
             password = secret(chosen.password_env, self._name) if chosen.password_env else None
             client.username_pw_set(chosen.user, password)
         if chosen.tls:
-            client.tls_set_context(ssl.create_default_context())
-        client.will_set(self._topic("status"), "offline", qos=1, retain=True)
+            client.tls_set_context(context_of(chosen, self._name, ssl.create_default_context))
+        if not context.test:
+            client.will_set(self._topic("status"), "offline", qos=1, retain=True)
+            self._remember(context)
         client.reconnect_delay_set(*_RECONNECT_S)
         client.on_connect, client.on_connect_fail = self._connected, self._unconnected
-        client.on_message = self._message
+        client.on_message, client.on_disconnect = self._message, self._disconnected
         client.enable_logger(log)
         client.suppress_exceptions = True  # one would end paho's thread, and with it all alarms
         self._client = client
@@ -111,8 +129,9 @@ class Mqtt(Output):
         # Published once: what was not confirmed, paho sends again itself when it is connected anew.
         if call.id not in self._sent:
             self._sent[call.id] = self._publish("alarm", json.dumps(content(call)))
-            self._on.add(call.alarm.rule)
-            self._publish_state(call.alarm.rule)
+            if self._known(call.alarm.rule):
+                self._on.add(call.alarm.rule)
+                self._publish_state(call.alarm.rule)
         message = self._sent[call.id]
         try:
             message.wait_for_publish(_CONFIRM_S)
@@ -124,11 +143,12 @@ class Mqtt(Output):
         self._sent.pop(call.id)
 
     def ended(self, rule: str) -> None:
-        self._on.discard(rule)
-        self._publish_state(rule)
+        if self._known(rule):
+            self._on.discard(rule)
+            self._publish_state(rule)
 
     def close(self) -> None:
-        if self._client.is_connected():
+        if self._client.is_connected() and not self._context.test:
             farewell = self._publish("status", "offline", retain=True)
             try:
                 farewell.wait_for_publish(1)
@@ -142,11 +162,17 @@ class Mqtt(Output):
     def _connected(
         self, client: paho.Client, userdata: Any, flags: Any, reason: Any, properties: Any
     ) -> None:
+        self._answered = True
         if reason.is_failure:
             self._trouble = f"it answers: {reason}"
             return
         self._trouble = "connection lost"  # if it is asked for later
-        client.subscribe(self._topic("ack"), qos=1)
+        if self._context.test:
+            return  # a mien that runs meanwhile has said how things are
+        topics = [self._topic("ack")]
+        if not self._looked_through:
+            topics += [t for place in (self._place, *self._old) for t in _kept_at(place)]
+        client.subscribe([(topic, 1) for topic in dict.fromkeys(topics)])
         self._publish("status", "online", retain=True)
         for rule in self._rules:
             self._publish_state(rule.name)  # the broker may have kept another from before
@@ -155,13 +181,70 @@ class Mqtt(Output):
                 client.publish(topic, json.dumps(entity), qos=1, retain=True)
 
     def _unconnected(self, client: paho.Client, userdata: Any) -> None:
-        self._trouble = "cannot be reached"
+        err = sys.exc_info()[1]  # paho calls from where it has caught it
+        how = why(err, without="leave tls out") if err else ""
+        self._trouble = f"cannot be reached: {how}" if how else "cannot be reached"
+
+    def _disconnected(
+        self, client: paho.Client, userdata: Any, flags: Any, reason: Any, properties: Any
+    ) -> None:
+        if not self._answered:
+            wants = (
+                "a certificate of this client (cert_file)" if self._settings.tls else "tls = true"
+            )
+            self._trouble = f"it closed the connection before it answered; does it want {wants}?"
+        self._answered = False
 
     def _message(self, client: paho.Client, userdata: Any, message: paho.MQTTMessage) -> None:
+        if message.topic != self._topic("ack"):
+            self._look_through(message)
+            return
         if message.retain:
             return  # said to an alarm of earlier
         key = message.payload.decode(errors="replace").strip()
         self._context.acknowledge(None if key in _WORDS else key, f"MQTT {self._name}")
+
+    # -- what an earlier mien left --------------------------------------------------------------
+
+    def _remember(self, context: Context) -> None:
+        """Where this mien leaves something, and where it has."""
+        if context.kept:
+            now = places_of(context.rules)
+            before = [p for p in places.read(context.kept) if p.broker == self._place.broker]
+            self._old = [place for place in before if place not in now]
+            places.change(context.kept, more=[self._place])
+
+    def _look_through(self, message: paho.MQTTMessage) -> None:
+        """What the broker has kept; this mien's own "online" comes behind all of it."""
+        if self._looked_through:
+            return
+        if message.retain and message.payload:
+            self._kept.add(message.topic)
+            if message.payload == b"online":
+                self._online.add(message.topic)
+        elif message.topic == self._topic("status"):
+            self._looked_through = True
+            self._take_back()
+
+    def _take_back(self) -> None:
+        from paho.mqtt.client import topic_matches_sub
+
+        current = {self._topic("status"), *(self._topic(f"rule/{r.name}") for r in self._rules)}
+        if self._settings.discovery:
+            current |= {topic for topic, _ in self._entities()}
+        for place in (self._place, *self._old):
+            if f"{place.topic}/status" in self._online:
+                self._context.show(
+                    f"{self._broker}: another mien is online under topic {place.topic}, or was a "
+                    "moment ago; give each its own"
+                )
+                continue
+            for topic in sorted(self._kept - current):
+                if any(topic_matches_sub(pattern, topic) for pattern in _kept_at(place)):
+                    log.info("%s: taken back: %s", self._broker, topic)
+                    self._client.publish(topic, b"", qos=1, retain=True)
+            if place != self._place and self._context.kept:
+                places.change(self._context.kept, less=[place])
 
     # -- topics ---------------------------------------------------------------------------------
 
@@ -174,6 +257,10 @@ class Mqtt(Output):
 
     def _publish(self, name: str, text: str, retain: bool = False) -> paho.MQTTMessageInfo:
         return self._client.publish(self._topic(name), text, qos=1, retain=retain)
+
+    def _known(self, rule: str) -> bool:
+        """Whether a rule has a state here: a test alarm, or a rule that is gone, has none."""
+        return not self._context.test and any(rule == known.name for known in self._rules)
 
     def _publish_state(self, rule: str) -> None:
         self._publish(f"rule/{rule}", "ON" if rule in self._on else "OFF", retain=True)
@@ -217,6 +304,24 @@ class Mqtt(Output):
             "device_class": "problem",
             "qos": 1,
         }
+
+
+def places_of(rules: Rules) -> list[Place]:
+    """Where the outputs of some rules leave something."""
+    found = []
+    for name, table in rules.outputs.items():
+        if table.get("kind", name) == "mqtt":
+            told = settings(MqttSettings, name, {k: v for k, v in table.items() if k != "kind"})
+            found.append(Place(told.host, told.port, told.topic, told.discovery))
+    return found
+
+
+def _kept_at(place: Place) -> list[str]:
+    """Topics under which a mien may have left something, as one subscribes to them."""
+    prefixes = sorted({place.discovery, _HOME_ASSISTANT} - {""})
+    node = _identifier(place.topic)
+    configs = [f"{prefix}/+/{node}/+/config" for prefix in prefixes]
+    return [f"{place.topic}/status", f"{place.topic}/rule/+", *configs]
 
 
 def _identifier(name: str) -> str:

@@ -9,11 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 from ..config import from_dict
 from ..errors import ConfigError
 from ..registry import Registry
+from ..secrecy import public
 from .rules import Rules
 from .watch import Alarm, Call
 
@@ -22,14 +24,14 @@ S = TypeVar("S", bound="Settings")
 
 
 class Undelivered(Exception):
-    """An alarm that did not arrive; its text says why.
+    """An alarm that did not arrive; its text says why, without passwords of addresses in it.
 
     again : another try may help.
     after_s : not before so many seconds, as the other side asks.
     """
 
     def __init__(self, reason: str, again: bool = True, after_s: float = 0.0) -> None:
-        super().__init__(reason)
+        super().__init__(public(reason))
         self.again, self.after_s = again, after_s
 
 
@@ -50,12 +52,16 @@ class Context:
     show : a line for whoever sits at the terminal; safe from any thread.
     acknowledge : puts to rest the alarm with this key, all of them for None; ``by`` says who did.
     ack : what to type in front of a key to do the same.
+    kept : a file in which an output may keep what it has left elsewhere; None keeps nothing.
+    test : nothing is delivered but test alarms: states that others look at stay as they are.
     """
 
     rules: Rules
     show: Callable[[str], None]
     acknowledge: Callable[[str | None, str], None]
     ack: str = "mien act ack"
+    kept: Path | None = None
+    test: bool = False
 
 
 class Output:

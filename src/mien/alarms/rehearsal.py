@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import datetime
-import json
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
-from ..errors import DataError, InputError
+from ..errors import DataError
+from ..results import reading
+from ..results.reading import ReadRecord
 from .program import content
 from .rules import Rules
-from .sight import of_record
-from .watch import Call, Event, HeldBack, Moment, Watch, unanswerable
+from .sight import of_read
+from .watch import Call, Event, HeldBack, Moment, Seen, Watch, unanswerable
 
 _STEP_S = 0.1  # how often time alone is looked at, as the runner does
+_ROUNDING = 1e-6  # of a step
+_LONGEST_S = 30 * 86_400.0  # between two records: what lies further apart is in other units
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,60 +61,80 @@ class Tally:
         self.held_back += isinstance(event, HeldBack)
 
 
-def read(path: Path) -> Iterator[Any]:
-    """Records from JSON lines, one after another; raises InputError, DataError."""
-    try:
-        with path.open("rb") as file:
-            for number, line in enumerate(file, 1):
-                yield _parsed(line, f"{path}, line {number}")
-    except OSError as err:
-        raise InputError(f"cannot read {path}: {err.strerror}") from err
-
-
-def _parsed(line: bytes, where: str) -> Any:
-    try:
-        return json.loads(line)
-    except ValueError:
-        raise DataError(
-            f"{where} is no JSON; records are what `mien analyze --format jsonl` writes"
-        ) from None
+def read(path: Path) -> Iterator[ReadRecord]:
+    """Records from JSON lines, CSV or Parquet, one after another; raises DataError."""
+    return reading.read(path)
 
 
 def rehearse(
-    rules: Rules, records: Iterable[Any], begin: datetime.datetime | None, tally: Tally
+    rules: Rules, records: Iterable[ReadRecord], begin: datetime.datetime | None, tally: Tally
 ) -> Iterator[Happening]:
     """Everything that would have happened, in order; raises DataError.
 
     Each source is a recording by itself. Nobody acknowledges anything.
 
-    begin : when the recording began, for quiet hours; None leaves them out.
+    begin : when the recording began, for quiet hours; None leaves them out. Without a zone it is
+        this machine's time.
     tally : is counted into.
     """
     keys = map(str, count(1))
-    source, watch, last_s = None, None, 0.0
+    source, watch, last_s = "", None, 0.0
     for record in records:
-        seen = of_record(record)
-        if watch is None or record["source"] != source:
-            source, last_s = record["source"], record["time_s"]
+        seen, time_s = of_read(record), record.time_s
+        if watch is None or record.source != source:
+            source, last_s = record.source, time_s
             watch = Watch(rules, _moment(last_s, begin), lambda: next(keys))
-        time_s = record["time_s"]
-        if time_s < last_s:
-            raise DataError(f"{source}: time goes back from {last_s:g} s to {time_s:g} s")
+        _check(source, last_s, time_s)
         if seen.looks and not tally.problems:
             tally.problems = tuple(unanswerable(rules, seen.looks[0]))
         tally.records += 1
         tally.usable += seen.usable
-        for step in range(1, int((time_s - last_s) / _STEP_S) + 1):
-            between_s = last_s + step * _STEP_S
-            for event in watch.tick(_moment(between_s, begin)):
-                tally.count(event)
-                yield Happening(source, between_s, event)
-        for event in watch.see(seen, _moment(time_s, begin)):
+        happened = chain(
+            _between(watch, last_s, time_s, begin), _at(watch, seen, _moment(time_s, begin))
+        )
+        for at_s, event in happened:
             tally.count(event)
-            yield Happening(source, time_s, event)
+            yield Happening(source, at_s, event)
         last_s = time_s
 
 
+def _between(
+    watch: Watch, last_s: float, time_s: float, begin: datetime.datetime | None
+) -> Iterator[tuple[float, Event]]:
+    """What time alone brings about between two frames, as seen by looks ``_STEP_S`` apart.
+
+    Looks that would see nothing are left out: a gap may be of hours.
+    """
+    step, at_s = 0, last_s
+    while (due_s := watch.due_s(_moment(at_s, begin))) < time_s:
+        step = max(step + 1, math.ceil((due_s - last_s) / _STEP_S - _ROUNDING))
+        at_s = last_s + step * _STEP_S
+        if at_s >= time_s:
+            return
+        yield from ((at_s, event) for event in watch.tick(_moment(at_s, begin)))
+
+
+def _at(watch: Watch, seen: Seen, moment: Moment) -> Iterator[tuple[float, Event]]:
+    """What a frame brings about."""
+    yield from ((moment.s, event) for event in watch.see(seen, moment))
+
+
+def _check(source: str, last_s: float, time_s: float) -> None:
+    """Raises DataError where two times cannot be of one recording."""
+    if time_s < last_s:
+        raise DataError(f"{source}: time goes back from {last_s:g} s to {time_s:g} s")
+    if time_s - last_s > _LONGEST_S:
+        raise DataError(
+            f"{source}: there are {time_s - last_s:g} s between two records, at {last_s:g} s and "
+            f"{time_s:g} s; time_s is in seconds"
+        )
+
+
 def _moment(time_s: float, begin: datetime.datetime | None) -> Moment:
-    wall = None if begin is None else begin + datetime.timedelta(seconds=time_s)
+    if begin is None:
+        return Moment(time_s)
+    try:  # by the seconds since 1970: clocks are set twice a year
+        wall = datetime.datetime.fromtimestamp(begin.timestamp() + time_s).astimezone()
+    except (OverflowError, OSError, ValueError):
+        raise DataError(f"{time_s:g} s after {begin:%Y-%m-%d} there is no calendar") from None
     return Moment(time_s, wall)

@@ -38,6 +38,9 @@ no_data : nothing to go by: no frames, frames that cannot be read, faces of low 
 MEASURES = ("probability", "intensity")
 SUBJECTS = ("any", "track")
 _BAND = 0.1  # hysteresis, where the rule does not say
+_GAP_S, _FORGET_S = 0.5, 5.0  # where the rule does not say, and frames come often
+_GAP, _FORGET = 1.5, 5.0  # times the usual distance of frames, where they are rare
+_DAY_S = 86_400.0
 _LONGEST = 500  # characters of a text: more is not read out in time
 _NAME = re.compile(r"[^\x00-\x1f\x7f/+#]{1,64}")
 
@@ -59,8 +62,8 @@ class Rule:
     per : "any" face, or each "track" by itself.
     every_s : least time between two alarms of it, for any face or per track.
     quiet : times of the day without new alarms, "22:00-07:00", by this machine's clock.
-    gap_s : what a gap between two usable looks counts for at most, towards ``hold_s``.
-    forget_s : after as long without a usable look it begins anew.
+    gap_s : what a gap between two usable looks counts for at most, towards ``hold_s``; see ``gap``.
+    forget_s : after as long without a usable look it begins anew; see ``forget``.
     repeat_s : call again this often until somebody acknowledges it; None calls once.
     escalate_s, escalate_to : call these too, when nobody has acknowledged it for so long.
     """
@@ -77,8 +80,8 @@ class Rule:
     per: str = "any"
     every_s: float = 60.0
     quiet: tuple[str, ...] = ()
-    gap_s: float = 0.5
-    forget_s: float = 5.0
+    gap_s: float | None = None
+    forget_s: float | None = None
     repeat_s: float | None = None
     escalate_s: float | None = None
     escalate_to: tuple[str, ...] = ()
@@ -127,8 +130,24 @@ class Rule:
         """Every output it may call."""
         return tuple(dict.fromkeys((*self.to, *self.escalate_to)))
 
+    def gap(self, spacing_s: float = 0.0) -> float:
+        """``gap_s``; without it half a second, or what lies between two frames of a slow source.
+
+        >>> Rule("pain", "fear", ("text",), above=0.6).gap(10.0)
+        15.0
+        """
+        return max(_GAP_S, _GAP * spacing_s) if self.gap_s is None else self.gap_s
+
+    def forget(self, spacing_s: float = 0.0) -> float:
+        """``forget_s``; without it five seconds, or five frames of a slow source."""
+        if self.forget_s is None:
+            return max(_FORGET_S, _FORGET * spacing_s, self.gap_s or 0.0)
+        return self.forget_s
+
     def is_quiet(self, wall: datetime.datetime | None) -> bool:
         """Whether new alarms wait at this time of the day; never where nobody knows the time.
+
+        A time with a zone is turned to this machine's, whose clock the rule's author looked at.
 
         >>> rule = Rule("pain", "fear", ("text",), above=0.6, quiet=("22:00-07:00",))
         >>> [rule.is_quiet(datetime.datetime(2026, 1, 1, hour)) for hour in (21, 22, 3, 7)]
@@ -136,11 +155,17 @@ class Rule:
         """
         if wall is None:
             return False
-        now = wall.time()
+        now = _by_this_clock(wall)
         return any(
             begin <= now < end if begin < end else now >= begin or now < end
             for begin, end in map(_span, self.quiet)
         )
+
+    def quiet_ends_s(self, wall: datetime.datetime) -> float:
+        """Seconds until a span of ``quiet`` ends, the next one that does."""
+        now = _seconds(_by_this_clock(wall))
+        left = [(_seconds(end) - now) % _DAY_S for _, end in map(_span, self.quiet)]
+        return min(left, default=math.inf)
 
 
 def _problems(rule: Rule) -> Iterator[str]:
@@ -193,14 +218,23 @@ def _bad_times(rule: Rule) -> Iterator[str]:
             yield f"{name} is a number of seconds, zero or more, got {value:g}"
     if rule.gap_s == 0 and rule.hold_s > 0:
         yield "gap_s of 0 lets no time pass, and hold_s would never be reached"
-    if rule.forget_s < rule.gap_s:
-        yield f"forget_s {rule.forget_s:g} is shorter than gap_s {rule.gap_s:g}"
+    if rule.forget() < rule.gap():
+        yield f"forget_s {rule.forget():g} is shorter than gap_s {rule.gap():g}"
     if rule.repeat_s is not None and rule.repeat_s < 1:
         yield f"repeat_s is one second or more, got {rule.repeat_s:g}"
     if (rule.escalate_s is None) != (not rule.escalate_to):
         yield "escalate_s and escalate_to go together: when to call a second contact, and whom"
     if rule.escalate_to and rule.repeat_s is None:
         yield "escalate_to needs repeat_s: only an alarm that waits for an answer goes further"
+
+
+def _by_this_clock(wall: datetime.datetime) -> datetime.time:
+    return (wall.astimezone() if wall.tzinfo else wall).time()
+
+
+def _seconds(time: datetime.time) -> float:
+    """Since midnight."""
+    return time.hour * 3600 + time.minute * 60 + time.second + time.microsecond / 1e6
 
 
 def _span(text: str) -> Span:
@@ -279,6 +313,8 @@ def _own_labels(value: Any) -> tuple[str, ...]:
         return vocabulary.CANONICAL
     if not isinstance(value, list) or not value or not all(isinstance(v, str) for v in value):
         raise ConfigError(f'labels is a list of names (labels = ["pain", "yes"]), got {value!r}')
+    for told in value:
+        vocabulary.check_word(told)
     return tuple(value)
 
 

@@ -25,6 +25,8 @@ from typing import ParamSpec, TypeVar
 
 from ..errors import ConfigError, MienError, UnknownName
 from ..face import Face
+from ..secrecy import public
+from . import places
 from . import rules as rule_files
 from .courier import Courier
 from .journal import Journal, Past, default_path
@@ -92,7 +94,7 @@ def system_clock() -> Moment:
 def to_stderr(line: str) -> None:
     """A line for whoever sits at the terminal; what could steer it is spelt out, but for a bell."""
     bell = "\a" if line.startswith("\a") and sys.stderr.isatty() else ""
-    plain = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line.lstrip("\a"))
+    plain = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in public(line.lstrip("\a")))
     with suppress(OSError, ValueError):  # nobody reads it; the alarm goes on
         print(f"{bell}{plain}", file=sys.stderr, flush=True)
 
@@ -136,7 +138,9 @@ class Runner:
         with self._stack:  # undone, unless all goes well
             self._journal = Journal(self._journal_path)
             self._stack.callback(self._journal.close)
-            context = Context(self._rules, self._show, self.acknowledge, self.ack)
+            kept = places.path_beside(self._journal_path)
+            context = Context(self._rules, self._show, self.acknowledge, self.ack, kept)
+            self._tell_of_left(kept)
             for output in self._outputs.values():
                 output.start(context)
                 self._stack.callback(output.close)
@@ -217,6 +221,7 @@ class Runner:
             self._checked = True
             for problem in unanswerable(self._rules, seen.looks[0]):
                 self._show(f"\a{problem}: it will never call anybody")
+        self._do(lambda: self._watch.tick(now))  # apart: no fault in a frame is to cost a repeat
         return self._watch.see(seen, now)
 
     def _tick(self) -> Iterable[Event]:
@@ -325,24 +330,43 @@ class Runner:
 
     # -- a restart ------------------------------------------------------------------------------
 
+    def _tell_of_left(self, kept: Path) -> None:
+        """What stays at brokers that no output goes to any more; told once."""
+        before = places.read(kept)
+        if not before:
+            return
+        from .mqtt import places_of
+
+        brokers = {place.broker for place in places_of(self._rules)}
+        gone = [place for place in before if place.broker not in brokers]
+        for place in gone:
+            self._show(
+                f"MQTT broker {place.host}:{place.port} keeps what mien left under topic "
+                f"{place.topic}, and no output goes there any more; see the documentation of "
+                "Home Assistant's part for how to take it back"
+            )
+        places.change(kept, less=gone)
+
     def _resume(self) -> Iterable[Event]:
         """Take up what an earlier mien left: open alarms, and calls that never ended."""
         now = self._clock()
-        assert now.wall is not None
         events: list[Event] = []
         for past in self._journal.past.values():
-            age_s = past.age_s(now.wall)
-            if past.waits and self._rules.rule(past.call.alarm.rule) is None:
-                self._close_orphan(past.call.alarm)
-                continue
-            waits = replace(past.call, waits=past.waits)
-            on_its_way = any(past.pending.values()) and not past.acknowledged_by
-            self._watch.resume(waits, age_s, not on_its_way, now)
-            if past.waits:
-                self._show(f"from before: {past.call.alarm.text} ({past.call.alarm.time})")
-            if on_its_way:
-                events += self._resume_calls(past, age_s)
+            events += self._guarded(partial(self._resume_one, past, now)) or ()
         return events
+
+    def _resume_one(self, past: Past, now: Moment) -> list[Event]:
+        assert now.wall is not None
+        age_s = past.age_s(now.wall)
+        if past.waits and self._rules.rule(past.call.alarm.rule) is None:
+            self._close_orphan(past.call.alarm)
+            return []
+        waits = replace(past.call, waits=past.waits)
+        on_its_way = any(past.pending.values()) and not past.acknowledged_by
+        self._watch.resume(waits, age_s, not on_its_way, now)
+        if past.waits:
+            self._show(f"from before: {past.call.alarm.text} ({past.call.alarm.time})")
+        return self._resume_calls(past, age_s) if on_its_way else []
 
     def _resume_calls(self, past: Past, age_s: float) -> list[Event]:
         events: list[Event] = []
@@ -410,7 +434,7 @@ def send_test(
     """
     found: dict[str, str | None] = {}
     now = datetime.datetime.now().astimezone().isoformat(timespec="milliseconds")
-    context = Context(rules, show, lambda key, by: None)
+    context = Context(rules, show, lambda key, by: None, test=True)
     for name, output in build(rules).items():
         done = threading.Event()
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..errors import DataError
 from ..face import Face
 from ..faces.quality import LOW
+from ..results import reading
+from ..results.reading import ReadRecord
 from .watch import Look, Seen
 
 
@@ -28,18 +29,22 @@ def _of_face(face: Face) -> Look:
 
 
 def of_record(record: Any) -> Seen:
-    """One record of ``mien.results.records``; raises DataError where it is none."""
-    try:
-        if record["schema"] != "mien/1":
-            raise DataError(f"a record of mien has schema mien/1, got {record['schema']!r}")
-        if record["status"] not in ("ok", "no_face", "low_quality"):
-            return Seen(usable=False)
-        faces = record["faces"]
-        looks = tuple(
-            Look(face["track"], face["emotions"], face["intensity"], face["uncertain"])
-            for face in faces
-            if face["confidence"] >= LOW
-        )
-    except (KeyError, TypeError) as err:
-        raise DataError(f"no record of mien: {type(err).__name__} {err}") from None
-    return Seen(usable=bool(looks) or not faces, looks=looks, poor=len(looks) < len(faces))
+    """One record as JSON holds it; raises DataError where it is none.
+
+    Every value that rules look at is checked here: one of an unfit type would end a rule's work in
+    the middle of a frame, and no_data would never hear of it.
+    """
+    return of_read(reading.of_plain(record))
+
+
+def of_read(record: ReadRecord) -> Seen:
+    """One record that was read."""
+    if record.status not in ("ok", "no_face", "low_quality"):
+        return Seen(usable=False)
+    looks = tuple(
+        Look(face.track, face.emotions, face.intensity, face.uncertain)
+        for face in record.faces
+        if face.confidence >= LOW
+    )
+    poor = len(looks) < len(record.faces)
+    return Seen(usable=bool(looks) or not record.faces, looks=looks, poor=poor)

@@ -5,8 +5,11 @@ What was decided where data are missing:
 - Only *usable* looks count: a face of low quality, a frame that could not be read and a frame that
   never came say nothing. They neither raise an alarm nor take back what was seen before.
 - Of the time between two usable looks at most ``gap_s`` counts towards ``hold_s``: no alarm comes
-  from a pause, and a slow camera takes longer instead of never getting there.
+  from a pause, and a camera that stumbles takes longer instead of never getting there.
 - After ``forget_s`` without a usable look it begins anew; an alarm that was on is over then.
+- Both follow the frames, where the rule does not say them: of a source that gives one every ten
+  seconds, ten seconds between two looks are no pause. How far apart its frames are is seen from
+  the last ones; no_data alone knows no other seconds than those of its rule.
 - For an emotion a picture without a face is a missing look, too; ``no_face`` is a rule of its own,
   and so is ``no_data``, for cameras that fail.
 
@@ -20,12 +23,15 @@ import datetime
 import enum
 import math
 import secrets
+import statistics
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from .rules import CONDITIONS, NO_DATA, NO_FACE, UNCERTAIN, Rule, Rules
 
 _TELL_AGAIN_S = 60.0  # that an alarm is held back, where an expression comes and goes
+_STEPS, _FEWEST_STEPS = 31, 3  # between frames: how many say how far apart they usually are
 _ROUNDING_S = 1e-6  # ten times 0.1 s is a second
 
 
@@ -148,6 +154,23 @@ class _State:
         self.evidence_s = 0.0
 
 
+class _Spacing:
+    """How far apart frames usually are, by the last ones."""
+
+    def __init__(self) -> None:
+        self._steps: deque[float] = deque(maxlen=_STEPS)
+        self._last_s: float | None = None
+        self.usual_s = 0.0  # until it is known
+
+    def note(self, now_s: float) -> None:
+        """A frame has come."""
+        if self._last_s is not None and now_s > self._last_s:
+            self._steps.append(now_s - self._last_s)
+            if len(self._steps) >= _FEWEST_STEPS:
+                self.usual_s = statistics.median(self._steps)
+        self._last_s = now_s
+
+
 @dataclass(slots=True)
 class _Open:
     """An alarm that waits to be acknowledged."""
@@ -179,6 +202,7 @@ class Watch:
         self._told: dict[_Subject, tuple[str, float]] = {}  # held back: why, and when it was said
         self._open: dict[str, _Open] = {}
         self._last_usable_s = start.s
+        self._spacing = _Spacing()
 
     @property
     def open(self) -> tuple[Call, ...]:
@@ -192,9 +216,10 @@ class Watch:
 
     def see(self, seen: Seen, now: Moment) -> list[Event]:
         """What one frame brings about. A moment before the last one counts as the same moment."""
-        events = self.tick(now)
+        self._spacing.note(now.s)
         if seen.usable:
-            self._last_usable_s = now.s
+            self._last_usable_s = now.s  # first: a frame that comes in time is no missing one
+        events = self.tick(now)
         for rule in self._rules.rules:
             for track, (level, value) in _readings(rule, seen).items():
                 events += self._observe(rule, track, level, value, now)
@@ -209,6 +234,32 @@ class Watch:
         for waiting in self._open.values():
             events += self._again(waiting, now)
         return events
+
+    def due_s(self, now: Moment) -> float:
+        """When ``tick`` will next bring something about, in seconds; infinity where never."""
+        found = [math.inf]
+        for (name, _), state in self._states.items():
+            if state.last_s is not None:
+                found.append(state.last_s + self._rule(name).forget(self._spacing.usual_s))
+        for waiting in self._open.values():
+            found.append(waiting.next_s)
+            if waiting.escalate_s is not None:
+                found.append(waiting.escalate_s)
+        found += [self._no_data_due_s(r, now) for r in self._rules.rules if r.when == NO_DATA]
+        return min(found)
+
+    def _no_data_due_s(self, rule: Rule, now: Moment) -> float:
+        subject = (rule.name, None)
+        state = self._states.get(subject)
+        if state is not None and state.raised:
+            return math.inf
+        due_s = self._last_usable_s + max(rule.gap(), rule.hold_s)
+        if due_s > now.s or subject not in self._told:
+            return due_s
+        quiet_s = rule.quiet_ends_s(now.wall) if now.wall else math.inf
+        told_s = self._told[subject][1] + max(rule.every_s, _TELL_AGAIN_S)
+        limit_s = self._last_alarm_s.get(subject, math.inf) + rule.every_s
+        return min(now.s + quiet_s, told_s, limit_s)
 
     def acknowledge(self, keys: Iterable[str] | None = None) -> list[Alarm]:
         """The alarms that these keys (None: all) put to rest; keys of no open alarm are none."""
@@ -252,7 +303,7 @@ class Watch:
         state.value = value
         if level is _Level.ON or (level is _Level.BETWEEN and state.up):
             if state.up:
-                state.evidence_s += min(max(since, 0.0), rule.gap_s)
+                state.evidence_s += min(max(since, 0.0), rule.gap(self._spacing.usual_s))
             state.up = True
             yield from self._due(rule, track, state, now)
         else:
@@ -261,7 +312,7 @@ class Watch:
     def _without_data(self, rule: Rule, now: Moment) -> Iterator[Event]:
         state = self._states.setdefault((rule.name, None), _State())
         state.evidence_s = now.s - self._last_usable_s
-        state.up = state.evidence_s > rule.gap_s
+        state.up = state.evidence_s > rule.gap()
         if state.up:
             yield from self._due(rule, None, state, now)
         else:
@@ -270,7 +321,8 @@ class Watch:
     def _forget(self, now: Moment) -> Iterator[Event]:
         for (name, track), state in list(self._states.items()):
             rule = self._rule(name)
-            if state.last_s is not None and now.s - state.last_s > rule.forget_s:
+            forget_s = rule.forget(self._spacing.usual_s)
+            if state.last_s is not None and now.s - state.last_s > forget_s:
                 yield from _rest(rule, track, state)
                 del self._states[name, track]
         for (name, track), last_s in list(self._last_alarm_s.items()):

@@ -13,25 +13,33 @@ import binascii
 import datetime
 import ipaddress
 import json
+import logging
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ..errors import ConfigError, MissingExtra
-from .output import Context, Output, Settings, Table, Undelivered, secret, settings
+from ..secrecy import public
+from .output import Context, Output, Table, Undelivered, secret, settings
 from .program import content
+from .tls import TlsSettings, check, why
+from .tls import context as tls
 from .watch import Call
 
 if TYPE_CHECKING:
+    import ssl
+
     import httpx
 
+_FAREWELL_S = 1.0  # for a server that has answered to let go
 _AGAIN = (408, 425, 429)  # and every 5xx: the server may be well in a moment
 _NAP_S = 60.0  # of a server that asks for more patience than that, the alarm has no use
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WebhookSettings(Settings):
+class WebhookSettings(TlsSettings):
     """url : https, or http on this machine alone.
     secret_env : the environment variable with the secret, "whsec_" and base64; "" signs nothing.
     limit_s : past so many seconds a request has failed, however the server spends them.
@@ -52,6 +60,7 @@ class Webhook(Output):
         super().__init__(self._settings)
         self._name = name
         _check_url(self._settings.url, f"output.{name}.url")
+        check(self._settings, f"output.{name}")
         if not self._settings.limit_s > 0:
             raise ConfigError(f"output.{name}.limit_s is over zero, got {self._settings.limit_s:g}")
         self._loop: asyncio.AbstractEventLoop
@@ -66,18 +75,25 @@ class Webhook(Output):
 
         if self._settings.secret_env:
             self._key = _key(secret(self._settings.secret_env, self._name), self._settings)
+        verify: ssl.SSLContext | bool = True
+        if self._settings.is_own:
+            verify = tls(self._settings, self._name, httpx.create_ssl_context)
+        logging.getLogger("httpx").addFilter(self._is_public)
         self._loop = asyncio.new_event_loop()
-        self._client = httpx.AsyncClient(timeout=self._settings.limit_s)
+        self._client = httpx.AsyncClient(timeout=self._settings.limit_s, verify=verify)
 
     def deliver(self, call: Call) -> None:
         limit_s = self._settings.limit_s
         try:
             # httpx limits each read, not the whole: a server may trickle for ever.
-            self._loop.run_until_complete(asyncio.wait_for(self._post(call), limit_s))
+            answer = self._loop.run_until_complete(asyncio.wait_for(self._post(call), limit_s))
         except TimeoutError:
             raise Undelivered(f"{self._host} did not answer within {limit_s:g} s") from None
+        self._loop.run_until_complete(_leave(answer))
+        if not answer.is_success:
+            raise _refused(self._host, answer)
 
-    async def _post(self, call: Call) -> None:
+    async def _post(self, call: Call) -> httpx.Response:
         import httpx
 
         body = json.dumps({"type": "alarm", "timestamp": call.alarm.time, "data": content(call)})
@@ -85,14 +101,12 @@ class Webhook(Output):
             "POST", self._settings.url, content=body, headers=self._headers(call, body)
         )
         try:
-            answer = await self._client.send(request, stream=True)  # what it says is not read
-            await answer.aclose()
+            return await self._client.send(request, stream=True)  # what it says is not read
         except httpx.TimeoutException:
             raise TimeoutError from None
         except httpx.HTTPError as err:
-            raise Undelivered(f"{self._host}: {err or type(err).__name__}") from None
-        if not answer.is_success:
-            raise _refused(self._host, answer)
+            reason = why(err) if isinstance(err, httpx.NetworkError) else err
+            raise Undelivered(f"{self._host}: {reason or type(err).__name__}") from None
 
     def _headers(self, call: Call, body: str) -> dict[str, str]:
         now = datetime.datetime.now(datetime.UTC)
@@ -112,10 +126,23 @@ class Webhook(Output):
     def _host(self) -> str:
         return urlsplit(self._settings.url).netloc.rpartition("@")[2]
 
+    def _is_public(self, record: logging.LogRecord) -> bool:
+        """Whether httpx may log it: the address is the secret of many a service's webhook."""
+        return self._settings.url not in record.getMessage()
+
     def close(self) -> None:
+        logging.getLogger("httpx").removeFilter(self._is_public)
         if not self._loop.is_running():  # else a request is under way that nobody waits for
             self._loop.run_until_complete(self._client.aclose())
             self._loop.close()
+
+
+async def _leave(answer: httpx.Response) -> None:
+    """Let go of a server that has answered: how that ends changes nothing."""
+    import httpx
+
+    with suppress(httpx.HTTPError, TimeoutError):
+        await asyncio.wait_for(answer.aclose(), _FAREWELL_S)
 
 
 def _check_url(url: str, where: str) -> None:
@@ -125,7 +152,7 @@ def _check_url(url: str, where: str) -> None:
     except ValueError as err:
         raise ConfigError(f"{where} is no address: {err}") from None
     if parts.scheme not in ("http", "https") or not host:
-        raise ConfigError(f"{where} begins with https:// and a host, got '{url}'")
+        raise ConfigError(f"{where} begins with https:// and a host, got '{public(url)}'")
     if parts.scheme == "http" and not _is_loopback(host):
         raise ConfigError(
             f"{where} is http: anybody on the way reads what someone's face showed. "

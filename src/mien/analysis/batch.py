@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import unicodedata
 from collections import deque
 from collections.abc import Collection, Generator, Iterator, Sequence
@@ -18,6 +19,7 @@ from ..later import Later
 from ..media import image
 from ..results import records
 from ..results.records import Record
+from ..secrecy import public
 from .pipeline import Analyzer, Settings
 
 if TYPE_CHECKING:
@@ -149,7 +151,8 @@ def plan_all(
         raise ConfigError("--explain takes pictures; extract the frame that is to be explained")
     pictures = [Path(path) for i, path in enumerate(paths) if i not in recordings]
     jobs = iter(plan(pictures, annotate, shown, explain))
-    copies = iter(_plan_copies([Path(paths[i]) for i in sorted(recordings)], annotate, overwrite))
+    films = [_named(paths[i]) for i in sorted(recordings)]
+    copies = iter(_plan_copies(films, annotate, overwrite))
     planned: list[Job | Recording] = []
     for i, path in enumerate(paths):
         if i not in recordings:
@@ -158,6 +161,13 @@ def plan_all(
             assert options
             planned.append(Recording(path, options, next(copies), tuple(shown)))
     return planned
+
+
+def _named(path: Path | str) -> Path:
+    """What a recording's copy is named after; of an address the part that names it."""
+    if isinstance(path, Path) or not image.is_address(path):
+        return Path(path)
+    return Path(re.split("[?#]", public(path))[0])
 
 
 def _plan_copies(paths: Sequence[Path], folder: Path | None, overwrite: bool) -> list[Path | None]:
@@ -268,7 +278,7 @@ def run_job(analyzer: Analyzer, job: Job, begun: Later[Looked] | None = None) ->
     except MienError as err:
         return records.of_error(str(job.path), str(err))
     except Exception as err:  # a bug here must not cost the other pictures
-        log.debug("unexpected error on %s", job.path, exc_info=True)
+        log.debug("unexpected error on %s", public(str(job.path)), exc_info=True)
         return records.of_error(str(job.path), f"unexpected {_whereabouts(err)}; please report it")
 
 

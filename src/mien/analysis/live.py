@@ -30,6 +30,7 @@ from ..media.capture import SYSTEM, Clock, Control, Source
 from ..media.video import Hole
 from ..results import records
 from ..results.records import Output
+from ..secrecy import public
 from ..tracking.smooth import Smoother, smoothers
 from ..tracking.tracks import Tracker
 from .pipeline import Analyzer
@@ -39,7 +40,9 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 STALE_S = 1.0
-"""From when on a missing picture is told, in seconds."""
+"""From when on a missing picture is told, in seconds, but for cameras that are slower."""
+
+_MISSED = 3.0  # times as long as from picture to picture
 
 _TICK_S = 0.1  # at most this long until something notices that it should end
 _PATIENCE_S = 1.5  # at the end, for each thread: a camera's driver may not let go
@@ -185,6 +188,12 @@ class Status:
     read: tuple[float, float]
     shown: tuple[float, float]
     notices: tuple[str, ...]
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether a picture is missing: of a camera that gives one every five seconds, not yet."""
+        usual_s = 1 / self.fps if self.fps else 0.0
+        return self.missing_s > max(STALE_S, _MISSED * usual_s)
 
 
 Taker = Callable[[Reading | Hole], None]
@@ -349,6 +358,7 @@ class Live:
 
     def say(self, text: str) -> None:
         """Let whoever watches know; from any thread."""
+        text = public(text)
         self._notices.append((self.clock.now(), text))
         log.info("%s", text)
         if self._tell:

@@ -30,9 +30,10 @@ log = logging.getLogger(__name__)
 class Options:
     """How a recording is analysed.
 
-    span : which of its frames. tracks : follow faces from frame to frame (``mien.tracking.tracks``),
-    which numbers them and is quicker; else each frame is searched on its own. smooth : a name of
-    ``mien.tracking.smooth``.
+    span : which of its frames.
+    tracks : follow faces from frame to frame (``mien.tracking.tracks``), which numbers them and is
+        quicker; else each frame is searched on its own.
+    smooth : a name of ``mien.tracking.smooth``.
     """
 
     span: Span = field(default_factory=Span)

@@ -18,12 +18,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .. import foreign, jsontext
+from .. import foreign
 from ..errors import ConfigError, OutputError
+from ..jsontext import parse
+from ..secrecy import public
 from .batch import Reached
 from .recording import State
 
 _EVERY_S = 2.0
+_TAIL = 4096  # bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,23 +75,33 @@ class Bookmark:
         if complete:
             return None
         try:
-            kept = foreign.table(jsontext.parse(foreign.content(self._path)), "it")
-            request = foreign.table(kept["request"], "request")
+            kept = foreign.table(parse(foreign.content(self._path)), "it")
+        except (OSError, ValueError):
+            return Mark()  # it was killed before its first mark
+        try:
+            self._compare(foreign.table(kept["request"], "request"))
+            if _size(self._grows) < foreign.whole(kept["bytes"], "bytes"):
+                return Mark()  # the machine went down before the disk had it all
+            same = _tail(self._grows, kept["bytes"]) == kept["tail"]
             state = kept["state"] and State.from_plain(kept["state"])
             reached = Reached(foreign.whole(kept["jobs"], "jobs"), state)
-            counts = foreign.table(kept["counts"], "counts")
-            mark = Mark(foreign.whole(kept["bytes"], "bytes"), counts, reached)
-        except (OSError, ValueError, LookupError, TypeError, AttributeError):
-            return Mark()  # it was killed before its first mark, or somebody damaged that
-        self._compare(request)
-        if _size(self._grows) < mark.bytes:
-            return Mark()  # the machine went down before the disk had it all
+            mark = Mark(kept["bytes"], foreign.table(kept["counts"], "counts"), reached)
+        except (KeyError, TypeError, ValueError, AttributeError) as err:
+            raise OutputError(
+                f"{self._path} is no mark of mien's any more ({err}); "
+                "pass --overwrite to begin anew"
+            ) from err
+        if not same:  # its records would go on in the middle of a line
+            raise OutputError(
+                f"{self._grows} was changed since mien wrote it, so that no run can go on with it; "
+                "name another --out, or pass --overwrite to begin anew"
+            )
         return mark
 
     def _complete(self) -> bool | None:
         """Whether the run that wrote ``out`` came to its end; None where nothing says so."""
         try:
-            meta = jsontext.parse(foreign.content(self.out.with_name(self.out.name + ".meta.json")))
+            meta = parse(foreign.content(self.out.with_name(self.out.name + ".meta.json")))
             return bool(meta["complete"])
         except (OSError, ValueError, KeyError, TypeError):
             return None
@@ -114,6 +127,7 @@ class Bookmark:
         kept = {"bytes": size, "counts": dict(counts), "jobs": reached.jobs, "state": state}
         new = self._path.with_name(self._path.name + ".new")
         with suppress(OSError):  # a full disk: the older mark is as good
+            kept["tail"] = _tail(self._grows, size)
             new.write_text(json.dumps(kept | {"request": self._request}), encoding="utf-8")
             os.replace(new, self._path)
         self._last = self._clock()
@@ -121,6 +135,7 @@ class Bookmark:
     def remove(self) -> None:
         """The run is complete."""
         self._path.unlink(missing_ok=True)
+        self._path.with_name(self._path.name + ".new").unlink(missing_ok=True)  # of a kill
 
 
 def _flat(request: dict[str, Any]) -> dict[str, Any]:
@@ -135,10 +150,17 @@ def _size(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
 
 
+def _tail(path: Path, end: int) -> str:
+    """What the bytes of a file before ``end`` are known by; raises OSError."""
+    with path.open("rb") as file:
+        file.seek(max(0, end - _TAIL))
+        return hashlib.sha256(file.read(min(end, _TAIL))).hexdigest()[:16]
+
+
 def fingerprint(paths: Sequence[Path | str]) -> str:
     """What two lists of inputs share that are the same: names, and sizes of files."""
     found = hashlib.sha256()
     for path in paths:
         size = os.path.getsize(path) if os.path.isfile(path) else ""
-        found.update(f"{path}\0{size}\0".encode(errors="surrogateescape"))
+        found.update(f"{public(str(path))}\0{size}\0".encode(errors="surrogateescape"))
     return found.hexdigest()[:16]

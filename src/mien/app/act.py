@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .. import jsontext
 from ..errors import ConfigError, DataError
 from .terminal import say, tell
 
 if TYPE_CHECKING:
     import datetime
-    from collections.abc import Iterable
+    from typing import IO
 
     from ..alarms import Runner
     from ..alarms.journal import Past
@@ -27,7 +28,11 @@ app = typer.Typer(help="Alarms: rules that show, speak, and call for help.", no_
 RulesFile = Annotated[Path, typer.Argument(metavar="RULES", help="A rules.toml.")]
 JournalFile = Annotated[
     Path | None,
-    typer.Option("--journal", metavar="FILE", help="Without it: alarms.jsonl in MIEN_HOME."),
+    typer.Option(
+        "--journal",
+        metavar="FILE",
+        help="The journal. If you do not say, alarms.jsonl in MIEN_HOME.",
+    ),
 ]
 
 
@@ -39,7 +44,7 @@ def act_check(
         typer.Option("--send", metavar="", help="Send a test alarm to every output, now."),
     ] = False,
 ) -> None:
-    """Say what a rules.toml means, or what is wrong with it."""
+    """Read a rules.toml: say what it means, or what is wrong with it."""
     from .. import alarms
     from . import console
 
@@ -75,12 +80,14 @@ def act_test(
     rules: RulesFile,
     records: Annotated[
         Path,
-        typer.Argument(metavar="RECORDS", help="Records of `mien analyze`, as JSON lines."),
+        typer.Argument(metavar="RECORDS", help="What `mien analyze --out` wrote."),
     ],
     at: Annotated[
         str | None,
         typer.Option(
-            metavar="TIME", help="When it began (2026-11-25T21:30), for the rules' quiet hours."
+            metavar="TIME",
+            help="When it began (2026-11-25T21:30, by this machine's clock; or with a zone), for "
+            "the rules' quiet hours.",
         ),
     ] = None,
 ) -> None:
@@ -110,13 +117,14 @@ def _alarms(count: int) -> str:
 
 
 def _time(text: str | None) -> datetime.datetime | None:
+    """By this machine's clock, whatever zone it was given in."""
     if text is None:
         return None
     import datetime
 
     try:
-        return datetime.datetime.fromisoformat(text)
-    except ValueError:
+        return datetime.datetime.fromisoformat(text).astimezone()
+    except (ValueError, OverflowError, OSError):  # the latter where the year 1 has no zone
         raise ConfigError(f"--at takes a time such as 2026-11-25T21:30, got '{text}'") from None
 
 
@@ -165,12 +173,16 @@ def act_run(rules: RulesFile, journal: JournalFile = None) -> None:
         raise typer.Exit(1)
 
 
-def _see(lines: Iterable[bytes], runner: Runner) -> int:
+def _see(stream: IO[bytes], runner: Runner) -> int:
     """Each record as it comes; how many lines were none, of which the first is told."""
     damaged = 0
-    for line in lines:
+    for line in jsontext.lines(stream):
+        if line is not None and not line.strip():
+            continue
         try:
-            runner.see_record(json.loads(line))
+            if line is None:
+                raise DataError(f"it has more than {jsontext.LONGEST} bytes")
+            runner.see_record(jsontext.parse(line))
         except (ValueError, DataError) as err:
             damaged += 1
             if damaged == 1:
@@ -197,39 +209,51 @@ def _wait_for_answers(runner: Runner) -> None:
 @app.command("ack")
 def act_ack(
     keys: Annotated[
-        list[str] | None, typer.Argument(metavar="KEY", help="Of an alarm, or how it begins.")
+        list[str] | None,
+        typer.Argument(metavar="KEY", help="The key of an alarm, or its first letters."),
     ] = None,
     journal: JournalFile = None,
 ) -> None:
-    """Acknowledge alarms, all of them without a KEY: they are not repeated any more.
+    """Say that you have seen an alarm, so that it is not repeated. Without a KEY, all of them.
 
     A mien that is running sees it at once, one that is not when it starts.
     """
     from ..alarms import journal as journals
 
     path, any_waits = journal or journals.default_path(), False
+    is_running = path.exists() and journals.is_in_use(path)  # now: with its answer it may be done
     for past in journals.acknowledge(path, keys or (), "mien act ack"):
         any_waits = True
         say(f"acknowledged: {past.call.alarm.text}")
     if not any_waits:
         say("no alarm waits to be acknowledged")
-    elif not journals.is_in_use(path):
+    elif not is_running:
         say("no mien is running on this journal; the next one will see it")
 
 
 @app.command("alarms")
 def act_alarms(journal: JournalFile = None) -> None:
-    """Every alarm so far, and what became of it."""
+    """List every alarm so far, and what became of it."""
     from ..alarms import journal as journals
     from . import console
 
     found = journals.alarms(journals.read(journal or journals.default_path()))
     rows = [
-        (past.call.alarm.time[:19].replace("T", " "), key, past.call.alarm.text, _fate(past))
+        (_local(past.call.alarm.time), key, past.call.alarm.text, _fate(past))
         for key, past in found.items()
     ]
     if rows:
         console.key_values(rows, ("time", "key", "alarm", "what became of it"))
+
+
+def _local(time: str) -> str:
+    """A time of the journal by this machine's clock, to the second."""
+    import datetime
+
+    try:
+        return f"{datetime.datetime.fromisoformat(time).astimezone():%Y-%m-%d %H:%M:%S}"
+    except (ValueError, OverflowError, OSError):
+        return time[:19]
 
 
 def _fate(past: Past) -> str:

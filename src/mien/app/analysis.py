@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import ConfigError, OutputError, UnknownName
+from ..secrecy import public
 from .terminal import say
 
 if TYPE_CHECKING:
@@ -162,7 +163,7 @@ def _work(
     out = wanted.out
     if wanted.form == "bids" and len(jobs) > 1:
         raise ConfigError(f"a BIDS file holds one recording, got {len(jobs)}; give each its own")
-    recordings = {str(job.path) for job in jobs if isinstance(job, batch.Recording)}
+    recordings = {public(str(job.path)) for job in jobs if isinstance(job, batch.Recording)}
     lasting = recordings or wanted.resume or len(jobs) >= _MANY
     bookmark = _bookmark(out, wanted, analyzer, jobs, options) if out and lasting else None
     if bookmark and bookmark.exists() and not (wanted.resume or wanted.overwrite):

@@ -16,13 +16,17 @@ def analyze(
     inputs: Annotated[
         list[str],
         typer.Argument(
-            metavar="INPUT", help="Pictures, recordings, folders, glob patterns; rtsp://, http://."
+            metavar="INPUT",
+            help="Pictures, recordings, folders, patterns such as '*.jpg', or a stream's address.",
         ),
     ],
     out: Annotated[
         Path | None,
         typer.Option(
-            "--out", "-o", metavar="FILE", help="Write to this file; its suffix gives the format."
+            "--out",
+            "-o",
+            metavar="FILE",
+            help="Write to this file. Its ending says the format: .jsonl, .csv or .parquet.",
         ),
     ] = None,
     form: Annotated[
@@ -31,27 +35,28 @@ def analyze(
             "--format",
             "-f",
             metavar="NAME",
-            help="jsonl, csv or parquet; or another tool's: pyfeat, openface, deepface, bids.",
+            help="jsonl, csv, parquet, or as other tools write: pyfeat, openface, deepface, bids.",
         ),
     ] = None,
     annotate: Annotated[
         Path | None,
         typer.Option(
-            metavar="DIR", help="Write each picture or recording with boxes and bars into DIR."
+            metavar="DIR",
+            help="Write a copy of each picture or recording with boxes and bars into DIR.",
         ),
     ] = None,
     draw: Annotated[
         list[str] | None,
         typer.Option(
             metavar="landmarks|intensity",
-            help="What else --annotate draws: the 68 landmarks; intensities as bars and in the "
+            help="What else --annotate draws: the 68 landmarks, or intensities as bars and in the "
             "corner. May be repeated.",
         ),
     ] = None,
     explained: Annotated[
         Path | None,
         typer.Option(
-            "--explain", metavar="DIR", help="Write where the model looked, face by face, into DIR."
+            "--explain", metavar="DIR", help="Write into DIR where the model looked, face by face."
         ),
     ] = None,
     crops: Crops = False,
@@ -62,34 +67,48 @@ def analyze(
     strength: Strength = None,
     processes: Annotated[
         int,
-        typer.Option("--processes", "-p", metavar="N", min=1, help="How many pictures at once."),
+        typer.Option(
+            "--processes", "-p", metavar="N", min=1, help="How many pictures to read at once."
+        ),
     ] = 1,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", metavar="", help="Replace --out if it is there.")
+        bool,
+        typer.Option("--overwrite", metavar="", help="Replace the file of --out if there is one."),
     ] = False,
-    every: Annotated[
-        int, typer.Option(metavar="N", help="Of recordings: every so many-th frame.")
-    ] = 1,
+    every: Annotated[int, typer.Option(metavar="N", help="Recordings: read every N-th frame.")] = 1,
     fps: Annotated[
-        float | None, typer.Option(metavar="R", help="Of recordings: R frames of each second.")
+        float | None, typer.Option(metavar="R", help="Recordings: read R frames of each second.")
     ] = None,
     start: Annotated[
-        str | None, typer.Option(metavar="TIME", help="Of recordings: from 90, 1:30 or 1:02:03 on.")
+        str | None,
+        typer.Option(
+            metavar="TIME", help="Recordings: begin at this time, as 90, 1:30 or 1:02:03."
+        ),
     ] = None,
     end: Annotated[
-        str | None, typer.Option(metavar="TIME", help="Of recordings: up to this time.")
+        str | None, typer.Option(metavar="TIME", help="Recordings: stop at this time.")
     ] = None,
     smooth: Annotated[
         str,
-        typer.Option(metavar="NAME", help="Of recordings: none, causal or two-sided, per face."),
+        typer.Option(
+            metavar="NAME",
+            help="Recordings: even out what trembles in each face: none, causal (by frames "
+            "before), two-sided (by frames before and after).",
+        ),
     ] = "none",
     no_tracks: Annotated[
         bool,
-        typer.Option("--no-tracks", metavar="", help="Of recordings: search each frame anew."),
+        typer.Option(
+            "--no-tracks",
+            metavar="",
+            help="Recordings: search each frame anew, and number no faces.",
+        ),
     ] = False,
     resume: Annotated[
         bool,
-        typer.Option("--resume", metavar="", help="Go on with --out where a run was cut off."),
+        typer.Option(
+            "--resume", metavar="", help="Go on with the file of --out where a run was cut off."
+        ),
     ] = False,
     person: Someone = None,
 ) -> None:

@@ -15,13 +15,17 @@ from .options import Model
 def bench(
     model: Model = DEFAULT_MODEL,
     picture: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Detect on this picture instead of noise.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Search for faces in this picture instead of in noise."),
     ] = None,
     repeat: Annotated[
-        int, typer.Option(metavar="N", min=1, help="Timings of one face; the others take fewer.")
+        int,
+        typer.Option(
+            metavar="N", min=1, help="How often to time one face. Other timings take fewer."
+        ),
     ] = 300,
 ) -> None:
-    """Speed and memory on this machine, as JSON."""
+    """Measure speed and memory on this machine, as JSON."""
     from ..analysis.bench import bench as run
     from ..media import image
 

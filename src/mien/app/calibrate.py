@@ -13,18 +13,20 @@ from .terminal import say, tell
 
 
 def calibrate(
-    model: Annotated[str, typer.Argument(help="A model file of mien's, or the default's name.")],
+    model: Annotated[
+        str, typer.Argument(help="A model file of mien's, or the name of the default model.")
+    ],
     path: TableFile,
     out: ModelOut,
     split: Annotated[str | None, typer.Option(help="Only this split of the table.")] = None,
     what: Annotated[
-        str, typer.Option(metavar="all|intensities", help="What is fitted; the rest stays.")
+        str, typer.Option(metavar="all|intensities", help="What to fit. The rest stays as it is.")
     ] = "all",
 ) -> None:
-    """Fit how a model's answers are read on faces of your own, its network left as it is.
+    """Fit how sure a model is to faces of your own. Its network stays as it is.
 
-    Temperature, offsets and the threshold of certainty; and intensities, where the table has votes
-    or ratings. The table's faces are to be cut as the model wants them (mien data align).
+    Fits temperature, offsets and the threshold of certainty, and intensities if the table has
+    votes or ratings. Cut the faces of the table as the model wants them first (mien data align).
     """
     need_torch("writing a model file")
     from ..data import table

@@ -31,7 +31,7 @@ from ..errors import ModelError
 from ..evaluation.cards import SUBSETS
 from ..evaluation.panel import by_default
 from ..results.records import Record
-from ..weights import catalogue as weights
+from ..weights import catalogue
 from ..weights.catalogue import WeightSpec
 from .terminal import plain, say
 
@@ -213,22 +213,22 @@ def key_values(rows: Sequence[tuple[str, ...]], header: Sequence[str] = ()) -> N
     _console().print(table)
 
 
-def models(catalogue: Iterable[WeightSpec]) -> None:
+def models(specs: Iterable[WeightSpec]) -> None:
     """What ``mien models list`` shows: a line per model, and under it where and whose it is."""
     console = _console()
-    for spec in catalogue:
+    for spec in specs:
         console.print(Text(f"{spec.name:<22}", "bold") + Text(spec.kind, "dim"))
         for line in (spec.about, f"licence: {spec.licence}", f"file: {_whereabouts(spec)}"):
             console.print(Padding(_text(line), (0, 0, 0, 4), expand=False))
 
 
 def _whereabouts(spec: WeightSpec) -> str:
-    path = weights.locate(spec)
+    path = catalogue.locate(spec)
     if path is None:
         how = f"mien models {f'pull {spec.name}' if spec.url else f'import {spec.name} FILE'}"
         return f"not here; {how}"
     try:
-        weights.read(spec)
+        catalogue.read(spec)
     except ModelError:
         return f"damaged: {path}"
     return str(path)

@@ -15,7 +15,7 @@ from .terminal import say
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-app = typer.Typer(help="Data sets: import, describe, audit, look at.", no_args_is_help=True)
+app = typer.Typer(help="Data sets: import, describe, check and look at them.", no_args_is_help=True)
 
 
 @app.command("import")
@@ -34,7 +34,7 @@ def data_import(
     out: TableOut,
     fps: Annotated[
         float | None,
-        typer.Option(metavar="N", help="Of videos: how many frames to take of each second."),
+        typer.Option(metavar="N", help="Videos: how many frames to take of each second."),
     ] = None,
 ) -> None:
     """Turn a data set in its owner's layout into one mien table."""
@@ -104,10 +104,18 @@ def data_strong(
     out: TableOut,
     share: Annotated[
         float,
-        typer.Option(metavar="N", min=0, max=1, help="Of a sequence's peak, at least so strong."),
+        typer.Option(
+            metavar="N",
+            min=0,
+            max=1,
+            help="Keep frames that are at least this share of their sequence's peak.",
+        ),
     ] = 0.8,
     least: Annotated[
-        float, typer.Option(metavar="N", min=0, max=1, help="A sequence's peak is at least this.")
+        float,
+        typer.Option(
+            metavar="N", min=0, max=1, help="Leave out a sequence whose peak is weaker than this."
+        ),
     ] = 0.5,
     look: Annotated[
         Path | None, typer.Option("--sheet", help="A picture of what was chosen (.png).")
@@ -138,7 +146,7 @@ def data_decoys(
     out: TableOut,
     faces: Annotated[
         Path | None,
-        typer.Option("--faces", help="A table with landmarks: windows beside its faces too."),
+        typer.Option("--faces", help="A table with landmarks: take windows beside its faces, too."),
     ] = None,
     hard: Annotated[
         bool,
@@ -147,7 +155,7 @@ def data_decoys(
         ),
     ] = False,
 ) -> None:
-    """Collect what the cascades take for faces and is none: non-faces to train on."""
+    """Collect what cascades take for faces although it is none, to train on."""
     from ..data import decoys, table
     from ..faces.landmarker import Landmarker
 
@@ -174,7 +182,7 @@ def data_join(
 
 @app.command("stats")
 def data_stats(path: TableFile, out: WholeResult = None) -> None:
-    """Mean and deviation per channel, sizes, and counts per split and label."""
+    """Tell mean and deviation per channel, sizes, and the pictures of each split and label."""
     from ..data import stats, table
     from . import console
 
@@ -185,7 +193,7 @@ def data_stats(path: TableFile, out: WholeResult = None) -> None:
 
 @app.command("audit")
 def data_audit(path: TableFile, out: WholeResult = None) -> None:
-    """Duplicates and near duplicates, across splits too, and labels that contradict each other."""
+    """Find duplicates and near duplicates, across splits too, and contradicting labels."""
     from ..data import audit, table
     from . import console
 
@@ -208,9 +216,11 @@ def data_split(
     fold: Annotated[
         int, typer.Option(metavar="I", help="Which fold, from 0, tests; the one after it selects.")
     ] = 0,
-    seed: Annotated[int, typer.Option(metavar="N", help="Another seed, another split.")] = 1,
+    seed: Annotated[
+        int, typer.Option(metavar="N", help="Deal otherwise: another number, another split.")
+    ] = 1,
 ) -> None:
-    """Deal a table's rows anew to train, select and test."""
+    """Deal the rows of a table anew to train, select and test."""
     from ..data import splits, table
 
     settings = splits.Split(by, train, select, test, folds, fold, seed)
@@ -233,7 +243,7 @@ def data_sheet(
     split: Annotated[str | None, typer.Option(help="Only this split.")] = None,
     per_label: Annotated[int, typer.Option(min=1, help="Pictures per label.")] = 12,
 ) -> None:
-    """A contact sheet: a random row of pictures for every label."""
+    """Draw a contact sheet: a row of random pictures for every label."""
     from ..analysis import batch
     from ..data import sheet, table
 

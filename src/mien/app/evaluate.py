@@ -22,23 +22,36 @@ if TYPE_CHECKING:
 def evaluate(
     model: Annotated[str, typer.Argument(help="A model of `mien models list`, or an .onnx file.")],
     path: Annotated[
-        Path, typer.Argument(help="A mien table (.parquet); with --panel the panel's file (.toml).")
+        Path,
+        typer.Argument(help="A mien table (.parquet). With --panel, the file of a panel (.toml)."),
     ],
     split: Annotated[str | None, typer.Option(help="Only this split.")] = None,
     base_rates: Annotated[
         list[str] | None,
-        typer.Option("--base-rates", metavar="training|equal|FILE", help="May be repeated."),
+        typer.Option(
+            "--base-rates",
+            metavar="training|equal|FILE",
+            help="How common each expression is taken to be. May be repeated.",
+        ),
     ] = None,
     strength: Strength = None,
     detector: Annotated[
         str | None,
         typer.Option(
-            "--detector", "-d", help="Cut the face out first, with auto, mien, yunet or haar."
+            "--detector",
+            "-d",
+            help="Pictures are whole photographs: find the face first, with auto, mien, yunet "
+            "or haar.",
         ),
     ] = None,
     pad: Annotated[
         float,
-        typer.Option(min=0, max=2, help="With --detector: widen pictures by this share first."),
+        typer.Option(
+            min=0,
+            max=2,
+            help="With --detector: widen each picture by this share of its side first, for "
+            "tight crops.",
+        ),
     ] = 0.0,
     alignment: Alignment = None,
     recipe: Annotated[
@@ -46,14 +59,15 @@ def evaluate(
         typer.Option(
             "--recipe",
             metavar="NAME|FILE",
-            help="Score on this recipe's test split, after its [copies] and [split].",
+            help="Score on the test side of this recipe, dealt and copied as the recipe says.",
         ),
     ] = None,
     plots: Annotated[
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Draw the confusion matrix and the reliability there, or curves.",
+            help="Draw figures there: the confusion matrix and the reliability; with --stress "
+            "or --panel, curves.",
             callback=ready_charts,
         ),
     ] = None,
@@ -61,14 +75,15 @@ def evaluate(
         str | None,
         typer.Option(
             metavar="all|NAME,...",
-            help="Accuracy against more and more occlusion, blur, brightness, noise, jpeg, "
-            "resolution, rotation of face crops, instead.",
+            help="Measure instead how accuracy falls with more and more occlusion, blur, "
+            "brightness, noise, jpeg, resolution, rotation and the like.",
         ),
     ] = None,
     beside: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="MODEL", help="With --stress or --panel: another model, on the same pictures."
+            metavar="MODEL",
+            help="With --stress or --panel: another model, on the same pictures. May be repeated.",
         ),
     ] = None,
     panel: Annotated[
@@ -76,13 +91,17 @@ def evaluate(
         typer.Option(
             "--panel",
             metavar="",
-            help="Several data sets at once: what each was to the model, and what turning to equal "
-            "base rates buys and costs there.",
+            help="Measure on several data sets at once. Tells what each was to the model, and what "
+            "going to equal base rates gains and costs.",
         ),
+    ] = False,
+    together: Annotated[
+        bool,
+        typer.Option("--together", metavar="", help="With --panel: also the mean of all models."),
     ] = False,
     out: WholeResult = None,
 ) -> None:
-    """Score a model on a table of face crops (or pictures), with intervals and baselines."""
+    """Tell how often a model is right on labelled faces, with intervals and baselines."""
     from ..data import table
     from ..evaluation import plots as figures
     from ..evaluation.evaluate import TRAINING, settings
@@ -96,12 +115,14 @@ def evaluate(
         raise ConfigError(
             "--beside goes with --stress or --panel: mien evaluate MODEL TABLE --stress all"
         )
+    if together and not panel:
+        raise ConfigError("--together goes with --panel and --beside")
     if panel:
         if split or base_rates or strength is not None or detector or pad or alignment or recipe:
             raise ConfigError("--panel reads each set as its file says, at every strength")
         if stress:
             raise ConfigError("--panel and --stress are two questions: ask one at a time")
-        _panel([model, *(beside or ())], path, plots, out)
+        _panel([model, *(beside or ())], path, together, plots, out)
         return
     recognizer = load_model(model)
     rates = settings(recognizer, base_rates or (), strength)
@@ -143,12 +164,14 @@ def _stress(
     console.stressed(result)
 
 
-def _panel(models: Sequence[str], path: Path, folder: Path | None, out: Path | None) -> None:
+def _panel(
+    models: Sequence[str], path: Path, together: bool, folder: Path | None, out: Path | None
+) -> None:
     from ..evaluation import panel, plots
     from ..expression.recognize import load_model
     from . import console
 
-    result = panel.panel([load_model(name) for name in models], panel.read(path))
+    result = panel.panel([load_model(name) for name in models], panel.read(path), together)
     write_json(result, out)
     console.panel(result)
     if folder:

@@ -20,23 +20,25 @@ if TYPE_CHECKING:
 def explain(
     inputs: Annotated[
         list[str],
-        typer.Argument(metavar="INPUT", help="Pictures, folders, patterns; or one mien table."),
+        typer.Argument(metavar="INPUT", help="Pictures, folders, patterns, or one mien table."),
     ],
     out: Annotated[
         Path,
         typer.Option(
-            "--out", "-o", metavar="DIR", help="Where it all goes.", callback=ready_folder
+            "--out", "-o", metavar="DIR", help="The folder to write to.", callback=ready_folder
         ),
     ],
     emotion: Annotated[
         str,
-        typer.Option(metavar="NAME|top|all", help="Which expression is explained in pictures."),
+        typer.Option(metavar="NAME|top|all", help="Pictures: which expression to explain."),
     ] = "all",
     average: Annotated[
         int | None,
-        typer.Option(metavar="N", min=1, help="Of a table: the mean of N maps of each expression."),
+        typer.Option(
+            metavar="N", min=1, help="A table: how many faces of each expression to average."
+        ),
     ] = None,
-    split: Annotated[str | None, typer.Option(help="Of a table: only this split.")] = None,
+    split: Annotated[str | None, typer.Option(help="A table: only this split.")] = None,
     crops: Crops = False,
     detector: Detector = "auto",
     alignment: Alignment = None,

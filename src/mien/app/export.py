@@ -18,24 +18,25 @@ def export(
     out: ModelOut,
     figures: Annotated[
         list[Path] | None,
-        typer.Option("--figures", help="What `mien evaluate --out` wrote; goes into the card."),
+        typer.Option("--figures", help="What `mien evaluate --out` wrote, for the model's card."),
     ] = None,
     weights: Annotated[
         str,
         typer.Option(
-            metavar="best|last", help="Of the epoch best on the select split, or of the last."
+            metavar="best|last",
+            help="The weights of the best epoch on the select split, or of the last epoch.",
         ),
     ] = "best",
     head: Annotated[
-        str, typer.Option(metavar="NAME", help="Of several heads, the one that answers.")
+        str, typer.Option(metavar="NAME", help="Which head answers, if the run has several.")
     ] = "own",
     also: Also = None,
 ) -> None:
-    """Calibrate a run's weights and write them as one self-describing ONNX file."""
+    """Turn a finished run into one model file (.onnx) that says all that is needed to use it."""
     need_torch("exporting a model")
     from ..training.export import export as write
 
-    heads = named_tables(also or ())
+    heads = named_tables(also or (), "--also")
     meta = write(run, data, out, figures or (), weights, None, head, heads)
     if "temperature" in meta:
         say(f"temperature {meta['temperature']:.3f}, uncertain below {meta['uncertain_below']:.3f}")

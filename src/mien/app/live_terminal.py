@@ -11,7 +11,7 @@ from rich.live import Live as Screen
 from rich.style import Style
 from rich.text import Text
 
-from ..analysis.live import STALE_S, Live, Reading, Status
+from ..analysis.live import Live, Reading, Status
 from ..face import Emotions, Face
 from ..media.draw import COLORS
 from . import keys
@@ -118,7 +118,7 @@ def _head(status: Status, reading: Reading | None, width: int) -> Text:
     state, style = "reading", _GOOD
     if status.paused:
         state, style = "paused", Style(color="yellow", bold=True)
-    elif status.trouble or status.missing_s > STALE_S:
+    elif status.trouble or status.is_stale:
         state, style = f"no picture for {status.missing_s:.0f} s", _BAD
     return _with_right(line, Text(f"● {state}", style), width)
 

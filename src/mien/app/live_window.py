@@ -7,7 +7,7 @@ from contextlib import suppress
 from math import isnan
 from typing import Any
 
-from ..analysis.live import STALE_S, Live, Reading
+from ..analysis.live import Live, Reading
 from ..errors import OutputError
 from ..face import ImageArray
 from ..media import draw
@@ -128,7 +128,7 @@ class Window:
     def _tell(self, live: Live) -> None:
         status = live.status()
         parts = []
-        bad = bool(status.trouble) or status.missing_s > STALE_S
+        bad = bool(status.trouble) or status.is_stale
         if status.paused:
             parts.append("PAUSED")
         elif bad:

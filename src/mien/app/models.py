@@ -10,12 +10,12 @@ import typer
 from .analysis import DEFAULT_MODEL
 from .terminal import tell
 
-app = typer.Typer(help="Models: what there is, fetch, describe.", no_args_is_help=True)
+app = typer.Typer(help="Models: list, fetch and describe them.", no_args_is_help=True)
 
 
 @app.command("list")
 def models_list() -> None:
-    """Every model mien knows, and where its file lies on this machine."""
+    """List every model that mien knows, and where its file is on this machine."""
     from ..weights import catalogue
     from . import console
 
@@ -33,7 +33,7 @@ def models_pull(name: Annotated[str, typer.Argument(help="A name of `mien models
 @app.command("import")
 def models_import(
     name: Annotated[str, typer.Argument(help="A name of `mien models list`.")],
-    file: Annotated[Path, typer.Argument(help="Its file, from wherever it was found.")],
+    file: Annotated[Path, typer.Argument(help="Its file, wherever you got it.")],
 ) -> None:
     """Check the sha256 of a model's file and keep a copy, as if it had been pulled."""
     from ..weights import catalogue
@@ -45,7 +45,7 @@ def models_import(
 def models_card(
     model: Annotated[str, typer.Argument(help="A model, or an .onnx file.")] = DEFAULT_MODEL,
 ) -> None:
-    """What a model is, was trained on, and scores: its card, as Markdown."""
+    """Show a model's card: what it is, what it was trained on, how good it is."""
     from ..evaluation import cards
     from . import console
 

@@ -35,7 +35,10 @@ WholeResult = Annotated[
 Also = Annotated[
     list[str] | None,
     typer.Option(
-        "--also", metavar="NAME=TABLE", help="The table of a further head of the recipe's."
+        "--also",
+        metavar="NAME=TABLE",
+        help="A table with further labels of the same pictures, for a head that the recipe "
+        "names so.",
     ),
 ]
 Rates = Annotated[
@@ -43,8 +46,9 @@ Rates = Annotated[
     typer.Option(
         "--base-rates",
         metavar="training|equal|FILE",
-        help="How common each expression is taken to be; FILE is JSON or TOML, a rate per label. "
-        "Without it: half way to equal, where the model knows its training rates.",
+        help="How common each expression is taken to be: as where the model was trained, all "
+        "equally, or as FILE says (JSON or TOML, a rate for each label). If you do not say, mien "
+        "goes half the way from training to equal.",
     ),
 ]
 Strength = Annotated[
@@ -54,7 +58,8 @@ Strength = Annotated[
         metavar="N",
         min=0,
         max=1,
-        help="How far to turn to those rates: 0 none, 1 wholly; 0.5 unless said.",
+        help="How far to go to those rates: from 0, not at all, to 1, all the way. 0.5 if you "
+        "do not say.",
     ),
 ]
 Alignment = Annotated[
@@ -62,29 +67,40 @@ Alignment = Annotated[
     typer.Option(
         "--align",
         metavar="NAME",
-        help="How faces are cut: box, similarity, xu2019 or mouth. Without it: as the model was "
-        "trained.",
+        help="How faces are cut out: box, similarity, xu2019 or mouth. If you do not say, as those "
+        "that the model was trained on.",
     ),
 ]
 Crops = Annotated[
     bool,
-    typer.Option("--crops", metavar="", help="Each picture is one face crop: no detector."),
+    typer.Option(
+        "--crops", metavar="", help="Each picture is a face already: do not search for one."
+    ),
 ]
 Detector = Annotated[
-    str, typer.Option("--detector", "-d", metavar="NAME", help="auto, mien, yunet or haar.")
+    str,
+    typer.Option(
+        "--detector",
+        "-d",
+        metavar="NAME",
+        help="What finds the faces: mien, yunet, haar, or auto: yunet if its file is there, "
+        "else mien.",
+    ),
 ]
 Someone = Annotated[
     str | None,
     typer.Option(
-        "--person", metavar="NAME", help="Read with this person's own recogniser (mien person)."
+        "--person",
+        metavar="NAME",
+        help="Read with the recogniser of this person (see mien person).",
     ),
 ]
 
 
-def named_tables(pairs: Sequence[str]) -> dict[str, Path]:
-    """The tables of ``NAME=TABLE``, as often as it was given; raises ConfigError."""
+def named_tables(pairs: Sequence[str], option: str) -> dict[str, Path]:
+    """The tables of an option ``NAME=TABLE``, as often as it was given; raises ConfigError."""
     split = [pair.partition("=") for pair in pairs]
     for pair, (name, equals, path) in zip(pairs, split, strict=True):
         if not (name and equals and path):
-            raise ConfigError(f"--data takes NAME=TABLE (jaffe=jaffe.parquet), got '{pair}'")
+            raise ConfigError(f"{option} takes NAME=TABLE (jaffe=jaffe.parquet), got '{pair}'")
     return {name: Path(path) for name, _, path in split}

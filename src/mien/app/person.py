@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from ..person.samples import Taken, Taker
 
 app = typer.Typer(
-    help="Recognisers of one person each: record, train, test, export, delete.",
+    help="One person's own recogniser: record, train, test, export, delete.",
     no_args_is_help=True,
 )
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="Whose, by any name.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The person, by any name you like.")]
 Kind = Annotated[
     str,
     typer.Option(
@@ -45,12 +45,15 @@ def person_record(
         typer.Option(
             "--from",
             metavar="DIR",
-            help="No session: take the faces in a folder per emotion of pictures and videos.",
+            help="Take the faces from pictures and videos instead of a session: a folder for "
+            "each emotion.",
         ),
     ] = None,
     consent: Annotated[
         str | None,
-        typer.Option(metavar="TEXT", help="Who agrees, and for whom; noted with the date."),
+        typer.Option(
+            metavar="TEXT", help="Who agrees to this, and for whom. It is noted with the date."
+        ),
     ] = None,
     emotion: Annotated[
         list[str] | None,
@@ -61,7 +64,7 @@ def person_record(
         ),
     ] = None,
     count: Annotated[
-        int, typer.Option(metavar="N", min=1, help="How many stimuli of each, at most.")
+        int, typer.Option(metavar="N", min=1, help="At most so many stimuli of each.")
     ] = 4,
     camera: Annotated[
         str, typer.Option(metavar="N|FILE", help="A camera's number, or a video in its place.")
@@ -277,7 +280,7 @@ def _rows(result: dict[str, Any]) -> list[tuple[str, ...]]:
 
 @app.command("list")
 def person_list() -> None:
-    """Who is known, with how many samples, what recogniser, and whose consent."""
+    """List who is known, with how many samples, which recogniser, and whose consent."""
     from ..person import people
     from ..person.train import kinds
     from . import console

@@ -13,15 +13,17 @@ from .terminal import say, tell
 
 
 def quantize(
-    model: Annotated[str, typer.Argument(help="A model file of mien's, or the default's name.")],
+    model: Annotated[
+        str, typer.Argument(help="A model file of mien's, or the name of the default model.")
+    ],
     path: TableFile,
     out: ModelOut,
     split: Annotated[str | None, typer.Option(help="Only this split of the table.")] = None,
 ) -> None:
-    """Write a model in eight bits: a quarter of the size, and faster on most processors.
+    """Make a model smaller and faster: eight bits, a quarter of the size.
 
-    Its scales are taken from faces of the table, cut as the model wants them. Compare the two with
-    mien evaluate before you use it.
+    The scales come from faces of the table, cut as the model wants them. Compare the two with
+    mien evaluate before you use the small one.
     """
     need_torch("writing a model file")
     from ..data import table

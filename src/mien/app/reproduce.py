@@ -22,36 +22,47 @@ def reproduce(
     ],
     out: Annotated[
         Path,
-        typer.Option("--out", "-o", help="A folder, new or half done.", callback=ready_report),
+        typer.Option(
+            "--out",
+            "-o",
+            help="The folder to write to: a new one, or one that is half done.",
+            callback=ready_report,
+        ),
     ],
     data: Annotated[
         list[str] | None,
         typer.Option(
-            "--data", "-d", metavar="NAME=TABLE", help="A table it takes; may be repeated."
+            "--data",
+            "-d",
+            metavar="NAME=TABLE",
+            help="A table that the paper's runs take. May be repeated.",
         ),
     ] = None,
     overrides: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override it in every run."),
+        typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Change a setting in every run."),
     ] = None,
     quick: Annotated[
         bool,
-        typer.Option("--quick", metavar="", help="Few rows, two epochs: to see that it works."),
+        typer.Option("--quick", metavar="", help="Few rows and two epochs, to see that it works."),
     ] = False,
-    accelerator: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    accelerator: Annotated[
+        str, typer.Option(help="Where to compute: auto, cpu, cuda or mps.")
+    ] = "auto",
 ) -> None:
-    """Do a paper's experiments and write its tables with ours beside them.
+    """Repeat a paper's experiments, and write its tables with ours beside them.
 
-    The same command in the same folder goes on where it stopped.
+    If it was cut off, the same command goes on where it stopped.
     """
     prepare_training()
+    from ..papers import plans
     from ..papers.reproduce import reproduce as run
     from ..training import recipes
     from .console import TrainingBar
 
-    plan = recipes.reproduction(recipes.find(paper), overrides or ())
+    plan = plans.read(recipes.find(paper), overrides or ())
     with TrainingBar() as bar:
-        failures = run(plan, named_tables(data or ()), out, bar, quick, accelerator)
+        failures = run(plan, named_tables(data or (), "--data"), out, bar, quick, accelerator)
     for name, reason in failures.items():
         say(f"mien: {name} failed: {reason}")
     tell(out / "report.html")

@@ -22,16 +22,18 @@ def summary(
             "--out",
             "-o",
             metavar="DIR",
-            help="Where it goes; without it, shown only.",
+            help="Write it to this folder. Without it, mien only shows it.",
             callback=ready_charts,
         ),
     ] = None,
     threshold: Annotated[
         float,
-        typer.Option(metavar="P", help="An episode begins where an expression is this probable."),
+        typer.Option(
+            metavar="P", help="An episode begins when an expression is at least so probable."
+        ),
     ] = 0.5,
     shortest: Annotated[
-        float, typer.Option(metavar="S", help="Seconds that an episode lasts at least.")
+        float, typer.Option(metavar="S", help="An episode lasts at least so many seconds.")
     ] = 0.2,
 ) -> None:
     """How long each face of a recording showed what: shares, episodes, and a timeline.

@@ -9,11 +9,15 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from ..errors import ConfigError, InputError, MienError
+from ..secrecy import public
 
 
 def say(message: object) -> None:
-    """A line on stderr; what could steer the terminal (in a file's name, say) is spelt out."""
-    print(plain(message), file=sys.stderr)
+    """A line on stderr; what could steer the terminal (in a file's name, say) is spelt out.
+
+    Addresses are without their passwords.
+    """
+    print(plain(public(str(message))), file=sys.stderr)
 
 
 def tell(result: object) -> None:

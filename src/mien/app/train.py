@@ -24,47 +24,60 @@ def train(
         typer.Option(
             "--data",
             "-d",
-            help="A mien table (.parquet); without a recipe also a folder, <label>/*.jpg.",
+            help="A mien table (.parquet). Without a recipe a folder does, too: <label>/*.jpg.",
         ),
     ],
     out: Annotated[
         Path,
         typer.Option(
-            "--out", "-o", help="The run's folder, new or half done.", callback=ready_folder
+            "--out",
+            "-o",
+            help="The folder of this run: a new one, or one that is half done.",
+            callback=ready_folder,
         ),
     ],
     recipe: Annotated[
         str | None,
         typer.Argument(
-            help="A recipe that comes with mien (iliev2022, ...), or a .toml file. Without one: "
-            "the default model, trained further on --data and exported."
+            help="A recipe that comes with mien (iliev2022, ...) or a .toml file. Without one, the "
+            "default model is trained further on --data and exported."
         ),
     ] = None,
     overrides: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override a setting."),
+        typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Change a setting of the recipe."),
     ] = None,
-    accelerator: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    accelerator: Annotated[
+        str, typer.Option(help="Where to compute: auto, cpu, cuda or mps.")
+    ] = "auto",
     init: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Start from an earlier run's weights.safetensors, or from an .onnx of mien's.",
+            help="Begin with the weights of an earlier run (weights.safetensors) or of a model "
+            "file (.onnx).",
         ),
     ] = None,
     teacher: Annotated[
         str | None,
-        typer.Option(metavar="MODEL", help="A model whose answers are part of the targets."),
+        typer.Option(metavar="MODEL", help="A model whose answers become part of what is learnt."),
     ] = None,
     also: Also = None,
     devices: Annotated[
-        int, typer.Option(metavar="N", min=1, help="Devices of this machine that share a batch.")
+        int,
+        typer.Option(metavar="N", min=1, help="How many devices of this machine share the work."),
     ] = 1,
     nodes: Annotated[
-        int, typer.Option(metavar="N", min=1, help="Machines; start the command on every one.")
+        int,
+        typer.Option(
+            metavar="N", min=1, help="How many machines share the work. Start the command on each."
+        ),
     ] = 1,
 ) -> None:
-    """Train a recipe; the same command in the same folder goes on where it stopped."""
+    """Train a model: from a recipe, or from a folder of your own pictures.
+
+    If a run was cut off, the same command goes on where it stopped.
+    """
     prepare_training()
     from ..training import recipes
     from ..training.train import train as run
@@ -78,7 +91,7 @@ def train(
             return
         what = recipes.read(recipes.find(recipe), overrides or ())
         with TrainingBar() as bar:
-            heads = named_tables(also or ())
+            heads = named_tables(also or (), "--also")
             weights = run(
                 what, data, out, bar, accelerator, init, teacher, devices, nodes, also=heads
             )

@@ -45,6 +45,10 @@ from .evaluate import people, restrict
 SEVEN = tuple(label for label in CANONICAL if label != "contempt")
 """The expressions that every set of a panel is asked; FER+ alone has contempt, in 27 faces."""
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
+ROLES = ("trained on", "chosen by", "held out", "unknown", "never seen")
+"""What a set can have been to a model, the least innocent first."""
+MEAN = "mean"
+"""What the models' common answer is called."""
 _DETECTOR = "mien"  # not whichever the machine has: the same faces everywhere
 _KEPT = (
     "n",
@@ -107,16 +111,45 @@ def _member(path: Path, one: Set) -> Member:
     return Member(one, rows.keep(row.label in SEVEN for row in rows.rows))
 
 
-def panel(recognizers: Sequence[Recognizer], members: Sequence[Member]) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True, eq=False)
+class _Answers:
+    """What was answered on a set: probabilities over ``SEVEN``, (N, 7), by strength."""
+
+    rows: Table
+    role: str
+    missed: int
+    probs: dict[float, FloatArray]
+
+    def told(self) -> dict[str, Any]:
+        scores = {f"{strength:g}": _score(p, self.rows) for strength, p in self.probs.items()}
+        return {"role": self.role, "missed": self.missed, "by_strength": scores}
+
+
+def panel(
+    recognizers: Sequence[Recognizer], members: Sequence[Member], together: bool = False
+) -> dict[str, Any]:
     """Figures of every model on every set of a panel, JSON-ready.
 
     A model that knows its base rates is read at each of ``STRENGTHS``, any other as it answers
     (strength 0). ``role`` says what a set was to the model, see ``role``. ``unseen_sets`` are
     those that, as far as is known, none of the models was made with, and a model's ``unseen`` its
     mean balanced accuracy over them, by strength; None where there is no such set.
+    together : the mean of all models' probabilities is told as a further one.
     """
     cut: dict[tuple[str, str, int], tuple[Table, list[ImageArray]]] = {}
-    models = [_model(recognizer, members, cut) for recognizer in recognizers]
+    answers = [_answers(recognizer, members, cut) for recognizer in recognizers]
+    models: list[dict[str, Any]] = [
+        {
+            "name": one.info.name,
+            "sha256": one.info.sha256,
+            "weights_sha256": one.info.card.get("weights_sha256"),
+            "sets": {name: answer.told() for name, answer in told.items()},
+        }
+        for one, told in zip(recognizers, answers, strict=True)
+    ]
+    if together:
+        mean = {m.set.name: _mean([told[m.set.name] for told in answers]).told() for m in members}
+        models.append({"name": MEAN, "of": [model["name"] for model in models], "sets": mean})
     unseen = [m.set.name for m in members if all(_is_unseen(one, m.set.name) for one in models)]
     return {
         **provenance.environment(),
@@ -127,30 +160,24 @@ def panel(recognizers: Sequence[Recognizer], members: Sequence[Member]) -> dict[
     }
 
 
-def _model(
+def _answers(
     recognizer: Recognizer,
     members: Sequence[Member],
     cut: dict[tuple[str, str, int], tuple[Table, list[ImageArray]]],
-) -> dict[str, Any]:
+) -> dict[str, _Answers]:
+    """What a model answers on every set; every face is looked at once, whatever the strengths."""
     info = recognizer.info
     sources = _sources(info, members)
-    results: dict[str, Any] = {}
+    found: dict[str, _Answers] = {}
     for member in members:
         how = (member.set.name, info.align, info.preprocess.size)
         if how not in cut:
             cut[how] = _cut(member, info)
         rows, crops = cut[how]
-        results[member.set.name] = {
-            "role": role(info, sources, member),
-            "missed": len(member.rows) - len(rows),
-            "by_strength": _frontier(recognizer, rows, crops),
-        }
-    return {
-        "name": info.name,
-        "sha256": info.sha256,
-        "weights_sha256": info.card.get("weights_sha256"),
-        "sets": results,
-    }
+        probs = recognizer.read(crops, BaseRates("training")).probs
+        told, missed = role(info, sources, member), len(member.rows) - len(rows)
+        found[member.set.name] = _Answers(rows, told, missed, _by_strength(probs, info))
+    return found
 
 
 def _cut(member: Member, info: ModelInfo) -> tuple[Table, list[ImageArray]]:
@@ -160,32 +187,40 @@ def _cut(member: Member, info: ModelInfo) -> tuple[Table, list[ImageArray]]:
     return cut_faces(member.rows, Finder(detector), alignment, info.preprocess.size)
 
 
-def _frontier(
-    recognizer: Recognizer, rows: Table, crops: list[ImageArray]
-) -> dict[str, dict[str, Any]]:
-    """Figures by strength; every face is looked at once, whatever the strengths."""
-    info = recognizer.info
-    probs = recognizer.read(crops, BaseRates("training")).probs
+def _by_strength(probs: FloatArray, info: ModelInfo) -> dict[float, FloatArray]:
     training = None if info.base_rates is None else np.array(info.base_rates, np.float32)
-    return {
-        f"{strength:g}": _score(_turned(probs, info, training, strength), info.label_set, rows)
-        for strength in ((0.0,) if training is None else STRENGTHS)
-    }
+    strengths = (0.0,) if training is None else STRENGTHS
+    factors = {s: BaseRates("equal", s).weights(info.label_set, training) for s in strengths}
+    return {s: _of_seven(reweight(probs, by), info.label_set) for s, by in factors.items()}
 
 
-def _turned(
-    probs: FloatArray, info: ModelInfo, training: FloatArray | None, strength: float
-) -> FloatArray:
-    return reweight(probs, BaseRates("equal", strength).weights(info.label_set, training))
+def _of_seven(probs: FloatArray, model: LabelSet) -> FloatArray:
+    """Probabilities of the seven alone, (N, 7); a label that the model lacks has none."""
+    known = [label for label in SEVEN if label in model.labels]
+    seven = np.zeros((len(probs), len(SEVEN)), np.float32)
+    seven[:, [SEVEN.index(label) for label in known]] = restrict(probs, model, subset(known))
+    return seven
 
 
-def _score(probs: FloatArray, model: LabelSet, rows: Table) -> dict[str, Any]:
-    """Over those of the seven that the model answers; a label it lacks counts as never right."""
-    known = subset([label for label in SEVEN if label in model.labels], "asked")
-    asked = subset(SEVEN, "seven")
-    whole = np.zeros((len(probs), len(asked)), np.float32)
-    whole[:, [asked.index(label) for label in known.labels]] = restrict(probs, model, known)
-    score = metrics.score(whole, rows.targets(asked), asked, people(rows))
+def _mean(answers: Sequence[_Answers]) -> _Answers:
+    """The mean of several models' answers to the same faces; its role is the least innocent one.
+
+    Raises DataError where they were asked different ones.
+    """
+    first = answers[0]
+    ids = [[row.id for row in one.rows.rows] for one in answers]
+    if any(other != ids[0] for other in ids):
+        raise DataError(f"the models' mean on {first.rows.name}: not all saw the same faces")
+    strengths = [s for s in STRENGTHS if all(s in one.probs for one in answers)]
+    probs = {s: np.mean([one.probs[s] for one in answers], axis=0) for s in strengths}
+    return _Answers(
+        first.rows, min((a.role for a in answers), key=ROLES.index), first.missed, probs
+    )
+
+
+def _score(probs: FloatArray, rows: Table) -> dict[str, Any]:
+    asked = subset(SEVEN)
+    score = metrics.score(probs, rows.targets(asked), asked, people(rows))
     recalls = {label: one["recall"] for label, one in score["per_class"].items()}
     return {name: score[name] for name in _KEPT} | {"recall": recalls}
 

@@ -15,9 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
-from .. import foreign, jsontext
+from .. import foreign
 from ..errors import ConfigError
 from ..face import FloatArray
+from ..jsontext import parse
 from ..labels import LabelSet
 
 DEFAULT_STRENGTH = 0.5
@@ -87,9 +88,11 @@ def read_rates(path: Path, labels: LabelSet) -> FloatArray:
 
     Counts do as well. Every label needs one: a forgotten label would never be answered again.
     """
-    read = foreign.from_toml if path.suffix == ".toml" else jsontext.parse
+    from ..config import parse_toml  # here, because it takes time that few need
+
     try:
-        values = read(foreign.text(path))
+        content = foreign.content(path)
+        values = (parse_toml if path.suffix == ".toml" else parse)(content)
     except FileNotFoundError:
         raise ConfigError(f"base rates are training, equal or a file; no file '{path}'") from None
     except OSError as err:

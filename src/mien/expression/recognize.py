@@ -14,11 +14,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from .. import foreign, jsontext
+from .. import foreign
 from ..config import from_dict
 from ..errors import InputError, ModelError
 from ..face import FloatArray, ImageArray
 from ..faces.align import DEFAULT, known
+from ..jsontext import parse
 from ..labels import LabelSet, label_set, own, subset
 from ..media.preprocess import Preprocess, batch
 from ..registry import Registry
@@ -206,7 +207,7 @@ def read_info(text: str | None, name: str, sha256: str) -> ModelInfo:
             "export it with: mien export"
         )
     try:
-        meta = foreign.table(jsontext.parse(text), "it")
+        meta = foreign.table(parse(text), "it")
         schema = meta["schema"]
         if schema == METADATA_SCHEMA:
             return _info(meta, sha256)

@@ -136,7 +136,7 @@ class Copy:
         first, last, size = _extent(self._part)
         with (
             av.open(str(new), "w", options={"movflags": "faststart"}) as out,
-            av.open(str(self._source.path), metadata_errors="replace") as file,
+            av.open(self._source.opened, metadata_errors="replace") as file,
         ):
             out.metadata["comment"] = _SIGNED
             video: Any = out.add_stream("libx264", options=_OPTIONS)

@@ -11,17 +11,17 @@ import stat
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import urlsplit, urlunsplit
 
 import cv2
 import numpy as np
 
 from ..errors import VideoError
 from ..face import Frame, ImageArray
+from ..secrecy import public
 from . import image, video
 from .video import Hole, Video
 
@@ -87,7 +87,7 @@ def source(given: str) -> Source:
         with Video(given):
             pass
         return Played(given)
-    with _named(given), Video(given) as found:
+    with Video(given) as found:
         recorded = found.info.duration_s is not None
     return Played(given) if recorded else Stream(given)
 
@@ -106,10 +106,10 @@ class Played:
     """
 
     def __init__(self, path: str) -> None:
-        self._path, self.name = path, without_password(path)
+        self._path, self.name = path, public(path)
 
     def frames(self, clock: Clock, control: Control) -> Iterator[Frame | Hole]:
-        with Video(self._path, self.name) as opened, closing(video.ahead(opened.frames())) as items:
+        with Video(self._path) as opened, closing(video.ahead(opened.frames())) as items:
             begun: float | None = None
             for item in items:
                 begun = clock.now() - item.time_s if begun is None else begun
@@ -167,12 +167,12 @@ class Stream(_Returning):
     """A live stream: RTSP, HLS, or whatever else FFmpeg opens by an address."""
 
     def __init__(self, address: str) -> None:
-        super().__init__(without_password(address))
+        super().__init__(public(address))
         self._address = address
 
     def _connect(self, clock: Clock, control: Control) -> Pictures:
         reason = "the stream has ended"
-        with _named(self._address), Video(self._address, self.name) as opened:
+        with Video(self._address) as opened:
             for item in opened.frames():
                 if control.stop.is_set():
                     return
@@ -247,24 +247,3 @@ def _opened(device: int | str) -> _Device:
         found = cv2.VideoCapture(device, cv2.CAP_V4L2)
     found.set(cv2.CAP_PROP_BUFFERSIZE, 1)
     return found  # type: ignore[return-value]
-
-
-@contextmanager
-def _named(address: str) -> Iterator[None]:
-    """Errors from within do not give away an address's password."""
-    try:
-        yield
-    except VideoError as err:
-        raise VideoError(str(err).replace(address, without_password(address))) from None
-
-
-def without_password(address: str) -> str:
-    """An address as it may be shown and kept.
-
-    >>> without_password("rtsp://anna:secret@10.0.0.7:554/1")
-    'rtsp://10.0.0.7:554/1'
-    """
-    if not image.is_address(address):
-        return address
-    parts = urlsplit(address)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))

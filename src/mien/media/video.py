@@ -19,6 +19,7 @@ import numpy as np
 
 from ..errors import ConfigError, VideoError
 from ..face import Frame, ImageArray
+from ..secrecy import filled, public
 from . import image
 
 T = TypeVar("T")
@@ -166,11 +167,14 @@ def _nothing() -> Any:
 class Video:
     """A recording that is open: what it says of itself, and its frames. A context manager.
 
+    path : a file, or the address of a stream, its password perhaps as in ``secrecy.filled``.
+
+    ``source`` is what frames and messages call it: an address is without its password there.
     Raises VideoError where there is no such file, or no video in it.
     """
 
-    def __init__(self, path: str | Path, source: str | None = None) -> None:
-        self.path, self.source = path, str(path) if source is None else source
+    def __init__(self, path: str | Path) -> None:
+        self.path, self.source = path, public(str(path))
         self.origin_s: float  # the container's own time that is 0 here
         self._open()
         self.info = self._info()
@@ -189,21 +193,27 @@ class Video:
             self._refuse(Path(name))
         try:
             timeout = (_STALL_S, _STALL_S) if image.is_address(name) else None
-            self._container = av.open(name, timeout=timeout, metadata_errors="replace")
+            self._container = av.open(self.opened, timeout=timeout, metadata_errors="replace")
         except (av.FFmpegError, OSError, ValueError) as err:
-            raise VideoError(f"cannot read {name}: {reason(err)}") from err
+            raise VideoError(f"cannot read {self.source}: {reason(err)}") from err
         videos = [s for s in self._container.streams.video if not _is_cover(s)]
         streams = [s for s in videos if s.codec_context]  # FFmpeg knows how to decode
         if not streams:
             heard = self._container.streams.audio and not videos
             self._container.close()
             what = "video that can be decoded" if videos else "video"
-            raise VideoError(f"{name} holds no {what}{' (only sound)' if heard else ''}")
+            raise VideoError(f"{self.source} holds no {what}{' (only sound)' if heard else ''}")
         self._stream = streams[0]
         self.origin_s = max(0, self._container.start_time or 0) / 1e6
         # AVI does not say when a frame is shown, only when it is decoded: shown in that order, too.
         reordered = self._stream.codec_context.has_b_frames
         self._untold = self._container.format.name == "avi" and reordered
+
+    @property
+    def opened(self) -> str:
+        """What FFmpeg is given to open it, its password filled in."""
+        name = str(self.path)
+        return filled(name) if image.is_address(name) else name
 
     @staticmethod
     def _refuse(path: Path) -> None:
@@ -460,7 +470,7 @@ def reason(err: BaseException) -> str:
 
     if isinstance(err, ExitError):
         return f"nothing came for {_STALL_S:g} seconds"
-    return str(getattr(err, "strerror", None) or err or type(err).__name__)
+    return public(str(getattr(err, "strerror", None) or err or type(err).__name__))
 
 
 _QUEUE = 2  # frames ready while one is analysed: pictures are large, and more would help nobody

@@ -1,5 +1,6 @@
 """Papers done again: their experiments, and reports that put our figures beside theirs.
 
-Here: ``mien reproduce``, folds of one expression against the rest, the reports' templates.
-Not here: training itself, nor a paper's settings, which are recipes.
+Here: ``mien reproduce`` and what it may be told, one expression against the rest, reports and their
+templates.
+Not here: training itself, nor what its runs may be told, which are recipes.
 """

@@ -14,8 +14,8 @@ import numpy as np
 from ..evaluation import plots
 from ..evaluation.metrics import one_against_rest
 from ..training.checkpoint import write_whole
-from ..training.recipes import Reproduction
 from . import report
+from .plans import Reproduction
 from .report import NONE, Result, number, table
 
 MEASURES = ("accuracy", "sensitivity", "specificity", "precision", "npv", "f1")

@@ -25,28 +25,24 @@ import torch
 from torch import Tensor, nn
 
 from .. import provenance
+from ..data import against_rest
 from ..data import table as tables
+from ..data.against_rest import Drawn, Fold
 from ..data.audit import Audit, audit
 from ..data.table import Table, file_sha256
 from ..evaluation.metrics import bootstrap, one_against_rest
 from ..training import reconstruction_task
-from ..training.against_rest_task import POSITIVE
+from ..training.against_rest_task import POSITIVE, samples, sets
 from ..training.checkpoint import claim, kept, load_weights, write_whole
-from ..training.models import parameters
 from ..training.models.autoencoder2018 import Autoencoder
-from ..training.recipes import (
-    AgainstRestRecipe,
-    Experiment,
-    Recipe,
-    ReconstructionData,
-    ReconstructionRecipe,
-    Train,
-)
+from ..training.models.network import parameters
+from ..training.recipes import AgainstRestRecipe, Recipe, ReconstructionRecipe
+from ..training.reconstruction_data import ReconstructionData
+from ..training.schedule import Train
 from ..training.tasks import Sets, predict
 from ..training.train import Progress, Run, launched, task_of
 from ..training.warmstart import Start
-from . import against_rest
-from .against_rest import Drawn, Fold
+from .plans import Experiment
 
 QUICK = {"rows": 30, "epochs": 1}
 """What ``quick`` cuts an experiment down to: pictures of each expression, epochs; and one fold."""
@@ -160,8 +156,8 @@ class EveryFold:
             train = drawn("train", fold.train, settings.train_positives)
             select = drawn("select", fold.select, settings.positives)
             test = drawn("test", fold.test, settings.positives)
-            sides = (side.samples(self._seen(autoencoder, side)) for side in (train, select))
-            run = self._trained(self.recipe, against_rest.sets(*sides), folder)
+            sides = (samples(side, self._seen(autoencoder, side)) for side in (train, select))
+            run = self._trained(self.recipe, sets(*sides), folder)
             # The last epoch's: the best on a select side of six pictures is mere luck.
             logits = torch.cat(
                 predict(run.average, self._seen(autoencoder, test), self.fabric.device)

@@ -11,7 +11,7 @@ import io
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from PIL import Image
 from ..errors import MissingExtra
 from ..evaluation import plots
 from ..training.checkpoint import kept, write_whole
-from ..training.recipes import Attention, Contrast, Published, Reproduction
+from .plans import Attention, Contrast, Published, Reproduction
 
 NONE = "-"
 FIGURES = "figures"
@@ -104,7 +104,7 @@ def _content(
     cut: Mapping[str, int] | None,
 ) -> dict[str, Any]:
     """What the template names."""
-    found = _by_name(results)
+    found = by_name(results)
     return {
         "name": plan.name,
         "paper": plan.paper,
@@ -129,13 +129,13 @@ def _content(
     }
 
 
-def _by_name(results: Sequence[Result]) -> dict[str, Result]:
+def by_name(results: Sequence[Result]) -> dict[str, Result]:
     """Every run's result, and behind each what it came to elsewhere, as "run@table"."""
     found: dict[str, Result] = {}
     for result in results:
         found[result["name"]] = result
-        for name, score in result.get("elsewhere", {}).items():
-            found[f"{result['name']}@{name}"] = {"test": score}
+        for name, there in result.get("elsewhere", {}).items():
+            found[f"{result['name']}@{name}"] = there
     return found
 
 
@@ -374,7 +374,8 @@ def _elsewhere(results: Sequence[Result]) -> str:
             number(score["macro_f1"]),
         )
         for result in results
-        for name, score in result.get("elsewhere", {}).items()
+        for name, there in result.get("elsewhere", {}).items()
+        for score in (there["test"],)
     ]
     head = ("run", "tested on", "pictures", "accuracy", "majority baseline")
     return table((*head, "balanced accuracy", "macro F1"), rows) if rows else ""
@@ -416,9 +417,10 @@ def _seeds(results: Sequence[Result]) -> str:
     """How far the seed of split and training moves the accuracy; empty where none is repeated."""
     rows = []
     for result in (result for result in results if result.get("repeats", 1) > 1):
-        spread = result["over_folds"]
-        figures = (spread[how]["accuracy"] for how in ("mean", "sd", "min", "max"))
-        rows.append((result["name"], str(result["repeats"]), *map(number, figures)))
+        for name, tested in by_name([result]).items():
+            spread = tested["over_folds"]
+            figures = (spread[how]["accuracy"] for how in ("mean", "sd", "min", "max"))
+            rows.append((name, str(result["repeats"]), *map(number, figures)))
     head = ("accuracy", "seeds", "mean", "standard deviation", "least", "greatest")
     return table(head, rows) if rows else ""
 
@@ -426,15 +428,21 @@ def _seeds(results: Sequence[Result]) -> str:
 def _lost(results: Sequence[Result]) -> str:
     """What the cutting left out, once for each table and way; empty where nothing was cut."""
     rows: dict[tuple[str, ...], None] = {}
-    for result in results:
-        lost = result["parts"][0].get("lost")
-        for label, given in (lost["given"] if lost else {}).items():
+    for name, lost in _cuttings(results):
+        for label, given in lost["given"].items():
             cut = lost["cut"].get(label, 0)
             share = f"{(given - cut) / given:.1%}"
             counts = (f"{given:,}", f"{cut:,}", f"{given - cut:,}", share)
-            rows[(f"{result['table']}, by {lost['by']}, {label}", *counts)] = None
+            rows[(f"{name}, by {lost['by']}, {label}", *counts)] = None
     head = ("table", "pictures", "cut", "dropped", "share dropped")
     return table(head, rows) if rows else ""
+
+
+def _cuttings(results: Sequence[Result]) -> Iterator[tuple[str, Result]]:
+    """The tables that were cut, and what was counted then."""
+    for result in results:
+        tables = {result["table"]: result["parts"][0], **result.get("elsewhere", {})}
+        yield from ((name, part["lost"]) for name, part in tables.items() if part.get("lost"))
 
 
 def _audit(results: Sequence[Result]) -> str:
@@ -537,7 +545,7 @@ def _run(result: Result, out: Path) -> dict[str, Any]:
         "reliability": reliability,
         "classes": _classes(result["test"]),
         "folds": _folds(result) if len(result["parts"]) > 1 else "",
-        "tables": _steps(result)
+        "tables": _steps_everywhere(result)
         + [
             {"title": extra["title"], "table": table(extra["columns"], extra["rows"])}
             for extra in result.get("tables", ())
@@ -580,7 +588,6 @@ def _setting(result: Result) -> str:
             speed = made_by["computed"] / made_by["seconds"]
             origin += f" (its features were computed at {speed:,.0f} pictures a second)"
     alone = f"{result['people']} people, each alone; " if result.get("people") else ""
-    alone += f"the networks of {result['networks']}; " if result.get("networks") else ""
     cutting = part["recipe"].get("cut")
     made = (f"{model['align']} cut by {cutting['by']}; " if cutting else "") + made
     steps = f" of {train['epoch_steps']} steps" if train.get("epoch_steps") else ""
@@ -614,7 +621,14 @@ def _classes(score: Mapping[str, Any]) -> str:
     return table(("expression", *(names.get(m, m) for m in shown)), rows)
 
 
-def _steps(result: Result) -> list[dict[str, str]]:
+def _steps_everywhere(result: Result) -> list[dict[str, str]]:
+    tables = _steps(result, "the test side")
+    for name, there in result.get("elsewhere", {}).items():
+        tables += _steps(there, name)
+    return tables
+
+
+def _steps(result: Result, where: str) -> list[dict[str, str]]:
     """A run tested step by step: every step's figures, over all of its trainings together."""
     if not result.get("steps"):
         return []
@@ -632,7 +646,7 @@ def _steps(result: Result) -> list[dict[str, str]]:
     ]
     head = ("steps", "accuracy", "majority baseline", "balanced accuracy")
     columns = (*head, *(f"F1 of {label}" for label in labels))
-    return [{"title": "Step by step, on the test side:", "table": table(columns, rows)}]
+    return [{"title": f"Step by step, on {where}:", "table": table(columns, rows)}]
 
 
 def _folds(result: Result) -> str:

@@ -39,18 +39,12 @@ from ..labels import LabelSet, subset
 from ..training import arrange, checkpoint, stepwise, transfer
 from ..training.checkpoint import write_whole
 from ..training.export import export
-from ..training.models import build, parameters
-from ..training.recipes import (
-    AgainstRestRecipe,
-    Attention,
-    Experiment,
-    ExpressionRecipe,
-    Reproduction,
-    is_same,
-)
+from ..training.models.network import build, parameters
+from ..training.recipes import AgainstRestRecipe, ExpressionRecipe, is_same
 from ..training.tasks import predict
 from ..training.train import Progress, task_of, train
 from . import fold_report, folds, report
+from .plans import Attention, Experiment, Reproduction
 
 QUICK = {"epochs": 2, "copies": 3, "rows": 180, "folds": 3, "repeats": 2, "batch": 32, "samples": 4}
 """What ``quick`` cuts a paper's experiments down to; of the folds, only the first is done."""
@@ -58,6 +52,7 @@ _TRAIN_ROWS = 2000  # of the training split, for the accuracy on what was traine
 _CHUNK = 512
 CUT_SIZE = 128  # pixels of the faces in tables that are cut for a reproduction
 RESULT, ANSWERS, MODEL = "result.json", "answers.json", "model.onnx"  # in an experiment's folder
+Answerer = Callable[[Table], FloatArray]
 
 
 class Listener(Progress, Protocol):
@@ -73,7 +68,6 @@ class Job:
     features : where those of a frozen trunk are kept, for all experiments.
     init : the model file whose weights it begins with, if any.
     elsewhere : further tables to test on, by name.
-    asked : the tables of the runs that test this one's networks, by their names.
     repeat, person : which one of several this is, counted from 0.
     """
 
@@ -82,7 +76,6 @@ class Job:
     data: Path
     folder: Path
     features: Path
-    asked: Mapping[str, Table] = field(default_factory=dict)
     repeat: int = 0
     init: Path | None = None
     elsewhere: Mapping[str, Path] = field(default_factory=dict)
@@ -125,21 +118,12 @@ def reproduce(
             if quick:
                 recipe, table = _quick(recipe), _few_rows(run, recipe, table, out)
                 run = replace(run, repeats=min(run.repeats, QUICK["repeats"]))
-            if run.networks:
-                trained = next((r for r in results if r["name"] == run.networks), None)
-                results.append(_crossed(run, recipe, table, trained, out))
-                continue
             job = Job(
                 run,
                 recipe,
                 table,
                 folder,
                 out / transfer.FOLDER,
-                asked={
-                    other.name: stepwise.everything(recipe, data[other.data])
-                    for other in plan.runs
-                    if other.networks == run.name
-                },
                 init=_model_of(run.init, out) if run.init else None,
                 elsewhere={name: data[name] for name in run.elsewhere},
             )
@@ -229,9 +213,9 @@ def _model_of(run: str, out: Path) -> Path:
 def _few_rows(run: Experiment, recipe: ExpressionRecipe, path: Path, out: Path) -> Path:
     """A table of evenly chosen rows of every split, for a quick look.
 
-    All of it where people are looked for who have many, or nothing is trained.
+    All of it where people are looked for who have many.
     """
-    if run.people or run.networks or (recipe.split and recipe.split.hold_out):
+    if run.people or (recipe.split and recipe.split.hold_out):
         return path
     table = tables.read(path)
     keep: set[str] = set()
@@ -274,51 +258,41 @@ def _experiment(
         {"folder": str(part.folder.relative_to(out)), **_one(part, progress, accelerator)}
         for part in jobs
     ]
-    answers = [_read_json(part.folder / ANSWERS) for part in jobs]
+    own = [_read_json(part.folder / ANSWERS) for part in jobs]
     return {
-        **_about(job.run),
+        "name": job.run.name,
+        "what": job.run.what,
+        "table": job.run.data,
         "folds": job.recipe.split.folds if job.recipe.split else 0,
         "people": len({part.person for part in jobs}) if job.run.people else 0,
         "repeats": job.run.repeats,
-        "test": parts[0]["test"] if len(parts) == 1 else _pooled(answers),
+        **_together([part["test"] for part in parts], own),
         "train": {"accuracy": float(np.mean([part["train"]["accuracy"] for part in parts]))},
-        "over_folds": _over_folds([part["test"] for part in parts]),
         "seconds_per_epoch": float(np.mean([part["seconds_per_epoch"] for part in parts])),
         "images_per_s": float(np.mean([part["images_per_s"] for part in parts])),
         "paper_epoch_s": _paper_epoch(job.recipe, parts),
-        "elsewhere": parts[0].get("elsewhere", {}) if len(parts) == 1 else {},
-        "steps": _steps(answers),
+        "elsewhere": {
+            name: {
+                **_together(
+                    [part["elsewhere"][name]["test"] for part in parts],
+                    [_read_json(_answers_elsewhere(part, name)) for part in jobs],
+                ),
+                "lost": parts[0]["elsewhere"][name]["lost"],
+            }
+            for name in job.elsewhere
+        },
         "parts": parts,
     }
 
 
-def _about(run: Experiment) -> dict[str, Any]:
-    return {"name": run.name, "what": run.what, "table": run.data, "networks": run.networks}
-
-
-def _crossed(
-    run: Experiment, recipe: ExpressionRecipe, path: Path, trained: dict[str, Any] | None, out: Path
+def _together(
+    scores: Sequence[dict[str, Any]], answers: Sequence[dict[str, Any]]
 ) -> dict[str, Any]:
-    """What the networks of another run, the result ``trained``, say of this one's table."""
-    if trained is None:
-        raise DataError(f"it tests the networks of {run.networks}, which are not there")
-    table = stepwise.everything(recipe, path)
-    identity = {"data": {"file": path.name, "sha256": file_sha256(path)}}
-    parts, answers = [], []
-    for part in trained["parts"]:
-        best = stepwise.best_epoch(part["epochs"])
-        said = stepwise.answers(recipe, out / part["folder"], run.name, table, best)
-        answers.append(said)
-        sides = {**part["sides"], "test": len(table)}
-        own = {"test": _pooled([said]), "sides": sides, "audit": None, "lost": _lost(table)}
-        parts.append({**part, **identity, **own})
+    """What several trainings' tests on one table come to: ``scores`` each, of ``answers``."""
     return {
-        **trained,
-        **_about(run),
-        "test": parts[0]["test"] if len(parts) == 1 else _pooled(answers),
-        "over_folds": _over_folds([part["test"] for part in parts]),
+        "test": scores[0] if len(scores) == 1 else _pooled(answers),
+        "over_folds": _over_folds(scores),
         "steps": _steps(answers),
-        "parts": parts,
     }
 
 
@@ -378,14 +352,17 @@ def _one(job: Job, progress: Listener, accelerator: str) -> dict[str, Any]:
     path = job.folder / RESULT
     if path.exists():
         result: dict[str, Any] = _read_json(path)
-        if is_same(job.recipe, result["recipe"]) and result["data"] == identity["data"]:
+        tested = all(_answers_elsewhere(job, name).is_file() for name in job.elsewhere)
+        same = is_same(job.recipe, result["recipe"]) and result["data"] == identity["data"]
+        if same and tested:
             progress.say(f"{job.folder} is done already")
             return {**result, **identity}
     table = _labelled(arrange.read(job.recipe, job.data), job.recipe.data.names)
+    there = {name: _there(job.recipe, file) for name, file in job.elsewhere.items()}
     asked = None
     if job.recipe.train.epoch_steps:
         own = {stepwise.OWN: table.of_split(job.recipe.data.test)}
-        asked = stepwise.planes(job.recipe, {**own, **job.asked})
+        asked = stepwise.planes(job.recipe, {**own, **there})
     train(
         job.recipe,
         job.data,
@@ -412,7 +389,7 @@ def _one(job: Job, progress: Listener, accelerator: str) -> dict[str, Any]:
         else audited(job.recipe, _labelled(plain, job.recipe.data.names)),
         **_learning(job.folder),
         **_tested(job, table),
-        "elsewhere": _elsewhere(job),
+        "elsewhere": {name: _elsewhere(job, name, other) for name, other in there.items()},
         "environment": _read_json(job.folder / "environment.json"),
     }
     _write_json(path, result)
@@ -469,22 +446,33 @@ def _tested(job: Job, table: Table) -> dict[str, Any]:
     """Figures on the test side, kept row by row too, and the accuracy on what was trained on."""
     labels = job.recipe.data.names
     answered = _answerer(job, table)
-    graded = job.recipe.answers == "intensities"
     test = table.of_split(job.recipe.data.test)
     seen = table.of_split(job.recipe.data.train)
     step = -(-len(seen) // _TRAIN_ROWS)
     seen = seen.keep(i % step == 0 for i in range(len(seen)))
     right = answered(seen).argmax(1) == seen.targets(labels)
-    if job.recipe.train.epoch_steps:
-        best = stepwise.best_epoch(_learning(job.folder)["epochs"])
-        answers = stepwise.answers(job.recipe, job.folder, stepwise.OWN, test, best)
-    else:
-        answers = _answers(test, labels, answered(test), graded)
+    answers = _said(job, stepwise.OWN, test, labels, answered)
     _write_json(job.folder / ANSWERS, answers)
     return {
         "test": _pooled([answers]),
         "train": {"n": len(seen), "accuracy": float(right.mean())},
     }
+
+
+def _said(
+    job: Job, asked: str, table: Table, labels: LabelSet, answered: Answerer
+) -> dict[str, Any]:
+    """What a finished training says of some rows, over some of its labels.
+
+    asked : what these rows are called where it answered after every epoch.
+    """
+    recipe = job.recipe
+    if recipe.train.epoch_steps:
+        best = stepwise.best_epoch(_learning(job.folder)["epochs"])
+        return stepwise.answers(recipe, job.folder, asked, table, labels, best)
+    places = [recipe.data.names.index(label) for label in labels.labels]
+    graded = recipe.answers == "intensities"
+    return _answers(table, labels, answered(table)[:, places], graded)
 
 
 def _answers(table: Table, labels: LabelSet, logits: FloatArray, graded: bool) -> dict[str, Any]:
@@ -516,30 +504,30 @@ def _rounded(values: FloatArray) -> list[list[float]]:
     return rows
 
 
-def _elsewhere(job: Job) -> dict[str, Any]:
-    """Figures on tables none of whose rows were trained on, over the labels both know."""
-    if not job.elsewhere:
-        return {}
-    recognizer = load_model(str(job.folder / MODEL))
-    graded = job.recipe.answers == "intensities"
-    found = {}
-    for name, path in job.elsewhere.items():
-        table = tables.read(path)
-        cut = table.notes.get("align", align.DEFAULT)
-        if cut != job.recipe.model.align:
-            raise ConfigError(
-                f"the faces of {path} are cut by '{cut}', and this run's by "
-                f"'{job.recipe.model.align}'"
-            )
-        labels = shared_labels(recognizer.info.label_set, table)
-        table = _labelled(table, labels)
-        places = [recognizer.info.label_set.index(label) for label in labels.labels]
-        logits = _logits(recognizer, table)[:, places]
-        found[name] = _pooled([_answers(table, labels, logits, graded)])
-    return found
+def _there(recipe: ExpressionRecipe, path: Path) -> Table:
+    """A table that nothing was trained on, as the recipe's networks see it; raises ConfigError."""
+    table = stepwise.everything(recipe, path)
+    cut = table.notes.get("align", align.DEFAULT)
+    if cut != recipe.model.align:
+        raise ConfigError(
+            f"the faces of {path} are cut by '{cut}', and this run's by '{recipe.model.align}'"
+        )
+    return table
 
 
-def _answerer(job: Job, table: Table) -> Callable[[Table], FloatArray]:
+def _elsewhere(job: Job, name: str, table: Table) -> dict[str, Any]:
+    """Figures on such a table, over the labels both know; the answers are kept row by row too."""
+    labels = shared_labels(job.recipe.data.names, table)
+    answers = _said(job, name, table, labels, _answerer(job, table))
+    _write_json(_answers_elsewhere(job, name), answers)
+    return {"test": _pooled([answers]), "lost": _lost(table)}
+
+
+def _answers_elsewhere(job: Job, name: str) -> Path:
+    return job.folder / f"elsewhere-{name}.json"
+
+
+def _answerer(job: Job, table: Table) -> Answerer:
     """What gives the network's own answers (N, K) for rows of the table."""
     if job.recipe.train.epoch_steps:
         net = task_of(job.recipe).network()

@@ -28,11 +28,12 @@ from typing import Any
 
 import numpy as np
 
-from .. import foreign, jsontext
+from .. import foreign
 from ..errors import ConfigError, DataError, OutputError, UnknownName
 from ..face import Face, FloatArray, Frame, ImageArray
 from ..faces.landmarks import POINTS
-from ..labels import word
+from ..jsontext import parse
+from ..labels import check_word, word
 from ..provenance import now
 from ..weights import catalogue
 
@@ -159,7 +160,7 @@ class Person:
         found = []
         for path in (self.folder / SAMPLES).glob("[!.]*.json"):
             try:
-                found.append(_sample(foreign.table(jsontext.parse(foreign.content(path)), "it")))
+                found.append(_sample(foreign.table(parse(foreign.content(path)), "it")))
             except (OSError, ValueError, TypeError, KeyError) as err:
                 raise DataError(f"{path} is damaged ({err}); delete it and its picture") from err
         return sorted(found, key=lambda sample: (sample.date, sample.id))
@@ -204,6 +205,7 @@ def word_of(label: str) -> str:
         raise ConfigError(
             f"a label is a word or two, up to {_LONGEST_WORD} characters, got {label!r}"
         )
+    check_word(told)
     return told
 
 
@@ -329,7 +331,7 @@ def _numbers(values: object, what: str, length: int) -> tuple[float, ...]:
 
 def _read(path: Path) -> Person:
     try:
-        told = foreign.table(jsontext.parse(foreign.content(path)), "it")
+        told = foreign.table(parse(foreign.content(path)), "it")
         if told["schema"] != SCHEMA:
             raise ValueError(
                 f"its schema is {foreign.shown(told['schema'])}, this mien reads {SCHEMA}"

@@ -26,7 +26,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from ..errors import OutputError
+from ..errors import ConfigError, OutputError
 from ..labels import LabelSet, label_set
 from .records import Record
 
@@ -154,6 +154,11 @@ class OpenFace(_Table):
     def __init__(self, labels: tuple[str, ...]) -> None:
         super().__init__(labels)
         self.columns = [*_openface_columns(), *labels]
+        if taken := sorted({*labels} & {*_openface_columns()}):
+            raise ConfigError(
+                f"OpenFace calls a column of its own {', '.join(taken)}, as this model does a "
+                "label; take another --format"
+            )
 
     def empty(self, record: Record) -> Record:
         return {

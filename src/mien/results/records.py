@@ -25,6 +25,7 @@ from ..expression.baserates import BaseRates, read_rates
 from ..face import Face, FloatArray, Frame, Quality
 from ..faces import quality
 from ..registry import Registry
+from ..secrecy import public
 
 if TYPE_CHECKING:
     from ..expression.recognize import Recognizer
@@ -104,8 +105,11 @@ def _rounded(value: float | None, digits: int = _DIGITS) -> float | None:
 
 
 def _unicode(text: str) -> str:
-    """A text any reader of UTF-8 takes; bytes of a file name that are not UTF-8 as ``\\udce9``."""
-    return text.encode(errors="backslashreplace").decode()
+    """A text any reader of UTF-8 takes; bytes of a file name that are not UTF-8 as ``\\udce9``.
+
+    Without the passwords of addresses in it.
+    """
+    return public(text).encode(errors="backslashreplace").decode()
 
 
 _TEXTS = ("source", "status", "reason", "top")

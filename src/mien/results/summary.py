@@ -3,16 +3,18 @@
 An **episode** is a time in which one expression other than neutral shows: it begins where its
 probability rises to ``Rule.enter`` and ends where it falls under ``Rule.leave`` (two thresholds, so
 that a tremble about one does not cut it up), or where the face is out of sight for longer than
-``Rule.gap_s``. Shorter ones than ``Rule.shortest_s`` are none.
+``Rule.gap_s`` and than three frames of the recording: of one that was sampled once a second, a
+second between two looks is no gap. Shorter ones than ``Rule.shortest_s`` are none.
 """
 
 from __future__ import annotations
 
 import csv
 import json
+import sys
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,16 +22,24 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import ConfigError, DataError, MissingExtra, OutputError
-from .records import SCHEMA, Record
+from ..errors import ConfigError, DataError, OutputError
+from . import reading
+from .reading import ReadRecord
 
 Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
 _LONGEST = 3.0  # times the usual distance of frames: what lies further apart has a gap between
+_SLACK = 1.05  # times, as sampled frames are not all as far apart
+_TIME_DIGITS = 6
+_MOST = 2**53  # the number of a track
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What counts as an episode; probabilities, and seconds."""
+    """What counts as an episode; probabilities, and seconds.
+
+    gap_s : of recordings whose frames lie further apart, three of them instead.
+    """
 
     enter: float = 0.5
     leave: float = 0.35
@@ -94,11 +104,19 @@ class Recording:
 
     def durations(self) -> Floats:
         """How long each frame stands for, seconds: until the next, or as usual before a gap."""
-        times = np.array(self.times)
-        steps = np.diff(times)
-        usual = float(np.median(steps)) if len(steps) else 0.0
-        steps[steps > _LONGEST * usual] = usual
-        return np.asarray(np.append(steps, usual).clip(0.0))
+        steps = np.diff(self.times)
+        steps[steps > self.longest_s] = self.usual_s
+        return np.asarray(np.append(steps, self.usual_s).clip(0.0))
+
+    @property
+    def usual_s(self) -> float:
+        """The usual distance of two frames, in seconds: how it was sampled."""
+        return float(np.median(np.diff(self.times))) if len(self.times) > 1 else 0.0
+
+    @property
+    def longest_s(self) -> float:
+        """What lies further apart has a gap between, in seconds."""
+        return _LONGEST * _SLACK * self.usual_s
 
 
 def read(path: Path) -> list[Recording]:
@@ -107,21 +125,12 @@ def read(path: Path) -> list[Recording]:
     Raises DataError for a file of another kind, and for one without a recording; MissingExtra for
     Parquet without pyarrow.
     """
-    if not path.is_file():
-        raise DataError(f"no such file: {path}")
-    read_rows = _FROM.get(path.suffix.lower(), _from_json_lines)
-    found: dict[str, Recording] = {}
-    try:
-        for source, time_s, status, labels, faces in read_rows(path):
-            recording = found.setdefault(source, Recording(source, labels))
-            recording.labels = recording.labels or labels
-            _add(recording, time_s, status, faces)
-    except (ValueError, LookupError, TypeError, StopIteration) as err:
-        raise DataError(
-            f"{path} holds no records as mien analyze writes them: JSON lines, CSV or Parquet, "
-            "without a --format of other tools"
-        ) from err
-    recordings = [r for r in found.values() if len(r.times) > 1]
+    found: dict[str, _Gathered] = {}
+    for record in reading.read(path):
+        if record.source not in found:
+            found[record.source] = _Gathered(record.source)
+        found[record.source].add(record)
+    recordings = [r for r in (one.recording() for one in found.values()) if len(r.times) > 1]
     if not recordings:
         raise DataError(f"{path} holds no recording; mien analyze clip.mp4 --out clip.jsonl")
     tracked = any(recording.tracks for recording in recordings)
@@ -130,89 +139,75 @@ def read(path: Path) -> list[Recording]:
     return recordings
 
 
-_Face = tuple[int | None, list[float], float, bool]
-_Row = tuple[str, float, str, tuple[str, ...], list[_Face]]
+@dataclass(slots=True)
+class _Gathered:
+    """A recording's records as they come, in whatever order its table was sorted.
 
+    keys, times : of each record, its place (the number of its frame) and its time.
+    rows : of each face that has a track, the number of its record.
+    """
 
-def _add(recording: Recording, time_s: float, status: str, faces: Iterable[_Face]) -> None:
-    number = len(recording.times)
-    recording.times.append(time_s)
-    recording.statuses[status] += 1
-    for track, probs, confidence, uncertain in faces:
-        if track is not None:
-            seen = recording.tracks.setdefault(track, Track(track))
-            seen.frames.append(number)
-            seen.probabilities.extend(probs)
-            seen.confidence.append(confidence)
-            seen.uncertain.append(uncertain)
+    source: str
+    labels: tuple[str, ...] = ()
+    keys: array[float] = field(default_factory=lambda: array("d"))
+    times: array[float] = field(default_factory=lambda: array("d"))
+    statuses: list[str] = field(default_factory=list)
+    rows: array[int] = field(default_factory=lambda: array("q"))
+    numbers: array[int] = field(default_factory=lambda: array("q"))
+    probabilities: array[float] = field(default_factory=lambda: array("f"))
+    confidence: array[float] = field(default_factory=lambda: array("f"))
+    uncertain: array[int] = field(default_factory=lambda: array("b"))
 
-
-def _from_json_lines(path: Path) -> Iterator[_Row]:
-    with path.open(encoding="utf-8") as lines:
-        for line in lines:
-            if not line.endswith("\n"):
-                return  # of a run that goes on, or was cut off
-            record: Record = json.loads(line)
-            if record["schema"] != SCHEMA:
+    def add(self, record: ReadRecord) -> None:
+        for face in record.faces:
+            self.labels = self.labels or tuple(face.emotions)
+            if face.emotions.keys() != set(self.labels):
                 raise DataError(
-                    f"{path} has records of {record['schema']}; this mien reads {SCHEMA}"
+                    f"{self.source}: some faces have {', '.join(self.labels)}, others "
+                    f"{', '.join(face.emotions)}; summarise each model's records by themselves"
                 )
-            faces = record["faces"]
-            labels = tuple(faces[0]["emotions"]) if faces else ()
-            yield (
-                record["source"],
-                record["time_s"],
-                record["status"],
-                labels,
-                [
-                    (f["track"], list(f["emotions"].values()), f["confidence"], f["uncertain"])
-                    for f in faces
-                ],
+            if face.track is None:
+                continue
+            self.rows.append(len(self.keys))
+            self.numbers.append(face.track)
+            self.probabilities.extend(face.emotions[label] for label in self.labels)
+            self.confidence.append(face.confidence)
+            self.uncertain.append(face.uncertain)
+        self.keys.append(record.time_s if record.frame is None else record.frame)
+        self.times.append(record.time_s)
+        self.statuses.append(sys.intern(record.status))
+
+    def recording(self) -> Recording:
+        """Its frames in their order, each once; raises DataError for a face that is there twice."""
+        _, first, inverse = np.unique(self.keys, return_index=True, return_inverse=True)
+        times = array("d", np.array(self.times)[first].tolist())
+        statuses = Counter(self.statuses[i] for i in first)
+        found = Recording(self.source, self.labels, times, statuses)
+        frames = inverse[np.array(self.rows, np.int64)]
+        numbers = np.array(self.numbers, np.int64)
+        order = np.lexsort((frames, numbers))
+        starts = np.flatnonzero(np.diff(numbers[order], prepend=-1 - _MOST))
+        for rows in np.split(order, starts[1:]) if len(order) else ():
+            track = self._track(int(numbers[rows[0]]), rows, frames[rows])
+            found.tracks[track.number] = track
+        return found
+
+    def _track(self, number: int, rows: Integers, frames: Integers) -> Track:
+        if not np.diff(frames).all():
+            raise DataError(
+                f"{self.source}: face {number} is there twice in one frame; are these the records "
+                "of two runs? Summarise each by itself"
             )
-
-
-def _from_csv(path: Path) -> Iterator[_Row]:
-    with path.open(encoding="utf-8", newline="") as lines:
-        rows = csv.DictReader(lines)
-        yield from _from_rows(rows, list(rows.fieldnames or ()))
-
-
-def _from_parquet(path: Path) -> Iterator[_Row]:
-    try:
-        import pyarrow.parquet as pq
-    except ImportError:
-        raise MissingExtra("pyarrow", "train", "a Parquet file") from None
-    with pq.ParquetFile(path) as file:  # raises ValueError for another
-        rows = (row for part in file.iter_batches() for row in part.to_pylist())
-        yield from _from_rows(rows, file.schema_arrow.names)
-
-
-_FROM = {".csv": _from_csv, ".parquet": _from_parquet}
-
-
-def _from_rows(rows: Iterable[dict[str, Any]], columns: list[str]) -> Iterator[_Row]:
-    """Rows of a face each, of a frame without a face one; empty cells are "" or None."""
-    first = columns.index("uncertain") + 1
-    last = next(i for i, c in enumerate(columns) if c.startswith(("intensity_", "quality_")))
-    labels = tuple(columns[first:last])
-    held: _Row | None = None
-    for row in rows:
-        number = "" if row["face"] is None else str(row["face"])
-        faces = [_face(row, labels)] if number else []
-        if held and number not in ("", "0"):
-            held[4].extend(faces)  # a further face of the same frame
-            continue
-        if held:
-            yield held
-        held = (row["source"], float(row["time_s"]), row["status"], labels, faces)
-    if held:
-        yield held
-
-
-def _face(row: dict[str, Any], labels: Sequence[str]) -> _Face:
-    track = int(row["track"]) if row["track"] else None
-    probs = [float(row[label]) for label in labels]
-    return track, probs, float(row["confidence"]), str(row["uncertain"]) == "True"
+        probs = np.array(self.probabilities, np.float32).reshape(len(self.rows), -1)[rows]
+        if not np.isfinite(probs).all():
+            raise DataError(f"{self.source}: face {number} has a frame without all probabilities")
+        return Track(
+            number,
+            array("q", frames.tolist()),
+            array("f", probs.ravel().tolist()),
+            array("f", np.array(self.confidence, np.float32)[rows].tolist()),
+            array("b", np.array(self.uncertain, np.int8)[rows].tolist()),
+        )
 
 
 # -- what it comes to ------------------------------------------------------------------------------
@@ -247,10 +242,11 @@ def episodes(recording: Recording, track: Track, rule: Rule | None = None) -> li
     times = np.array(recording.times)[track.frames]
     ends = times + recording.durations()[track.frames]
     probs = track.probs
+    gap_s = max(rule.gap_s, recording.longest_s)
     found = []
     for i, label in enumerate(recording.labels):
         if label != "neutral":
-            for begin, end, fell in _runs(times, probs[:, i], rule):
+            for begin, end, fell in _runs(times, probs[:, i], rule, gap_s):
                 part = probs[begin:end, i]
                 top = begin + int(part.argmax())
                 onset, offset = float(times[begin]), float(ends[end - 1])
@@ -262,15 +258,22 @@ def episodes(recording: Recording, track: Track, rule: Rule | None = None) -> li
                         round(offset, 6),
                         round(float(part.max()), 5),
                         round(float(part.mean()), 5),
-                        begin > 0 and times[begin] - times[begin - 1] <= rule.gap_s,
+                        begin > 0 and times[begin] - times[begin - 1] <= gap_s,
                         fell,
                     )
                 )
-    long = [e for e in found if e.offset_s - e.onset_s >= rule.shortest_s]
+    long = [e for e in found if _lasts(e) >= rule.shortest_s]
     return sorted(long, key=lambda episode: (episode.onset_s, episode.label))
 
 
-def _runs(times: Floats, probs: Floats, rule: Rule) -> Iterator[tuple[int, int, bool]]:
+def _lasts(episode: Episode) -> float:
+    """How long, in seconds; of times that were rounded, so that 0.8 - 0.6 is 0.2."""
+    return round(episode.offset_s - episode.onset_s, _TIME_DIGITS)
+
+
+def _runs(
+    times: Floats, probs: Floats, rule: Rule, gap_s: float
+) -> Iterator[tuple[int, int, bool]]:
     """First frame, and the one behind the last, of each stretch that is one episode.
 
     And whether its probability was seen to fall.
@@ -278,7 +281,7 @@ def _runs(times: Floats, probs: Floats, rule: Rule) -> Iterator[tuple[int, int, 
     leave = min(rule.leave, rule.enter)
     begin = None
     for i, p in enumerate(probs):
-        lost = i > 0 and times[i] - times[i - 1] > rule.gap_s
+        lost = i > 0 and times[i] - times[i - 1] > gap_s
         if begin is not None and (p < leave or lost):
             yield begin, i, not lost
             begin = None
@@ -357,7 +360,7 @@ def _cells(episode: Episode) -> dict[str, Any]:
         "onset_s": episode.onset_s,
         "peak_s": episode.peak_s,
         "offset_s": episode.offset_s,
-        "duration_s": round(episode.offset_s - episode.onset_s, 6),
+        "duration_s": _lasts(episode),
         "peak": episode.peak,
         "mean": episode.mean,
         "rose": episode.rose,

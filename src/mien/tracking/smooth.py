@@ -36,6 +36,7 @@ from ..registry import Registry
 WAIT_S = 0.2
 """How far ``two-sided`` looks ahead, and the longest gap either filter reaches over, in seconds."""
 
+_REACH_S = WAIT_S + 1e-6  # of times that were rounded: 0.8 - 0.6 is 0.2
 _BLINK_S = 0.05  # what lasts no longer is a slip of the network
 _STEADY_S = 0.09  # time constant of the causal mean while nothing happens
 _CALM, _CHANGE = 0.05, 0.15  # distance up to which nothing happens, and from which all is let in
@@ -134,14 +135,14 @@ class Causal(Smoother[Item]):
             self._last[track] = now, mean
             smoothed.append(self._smoothed(face, mean))
         for track, (last, _) in list(self._last.items()):
-            if not 0 <= time_s - last.time_s <= WAIT_S:
+            if not 0 <= time_s - last.time_s <= _REACH_S:
                 del self._last[track]
         return [(item, smoothed)]
 
     def _mean(self, track: int, now: _Sample) -> Values:
         last, mean = self._last.get(track, (now, now.values))
         passed = now.time_s - last.time_s
-        if not 0 <= passed <= WAIT_S:
+        if not 0 <= passed <= _REACH_S:
             return now.values
         moved = _distance(now.values, mean)
         if passed <= _BLINK_S:  # it has to last: the frame before says the same, or it is a slip
@@ -192,7 +193,7 @@ class TwoSided(Smoother[Item]):
             out = self.flush()
             self._past.clear()
         self._waiting.append(_Waiting(time_s, samples, faces, item))
-        while self._waiting[0].time_s + WAIT_S < time_s:
+        while self._waiting[0].time_s + _REACH_S < time_s:
             out.append(self._next())
         return out
 
@@ -205,7 +206,7 @@ class TwoSided(Smoother[Item]):
         for track, sample in frame.samples.items():
             self._past.setdefault(track, deque()).append(sample)
         for track, past in list(self._past.items()):
-            while past and past[0].time_s < frame.time_s - WAIT_S:
+            while past and past[0].time_s < frame.time_s - _REACH_S:
                 past.popleft()
             if not past:
                 del self._past[track]
@@ -213,9 +214,9 @@ class TwoSided(Smoother[Item]):
         return frame.item, [self._smoothed(face, mean) for face, mean in pairs]
 
     def _mean(self, track: int, now: _Sample) -> Values:
-        past = [s for s in self._past.get(track, ()) if s.time_s >= now.time_s - WAIT_S]
+        past = [s for s in self._past.get(track, ()) if s.time_s >= now.time_s - _REACH_S]
         ahead = [f.samples[track] for f in self._waiting if track in f.samples]
-        near = [*past, now, *(s for s in ahead if s.time_s <= now.time_s + WAIT_S)]
+        near = [*past, now, *(s for s in ahead if s.time_s <= now.time_s + _REACH_S)]
         times = np.array([s.time_s for s in near])
         values = _without_slips(times, np.array([s.values for s in near]))
         apart = np.abs(values - values[len(past)])[:, 0].sum(axis=1) / 2

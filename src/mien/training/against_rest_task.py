@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
+from ..data.against_rest import Drawn
 from .expression_task import Classification
 from .models.autoencoder2018 import UnitsCnn
 from .recipes import AgainstRestRecipe
+from .tasks import Samples, Sets
 
 REST, POSITIVE = 0, 1
 """Columns of the targets and logits."""
@@ -21,3 +24,13 @@ class AgainstRestTask(Classification):
 
     def network(self) -> nn.Module:
         return UnitsCnn(2, self._channels, self._width)
+
+
+def samples(drawn: Drawn, pictures: Tensor) -> Samples:
+    """The pictures of drawn rows, (n, C, S, S) uint8, with one-hot targets (n, 2)."""
+    return Samples(pictures, torch.eye(2)[(torch.arange(len(drawn.rows)) < drawn.positives).long()])
+
+
+def sets(train: Samples, select: Samples) -> Sets:
+    """Both sides as a run takes them, every picture once an epoch."""
+    return Sets(train, select, len(train), {})

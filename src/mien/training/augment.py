@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from ..data import variants
-from .recipes import Augment
+from .augment_settings import Augment
 
 _NOTHING = Augment(flip=False)
 

@@ -34,9 +34,10 @@ from ..provenance import now
 from ..weights.session import METADATA_KEY
 from . import arrange, calibrate, checkpoint, recipes, transfer
 from .checkpoint import write_whole
-from .expression_task import labelled, tables_of, wanted
-from .models import Backbone, landmark_networks, last_layer, proposal_networks
-from .recipes import OWN_HEAD
+from .expression_data import OWN_HEAD, labelled, wanted
+from .expression_task import tables_of
+from .models import landmark_networks, proposal_networks
+from .models.network import Backbone, last_layer
 from .train import task_of
 
 AnyRecipe = recipes.AnyRecipe
@@ -120,7 +121,7 @@ def export(
     if len(looks) == 1:  # it never saw a mirror image in training either
         meta["look_again_below"] = 0.0
     graded = recipe.data.target != "label" and head == OWN_HEAD
-    rated = wanted(recipe, select) if graded else None
+    rated = wanted(recipe.data, select) if graded else None
     meta |= calibrate.reading(looks, targets, meta["base_rates"], names, rated)
     if recipe.answers == "intensities":
         meta["intensity"] = intensity.Strengths().as_dict()

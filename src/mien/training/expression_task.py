@@ -10,18 +10,17 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from ..data.audit import audit
-from ..data.table import Table, pixel_hash
+from ..data.table import Table
 from ..errors import ConfigError, DataError
-from ..evaluation.metrics import IntArray
 from ..expression.logits import softmax
 from ..expression.recognize import OnnxRecognizer
 from ..face import FloatArray
 from ..faces import align
 from ..labels import LabelSet
 from .augment import augment, mixup
-from .models import Standardised, build
-from .recipes import OWN_HEAD, Also, ExpressionRecipe, Recipe
+from .expression_data import OWN_HEAD, drawn, labelled, sides, wanted
+from .models.network import Standardised, build
+from .recipes import ExpressionRecipe, Recipe
 from .tasks import Samples, Sets, predict
 
 
@@ -127,30 +126,11 @@ def prepare(
             f"'{recipe.model.align}'; cut them anew with: mien data align"
         )
     labels = recipe.data.names
-    train = table.of_split(recipe.data.train)
-    select = table.of_split(recipe.data.select)
-    counts = {"train_rows": len(train), "select_rows": len(select)}
-
-    train = train.keep(train.targets(labels) >= 0)
-    select = select.keep(select.targets(labels) >= 0)
-    counts["train_without_emotion"] = counts["train_rows"] - len(train)
-    counts["select_without_emotion"] = counts["select_rows"] - len(select)
-    if recipe.data.drop_overlap:
-        before = len(train)
-        train = without_pixels_of(train, table.of_split(recipe.data.select, recipe.data.test))
-        counts["train_pixels_in_other_splits"] = before - len(train)
-    if recipe.data.drop_near:
-        before = len(train)
-        train = without_near_duplicates_of(recipe, train, table)
-        counts["train_near_duplicates_in_other_splits"] = before - len(train)
-    if not len(train) or not len(select):
-        raise DataError(f"nothing left to train or select on in {table.name}: {counts}")
-    counts |= {"train_used": len(train), "select_used": len(select)}
-
+    train, select, counts = sides(recipe.data, table)
     eye = np.eye(len(labels), dtype=np.float32)
     y = eye[train.targets(labels)]
     if recipe.data.target != "label":
-        y = wanted(recipe, train)
+        y = wanted(recipe.data, train)
     chances = drawn(train.targets(labels), recipe.data.balance)
     # Base rates are those of the pictures drawn; a teacher's answers would blur them.
     shares = eye[train.targets(labels)] if recipe.answers == "intensities" else y
@@ -177,7 +157,7 @@ def prepare(
         Samples(
             shown(select),
             torch.from_numpy(
-                wanted(recipe, select)
+                wanted(recipe.data, select)
                 if recipe.answers == "intensities"
                 else np.concatenate(
                     [
@@ -210,39 +190,6 @@ def tables_of(recipe: Recipe, given: Mapping[str, Path]) -> Mapping[str, Path]:
     return given
 
 
-def labelled(head: Also, known: Table, table: Table) -> FloatArray:
-    """What the table of a further head says of another's pictures, (N, K) one-hot; 0 of others."""
-    names = head.names
-    said = dict(zip(((row.split, row.id) for row in known.rows), known.targets(names), strict=True))
-    places = np.array([said.get((row.split, row.id), -1) for row in table.rows], np.intp)
-    eye = np.eye(len(names), dtype=np.float32)
-    return np.asarray(np.where(places[:, None] >= 0, eye[places], 0.0), np.float32)
-
-
-def without_near_duplicates_of(recipe: ExpressionRecipe, train: Table, table: Table) -> Table:
-    """The training rows that look like no row of select or test; see ``mien.data.audit``."""
-    data = recipe.data
-    whole = table.of_split(data.train, data.select, data.test)
-    found = audit(whole)
-    near: set[str] = set()
-    for other in (data.select, data.test):
-        places = found.overlap(data.train, other).near
-        if places is None:
-            raise DataError(
-                f"{table.name} has too many near duplicates to be counted: data.drop_near = false, "
-                'and split.by = "sequence" or "subject"'
-            )
-        near |= {whole.rows[place].id for place in places}
-    return train.keep(row.id not in near for row in train.rows)
-
-
-def wanted(recipe: ExpressionRecipe, table: Table) -> FloatArray:
-    """What people said of each picture, (N, K): shares of their votes, or their ratings."""
-    data = recipe.data
-    graded = table.strengths if data.target == "strengths" else table.vote_shares
-    return graded(data.names, data.min_votes)
-
-
 def draws(recipe: ExpressionRecipe, pictures: int) -> int:
     """How many pictures an epoch sees."""
     t = recipe.train
@@ -250,15 +197,6 @@ def draws(recipe: ExpressionRecipe, pictures: int) -> int:
         return t.epoch_steps * t.batch
     # Drawn with replacement, a few pictures are enough for a batch.
     return max(pictures, t.batch) if recipe.data.balance else pictures
-
-
-def drawn(targets: IntArray, balance: float) -> FloatArray | None:
-    """How likely each picture is drawn, (N,) summing to 1; None for every picture once an epoch."""
-    if balance == 0:
-        return None
-    counts = np.bincount(targets)[targets].astype(np.float64)
-    chances = counts**-balance
-    return np.asarray(chances / chances.sum(), np.float32)
 
 
 def taught(teacher: OnnxRecognizer, table: Table, labels: LabelSet) -> FloatArray:
@@ -272,12 +210,6 @@ def taught(teacher: OnnxRecognizer, table: Table, labels: LabelSet) -> FloatArra
     # Without its temperature: that was fitted to majority labels, these targets are shares.
     answers = softmax(teacher.logits(pictures)) + softmax(teacher.logits(mirrored))
     return np.asarray(answers / 2, np.float32)
-
-
-def without_pixels_of(table: Table, other: Table) -> Table:
-    """The rows whose exact pixels do not occur in ``other``."""
-    there = {pixel_hash(p) for p in other.pictures()}
-    return table.keep(pixel_hash(p) not in there for p in table.pictures())
 
 
 def cross_entropy(logits: Tensor, shares: Tensor) -> Tensor:

@@ -61,7 +61,7 @@ def train_folder(
     init: Path | None = None,
     devices: int = 1,
 ) -> Trained:
-    """A folder of pictures (see ``datasets.folder``), or a mien table -> ``out/model.onnx``.
+    """A folder of pictures (see ``data.sets.folder``), or a mien table -> ``out/model.onnx``.
 
     ``out`` also keeps the faces (``faces.parquet``) and the figures (``report.json``), beside all
     that a run leaves. The same call goes on where an earlier one stopped.

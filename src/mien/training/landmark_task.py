@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import math
-import zlib
 
-import cv2
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from ..data import patches
-from ..data.table import Row, Table
-from ..errors import DataError
-from ..face import FloatArray, ImageArray
+from ..data.table import Table
 from ..faces.landmarks import (
     LEFT_EYE_CORNER,
     MIRROR,
@@ -24,16 +19,15 @@ from ..faces.landmarks import (
     RIGHT_EYE_CORNER,
 )
 from .augment import Draw, change_pixels
+from .landmark_data import Y_POINTS, divided, samples
 from .models import landmark_networks
-from .recipes import LandmarkData, LandmarkRecipe
+from .recipes import LandmarkRecipe
 from .tasks import Samples, Sets, predict
 
 # What the second look sees of a face: the first look's points have put it nearly right.
 _AGAIN_SHIFT, _AGAIN_SCALE, _AGAIN_ROTATE_DEG = 0.04, 0.08, 8.0
 _SCALE_OF_LOSS = 20.0  # an error of a twentieth of the crop weighs as much as a nat of the score
 _ZOOM = NET_FRAMING / patches.WIDTH  # the network's square in units of the patch
-
-_Y_POINTS = 2 * POINTS  # of a target row, then its weight, then whether there is a face
 
 
 class LandmarkTask:
@@ -65,13 +59,13 @@ class LandmarkTask:
         scale = _ZOOM * within(settings.scale, _AGAIN_SCALE).exp()
         shifts = [2 * _ZOOM * within(settings.shift, _AGAIN_SHIFT) for _ in range(2)]
         mirrored = draw.chance(0.5 if settings.flip else 0.0)
-        seen, points = look(x, y[:, :_Y_POINTS], angle, scale, torch.stack(shifts, 1), mirrored)
-        y = torch.cat([points, y[:, _Y_POINTS:]], dim=1)
+        seen, points = look(x, y[:, :Y_POINTS], angle, scale, torch.stack(shifts, 1), mirrored)
+        y = torch.cat([points, y[:, Y_POINTS:]], dim=1)
         return change_pixels(seen, settings, draw), y
 
     def loss(self, outputs: tuple[Tensor, Tensor], y: Tensor) -> Tensor:
         points, logits = outputs
-        wanted, weight, face = y[:, :_Y_POINTS], y[:, _Y_POINTS], y[:, _Y_POINTS + 1]
+        wanted, weight, face = y[:, :Y_POINTS], y[:, Y_POINTS], y[:, Y_POINTS + 1]
         off = (points.flatten(1) - (wanted + 1) / 2).abs().mean(dim=1)
         placed = (off * weight).sum() / weight.sum().clamp(min=1)
         told = F.binary_cross_entropy_with_logits(logits.float(), face)
@@ -82,9 +76,9 @@ class LandmarkTask:
         parts = predict(net, select.x, device)
         points = torch.cat([part[0] for part in parts]).flatten(1)
         logits = torch.cat([part[1] for part in parts])
-        face = select.y[:, _Y_POINTS + 1] == 1
-        by_hand = select.y[:, _Y_POINTS] == 1
-        wanted = ((select.y[:, :_Y_POINTS] + 1) / 2)[by_hand].reshape(-1, POINTS, 2)
+        face = select.y[:, Y_POINTS + 1] == 1
+        by_hand = select.y[:, Y_POINTS] == 1
+        wanted = ((select.y[:, :Y_POINTS] + 1) / 2)[by_hand].reshape(-1, POINTS, 2)
         between = wanted[:, LEFT_EYE_CORNER] - wanted[:, RIGHT_EYE_CORNER]
         off = (points[by_hand].reshape(-1, POINTS, 2) - wanted).norm(dim=2).mean(dim=1)
         return {
@@ -124,83 +118,30 @@ def prepare(recipe: LandmarkRecipe, table: Table) -> Sets:
     split: the same ones in every run, so that other measurements can leave them unseen as well.
     """
     data = recipe.data
-    parts = [table.of_split(split) for split in data.splits]
-    kept = [part.keep(is_kept(row) for row in part.rows) for part in parts]
-    used = [part.keep(not is_kept(row) for row in part.rows) for part in parts]
-    if not all(map(len, [*kept, *used])):
-        raise DataError(f"too few rows in {table.name} to train on and to select by")
+    used, kept = divided(*(table.of_split(split) for split in data.splits))
     counts = {
         split: {"used": len(u), "kept_for_selection": len(k)}
         for split, u, k in zip(data.splits, used, kept, strict=True)
     }
-    x, y = _samples(used, data)
+    x, y = map(torch.from_numpy, samples(used, data))
     chances = torch.cat(
         [torch.full((len(u),), s / len(u)) for u, s in zip(used, data.shares, strict=True)]
     )
-    select_x, select_y = _samples(kept, data)
+    select_x, select_y = map(torch.from_numpy, samples(kept, data))
     n = len(select_x)
     still = torch.zeros(n)
     seen, points = look(
         select_x.float(),
-        select_y[:, :_Y_POINTS],
+        select_y[:, :Y_POINTS],
         still,
         torch.full((n,), _ZOOM),
         torch.zeros(n, 2),
         still > 0,
     )
-    select_y[:, :_Y_POINTS] = points
+    select_y[:, :Y_POINTS] = points
     return Sets(
         Samples(x, y, chances),
         Samples(seen.round().to(torch.uint8), select_y),
         data.draws,
         {"counts": counts},
     )
-
-
-def is_kept(row: Row) -> bool:
-    """Whether a row is of the tenth that is never trained on; all rows of a person are."""
-    return zlib.crc32((row.subject or row.source or row.id).encode()) % 10 == 0
-
-
-def _samples(parts: list[Table], data: LandmarkData) -> tuple[Tensor, Tensor]:
-    """Patches (N, 1, 96, 96) uint8 and targets (N, 138)."""
-    xs, ys = [], []
-    for part, weight in zip(parts, data.weights, strict=True):
-        x, y = _of_faces(part, weight) if weight else _of_decoys(part)
-        xs.append(torch.from_numpy(x[:, None]))
-        ys.append(torch.from_numpy(y))
-    return torch.cat(xs), torch.cat(ys)
-
-
-def _of_faces(part: Table, weight: float) -> tuple[ImageArray, FloatArray]:
-    missing = sum(row.landmarks is None for row in part.rows)
-    if missing:
-        raise DataError(f"{missing} rows of {part.splits} in {part.name} have no landmarks")
-    x, points = patches.of_faces(part)
-    relative = (points + 0.5) / patches.SIDE * 2 - 1  # the patch spans -1..1 from edge to edge
-    y = np.ones((len(x), _Y_POINTS + 2), np.float32)
-    y[:, :_Y_POINTS] = relative.reshape(len(x), _Y_POINTS)
-    y[:, _Y_POINTS] = weight
-    return x, y
-
-
-def _of_decoys(part: Table) -> tuple[ImageArray, FloatArray]:
-    gray = [cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in part.pictures()]
-    if any(picture.shape != (patches.SIDE, patches.SIDE) for picture in gray):
-        raise DataError(f"decoys are patches of {patches.SIDE} pixels; make them with: data decoys")
-    x = np.asarray(np.stack(gray), np.uint8)
-    random = np.random.default_rng(0)
-    x[::2] = [with_border(patch, random) for patch in x[::2]]
-    return x, np.zeros((len(x), _Y_POINTS + 2), np.float32)
-
-
-def with_border(patch: ImageArray, random: np.random.Generator) -> ImageArray:
-    """A patch of which only a part is a picture, and the rest its border repeated.
-
-    Most faces to train on come in tight crops, so that half of their patch is a repeated border.
-    Where decoys had none, the network would take the streaks of the border for a face.
-    """
-    side = round(random.uniform(0.5, 0.9) * len(patch))
-    top, left = random.integers(0, len(patch) - side + 1, 2)
-    around = [(top, len(patch) - side - top), (left, len(patch) - side - left)]
-    return np.pad(patch[top : top + side, left : left + side], around, mode="edge")

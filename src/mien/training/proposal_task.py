@@ -10,14 +10,12 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from .. import geometry
-from ..data import scenes
 from ..data.table import Table
-from ..errors import DataError
 from ..face import FloatArray
 from ..faces.proposals import SIDES, STRIDES, decode, distinct
 from .augment import Draw, change_pixels
-from .landmark_task import is_kept
 from .models import proposal_networks
+from .proposal_data import made
 from .recipes import ProposalRecipe
 from .tasks import Samples, Sets, predict
 
@@ -176,22 +174,10 @@ def proposal_loss(said: Tensor, wanted: Tensor, care: Tensor) -> Tensor:
 
 def prepare(recipe: ProposalRecipe, table: Table) -> Sets:
     """Scenes to train on, and scenes of people and pictures never trained on to select by."""
-    data = recipe.data
-    tables = [table.of_split(*data.faces), table.of_split(data.backgrounds)]
-    tables.append(table.of_split(*data.decoys))
-    kept = [part.keep(is_kept(row) for row in part.rows) for part in tables]
-    used = [part.keep(not is_kept(row) for row in part.rows) for part in tables]
-    if not all(map(len, [*kept, *used])):
-        raise DataError(f"too few rows in {table.name} to train on and to select by")
-    x, y = scenes.make(scenes.sources(*used), data.scenes, recipe.train.seed)
-    select_x, select_y = scenes.make(scenes.sources(*kept), data.scenes // 20, 0)
-    counts = {
-        name: {"used": len(u), "kept_for_selection": len(k)}
-        for name, u, k in zip(("faces", "backgrounds", "decoys"), used, kept, strict=True)
-    }
+    train, select, counts = made(recipe.data, table, recipe.train.seed)
     return Sets(
-        Samples(torch.from_numpy(x), torch.from_numpy(y)),
-        Samples(torch.from_numpy(select_x), torch.from_numpy(select_y)),
-        data.scenes,
+        Samples(*map(torch.from_numpy, train)),
+        Samples(*map(torch.from_numpy, select)),
+        recipe.data.scenes,
         {"counts": counts},
     )

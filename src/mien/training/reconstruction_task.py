@@ -14,11 +14,11 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from ..data.table import Table
-from ..errors import ConfigError, DataError
+from ..errors import ConfigError
 from .augment import augment
-from .expression_task import without_pixels_of
 from .models.autoencoder2018 import Autoencoder
 from .recipes import ReconstructionRecipe
+from .reconstruction_data import sides
 from .tasks import Samples, Sets, predict
 
 
@@ -60,13 +60,7 @@ class ReconstructionTask:
 def prepare(recipe: ReconstructionRecipe, table: Table) -> Sets:
     """The train and select samples of a recipe; every row counts, whatever its label."""
     data, spec = recipe.data, recipe.model.preprocess
-    train, select = table.of_split(data.train), table.of_split(data.select)
-    counts = {"train_rows": len(train), "select_rows": len(select)}
-    if data.drop_overlap:
-        train = without_pixels_of(train, table.of_split(data.select, data.test))
-        counts["train_pixels_in_other_splits"] = counts["train_rows"] - len(train)
-    if not len(train):
-        raise DataError(f"nothing left to train on in {table.name}: {counts}")
+    train, select, counts = sides(data, table)
     return sets(torch.from_numpy(train.planes(spec)), torch.from_numpy(select.planes(spec)), counts)
 
 

@@ -1,7 +1,7 @@
 """Runs that are tested after every epoch, where a paper reports its figures step by step.
 
 Such a run answers in training: after each epoch its averaged weights are asked about its own test
-side, and about the tables of the runs that test its networks. No weights are kept for that. The
+side, and about the tables that it is tested on elsewhere. No weights are kept for that. The
 figure that stands for the run is that of the epoch best on the select side, as everywhere; a paper
 that takes its best step by the test has looked at the answers.
 """
@@ -21,6 +21,7 @@ from torch import Tensor
 from ..data.table import Table
 from ..errors import DataError
 from ..expression.logits import softmax
+from ..labels import LabelSet
 from . import arrange
 from .recipes import ExpressionRecipe
 from .train import answers_of
@@ -43,16 +44,18 @@ def planes(recipe: ExpressionRecipe, tables: Mapping[str, Table]) -> dict[str, T
     return {name: torch.from_numpy(table.planes(spec)) for name, table in tables.items()}
 
 
-def answers(recipe: ExpressionRecipe, run: Path, name: str, table: Table, best: int) -> Answers:
-    """What a finished run said of a table's rows, ready for JSON.
+def answers(
+    recipe: ExpressionRecipe, run: Path, name: str, table: Table, labels: LabelSet, best: int
+) -> Answers:
+    """What a finished run said of a table's rows, over some of its labels, ready for JSON.
 
     best : the epoch whose answers stand for the run; ``steps`` has those of every epoch, by the
         number of its last step.
 
     Raises DataError where the run was never asked about them.
     """
-    labels = recipe.data.names
-    every = [_probs(run, epoch, name, len(table)) for epoch in range(recipe.train.epochs)]
+    places = [recipe.data.names.index(label) for label in labels.labels]
+    every = [_probs(run, epoch, name, len(table), places) for epoch in range(recipe.train.epochs)]
     return {
         "labels": list(labels.labels),
         "ids": [row.id for row in table.rows],
@@ -65,7 +68,7 @@ def answers(recipe: ExpressionRecipe, run: Path, name: str, table: Table, best: 
     }
 
 
-def _probs(run: Path, epoch: int, name: str, rows: int) -> list[list[float]]:
+def _probs(run: Path, epoch: int, name: str, rows: int, places: Sequence[int]) -> list[list[float]]:
     path = answers_of(run, epoch)
     found = load_file(path).get(name) if path.is_file() else None
     if found is None or len(found) != rows:
@@ -73,7 +76,7 @@ def _probs(run: Path, epoch: int, name: str, rows: int) -> list[list[float]]:
             f"{run} was trained without being asked about {name}; remove that folder, and the same "
             "command trains it again"
         )
-    rounded: list[list[float]] = np.round(softmax(found.numpy()), 6).tolist()
+    rounded: list[list[float]] = np.round(softmax(found.numpy()[:, places]), 6).tolist()
     return rounded
 
 

@@ -53,6 +53,7 @@ from .recipes import (
     Recipe,
     ReconstructionRecipe,
 )
+from .schedule import learning_rate
 from .tasks import Sets, Task, has_bfloat16, predict
 from .warmstart import Start
 
@@ -65,20 +66,6 @@ class Progress(Protocol):
 
     def step(self, epoch: int, step: int, steps: int, loss: float) -> None: ...
     def epoch(self, record: dict[str, Any]) -> None: ...
-
-
-def learning_rate(recipe: Recipe, step: int, steps_per_epoch: int) -> float:
-    """Linear warm-up, then half a cosine to 0 at the last step (Loshchilov & Hutter 2017).
-
-    Or the same to the end, where the recipe says so.
-    """
-    t = recipe.train
-    warmup, total = t.warmup_epochs * steps_per_epoch, t.epochs * steps_per_epoch
-    if step < warmup:
-        return t.lr * (step + 1) / warmup
-    if t.schedule == "constant":
-        return t.lr
-    return t.lr * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, total - warmup)))
 
 
 def build_optimizer(net: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
@@ -196,7 +183,7 @@ class Run:
         for step, (x, y) in enumerate(self._batches()):
             done = self.epoch * self.steps + step
             for group in self.optimizer.param_groups:
-                group["lr"] = learning_rate(self.recipe, done, self.steps)
+                group["lr"] = learning_rate(self.recipe.train, done, self.steps)
             loss = self.task.loss(self.net(x), y)
             self.optimizer.zero_grad()
             self.fabric.backward(loss)

@@ -27,8 +27,9 @@ from ..face import FloatArray
 from ..weights import catalogue
 from .checkpoint import write_whole
 from .expression_task import ExpressionTask, IntensityTask, score
-from .models import Backbone, build
-from .recipes import ExpressionRecipe, Model
+from .models import Model
+from .models.network import Backbone, build
+from .recipes import ExpressionRecipe
 from .tasks import Samples, has_bfloat16, predict
 
 log = logging.getLogger(__name__)

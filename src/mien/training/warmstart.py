@@ -19,7 +19,7 @@ from ..expression.recognize import ModelInfo, OnnxRecognizer
 from ..labels import LabelSet
 from ..weights import catalogue
 from . import checkpoint
-from .models import last_layer
+from .models.network import last_layer
 from .recipes import ExpressionRecipe, Recipe
 
 _PICTURES = 512  # to measure statistics on
@@ -100,15 +100,21 @@ def _tensors(
 def _head(
     net: nn.Module, filled: dict[str, Tensor], info: ModelInfo, labels: LabelSet
 ) -> dict[str, Tensor]:
-    """The last layer, for these labels alone, with the file's temperature and offsets in it."""
+    """The last layer, for these labels alone, with the file's temperature and offsets in it.
+
+    What it has behind them, for further heads, stays as the network has it.
+    """
     name = last_layer(net)
     if f"{name}.weight" not in filled:
         return {}
     rows = torch.from_numpy(labels.permutation_from(info.label_set))
     offsets = torch.tensor(info.offsets or [0.0] * len(info.label_set))
+    weight = filled[f"{name}.weight"][rows] / info.temperature
+    bias = (filled[f"{name}.bias"] / info.temperature + offsets)[rows]
+    own = net.state_dict()
     return {
-        f"{name}.weight": filled[f"{name}.weight"][rows] / info.temperature,
-        f"{name}.bias": (filled[f"{name}.bias"] / info.temperature + offsets)[rows],
+        f"{name}.weight": torch.cat([weight, own[f"{name}.weight"][len(rows) :]]),
+        f"{name}.bias": torch.cat([bias, own[f"{name}.bias"][len(rows) :]]),
     }
 
 

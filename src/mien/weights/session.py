@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from threading import Timer
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 
 from ..errors import ModelError
 from ..face import FloatArray
+from ..jsontext import parse
 from . import catalogue
 
 METADATA_KEY = "mien"
@@ -133,5 +133,5 @@ class Network:
     @property
     def meta(self) -> dict[str, Any]:
         """What the file says of itself: preprocessing, training, licence."""
-        said: dict[str, Any] = json.loads(self._session.metadata[METADATA_KEY])
+        said: dict[str, Any] = parse(self._session.metadata[METADATA_KEY])
         return said

@@ -1,16 +1,20 @@
-"""Networks of the laboratory (torch), by name."""
+"""Networks of the laboratory by name, and what a recipe may say of one.
+
+The networks themselves need torch; to read a recipe, nothing here does.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
-
-from ...errors import ConfigError, ModelError
+from ...errors import ConfigError
+from ...faces import align
+from ...media.preprocess import Preprocess
 from ...registry import Registry
-from ..recipes import Model
+
+if TYPE_CHECKING:
+    from torch import nn
 
 networks: Registry[nn.Module] = Registry(
     "network",
@@ -35,105 +39,66 @@ proposal_networks: Registry[nn.Module] = Registry(
 )
 
 
-class Standardised(nn.Module):
-    """A network that scales its input by the mean and deviation of what it was trained on.
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A network of the registry and the picture it takes.
 
-    They are part of the weights, (1, C, 1, 1) in gray levels, so that no caller can scale
-    otherwise than training did.
+    light : how a picture's lighting is evened out, a name of ``preprocess.LIGHTS``.
+    align : how the faces of its table are cut (``mien data align``), and users' faces will be.
+    init : the model whose weights it begins with, a name or a file; None to begin at random.
+    parameters : how many the network must have, where a paper says so.
+    pretrained : the catalogue's weights of a backbone to begin with, trained for something else:
+        all but the last layer is theirs.
+    frozen : only the last layer is trained; what the rest makes of each picture is computed once.
+    enlarge : the side in pixels that a backbone enlarges its pictures to; 0 leaves them.
     """
 
-    mean: Tensor
-    std: Tensor
+    name: str
+    size: int = 48
+    color: str = "gray"
+    align: str = align.DEFAULT
+    init: str | None = None
+    parameters: int | None = None
+    pretrained: str | None = None
+    frozen: bool = False
+    enlarge: int = 0
+    light: str = "plain"
 
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.register_buffer("mean", torch.full((1, channels, 1, 1), 128.0))
-        self.register_buffer("std", torch.full((1, channels, 1, 1), 64.0))
+    def __post_init__(self) -> None:
+        if self.pretrained and self.init:
+            raise ConfigError("model.pretrained and model.init: a network begins with one of them")
+        if self.frozen and not self.pretrained:
+            raise ConfigError("model.frozen keeps weights as they are: name them, model.pretrained")
+        align.known(self.align)
+        self.preprocess  # noqa: B018 (raises ConfigError where they do not fit)
 
-    def measure(self, x: Tensor) -> None:
-        """Take mean and deviation per channel over every pixel of pictures (N, C, S, S) uint8."""
-        levels = torch.arange(256, dtype=torch.float64)
-        for channel in range(x.shape[1]):
-            counts = torch.bincount(x[:, channel].flatten(), minlength=256).double()
-            mean = (counts * levels).sum() / counts.sum()
-            variance = (counts * (levels - mean) ** 2).sum() / counts.sum()
-            self.mean[0, channel] = mean
-            self.std[0, channel] = variance.sqrt().clamp(min=1.0)  # pictures all of one gray
-
-    def standardised(self, x: Tensor) -> Tensor:
-        return (x - self.mean) / self.std
+    @property
+    def preprocess(self) -> Preprocess:
+        return Preprocess(self.size, self.color, self.light)
 
 
-class Backbone(nn.Module):
-    """A trunk that was trained for something else, and a last layer of one's own.
+@dataclass(frozen=True, slots=True)
+class Autoencoder:
+    """An autoencoder of one hidden layer.
 
-    Takes gray levels (N, 1 or 3, S, S), enlarges them to ``side`` pixels if that is not 0, and
-    shows gray pictures to all three colour channels.
-
-    width : numbers that the trunk makes of a picture.
-    dropout : share of them left out before the last layer, in training.
+    hidden : its units; 0 for none, where a CNN sees the pictures as they came.
+    tied : decode with the encoder's own weights.
     """
 
-    def __init__(self, num_classes: int, width: int, dropout: float) -> None:
-        super().__init__()
-        self.side = 0
-        self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(width, num_classes))
+    hidden: int
+    tied: bool = False
 
-    def trunk(self, x: Tensor) -> Tensor:
-        """Gray levels of three channels (N, 3, S, S) -> (N, width)."""
-        raise NotImplementedError
-
-    def adopt(self, tensors: Mapping[str, Tensor]) -> None:
-        """Take the weights of a file, its last layer too where it answers as many classes.
-
-        Raises ModelError where they are another network's.
-        """
-        raise NotImplementedError
-
-    def features(self, x: Tensor) -> Tensor:
-        """Gray levels (N, 1 or 3, S, S) -> (N, width)."""
-        if self.side:
-            x = F.interpolate(x, (self.side, self.side), mode="bilinear", align_corners=False)
-        return self.trunk(x.expand(-1, 3, -1, -1))
-
-    def forward(self, x: Tensor) -> Tensor:
-        logits: Tensor = self.head(self.features(x))
-        return logits
-
-    def _fill(self, weights: Mapping[str, Tensor], head: tuple[Tensor | None, ...]) -> None:
-        """Load the trunk's weights, and the last layer's (weight, bias) if they fit this one."""
-        own = {f"head.{key}": value for key, value in self.head.state_dict().items()}
-        theirs = {key: value for key, value in zip(own, head, strict=True) if value is not None}
-        fit = all(value.shape == own[key].shape for key, value in theirs.items())
-        named = {**weights, **own, **(theirs if fit else {})}
-        try:
-            self.load_state_dict(named)
-        except RuntimeError as err:
-            raise ModelError(f"these are another network's weights: {err}") from err
+    def __post_init__(self) -> None:
+        if self.hidden < 0:
+            raise ConfigError(f"autoencoder.hidden is at least 0, got {self.hidden}")
 
 
-def build(model: Model, num_classes: int) -> nn.Module:
-    """The network a recipe names; raises ConfigError where it has another size than it says."""
-    net = networks.build(model.name, num_classes, model.preprocess)
-    if isinstance(net, Backbone):
-        net.side = model.enlarge
-    elif model.enlarge or model.pretrained:
-        raise ConfigError(f"{model.name} is no backbone: no model.pretrained, no model.enlarge")
-    count = parameters(net)
-    if model.parameters not in (None, count):
-        raise ConfigError(
-            f"{model.name} at {model.size} pixels has {count:,} parameters for {num_classes} "
-            f"classes, and model.parameters says {model.parameters:,}"
-        )
-    return net
+@dataclass(frozen=True, slots=True)
+class Cnn:
+    """width : filters of each convolution, units of the first fully connected layer."""
 
+    width: int
 
-def last_layer(net: nn.Module) -> str:
-    """The name of the layer that answers, a network's last linear one."""
-    names = [name for name, module in net.named_modules() if isinstance(module, nn.Linear)]
-    return str(names[-1])
-
-
-def parameters(net: nn.Module) -> int:
-    """How many numbers training can change."""
-    return sum(p.numel() for p in net.parameters())
+    def __post_init__(self) -> None:
+        if self.width < 1:
+            raise ConfigError(f"cnn.width is at least 1, got {self.width}")

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...media.preprocess import Preprocess
-from . import Standardised
+from .network import Standardised
 
 SLOPE = 0.01
 WIDTH = 512

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from ...errors import ConfigError
 from ...media.preprocess import Preprocess
-from . import Standardised
+from .network import Standardised
 
 SMALLEST = 16  # pixels: below, nothing is left after the second pooling
 

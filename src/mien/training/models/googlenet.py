@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...media.preprocess import Preprocess
-from . import Backbone
+from .network import Backbone
 
 _MEAN_RGB = (123.0, 117.0, 104.0)
 _INCEPTIONS = {  # inputs; filters of 1x1, 3x3_reduce, 3x3, 5x5_reduce, 5x5, pool_proj

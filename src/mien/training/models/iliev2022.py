@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from ...media.preprocess import Preprocess
-from . import Standardised
+from .network import Standardised
 
 
 def conv3x3(inputs: int, outputs: int) -> nn.Sequential:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from ...errors import ModelError
 from ...media.preprocess import Preprocess
-from . import Backbone
+from .network import Backbone
 
 _BLOCKS = (  # filters, stride
     *((32, 2), (32, 1), (32, 1), (32, 2), (32, 1), (32, 1)),

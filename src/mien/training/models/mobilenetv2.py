@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...media.preprocess import Preprocess
-from . import Backbone
+from .network import Backbone
 
 _STAGES = (  # expansion, filters, blocks, stride of the first one
     (1, 16, 1, 1),

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from ...errors import ConfigError
 from ...media.preprocess import Preprocess
-from . import Standardised
+from .network import Standardised
 
 _LEAST = 16  # pixels of a side; smaller ones are gone before the last convolution
 

@@ -13,18 +13,45 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
 
-from ..data import splits
-from ..data.splits import Split
-from ..data.table import Table
-from ..errors import DataError
+from ..errors import ConfigError, DataError
 from ..labels import label_set
-from ..training.recipes import Folds
-from ..training.tasks import Samples, Sets
+from . import splits
+from .splits import Split
+from .table import Table
 
 IntArray = npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True)
+class Folds:
+    """How each expression of a label set is told from all the others, fold by fold.
+
+    label_set : its expressions that occur in the table take their turns.
+    by : what stays together, as in ``Split``.
+    count : parts the table is dealt into; each is a test once, and the next one selects.
+    run : how many of these folds are run.
+    positives : pictures of the expression in a test, and as many of the others together.
+    train_positives : the same in training.
+    autoencoder_rows : training pictures of a fold that its autoencoder learns.
+    """
+
+    label_set: str
+    by: str = "stratified"
+    count: int = 10
+    run: int = 10
+    positives: int = 140
+    train_positives: int = 860
+    autoencoder_rows: int = 8000
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        label_set(self.label_set)
+        Split(self.by, folds=self.count)  # raises where they do not fit
+        if not 1 <= self.run <= self.count:
+            raise ConfigError(f"folds.run lies in 1..{self.count}, got {self.run}")
+        if min(self.positives, self.train_positives, self.autoencoder_rows) < 1:
+            raise ConfigError("folds' numbers of pictures are at least 1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +60,6 @@ class Drawn:
 
     rows: IntArray
     positives: int
-
-    @property
-    def targets(self) -> Tensor:
-        """One-hot over (rest, expression), (n, 2) float32, as ``against_rest_task`` has them."""
-        return torch.eye(2)[(torch.arange(len(self.rows)) < self.positives).long()]
-
-    def samples(self, pictures: Tensor) -> Samples:
-        """Their pictures, of (n, C, S, S) uint8, as training takes them."""
-        return Samples(pictures, self.targets)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +138,3 @@ def generator(settings: Folds, fold: int, expression: str, side: str) -> np.rand
     """Random numbers of one draw, independent of which others were made."""
     place = label_set(settings.label_set).index(expression)
     return np.random.default_rng([settings.seed, fold, place, splits.SIDES.index(side)])
-
-
-def sets(train: Samples, select: Samples) -> Sets:
-    return Sets(train, select, len(train), {})

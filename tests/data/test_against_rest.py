@@ -5,14 +5,14 @@ from collections import Counter
 
 import numpy as np
 import pytest
+import torch
 
+from mien.data import against_rest
+from mien.data.against_rest import Folds, draw, evenly
 from mien.data.table import Row, Table
 from mien.errors import ConfigError, DataError
-from mien.papers import against_rest
-from mien.papers.against_rest import draw, evenly
 from mien.training import recipes
-from mien.training.against_rest_task import POSITIVE
-from mien.training.recipes import Folds
+from mien.training.against_rest_task import POSITIVE, samples
 
 SETTINGS = Folds("ferplus", by="stratified", count=5, run=5, positives=14)
 
@@ -41,9 +41,10 @@ def test_a_fold_is_the_papers() -> None:
     assert labels.pop("fear") == 140 == drawn.positives
     assert list(labels.values()) == [20] * 7
     assert len(set(drawn.rows.tolist())) == 280
-    assert drawn.targets.sum(0).tolist() == [140, 140]
+    targets = samples(drawn, torch.zeros(280)).y
+    assert targets.sum(0).tolist() == [140, 140]
     assert [data.rows[row].label for row in drawn.rows[:140]] == ["fear"] * 140
-    assert drawn.targets[:140, POSITIVE].all()
+    assert targets[:140, POSITIVE].all()
 
 
 def test_a_rare_expression_shrinks_both_halves() -> None:

@@ -1,0 +1,171 @@
+"""Which rows of a table train a network of expressions, and what it should answer to each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..data.audit import audit
+from ..data.table import Table, pixel_hash
+from ..errors import ConfigError, DataError
+from ..evaluation.metrics import IntArray
+from ..face import FloatArray
+from ..labels import LabelSet, label_set
+
+OWN_HEAD = "own"
+"""What the head of a recipe's own labels is called."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExpressionData:
+    """Which rows of a table train, select and test.
+
+    target : "votes" (the taggers' shares), "label" (one label a picture), or "strengths" (the
+        raters' intensities, or else the taggers' shares).
+    min_votes : a label with fewer votes counts as none.
+    drop_overlap : leave out training rows whose exact pixels occur in select or test.
+    drop_near : and those that are near duplicates of a row there (``mien.data.audit``).
+    teacher_weight : how much of the target is a teacher's answer instead (Hinton et al. 2015,
+        arXiv:1503.02531); ten votes are few, and a trained net's view of the face steadies them.
+    labels : only these of the label set, whose order stays; empty for all of them.
+    subject : only this person's rows; None for everybody's.
+    balance : a picture is drawn with a chance in proportion to (pictures of its label)^-balance: 0
+        as often as any other, 1 every label as often as any other, 0.5 between the two (Mahajan et
+        al. 2018, arXiv:1805.00932).
+    """
+
+    label_set: str
+    train: str
+    select: str
+    test: str
+    target: str = "label"
+    min_votes: int = 1
+    drop_overlap: bool = True
+    drop_near: bool = False
+    teacher_weight: float = 0.0
+    labels: tuple[str, ...] = ()
+    balance: float = 0.0
+    subject: str | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("teacher_weight", "balance"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ConfigError(f"data.{name} lies in [0, 1], got {getattr(self, name)}")
+        if len(self.names) < 2:
+            raise ConfigError(f"data.labels are two or more, got {list(self.labels)}")
+        if self.target not in ("votes", "label", "strengths"):
+            raise ConfigError(f"data.target is votes, label or strengths, got '{self.target}'")
+
+    @property
+    def names(self) -> LabelSet:
+        """What the network answers; raises UnknownName."""
+        whole = label_set(self.label_set)
+        if not self.labels:
+            return whole
+        places = sorted({whole.index(label) for label in self.labels})
+        return LabelSet(
+            whole.name,
+            tuple(whole.labels[i] for i in places),
+            tuple(whole.native[i] for i in places),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Also:
+    """Further labels of the same pictures, answered by a head of their own.
+
+    The last layer answers them behind the recipe's own labels. Pictures are the same by their id
+    and split; one that the further table lacks asks nothing of this head.
+
+    table : by the name that ``mien train --also NAME=FILE`` gives it; the head is called so too.
+    label_set : what the head answers.
+    weight : of its loss, where that of the recipe's own labels weighs 1.
+    """
+
+    table: str
+    label_set: str
+    weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        label_set(self.label_set)
+        if not 0 < self.weight <= 10:
+            raise ConfigError(f"also.weight lies in (0, 10], got {self.weight}")
+
+    @property
+    def names(self) -> LabelSet:
+        return label_set(self.label_set)
+
+
+def sides(data: ExpressionData, table: Table) -> tuple[Table, Table, dict[str, int]]:
+    """The rows that train and those that select, and what was left out, counted.
+
+    Raises DataError where nothing is left.
+    """
+    labels = data.names
+    train = table.of_split(data.train)
+    select = table.of_split(data.select)
+    counts = {"train_rows": len(train), "select_rows": len(select)}
+
+    train = train.keep(train.targets(labels) >= 0)
+    select = select.keep(select.targets(labels) >= 0)
+    counts["train_without_emotion"] = counts["train_rows"] - len(train)
+    counts["select_without_emotion"] = counts["select_rows"] - len(select)
+    if data.drop_overlap:
+        before = len(train)
+        train = without_pixels_of(train, table.of_split(data.select, data.test))
+        counts["train_pixels_in_other_splits"] = before - len(train)
+    if data.drop_near:
+        before = len(train)
+        train = without_near_duplicates_of(data, train, table)
+        counts["train_near_duplicates_in_other_splits"] = before - len(train)
+    if not len(train) or not len(select):
+        raise DataError(f"nothing left to train or select on in {table.name}: {counts}")
+    counts |= {"train_used": len(train), "select_used": len(select)}
+    return train, select, counts
+
+
+def labelled(head: Also, known: Table, table: Table) -> FloatArray:
+    """What the table of a further head says of another's pictures, (N, K) one-hot; 0 of others."""
+    names = head.names
+    said = dict(zip(((row.split, row.id) for row in known.rows), known.targets(names), strict=True))
+    places = np.array([said.get((row.split, row.id), -1) for row in table.rows], np.intp)
+    eye = np.eye(len(names), dtype=np.float32)
+    return np.asarray(np.where(places[:, None] >= 0, eye[places], 0.0), np.float32)
+
+
+def without_near_duplicates_of(data: ExpressionData, train: Table, table: Table) -> Table:
+    """The training rows that look like no row of select or test; see ``mien.data.audit``."""
+    whole = table.of_split(data.train, data.select, data.test)
+    found = audit(whole)
+    near: set[str] = set()
+    for other in (data.select, data.test):
+        places = found.overlap(data.train, other).near
+        if places is None:
+            raise DataError(
+                f"{table.name} has too many near duplicates to be counted: data.drop_near = false, "
+                'and split.by = "sequence" or "subject"'
+            )
+        near |= {whole.rows[place].id for place in places}
+    return train.keep(row.id not in near for row in train.rows)
+
+
+def wanted(data: ExpressionData, table: Table) -> FloatArray:
+    """What people said of each picture, (N, K): shares of their votes, or their ratings."""
+    graded = table.strengths if data.target == "strengths" else table.vote_shares
+    return graded(data.names, data.min_votes)
+
+
+def drawn(targets: IntArray, balance: float) -> FloatArray | None:
+    """How likely each picture is drawn, (N,) summing to 1; None for every picture once an epoch."""
+    if balance == 0:
+        return None
+    counts = np.bincount(targets)[targets].astype(np.float64)
+    chances = counts**-balance
+    return np.asarray(chances / chances.sum(), np.float32)
+
+
+def without_pixels_of(table: Table, other: Table) -> Table:
+    """The rows whose exact pixels do not occur in ``other``."""
+    there = {pixel_hash(p) for p in other.pictures()}
+    return table.keep(pixel_hash(p) not in there for p in table.pictures())

@@ -1,0 +1,116 @@
+"""What networks have in common: how they take pictures, how a recipe's is built."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ...errors import ConfigError, ModelError
+from . import Model, networks
+
+
+class Standardised(nn.Module):
+    """A network that scales its input by the mean and deviation of what it was trained on.
+
+    They are part of the weights, (1, C, 1, 1) in gray levels, so that no caller can scale
+    otherwise than training did.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.full((1, channels, 1, 1), 128.0))
+        self.register_buffer("std", torch.full((1, channels, 1, 1), 64.0))
+
+    def measure(self, x: Tensor) -> None:
+        """Take mean and deviation per channel over every pixel of pictures (N, C, S, S) uint8."""
+        levels = torch.arange(256, dtype=torch.float64)
+        for channel in range(x.shape[1]):
+            counts = torch.bincount(x[:, channel].flatten(), minlength=256).double()
+            mean = (counts * levels).sum() / counts.sum()
+            variance = (counts * (levels - mean) ** 2).sum() / counts.sum()
+            self.mean[0, channel] = mean
+            self.std[0, channel] = variance.sqrt().clamp(min=1.0)  # pictures all of one gray
+
+    def standardised(self, x: Tensor) -> Tensor:
+        return (x - self.mean) / self.std
+
+
+class Backbone(nn.Module):
+    """A trunk that was trained for something else, and a last layer of one's own.
+
+    Takes gray levels (N, 1 or 3, S, S), enlarges them to ``side`` pixels if that is not 0, and
+    shows gray pictures to all three colour channels.
+
+    width : numbers that the trunk makes of a picture.
+    dropout : share of them left out before the last layer, in training.
+    """
+
+    def __init__(self, num_classes: int, width: int, dropout: float) -> None:
+        super().__init__()
+        self.side = 0
+        self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(width, num_classes))
+
+    def trunk(self, x: Tensor) -> Tensor:
+        """Gray levels of three channels (N, 3, S, S) -> (N, width)."""
+        raise NotImplementedError
+
+    def adopt(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take the weights of a file, its last layer too where it answers as many classes.
+
+        Raises ModelError where they are another network's.
+        """
+        raise NotImplementedError
+
+    def features(self, x: Tensor) -> Tensor:
+        """Gray levels (N, 1 or 3, S, S) -> (N, width)."""
+        if self.side:
+            x = F.interpolate(x, (self.side, self.side), mode="bilinear", align_corners=False)
+        return self.trunk(x.expand(-1, 3, -1, -1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.head(self.features(x))
+        return logits
+
+    def _fill(self, weights: Mapping[str, Tensor], head: tuple[Tensor | None, ...]) -> None:
+        """Load the trunk's weights, and the last layer's (weight, bias) if they fit this one."""
+        own = {f"head.{key}": value for key, value in self.head.state_dict().items()}
+        theirs = {key: value for key, value in zip(own, head, strict=True) if value is not None}
+        fit = all(value.shape == own[key].shape for key, value in theirs.items())
+        named = {**weights, **own, **(theirs if fit else {})}
+        try:
+            self.load_state_dict(named)
+        except RuntimeError as err:
+            raise ModelError(f"these are another network's weights: {err}") from err
+
+
+def build(model: Model, num_classes: int) -> nn.Module:
+    """The network a recipe names; raises ConfigError where it has another size than it says."""
+    net = networks.build(model.name, num_classes, model.preprocess)
+    if isinstance(net, Backbone):
+        net.side = model.enlarge
+    elif model.enlarge or model.pretrained:
+        raise ConfigError(f"{model.name} is no backbone: no model.pretrained, no model.enlarge")
+    count = parameters(net)
+    if model.parameters not in (None, count):
+        raise ConfigError(
+            f"{model.name} at {model.size} pixels has {count:,} parameters for {num_classes} "
+            f"classes, and model.parameters says {model.parameters:,}"
+        )
+    return net
+
+
+def last_layer(net: nn.Module) -> str:
+    """The name of the layer that answers, a network's last linear one."""
+    names = [name for name, module in net.named_modules() if isinstance(module, nn.Linear)]
+    return str(names[-1])
+
+
+def parameters(net: nn.Module) -> int:
+    """How many numbers training can change."""
+    return sum(p.numel() for p in net.parameters())
