@@ -7,14 +7,16 @@ error that names the near miss; a value of the wrong type says what was expected
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 import tomllib
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from . import foreign
 from .errors import ConfigError, UnknownName
 
 T = TypeVar("T")
@@ -22,16 +24,19 @@ _LONGEST = 10_000_000  # bytes of a TOML file
 # For a key of N parts Python's reader takes the square of N in time and memory.
 _LONG_KEY = re.compile(rb"(?<![\w\"'.-])(?:[\w\"'-]++[ \t]*+\.[ \t]*+){200}")
 
+Told = typing.Annotated[float, "or nan"]
+"""A number that somebody told, or nan where nobody did: no other setting may be nan."""
+
 
 def read_toml(path: Path) -> dict[str, Any]:
     """The tables of a TOML file; raises ConfigError with file and line."""
     try:
-        with path.open("rb") as file:
-            content = file.read(_LONGEST + 1)
-        return parse_toml(content)
+        return parse_toml(foreign.content(path, 2 * _LONGEST))
     except FileNotFoundError:
         raise ConfigError(f"no such file: {path}") from None
-    except (OSError, ValueError) as err:
+    except OSError as err:
+        raise ConfigError(f"cannot read {path}: {err.strerror}") from err
+    except ValueError as err:
         raise ConfigError(f"{path} is not readable TOML: {err}") from err
 
 
@@ -81,7 +86,7 @@ def from_dict(cls: type[T], values: Mapping[str, Any], where: str = "") -> T:
     mien.errors.UnknownName: no setting called 'bach'; did you mean batch?
     """
     assert dataclasses.is_dataclass(cls)
-    kinds = typing.get_type_hints(cls)
+    kinds = typing.get_type_hints(cls, include_extras=True)
     for key in values:
         if key not in kinds:
             raise UnknownName("setting", key, kinds, where)
@@ -100,25 +105,39 @@ def from_dict(cls: type[T], values: Mapping[str, Any], where: str = "") -> T:
 
 def _convert(value: Any, kind: Any, where: str) -> Any:
     origin, args = typing.get_origin(kind), typing.get_args(kind)
+    if kind == Told and isinstance(value, float) and math.isnan(value):
+        return value
+    if origin is typing.Annotated:
+        return _convert(value, args[0], where)
     if origin in (typing.Union, types.UnionType):
         options = [a for a in args if a is not type(None)]
         return None if value is None else _convert(value, options[0], where)
     if origin is tuple:
         if not isinstance(value, Sequence) or isinstance(value, str):
-            raise ConfigError(f"{where} is a list, got {value!r}")
+            raise ConfigError(f"{where} is a list, got {foreign.shown(value)}")
         return tuple(_convert(v, args[0], f"{where}[{i}]") for i, v in enumerate(value))
     if dataclasses.is_dataclass(kind):
         if not isinstance(value, Mapping):
-            raise ConfigError(f"{where} is a table of settings, got {value!r}")
+            raise ConfigError(f"{where} is a table of settings, got {foreign.shown(value)}")
         return from_dict(typing.cast(type, kind), value, where + ".")
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if not isinstance(value, kind) or (kind in (int, float) and isinstance(value, bool)):
-        raise ConfigError(f"{where} is {_A[kind]}, got {value!r}")
-    return value
+    try:
+        return _CHECKED[kind](value, where)
+    except ValueError as err:
+        raise ConfigError(str(err)) from None
 
 
-_A = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
+def _flag(value: object, where: str) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise ValueError(f"{where} is true or false, got {foreign.shown(value)}")
+
+
+_CHECKED: dict[Any, Callable[[object, str], Any]] = {
+    int: foreign.whole,
+    float: foreign.number,
+    str: foreign.word,
+    bool: _flag,
+}
 
 
 def apply_overrides(values: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:

@@ -334,6 +334,12 @@ def test_a_mark_of_another_request(tmp_path: Path) -> None:
     mark = bookmark.find()
     assert mark
     assert (mark.bytes, mark.counts, mark.reached.jobs) == (4, {"ok": 1}, 1)
+    kept = tmp_path / "a.jsonl.resume.json"
+    whole = kept.read_text()
+    for damaged in ("[" * 100_000, "null", "{}", '{"request": 3}', whole.replace("4", '"4"')):
+        kept.write_text(damaged)
+        assert bookmark.find() == Mark()  # as if it had been killed before
+    kept.write_text(whole)
     other = Bookmark(out, {"model": "a", "frames": {"every": 3}})
     with pytest.raises(ConfigError, match="begun with every 2, and this is 3;"):
         other.find()

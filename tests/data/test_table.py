@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -161,6 +162,84 @@ def test_a_table_somebody_changed(tmp_path: Path) -> None:
     assert list(tables.read(path).rows) == list(MADE.rows)  # a column more does no harm
     pq.write_table(arrow.drop_columns(["subject", "image"]), path)
     with pytest.raises(DataError, match=r"lacks the columns \['image', 'subject'\]"):
+        tables.read(path)
+
+
+def by_hand(path: Path, **columns: Any) -> Path:
+    """The made table with some columns as somebody's own program wrote them."""
+    tables.write(MADE, path)
+    arrow = pq.read_table(path)
+    for name, values in columns.items():
+        arrow = arrow.set_column(arrow.schema.get_field_index(name), name, values)
+    pq.write_table(arrow, path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("columns", "reason"),
+    [
+        ({"id": pa.array([1, 2, 3, 4])}, "'id' holds int64; text is what it has to hold"),
+        ({"label": pa.array([0, 1, 2, 3])}, "'label' holds int64; text is"),
+        ({"label": pa.array(["anger", None, "sad", "sad"])}, "'label' has 1 rows without a value"),
+        ({"label": pa.nulls(4)}, "'label' has 4 rows without a value"),
+        ({"split": pa.array([None, "a", None, "a"])}, "'split' has 2 rows without a value"),
+        ({"split": pa.array([True, True, False, True])}, "'split' holds bool"),
+        ({"subject": pa.array([1.0, 2.0, 3.0, 4.0])}, "'subject' holds double; text is"),
+        ({"image": pa.array(["a", "b", "c", "d"])}, "'image' holds string; bytes is"),
+        ({"width": pa.array(["8", "8", "8", "8"])}, "'width' holds string; whole numbers is"),
+        ({"width": pa.array([8.0, 8.0, 8.0, 8.0])}, "'width' holds double; whole numbers is"),
+        ({"votes": pa.array([1.0, 2.0, 3.0, 4.0])}, "'votes' holds double; lists of numbers is"),
+        ({"votes": pa.array([["a"]] * 4)}, "lists of numbers is"),
+        ({"votes": pa.array([[1.0, 2.0]] * 4)}, r"row 'made/00000' has 2 votes, expected 3"),
+        ({"votes": pa.array([[1.0, 2.0, None]] * 4)}, "has votes that are no numbers"),
+        ({"votes": pa.array([[1.0, 2.0, float("nan")]] * 4)}, "has votes that are no numbers"),
+        ({"landmarks": pa.array([[1.0] * 10] * 4)}, "has 10 landmarks, expected 136"),
+        ({"intensity": pa.array([[1.0]] * 4)}, "has 1 intensity, expected 0"),
+    ],
+)
+def test_columns_of_a_table_made_by_hand(
+    tmp_path: Path, columns: dict[str, Any], reason: str
+) -> None:
+    path = by_hand(tmp_path / "hand.parquet", **columns)
+    with pytest.raises(DataError, match=reason) as caught:
+        tables.read(path)
+    assert "hand.parquet" in str(caught.value)
+
+
+def test_what_pandas_makes_of_a_table_is_the_same_table(tmp_path: Path) -> None:
+    """Words that repeat are numbered, texts are large, a column without values has no type."""
+    labels = pa.array([r.label for r in MADE.rows])
+    path = by_hand(
+        tmp_path / "hand.parquet",
+        label=labels.dictionary_encode(),
+        split=pa.array([r.split for r in MADE.rows], pa.large_string()),
+        landmarks=pa.nulls(4),
+        width=pa.array([8] * 4, pa.int64()),
+    )
+    assert list(tables.read(path).rows) == list(MADE.rows)
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"name": 3}, "its name is a text, got 3"),
+        ({"vote_labels": 3}, "vote_labels is a list, got 3"),
+        ({"vote_labels": [1, 2, 3]}, "vote_labels is a text, got 1"),
+        ({"notes": []}, r"notes is a table of values by name, got \[\]"),
+        ({"intensity_labels": None}, "intensity_labels is a list, got None"),
+        ({"notes": ...}, "no 'notes' in its metadata"),
+    ],
+)
+def test_a_table_s_metadata_of_odd_types(
+    tmp_path: Path, changed: dict[str, Any], reason: str
+) -> None:
+    path = tmp_path / "made.parquet"
+    tables.write(MADE, path)
+    arrow = pq.read_table(path)
+    meta = json.loads(arrow.schema.metadata[b"mien"]) | changed
+    said = {key: value for key, value in meta.items() if value is not ...}
+    pq.write_table(arrow.replace_schema_metadata({"mien": json.dumps(said)}), path)
+    with pytest.raises(DataError, match=reason):
         tables.read(path)
 
 

@@ -213,5 +213,5 @@ def test_a_file_that_is_not_there() -> None:
 
 
 def test_a_folder(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="not readable"):
+    with pytest.raises(ConfigError, match="cannot read"):
         read_rates(tmp_path, THREE)

@@ -73,7 +73,7 @@ class DotSeeker:
 def test_points_come_back_to_the_pixels_they_were_seen_on(side: float, degrees: float) -> None:
     """A network that is right to a hair shows whether half a pixel is lost on the way."""
     seeking = Landmarker()
-    seeking._session = DotSeeker()
+    seeking._session = DotSeeker()  # type: ignore[assignment]
     x, y = 203.25, 188.75
     down, across = np.mgrid[:400, :400]
     away = np.hypot(across - x, down - y) / (side / 16)

@@ -9,6 +9,7 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -151,11 +152,7 @@ def test_analysing_with_a_person_s_own_recogniser(tmp_path: Path, woman: ImageAr
         assert face.emotions.label_set.labels == ("happiness", "pain")
         assert face.emotions.top[0] == told
         assert face.intensity is None
-    meta = json.loads(
-        load_model(mine.person.folder / "head.onnx")
-        ._session.get_modelmeta()
-        .custom_metadata_map["mien"]
-    )
+    meta = json.loads(load_model(mine.person.folder / "head.onnx")._session.metadata["mien"])
     assert "Ann" not in json.dumps(meta)
     people.delete(mine.person)
     (face,) = analyzer.analyze(source / "joy" / "0.png")  # goes on with what it has read
@@ -549,6 +546,45 @@ def test_damaged_files_are_named() -> None:
         mine.samples()
     (mine.folder / "person.json").write_text('{"schema": "mien-person/9"}')
     with pytest.raises(DataError, match="mien-person/9"):
+        people.get("Ann")
+
+
+SAMPLE: dict[str, Any] = {
+    **{"id": "x", "label": "pain", "stimulus": "a#1", "date": "2026-11-25", "time_s": 0.0},
+    **{"box": [0, 0, 9, 9], "landmarks": None, "framing": 1.0, "confidence": 0.9},
+}
+
+
+@pytest.mark.parametrize("odd", [None, 3, "a", [], ["a"], {}, float("nan"), True])
+@pytest.mark.parametrize("key", SAMPLE)
+def test_samples_of_odd_types_are_named(key: str, odd: object) -> None:
+    mine = people.get_or_make("Ann", "yes")
+    path = mine.folder / "samples" / "x.json"
+    path.write_text(json.dumps(SAMPLE))
+    assert [sample.label for sample in mine.samples()] == ["pain"]
+    fine = {str: "a", float: 3, type(None): None}.get(type(SAMPLE[key]), ...)
+    if odd == fine and type(odd) is type(fine):
+        return
+    path.write_text(json.dumps(SAMPLE | {key: odd}))
+    with pytest.raises(DataError, match=r"x\.json is damaged"):
+        mine.samples()
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "[" * 100_000,
+        "null",
+        '{"schema": "mien-person/1"}',
+        '{"schema": "mien-person/1", "name": 3, "consents": [], "seen": []}',
+        '{"schema": "mien-person/1", "name": "Ann", "consents": [3], "seen": []}',
+        '{"schema": "mien-person/1", "name": "Ann", "consents": [], "seen": [[]]}',
+    ],
+)
+def test_a_person_of_odd_types_is_named(said: str) -> None:
+    mine = people.get_or_make("Ann", "yes")
+    (mine.folder / "person.json").write_text(said)
+    with pytest.raises(DataError, match=r"person\.json is damaged"):
         people.get("Ann")
 
 

@@ -235,3 +235,26 @@ def test_dobes2023_trains_what_the_paper_trained() -> None:
             assert made.data.names.labels == ("anger", "happiness", "neutral")
             assert (made.occlude.what if made.occlude else "none") == part
             assert made.occlude is None or len(made.occlude.sides) == 3
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "run = 3",
+        "run = [1]",
+        "[run]\na = 1",
+        "task = [1]\n[model]\nname = 'a'",
+        "task = {}",
+        "model = 3",
+        "train = { lr = nan }",
+        "train = { lr = inf }",
+        "x = " + "[" * 100_000,
+        "train = { epochs = " + "9" * 5000 + " }",
+    ],
+)
+def test_a_recipe_of_odd_values_is_a_clear_error(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "odd.toml"
+    path.write_text(text, encoding="utf-8")
+    for read in (recipes.read, plans.read):
+        with pytest.raises(ConfigError):
+            read(path)

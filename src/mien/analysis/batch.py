@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import ConfigError, MienError, OutputError, VideoError
+from ..errors import ConfigError, MienError, ModelError, OutputError, VideoError
 from ..face import Face, Frame, ImageArray
 from ..files import replacing
 from ..later import Later
@@ -274,8 +274,8 @@ def run_job(analyzer: Analyzer, job: Job, begun: Later[Looked] | None = None) ->
         if job.explained:
             _explain(analyzer, frame, faces, job.explained, job.emotion)
         return records.of_frame(frame, faces)
-    except OutputError:
-        raise  # a full disk is not the picture's fault, and the next picture will not fare better
+    except (OutputError, ModelError):
+        raise  # no fault of the picture's, and the next one would not fare better
     except MienError as err:
         return records.of_error(str(job.path), str(err))
     except Exception as err:  # a bug here must not cost the other pictures

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .. import foreign
 from ..errors import ConfigError, OutputError
 from ..jsontext import parse
 from ..secrecy import public
@@ -74,16 +75,17 @@ class Bookmark:
         if complete:
             return None
         try:
-            kept = parse(self._path.read_text(encoding="utf-8"))
+            kept = foreign.table(parse(foreign.content(self._path)), "it")
         except (OSError, ValueError):
             return Mark()  # it was killed before its first mark
         try:
-            self._compare(kept["request"])
-            if _size(self._grows) < kept["bytes"]:
+            self._compare(foreign.table(kept["request"], "request"))
+            if _size(self._grows) < foreign.whole(kept["bytes"], "bytes"):
                 return Mark()  # the machine went down before the disk had it all
             same = _tail(self._grows, kept["bytes"]) == kept["tail"]
             state = kept["state"] and State.from_plain(kept["state"])
-            mark = Mark(kept["bytes"], dict(kept["counts"]), Reached(kept["jobs"], state))
+            reached = Reached(foreign.whole(kept["jobs"], "jobs"), state)
+            mark = Mark(kept["bytes"], foreign.table(kept["counts"], "counts"), reached)
         except (KeyError, TypeError, ValueError, AttributeError) as err:
             raise OutputError(
                 f"{self._path} is no mark of mien's any more ({err}); "
@@ -99,7 +101,7 @@ class Bookmark:
     def _complete(self) -> bool | None:
         """Whether the run that wrote ``out`` came to its end; None where nothing says so."""
         try:
-            meta = parse(self.out.with_name(self.out.name + ".meta.json").read_bytes())
+            meta = parse(foreign.content(self.out.with_name(self.out.name + ".meta.json")))
             return bool(meta["complete"])
         except (OSError, ValueError, KeyError, TypeError):
             return None

@@ -12,7 +12,7 @@ import typer
 
 from .. import jsontext
 from ..errors import ConfigError, DataError
-from .terminal import say
+from .terminal import say, tell
 
 if TYPE_CHECKING:
     import datetime
@@ -100,7 +100,7 @@ def act_test(
 
     found, begin, tally = alarms.read(rules), _time(at), Tally()
     for happening in rehearse(found, read(records), begin, tally):
-        print(_line(happening) if sys.stdout.isatty() else json.dumps(happening.as_dict()))
+        tell(_line(happening) if sys.stdout.isatty() else json.dumps(happening.as_dict()))
     for problem in tally.problems:
         say(f"{problem}: it will never call anybody")
     if begin is None and any(rule.quiet for rule in found.rules):

@@ -106,6 +106,7 @@ def analyze(wanted: Wanted) -> int:
     for looking in begun:
         looking.wait()  # the model loads during its search, and would only hinder its reading
     analyzer.wait()  # a model that cannot be used is told before anything is written
+    _check_networks(begun)
     _check_model(wanted, analyzer)
     overwrite = wanted.overwrite or wanted.resume
     jobs = batch.plan_all(paths, options, wanted.annotate, wanted.draw, wanted.explained, overwrite)
@@ -124,6 +125,22 @@ def _check(wanted: Wanted) -> None:
         raise ConfigError("--person reads with that person's recogniser; leave --model out")
     if wanted.resume and wanted.out is None:
         raise ConfigError("--resume goes on with a file; name it with --out")
+
+
+def _check_networks(begun: list[Later[Looked]]) -> None:
+    """Raise the ModelError of a detector's or the landmarks' network that could not be loaded.
+
+    Whatever else befell the first picture is its own, and stands in its record.
+    """
+    from ..errors import ModelError
+
+    for looking in begun:
+        try:
+            looking.get()
+        except ModelError:
+            raise
+        except Exception:
+            continue
 
 
 def _check_model(wanted: Wanted, analyzer: Analyzer) -> None:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from ..files import write
 from .laboratory import need_torch
-from .options import TableFile
-from .terminal import say
+from .options import ModelOut, TableFile
+from .terminal import say, tell
 
 
 def calibrate(
@@ -18,7 +17,7 @@ def calibrate(
         str, typer.Argument(help="A model file of mien's, or the name of the default model.")
     ],
     path: TableFile,
-    out: Annotated[Path, typer.Option("--out", "-o", help="The model to write (.onnx).")],
+    out: ModelOut,
     split: Annotated[str | None, typer.Option(help="Only this split of the table.")] = None,
     what: Annotated[
         str, typer.Option(metavar="all|intensities", help="What to fit. The rest stays as it is.")
@@ -41,4 +40,4 @@ def calibrate(
         f"temperature {meta['temperature']:.3f}, uncertain below {meta['uncertain_below']:.3f}, "
         f"{strengths} intensities"
     )
-    typer.echo(out)
+    tell(out)

@@ -33,6 +33,7 @@ from ..evaluation.panel import by_default
 from ..results.records import Record
 from ..weights import catalogue
 from ..weights.catalogue import WeightSpec
+from .terminal import plain, say
 
 if TYPE_CHECKING:
     from ..results.summary import Recording, Rule
@@ -238,7 +239,7 @@ def _whereabouts(spec: WeightSpec) -> str:
 
 def markdown(text: str) -> None:
     """Markdown, set for a reader on a terminal; as it is into a pipe."""
-    console = _console()
+    console, text = _console(), plain(text)
     if console.is_terminal:
         console.print(Markdown(text))
     else:
@@ -321,35 +322,34 @@ def trained(report: dict[str, Any]) -> None:
     """What a folder's model was trained on, what was left out, and what the model is worth."""
     faces, split = report["faces"], report["split"]
     for file, reason in faces["unreadable"].items():
-        print(f"left out {file}: {reason}", file=sys.stderr)
+        say(f"left out {file}: {reason}")
     for file in faces["no_face"]:
-        print(f"left out {file}: no face found", file=sys.stderr)
+        say(f"left out {file}: no face found")
     left_out = len(faces["unreadable"]) + len(faces["no_face"])
     whole = f", {faces['whole']} of them whole pictures" if faces["whole"] else ""
-    print(f"{faces['faces']} faces{whole}; {left_out} pictures left out", file=sys.stderr)
+    say(f"{faces['faces']} faces{whole}; {left_out} pictures left out")
     for label, count in report["labels"].items():
         few = "  (too few to learn from, or to tell how well)" if count < _FEW else ""
-        print(f"  {label}: {count}{few}", file=sys.stderr)
+        say(f"  {label}: {count}{few}")
     for reason in faces["left_out"].values():
-        print(f"left out: {reason}", file=sys.stderr)
+        say(f"left out: {reason}")
     apart = "of other people" if split["by"] == "subject" else "held back"
     for name, figures in report["figures"].items():
         low, high = figures["accuracy_ci95"]
-        print(
+        say(
             f"{name}: {figures['accuracy']:.1%} right [{low:.1%}, {high:.1%}], balanced "
-            f"{figures['balanced_accuracy']:.1%}, on {figures['n']} pictures {apart}",
-            file=sys.stderr,
+            f"{figures['balanced_accuracy']:.1%}, on {figures['n']} pictures {apart}"
         )
 
 
 def evaluation(result: dict[str, Any]) -> None:
     """What ``mien evaluate`` found: a line per base-rate setting, then recall per class."""
     data = result["data"]
-    print(f"{result['model']['name']} on {data['name']} {data['split']}", file=sys.stderr)
+    say(f"{result['model']['name']} on {data['name']} {data['split']}")
     for label, count in result["left_out"].items():
-        print(f"left out: {count} {label}", file=sys.stderr)
+        say(f"left out: {count} {label}")
     if result["detector"]:
-        print(f"no face found by {result['detector']['name']}: {result['missed']}", file=sys.stderr)
+        say(f"no face found by {result['detector']['name']}: {result['missed']}")
     results = result["results"]
     key_values(list(_evaluation_rows(results)), ("", *(_rates_name(r) for r in results)))
     names = [_rates_name(r) for r in results]
@@ -363,14 +363,14 @@ def evaluation(result: dict[str, Any]) -> None:
 def stressed(result: dict[str, Any]) -> None:
     """What ``mien evaluate --stress`` found: accuracy, a line per level, a column per model."""
     data, models = result["data"], list(result["results"])
-    print(f"{data['name']} {data['split']}, {data['n']} pictures", file=sys.stderr)
+    say(f"{data['name']} {data['split']}, {data['n']} pictures")
     rows = [("clean", "", *(_share(result["results"][m]["clean"]) for m in models))]
     for condition, about in result["conditions"].items():
         curves = [result["results"][model][condition] for model in models]
         for points in zip(*curves, strict=True):
             if (level := points[0]["level"]) is not None:
                 rows.append((condition, str(level), *map(_share, points)))
-        print(f"{condition}: {about['unit']}", file=sys.stderr)
+        say(f"{condition}: {about['unit']}")
     key_values(rows, ("accuracy (95 %)", "level", *models))
 
 
@@ -398,7 +398,7 @@ def panel(result: dict[str, Any]) -> None:
     heads = ("set", "model", "it was", "n", "no face", "balanced (95 %)", "macro-F1")
     key_values(rows, (*heads, "accuracy (95 %)", "always the commonest"))
     unseen = ", ".join(result["unseen_sets"]) or "none"
-    print(f"seen by no model, as far as is known: {unseen}", file=sys.stderr)
+    say(f"seen by no model, as far as is known: {unseen}")
     turned = [
         (model["name"], strength, f"{value:.3f}")
         for model in result["models"]

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .analysis import DEFAULT_MODEL, MOST_REASONS
-from .files import write_json
-from .options import Model, TableFile, WholeResult
+from .files import ready, write_json
+from .options import Model, TableFile, TableOut, WholeResult
 from .terminal import say
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def data_import(
     path: Annotated[
         Path, typer.Argument(help="Where the data set lies, as its owner lays it out.")
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The table to write (.parquet).")],
+    out: TableOut,
     fps: Annotated[
         float | None,
         typer.Option(metavar="N", help="Videos: how many frames to take of each second."),
@@ -63,7 +63,7 @@ def data_teach(
         Path,
         typer.Option("--points", help="A table with landmarks placed by hand (`import 300w`)."),
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The table to write (.parquet).")],
+    out: TableOut,
     split: Annotated[str | None, typer.Option(help="Only this split.")] = None,
 ) -> None:
     """Let MediaPipe's face mesh place landmarks on face crops that have none."""
@@ -83,7 +83,7 @@ def data_teach(
 def data_align(
     path: TableFile,
     alignment: Annotated[str, typer.Option("--align", help="box, similarity, xu2019 or mouth.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The table to write (.parquet).")],
+    out: TableOut,
     size: Annotated[int, typer.Option(min=8, max=1024, help="Pixels of a side.")] = 48,
 ) -> None:
     """Cut the faces of a table of crops by their landmarks, for training on."""
@@ -101,7 +101,7 @@ def data_align(
 @app.command("strong")
 def data_strong(
     path: TableFile,
-    out: Annotated[Path, typer.Option("--out", "-o", help="The table to write (.parquet).")],
+    out: TableOut,
     share: Annotated[
         float,
         typer.Option(
@@ -143,7 +143,7 @@ def data_strong(
 @app.command("decoys")
 def data_decoys(
     folder: Annotated[Path, typer.Argument(help="Pictures without people.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The table to write (.parquet).")],
+    out: TableOut,
     faces: Annotated[
         Path | None,
         typer.Option("--faces", help="A table with landmarks: take windows beside its faces, too."),
@@ -170,7 +170,7 @@ def data_decoys(
 @app.command("join")
 def data_join(
     paths: Annotated[list[Path], typer.Argument(metavar="TABLE...", help="mien tables.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The table to write (.parquet).")],
+    out: TableOut,
 ) -> None:
     """Put several tables into one, one below the other."""
     from ..data import table
@@ -206,7 +206,7 @@ def data_audit(path: TableFile, out: WholeResult = None) -> None:
 def data_split(
     path: TableFile,
     by: Annotated[str, typer.Option(help="random, stratified, subject or sequence.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The table to write (.parquet).")],
+    out: TableOut,
     train: Annotated[float, typer.Option(help="The share that trains.")] = 0.8,
     select: Annotated[float, typer.Option(help="The share that selects the best epoch.")] = 0.1,
     test: Annotated[float, typer.Option(help="The share that tests.")] = 0.1,
@@ -236,7 +236,10 @@ def data_split(
 @app.command("sheet")
 def data_sheet(
     path: TableFile,
-    out: Annotated[Path, typer.Option("--out", "-o", help="The picture to write (.png).")],
+    out: Annotated[
+        Path,
+        typer.Option("--out", "-o", help="The picture to write (.png).", callback=ready),
+    ],
     split: Annotated[str | None, typer.Option(help="Only this split.")] = None,
     per_label: Annotated[int, typer.Option(min=1, help="Pictures per label.")] = 12,
 ) -> None:

@@ -9,7 +9,7 @@ import typer
 
 from ..errors import ConfigError
 from ..files import write
-from .files import write_json
+from .files import ready_charts, write_json
 from .options import Alignment, Strength, WholeResult
 from .terminal import say
 
@@ -69,6 +69,7 @@ def evaluate(
             metavar="DIR",
             help="Draw figures there: the confusion matrix and the reliability; with --stress "
             "or --panel, curves.",
+            callback=ready_charts,
         ),
     ] = None,
     stress: Annotated[

@@ -11,9 +11,9 @@ import typer
 from ..errors import ConfigError
 from ..files import write
 from .analysis import DEFAULT_MODEL, reasons
-from .files import write_json
+from .files import ready_folder, write_json
 from .options import Alignment, Crops, Detector, Model
-from .terminal import say
+from .terminal import say, tell
 
 if TYPE_CHECKING:
     from ..analysis.pipeline import Settings
@@ -25,7 +25,10 @@ def explain(
         typer.Argument(metavar="INPUT", help="Pictures, folders, patterns, or one mien table."),
     ],
     out: Annotated[
-        Path, typer.Option("--out", "-o", metavar="DIR", help="The folder to write to.")
+        Path,
+        typer.Option(
+            "--out", "-o", metavar="DIR", help="The folder to write to.", callback=ready_folder
+        ),
     ],
     emotion: Annotated[
         str,
@@ -96,4 +99,4 @@ def _average(
     found = attention.average(load_model(model), table.read(path), split, count, alignment)
     write(out / "average.png", attention.figure(found))
     write_json(found.as_dict(), out / "average.json")
-    typer.echo(out / "average.png")
+    tell(out / "average.png")

@@ -8,14 +8,14 @@ from typing import Annotated
 import typer
 
 from .laboratory import need_torch
-from .options import Also, named_tables
-from .terminal import say
+from .options import Also, ModelOut, named_tables
+from .terminal import say, tell
 
 
 def export(
     run: Annotated[Path, typer.Argument(help="The folder of a finished run.")],
     data: Annotated[Path, typer.Option("--data", "-d", help="The table it was trained on.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The model to write (.onnx).")],
+    out: ModelOut,
     figures: Annotated[
         list[Path] | None,
         typer.Option("--figures", help="What `mien evaluate --out` wrote, for the model's card."),
@@ -41,4 +41,4 @@ def export(
     if "temperature" in meta:
         say(f"temperature {meta['temperature']:.3f}, uncertain below {meta['uncertain_below']:.3f}")
     say(f"torch and ONNX Runtime within {meta['card']['parity']['largest_difference']:.1e}")
-    typer.echo(out)
+    tell(out)

@@ -1,4 +1,4 @@
-"""What the verbs of the laboratory need before they begin: torch, which is an extra."""
+"""What the verbs of the laboratory need before they begin: libraries of the extra ``train``."""
 
 from __future__ import annotations
 
@@ -7,11 +7,20 @@ from importlib.util import find_spec
 
 from ..errors import MissingExtra
 
+_MODULES = {"markdown-it-py": "markdown_it"}
+"""What libraries are imported as, where that is not their name."""
+
+
+def need(purpose: str, *libraries: str) -> None:
+    """Raises MissingExtra for the first that is not installed; none of them is loaded yet."""
+    for library in libraries:
+        if find_spec(_MODULES.get(library, library)) is None:
+            raise MissingExtra(library, "train", purpose)
+
 
 def need_torch(purpose: str) -> None:
     """Raises MissingExtra where torch is not installed; it is not loaded yet."""
-    if find_spec("torch") is None:
-        raise MissingExtra("torch", "train", purpose)
+    need(purpose, "torch")
 
 
 def prepare_training() -> None:

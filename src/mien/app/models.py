@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from .analysis import DEFAULT_MODEL
+from .terminal import tell
 
 app = typer.Typer(help="Models: list, fetch and describe them.", no_args_is_help=True)
 
@@ -26,7 +27,7 @@ def models_pull(name: Annotated[str, typer.Argument(help="A name of `mien models
     """Fetch a model's file, check its sha256 and keep it."""
     from ..weights import catalogue
 
-    typer.echo(catalogue.pull(name))
+    tell(catalogue.pull(name))
 
 
 @app.command("import")
@@ -37,7 +38,7 @@ def models_import(
     """Check the sha256 of a model's file and keep a copy, as if it had been pulled."""
     from ..weights import catalogue
 
-    typer.echo(catalogue.take(name, file))
+    tell(catalogue.take(name, file))
 
 
 @app.command("card")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import ConfigError
+from .files import ready, ready_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,8 +20,17 @@ Model = Annotated[
     ),
 ]
 TableFile = Annotated[Path, typer.Argument(help="A mien table (.parquet).")]
+TableOut = Annotated[
+    Path, typer.Option("--out", "-o", help="The table to write (.parquet).", callback=ready_table)
+]
+ModelOut = Annotated[
+    Path, typer.Option("--out", "-o", help="The model to write (.onnx).", callback=ready)
+]
 WholeResult = Annotated[
-    Path | None, typer.Option("--out", "-o", help="Write the whole result as JSON to this file.")
+    Path | None,
+    typer.Option(
+        "--out", "-o", help="Write the whole result as JSON to this file.", callback=ready
+    ),
 ]
 Also = Annotated[
     list[str] | None,

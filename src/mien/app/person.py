@@ -10,7 +10,8 @@ import typer
 
 from ..errors import ConfigError, DataError
 from ..files import write
-from .terminal import say
+from .files import ready
+from .terminal import say, tell
 
 if TYPE_CHECKING:
     from ..person.people import Person
@@ -228,7 +229,8 @@ def person_test(
     name: Name,
     kind: Kind = "head",
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Write the result as JSON to this file.")
+        Path | None,
+        typer.Option("--out", "-o", help="Write the result as JSON to this file.", callback=ready),
     ] = None,
 ) -> None:
     """Tell how good a person's recogniser is on stimuli it was not trained on, before and after.
@@ -300,12 +302,15 @@ def person_list() -> None:
 @app.command("export")
 def person_export(
     name: Name,
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="The .zip to write.")],
+    out: Annotated[
+        Path,
+        typer.Option("--out", "-o", metavar="FILE", help="The .zip to write.", callback=ready),
+    ],
 ) -> None:
     """Write all that is kept of a person into one ZIP file."""
     from ..person import people
 
-    typer.echo(people.export(people.get(name), out))
+    tell(people.export(people.get(name), out))
 
 
 @app.command("delete")

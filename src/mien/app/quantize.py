@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from ..files import write
 from .laboratory import need_torch
-from .options import TableFile
-from .terminal import say
+from .options import ModelOut, TableFile
+from .terminal import say, tell
 
 
 def quantize(
@@ -18,7 +17,7 @@ def quantize(
         str, typer.Argument(help="A model file of mien's, or the name of the default model.")
     ],
     path: TableFile,
-    out: Annotated[Path, typer.Option("--out", "-o", help="The model to write (.onnx).")],
+    out: ModelOut,
     split: Annotated[str | None, typer.Option(help="Only this split of the table.")] = None,
 ) -> None:
     """Make a model smaller and faster: eight bits, a quarter of the size.
@@ -38,4 +37,4 @@ def quantize(
     write(out, bits.quantized(before, crops, out.stem))
     alike = bits.agreement(before, load_model(out), crops)
     say(f"the same expression on {alike['same_label']:.1%} of {alike['faces']} faces")
-    typer.echo(out)
+    tell(out)

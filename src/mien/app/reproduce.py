@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
+from .files import ready_report
 from .laboratory import prepare_training
 from .options import named_tables
-from .terminal import say
+from .terminal import say, tell
 
 
 def reproduce(
@@ -22,7 +23,10 @@ def reproduce(
     out: Annotated[
         Path,
         typer.Option(
-            "--out", "-o", help="The folder to write to: a new one, or one that is half done."
+            "--out",
+            "-o",
+            help="The folder to write to: a new one, or one that is half done.",
+            callback=ready_report,
         ),
     ],
     data: Annotated[
@@ -61,6 +65,6 @@ def reproduce(
         failures = run(plan, named_tables(data or (), "--data"), out, bar, quick, accelerator)
     for name, reason in failures.items():
         say(f"mien: {name} failed: {reason}")
-    typer.echo(out / "report.html")
+    tell(out / "report.html")
     if failures:
         raise typer.Exit(1)

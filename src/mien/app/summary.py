@@ -7,6 +7,9 @@ from typing import Annotated
 
 import typer
 
+from .files import ready_charts
+from .terminal import tell
+
 
 def summary(
     path: Annotated[
@@ -20,6 +23,7 @@ def summary(
             "-o",
             metavar="DIR",
             help="Write it to this folder. Without it, mien only shows it.",
+            callback=ready_charts,
         ),
     ] = None,
     threshold: Annotated[
@@ -47,4 +51,4 @@ def summary(
         timeline.draw(recordings, out, rule)
     console.summary(recordings, rule)
     if out:
-        typer.echo(out)
+        tell(out)

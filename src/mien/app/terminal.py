@@ -17,9 +17,21 @@ def say(message: object) -> None:
 
     Addresses are without their passwords.
     """
-    said = public(str(message))
-    text = "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in said)
-    print(text, file=sys.stderr)
+    print(plain(public(str(message))), file=sys.stderr)
+
+
+def tell(result: object) -> None:
+    """A line on stdout: as it is into a pipe, on a terminal with what could steer it spelt out."""
+    print(plain(result) if sys.stdout.isatty() else result)
+
+
+def plain(text: object) -> str:
+    """A text of whoever's, with what could steer a terminal spelt out, but for ends of lines.
+
+    >>> plain("a\x1b]0;b")
+    'a\\\\x1b]0;b'
+    """
+    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in str(text))
 
 
 class Nowhere(io.TextIOWrapper):

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import ConfigError
+from .files import ready_folder
 from .laboratory import prepare_training
 from .options import Also, named_tables
-from .terminal import say
+from .terminal import say, tell
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +30,10 @@ def train(
     out: Annotated[
         Path,
         typer.Option(
-            "--out", "-o", help="The folder of this run: a new one, or one that is half done."
+            "--out",
+            "-o",
+            help="The folder of this run: a new one, or one that is half done.",
+            callback=ready_folder,
         ),
     ],
     recipe: Annotated[
@@ -94,7 +98,7 @@ def train(
     except KeyboardInterrupt:
         say("stopped; the same command goes on from the last whole epoch")
         raise
-    typer.echo(weights)
+    tell(weights)
 
 
 def _train_folder(
@@ -111,5 +115,5 @@ def _train_folder(
     with console.TrainingBar() as bar:
         trained = finetune.train_folder(data, out, bar, overrides, accelerator, init, devices)
     console.trained(trained.report)
-    typer.echo(trained.model)
+    tell(trained.model)
     say(f"use it: mien analyze --model {shlex.quote(str(trained.model))} photo.jpg")

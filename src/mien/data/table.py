@@ -24,9 +24,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from .. import jsontext
+from .. import foreign, jsontext
 from ..errors import DataError, MissingExtra, OutputError
 from ..face import ImageArray
+from ..faces import landmarks
 from ..labels import LabelSet
 from ..media import preprocess
 from ..media.image import read_bytes
@@ -272,15 +273,80 @@ def read(path: Path) -> Table:
     missing = [name for name in names if name not in arrow.schema.names]
     if missing:
         raise DataError(f"{path} lacks the columns {missing} of a mien table")
-    columns = [arrow.column(name).to_pylist() for name in names]
-    rows = [_row(dict(zip(names, v, strict=True))) for v in zip(*columns, strict=True)]
-    return Table(
-        meta["name"],
-        rows,
-        tuple(meta["vote_labels"]),
-        meta["notes"],
-        tuple(meta.get("intensity_labels", ())),
-    )
+    try:
+        columns = [_values(name, arrow.column(name)) for name in names]
+        rows = [_row(dict(zip(names, v, strict=True))) for v in zip(*columns, strict=True)]
+        table = Table(
+            foreign.word(meta["name"], "its name"),
+            rows,
+            _words(meta["vote_labels"], "vote_labels"),
+            foreign.table(meta["notes"], "notes"),
+            _words(meta.get("intensity_labels", ()), "intensity_labels"),
+        )
+        _check_lengths(table)
+    except (KeyError, ValueError) as err:
+        what = f"no {err} in its metadata" if isinstance(err, KeyError) else err
+        raise DataError(f"{path} is no whole mien table: {what}") from err
+    return table
+
+
+def _words(values: object, what: str) -> tuple[str, ...]:
+    return tuple(foreign.word(value, what) for value in foreign.listed(values, what))
+
+
+_TEXTS = ("id", "split", "label", "subject", "source", "sequence", "copy_of")
+_LISTS = ("votes", "landmarks", "intensity")
+_NEEDED = ("id", "split", "label", "image", "width", "height")
+
+
+def _values(name: str, column: Any) -> list[Any]:
+    """The values of a column; raises ValueError for one of another type, or with gaps."""
+    pa, _ = _pyarrow()
+    kind = column.type
+    if pa.types.is_dictionary(kind):  # what pandas makes of a few words that repeat
+        kind = kind.value_type
+        column = column.cast(kind)
+    if name in _TEXTS:
+        wanted, fits = "text", pa.types.is_string(kind) or pa.types.is_large_string(kind)
+        fits = fits or kind == pa.string_view()
+    elif name in _LISTS:
+        wanted, fits = "lists of numbers", _is_lists_of_numbers(kind)
+    elif name == "image":
+        wanted, fits = "bytes", pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
+    else:
+        wanted, fits = "whole numbers", pa.types.is_integer(kind)
+    # A column without a single value has no type of its own in a file of pandas.
+    if not fits and not pa.types.is_null(kind):
+        raise ValueError(f"its column '{name}' holds {kind}; {wanted} is what it has to hold")
+    if name in _NEEDED and column.null_count:
+        raise ValueError(f"its column '{name}' has {column.null_count} rows without a value")
+    return list(column.to_pylist())
+
+
+def _is_lists_of_numbers(kind: Any) -> bool:
+    types = _pyarrow()[0].types
+    if not (types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind)):
+        return False
+    of = kind.value_type
+    return bool(types.is_floating(of) or types.is_integer(of))
+
+
+def _check_lengths(table: Table) -> None:
+    """Raise ValueError for a row whose lists are not of the labels, or hold no numbers."""
+    wanted = {
+        "votes": len(table.vote_labels),
+        "landmarks": 2 * landmarks.POINTS,
+        "intensity": len(table.intensity_labels),
+    }
+    for name, length in wanted.items():
+        for row in table.rows:
+            values = getattr(row, name)
+            if values is None:
+                continue
+            if len(values) != length:
+                raise ValueError(f"row '{row.id}' has {len(values)} {name}, expected {length}")
+            if None in values or not np.isfinite(values).all():
+                raise ValueError(f"row '{row.id}' has {name} that are no numbers")
 
 
 def _meta(text: bytes) -> dict[str, Any]:

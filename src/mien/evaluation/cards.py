@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from ..errors import ModelError
 from ..expression.recognize import ModelInfo, load_model
 from ..faces import landmarker, proposals
 from ..faces.proposals import LONGEST
@@ -26,7 +27,14 @@ def of(model: str) -> str:
     }
     if model in finders:
         return finder_card(model, finders[model]().meta, catalogue.spec(model).sha256)
-    return card(load_model(model).info)
+    info = load_model(model).info
+    try:
+        return card(info)
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as err:
+        raise ModelError(
+            f"{model} can be used, but its card cannot be shown: it is damaged "
+            f"({type(err).__name__}: {err})"
+        ) from err
 
 
 def card(info: ModelInfo) -> str:

@@ -6,7 +6,6 @@ several by name, as the bytes of a PNG or SVG file, the same bytes for the same 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,7 @@ from ..errors import DataError, ShapeError
 from ..expression.baserates import DEFAULT_STRENGTH
 from ..face import ImageArray
 from ..media.chart import FAINT, INK, blank, encoded
+from . import runlog
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -111,12 +111,7 @@ def learning_curves(log: Path, form: str = "png", title: str = "") -> bytes:
     The training loss is taken with augmentation and dropout on, the select split's without, so
     the second may well lie below the first.
     """
-    try:
-        records = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
-    except (OSError, ValueError) as err:
-        raise DataError(f"{log} is not the log of a training run: {err}") from err
-    if not records:
-        raise DataError(f"{log} holds no epoch yet")
+    records = runlog.epochs(log)
     epochs = [record["epoch"] + 1 for record in records]
     with blank(7.2, 2.9, columns=2) as (figure, (left, right)):
         _line(left, epochs, [record["loss"] for record in records], "training", _THEIRS)

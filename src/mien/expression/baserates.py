@@ -12,10 +12,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from .. import foreign
 from ..errors import ConfigError
 from ..face import FloatArray
 from ..jsontext import parse
@@ -91,23 +91,28 @@ def read_rates(path: Path, labels: LabelSet) -> FloatArray:
     from ..config import parse_toml  # here, because it takes time that few need
 
     try:
-        content = path.read_bytes()
-        values: dict[str, Any] = (parse_toml if path.suffix == ".toml" else parse)(content)
+        content = foreign.content(path)
+        values = (parse_toml if path.suffix == ".toml" else parse)(content)
     except FileNotFoundError:
         raise ConfigError(f"base rates are training, equal or a file; no file '{path}'") from None
-    except (OSError, ValueError) as err:
+    except OSError as err:
+        raise ConfigError(f"cannot read {path}: {err.strerror}") from err
+    except ValueError as err:
         raise ConfigError(f"{path} is not readable JSON or TOML: {err}") from err
     if not isinstance(values, dict):
-        raise ConfigError(f"{path} holds one rate per label, got {values!r}")
+        raise ConfigError(f"{path} holds one rate per label, got {foreign.shown(values)}")
     rates = np.zeros(len(labels), np.float32)
     spelt: dict[int, str] = {}
     for label, rate in values.items():
-        if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 <= rate < 1e30:
-            raise ConfigError(f"{path}: the rate of {label} is a number from 0, got {rate!r}")
         i = labels.index(label)
         if i in spelt:
             raise ConfigError(f"{path} gives two rates to one label, as {spelt[i]} and as {label}")
-        spelt[i], rates[i] = label, rate
+        try:
+            # counts, too, but none so large that their sum is none of float32's numbers
+            rates[i] = foreign.number(rate, f"the rate of {label}", 0, 1e30)
+        except ValueError as err:
+            raise ConfigError(f"{path}: {err}") from None
+        spelt[i] = label
     missing = [label for i, label in enumerate(labels.labels) if i not in spelt]
     if missing:
         raise ConfigError(

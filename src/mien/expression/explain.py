@@ -59,11 +59,12 @@ class Explainer:
         if not isinstance(recognizer, OnnxRecognizer):
             raise ModelError(f"{recognizer.info.name} was not read from a file, and only those are")
         self.info = recognizer.info
-        self._tail = graph.tail(recognizer.content)
-        name, whole = self.info.name, graph.with_output(recognizer.content, self._tail.maps)
-        self._trunk = session.load(whole, name, threads)
-        self._input = self._trunk.get_inputs()[0].name
-        self._behind = session.load(self._tail.content, name, threads)
+        content, name = recognizer.content, self.info.name
+        maps = graph.tail(content).maps
+        self._trunk = session.Session(graph.with_output(content, maps), name, threads)
+        self._tail = graph.tail(content, self._trunk.kind(maps))
+        self._input = self._trunk.inputs[0].name
+        self._behind = session.Session(self._tail.content, name, threads)
         self._same: FloatArray | None = None
         self._crops = Finder(None)  # loads a network, only where a crop comes without landmarks
 

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .. import foreign
 from ..errors import MissingExtra, ShapeError
 from ..face import FloatArray
 from .logits import sigmoid, softmax
@@ -55,10 +56,16 @@ class Strengths:
 
 
 def from_dict(values: dict[str, Any]) -> Strengths:
-    """What a model file keeps; raises KeyError, TypeError, ValueError, ShapeError for another's."""
-    weights = values["weights"]
-    rows = None if weights is None else tuple(tuple(float(v) for v in row) for row in weights)
-    return Strengths(rows, tuple(float(v) for v in values["offsets"]))
+    """What a model file keeps; raises KeyError, ValueError, ShapeError for another's."""
+    rows = None
+    if values["weights"] is not None:
+        rows = tuple(_numbers(row) for row in foreign.listed(values["weights"], "weights"))
+    return Strengths(rows, _numbers(values["offsets"]))
+
+
+def _numbers(row: object) -> tuple[float, ...]:
+    what = "an intensity's weights and offsets"
+    return tuple(foreign.number(v, "a weight or offset") for v in foreign.listed(row, what))
 
 
 def log_odds(logits: FloatArray) -> FloatArray:

@@ -14,6 +14,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from .. import foreign
+from ..config import from_dict
 from ..errors import InputError, ModelError
 from ..face import FloatArray, ImageArray
 from ..faces.align import DEFAULT, known
@@ -22,14 +24,15 @@ from ..labels import LabelSet, label_set, own, subset
 from ..media.preprocess import Preprocess, batch
 from ..registry import Registry
 from ..weights import catalogue
-from ..weights.session import METADATA_KEY
-from ..weights.session import load as load_session
+from ..weights.session import METADATA_KEY, Session
 from . import intensity
 from .baserates import BaseRates, reweight
 from .logits import calibrated, softmax
 
 METADATA_SCHEMA = "mien-model/1"
 _CHUNK = 64  # faces at once: enough to fill the cores, little enough to keep memory flat
+_LONGEST_S = 60.0  # for two faces at the start: a hundred times what a large network needs
+_LONGEST_NAME = 200  # characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,16 +119,15 @@ class OnnxRecognizer:
         threads: int = 0,
     ) -> None:
         self.content = content
-        self._session = load_session(content, name, threads)
-        metadata = self._session.get_modelmeta().custom_metadata_map
-        self.info = info or read_info(metadata.get(METADATA_KEY), name, sha256)
+        self._session, self._name = Session(content, name, threads), name
+        self.info = info or read_info(self._session.metadata.get(METADATA_KEY), name, sha256)
         self.input = self._checked_input(name)
 
     def _checked_input(self, name: str) -> str:
         """The name of the graph's input; raises ModelError for a graph that does not fit info."""
         spec, labels = self.info.preprocess, self.info.label_set
         said = (spec.channels, spec.size, spec.size), (len(labels),)
-        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+        inputs, outputs = self._session.inputs, self._session.outputs
         takes = [_fits(side.shape, said[0]) for side in inputs]
         if takes != [True] or not outputs or not _fits(outputs[0].shape, said[1]):
             raise ModelError(
@@ -133,6 +135,21 @@ class OnnxRecognizer:
                 f"takes {[i.shape for i in inputs]} and gives {[o.shape for o in outputs]}"
             )
         return str(inputs[0].name)
+
+    def try_out(self) -> None:
+        """Read two gray faces, so that a model that cannot is told before anybody's; ModelError.
+
+        A graph is only known to run when it ran: it may lack an operation for its types, fail for
+        more than one face, answer what is no number, or never end.
+        """
+        spec, labels = self.info.preprocess, self.info.label_set
+        gray = np.full((2, spec.channels, spec.size, spec.size), 128, np.float32)
+        answers = self._session.tried({self.input: gray}, _LONGEST_S)[0]
+        if answers.shape != (2, len(labels)) or not np.isfinite(answers).all():
+            raise ModelError(
+                f"{self._name} answers two gray faces with {foreign.shown(answers.tolist())}; "
+                f"expected {len(labels)} numbers for each"
+            )
 
     def logits(self, crops: Sequence[ImageArray]) -> FloatArray:
         """(N, K) float32 of one look at each face, before calibration and base rates."""
@@ -160,8 +177,7 @@ class OnnxRecognizer:
         return np.concatenate([none, *parts])
 
     def answer(self, x: FloatArray) -> FloatArray:
-        logits: FloatArray = self._session.run(None, {self.input: x})[0]
-        return logits
+        return self._session.run([self._session.outputs[0].name], {self.input: x})[0]
 
     def _look(self, x: FloatArray) -> FloatArray:
         """Logits of prepared faces; the mean of two looks where the first is unsure."""
@@ -191,46 +207,67 @@ def read_info(text: str | None, name: str, sha256: str) -> ModelInfo:
             "export it with: mien export"
         )
     try:
-        meta = parse(text)
+        meta = foreign.table(parse(text), "it")
         schema = meta["schema"]
         if schema == METADATA_SCHEMA:
             return _info(meta, sha256)
-    except (KeyError, TypeError, ValueError, InputError) as err:
+    except (KeyError, ValueError, InputError) as err:
+        what = f"no {err}" if isinstance(err, KeyError) else err
         raise ModelError(
-            f"{name} has damaged metadata ({type(err).__name__}: {err}); export it anew with: "
-            "mien export"
+            f"{name} has damaged metadata ({what}); export it anew with: mien export"
         ) from err
-    raise ModelError(f"{name} has metadata of schema {schema!r}; this mien reads {METADATA_SCHEMA}")
-
-
-def _info(meta: dict[str, Any], sha256: str) -> ModelInfo:
-    vocabulary = own if meta.get("own_words") else subset  # a person's may say "pain", or "yes"
-    labels, rates = vocabulary(meta["labels"], meta["label_set"]), meta["base_rates"]
-    if len(rates) != len(labels) or not meta["temperature"] > 0:
-        raise ValueError(f"{len(rates)} base rates, temperature {meta['temperature']}")
-    offsets = meta.get("offsets")
-    if offsets is not None and len(offsets) != len(labels):
-        raise ValueError(f"{len(offsets)} offsets for {len(labels)} labels")
-    return ModelInfo(
-        name=meta["name"],
-        label_set=labels,
-        preprocess=Preprocess(**meta["preprocess"]),
-        sha256=sha256,
-        temperature=float(meta["temperature"]),
-        offsets=None if offsets is None else tuple(float(v) for v in offsets),
-        look_again_below=float(meta.get("look_again_below", 0)),
-        base_rates=tuple(float(rate) for rate in rates),
-        uncertain_below=float(meta["uncertain_below"]),
-        align=known(meta.get("align", DEFAULT)) or DEFAULT,
-        strengths=_strengths(meta.get("intensity"), len(labels)),
-        card=meta["card"],
+    raise ModelError(
+        f"{name} has metadata of schema {foreign.shown(schema)}; this mien reads {METADATA_SCHEMA}"
     )
 
 
-def _strengths(values: dict[str, Any] | None, labels: int) -> intensity.Strengths | None:
+def _info(meta: dict[str, Any], sha256: str) -> ModelInfo:
+    """Raises KeyError, ValueError or InputError for metadata that is none."""
+    labels = _labels(meta)
+    rates = foreign.listed(meta["base_rates"], "base_rates", len(labels))
+    offsets = meta.get("offsets")
+    moved = None if offsets is None else foreign.listed(offsets, "offsets", len(labels))
+    align = meta.get("align", DEFAULT)
+    return ModelInfo(
+        name=_named(meta["name"], "its name"),
+        label_set=labels,
+        preprocess=from_dict(Preprocess, foreign.table(meta["preprocess"], "preprocess")),
+        sha256=sha256,
+        temperature=foreign.positive(meta["temperature"], "temperature"),
+        offsets=None if moved is None else tuple(foreign.number(v, "an offset") for v in moved),
+        look_again_below=_share(meta.get("look_again_below", 0), "look_again_below"),
+        base_rates=tuple(foreign.positive(rate, "a base rate") for rate in rates),
+        uncertain_below=_share(meta["uncertain_below"], "uncertain_below"),
+        align=known(foreign.word(align, "align")) or DEFAULT,
+        strengths=_strengths(meta.get("intensity"), len(labels)),
+        card=foreign.table(meta["card"], "card"),
+    )
+
+
+def _labels(meta: dict[str, Any]) -> LabelSet:
+    vocabulary = own if meta.get("own_words") else subset  # a person's may say "pain", or "yes"
+    said = foreign.listed(meta["labels"], "labels")
+    if len(said) < 2:
+        raise ValueError(f"labels are at least two, got {foreign.shown(said)}")
+    return vocabulary([_named(v, "a label") for v in said], _named(meta["label_set"], "label_set"))
+
+
+def _named(value: object, what: str) -> str:
+    """A name that may stand in a table, on a terminal, in a file: what can be seen, and short."""
+    name = foreign.word(value, what)
+    if not name.strip() or len(name) > _LONGEST_NAME or not name.isprintable():
+        raise ValueError(f"{what} is a word or two, got {foreign.shown(name)}")
+    return name
+
+
+def _share(value: object, what: str) -> float:
+    return foreign.number(value, what, 0, 1)
+
+
+def _strengths(values: object, labels: int) -> intensity.Strengths | None:
     if values is None:
         return None
-    found = intensity.from_dict(values)
+    found = intensity.from_dict(foreign.table(values, "intensity"))
     if found.weights is not None and len(found.offsets) != labels:
         raise ValueError(f"intensities of {len(found.offsets)} labels out of {labels}")
     return found
@@ -246,10 +283,12 @@ def load_model(
     name, path = str(name_or_path), Path(name_or_path)
     if name not in catalogue.CATALOGUE and (path.suffix == ".onnx" or path.exists()):
         try:
-            content = path.read_bytes()
+            content = foreign.content(path, catalogue.MOST_BYTES)
         except OSError as err:
             raise ModelError(f"cannot read model {path}: {err.strerror}") from err
-        return OnnxRecognizer(content, name, catalogue.sha256(content), threads=threads)
+        found = OnnxRecognizer(content, name, catalogue.sha256(content), threads=threads)
+        found.try_out()
+        return found
     row = catalogue.spec(name)
     if row.kind != "recognizer":
         raise ModelError(f"{row.name} is a {row.kind}, not a model that reads expressions")

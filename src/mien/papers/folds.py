@@ -33,7 +33,7 @@ from ..data.table import Table, file_sha256
 from ..evaluation.metrics import bootstrap, one_against_rest
 from ..training import reconstruction_task
 from ..training.against_rest_task import POSITIVE, samples, sets
-from ..training.checkpoint import claim, load_weights, write_whole
+from ..training.checkpoint import claim, kept, load_weights, write_whole
 from ..training.models.autoencoder2018 import Autoencoder
 from ..training.models.network import parameters
 from ..training.recipes import AgainstRestRecipe, Recipe, ReconstructionRecipe
@@ -102,8 +102,7 @@ class EveryFold:
                 "threads": torch.get_num_threads(),
             }
             write_whole((json.dumps(now, indent=2) + "\n").encode(), path)
-        kept: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return kept
+        return kept(path)
 
     def _described(self) -> dict[str, Any]:
         rows = [row.label for row in self.table.rows]
@@ -354,8 +353,7 @@ class _LastEpoch:
 def _once(path: Path, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """What ``work`` found, from its file where it is done already."""
     if path.exists():
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return found
+        return kept(path)
     started = time.perf_counter()
     found = work() | {"seconds": round(time.perf_counter() - started, 2)}
     path.parent.mkdir(parents=True, exist_ok=True)

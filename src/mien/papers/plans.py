@@ -73,7 +73,7 @@ class PublishedRow:
     ``Published.beside``: "run", or "run@table" for its test elsewhere; "" for none."""
 
     name: str
-    values: tuple[float, ...]
+    values: tuple[config.Told, ...]
     runs: tuple[str, ...]
 
 

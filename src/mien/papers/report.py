@@ -19,7 +19,7 @@ from PIL import Image
 
 from ..errors import MissingExtra
 from ..evaluation import plots
-from ..training.checkpoint import write_whole
+from ..training.checkpoint import kept, write_whole
 from .plans import Attention, Contrast, Published, Reproduction
 
 NONE = "-"
@@ -343,7 +343,7 @@ def attention_figure(number: int) -> str:
 def _attention(wanted: Attention, number: int, out: Path) -> dict[str, str]:
     """Mean maps, and which share of their heat lies where; without a table where they failed."""
     path = out / attention_file(number)
-    told = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    told = kept(path) if path.exists() else {}
     rows = []
     for label, of_label in told.get("expressions", {}).items():
         for condition, shares in of_label["shares"].items():

@@ -28,7 +28,7 @@ from ..data import table as tables
 from ..data.audit import audit
 from ..data.table import Table, file_sha256
 from ..errors import ConfigError, DataError, MienError
-from ..evaluation import attention, metrics
+from ..evaluation import attention, metrics, runlog
 from ..evaluation.evaluate import shared_labels
 from ..expression.logits import sigmoid, softmax
 from ..expression.recognize import OnnxRecognizer, load_model
@@ -434,8 +434,7 @@ def _lost(table: Table) -> dict[str, Any] | None:
 
 def _learning(run: Path) -> dict[str, Any]:
     """The epochs of a run's log, and how long one takes."""
-    lines = (run / "log.jsonl").read_text(encoding="utf-8").splitlines()
-    epochs = [json.loads(line) for line in lines]
+    epochs = runlog.epochs(run / "log.jsonl")
     return {
         "epochs": epochs,
         "seconds_per_epoch": float(np.mean([epoch["seconds"] for epoch in epochs])),
@@ -635,8 +634,7 @@ def audited(recipe: ExpressionRecipe, table: Table) -> dict[str, Any]:
 
 
 def _read_json(path: Path) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return content
+    return checkpoint.kept(path)
 
 
 def _write_json(path: Path, content: object) -> None:

@@ -71,7 +71,7 @@ class Trunk:
         self.info, self.content = model.info, model.content
         self.head = graph.head(model.content)
         whole = graph.with_output(model.content, self.head.features)
-        self._session, self._input = session.load(whole, model.info.name, 1), model.input
+        self._session, self._input = session.Session(whole, model.info.name, 1), model.input
 
     def features(self, crops: Sequence[ImageArray]) -> FloatArray:
         """(N, C) float32 of N face crops."""

@@ -28,8 +28,10 @@ from typing import Any
 
 import numpy as np
 
+from .. import foreign
 from ..errors import ConfigError, DataError, OutputError, UnknownName
 from ..face import Face, FloatArray, Frame, ImageArray
+from ..faces.landmarks import POINTS
 from ..files import replacing
 from ..jsontext import parse
 from ..labels import check_word, word
@@ -159,10 +161,7 @@ class Person:
         found = []
         for path in (self.folder / SAMPLES).glob("[!.]*.json"):
             try:
-                values = parse(path.read_text(encoding="utf-8"))
-                values["box"] = tuple(values["box"])
-                values["landmarks"] = values["landmarks"] and tuple(values["landmarks"])
-                found.append(Sample(**values))
+                found.append(_sample(foreign.table(parse(foreign.content(path)), "it")))
             except (OSError, ValueError, TypeError, KeyError) as err:
                 raise DataError(f"{path} is damaged ({err}); delete it and its picture") from err
         return sorted(found, key=lambda sample: (sample.date, sample.id))
@@ -318,12 +317,34 @@ def _folder(name: str) -> Path:
     return people_folder() / "-".join(filter(None, [plain[:40], digest]))
 
 
+def _sample(values: dict[str, Any]) -> Sample:
+    """Raises KeyError, TypeError or ValueError for values that are none."""
+    for name in ("id", "label", "stimulus", "date"):
+        foreign.word(values[name], name)
+    for name in ("time_s", "framing", "confidence"):
+        foreign.number(values[name], name)
+    values["box"] = _numbers(values["box"], "box", 4)
+    if values["landmarks"] is not None:
+        values["landmarks"] = _numbers(values["landmarks"], "landmarks", 2 * POINTS)
+    return Sample(**values)
+
+
+def _numbers(values: object, what: str, length: int) -> tuple[float, ...]:
+    return tuple(foreign.number(v, what) for v in foreign.listed(values, what, length))
+
+
 def _read(path: Path) -> Person:
     try:
-        told: dict[str, Any] = parse(path.read_text(encoding="utf-8"))
+        told = foreign.table(parse(foreign.content(path)), "it")
         if told["schema"] != SCHEMA:
-            raise ValueError(f"its schema is {told['schema']!r}, this mien reads {SCHEMA}")
-        consents = [Consent(**values) for values in told["consents"]]
-        return Person(told["name"], path.parent, consents, set(told["seen"]))
+            raise ValueError(
+                f"its schema is {foreign.shown(told['schema'])}, this mien reads {SCHEMA}"
+            )
+        consents = [
+            Consent(foreign.word(given["text"], "a consent"), foreign.word(given["date"], "a date"))
+            for given in foreign.listed(told["consents"], "consents")
+        ]
+        seen = {foreign.word(v, "what was seen") for v in foreign.listed(told["seen"], "seen")}
+        return Person(foreign.word(told["name"], "name"), path.parent, consents, seen)
     except (OSError, ValueError, TypeError, KeyError) as err:
         raise DataError(f"{path} is damaged: {err}") from err

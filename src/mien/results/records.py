@@ -183,6 +183,10 @@ _AT_ONCE = ("parquet", "bids")
 """Formats whose files are of use only when they are closed, and cannot be gone on with."""
 
 
+_STEERING = {code: f"\\u{code:04x}" for code in range(0x7F, 0xA0)}
+"""What JSON may hold as it is and a terminal obeys, in a file's name, say; spelt as JSON does."""
+
+
 class JsonLines:
     """One JSON object a line; a line is on the disk when ``write`` returns."""
 
@@ -195,7 +199,7 @@ class JsonLines:
     go_on = start
 
     def write(self, record: Record) -> None:
-        line = json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n"
+        line = json.dumps(record, ensure_ascii=False, allow_nan=False).translate(_STEERING) + "\n"
         self._stream.write(line.encode())
         self._stream.flush()
 

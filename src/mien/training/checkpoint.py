@@ -10,7 +10,7 @@ import contextlib
 import dataclasses
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
+from .. import foreign, jsontext
 from ..errors import ConfigError, ModelError, OutputError
 from .recipes import Recipe, is_same
 
@@ -50,22 +51,42 @@ def claim(path: Path, recipe: Recipe, facts: Mapping[str, Any]) -> None:
     another run has been begun.
     """
     if path.exists():
-        saved = json.loads(path.read_text(encoding="utf-8"))
-        same_recipe = is_same(recipe, saved.pop("recipe"))
+        saved = kept(path)
+        theirs = saved.pop("recipe", None)
+        same_recipe = isinstance(theirs, dict) and is_same(recipe, theirs)
         if not same_recipe or saved != {key: facts.get(key) for key in saved}:
             raise ConfigError(
                 f"{path.parent} holds a run of another recipe or other data; name another --out, "
                 "or remove that folder"
             )
-    path.parent.mkdir(parents=True, exist_ok=True)
     content = {"recipe": dataclasses.asdict(recipe), **facts}
     write_whole((json.dumps(content, indent=2) + "\n").encode(), path)
+
+
+def kept(path: Path) -> dict[str, Any]:
+    """What a run keeps in a JSON file of its own; raises ModelError where that is damaged."""
+    try:
+        return foreign.table(jsontext.parse(foreign.content(path)), "it")
+    except OSError as err:
+        raise ModelError(f"cannot read {path}: {err.strerror}") from err
+    except ValueError as err:
+        raise ModelError(f"{path} is damaged: {err}; name another folder, or remove it") from err
+
+
+@contextlib.contextmanager
+def fitting(path: Path) -> Iterator[None]:
+    """Turns what torch raises for weights of another network, or none, into a ModelError."""
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as err:
+        raise ModelError(f"{path} does not hold this network's weights: {err}") from err
 
 
 def write_whole(content: bytes, path: Path) -> None:
     """Bytes to a file in one step, as far as the disk can."""
     part = path.with_name(path.name + ".part")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with part.open("wb") as f:
             f.write(content)
             f.flush()
@@ -82,7 +103,7 @@ def read(path: Path) -> Checkpoint:
     parts: dict[str, dict[str, Tensor]] = {}
     try:
         with safe_open(path, framework="pt") as f:
-            state = json.loads((f.metadata() or {})["state"])
+            state = foreign.table(jsontext.parse((f.metadata() or {})["state"]), "its state")
             for key in f.keys():  # noqa: SIM118  (not a mapping)
                 part, _, name = key.partition("/")
                 parts.setdefault(part, {})[name] = f.get_tensor(key)
@@ -94,8 +115,9 @@ def read(path: Path) -> Checkpoint:
 def load_weights(net: nn.Module, path: Path) -> None:
     """Fill a network from a weights file; raises ModelError where they do not fit each other."""
     try:
-        net.load_state_dict(load_file(path))
-    except (OSError, SafetensorError, RuntimeError) as err:
+        with fitting(path):
+            net.load_state_dict(load_file(path))
+    except (OSError, SafetensorError) as err:
         raise ModelError(f"{path} does not hold this network's weights: {err}") from err
 
 

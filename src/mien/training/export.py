@@ -16,9 +16,11 @@ import torch
 from safetensors.torch import save
 from torch import nn
 
+from .. import foreign, jsontext
 from ..data.table import Table, file_sha256
 from ..data.table import read as read_table
 from ..errors import ConfigError, DataError, ModelError, UnknownName
+from ..evaluation import runlog
 from ..evaluation.metrics import IntArray
 from ..expression import intensity
 from ..expression.logits import softmax
@@ -26,6 +28,7 @@ from ..expression.recognize import METADATA_SCHEMA, OnnxRecognizer, load_model
 from ..face import FloatArray, Frame
 from ..faces.landmarks import NET_SIDE
 from ..faces.proposals import STRIDES, searched
+from ..labels import LabelSet
 from ..media.preprocess import Preprocess, batch
 from ..provenance import now
 from ..weights.session import METADATA_KEY
@@ -80,9 +83,10 @@ def export(
     if head not in recipe.heads:
         raise UnknownName("head", head, recipe.heads)
     names, columns = recipe.heads[head]
-    weights = _of_head(recipe, _weights(run, which), columns)
     table = arrange.read(recipe, data)
-    net = transfer.whole(recipe.model, len(names), weights).eval()
+    with checkpoint.fitting(run / CHECKPOINT):
+        weights = _of_head(recipe, _weights(run, which), columns)
+        net = transfer.whole(recipe.model, len(names), weights).eval()
 
     meta: dict[str, Any] = {
         "schema": METADATA_SCHEMA,
@@ -93,7 +97,7 @@ def export(
         "align": recipe.model.align,
         "temperature": 1.0,
         "look_again_below": calibrate.LOOK_AGAIN_BELOW,
-        "base_rates": facts["base_rates"] if head == OWN_HEAD else facts["head_rates"][head],
+        "base_rates": _rates(facts, head, names),
         "uncertain_below": 0.5,
         "card": _card(run, recipe, facts, which, table)
         | {"weights_sha256": hashlib.sha256(save(weights)).hexdigest()},
@@ -167,7 +171,8 @@ def _export_finder(
     """
     placing = isinstance(recipe, recipes.LandmarkRecipe)
     net = (landmark_networks if placing else proposal_networks).build(recipe.model.name)
-    net.load_state_dict(_weights(run, which))
+    with checkpoint.fitting(run / CHECKPOINT):
+        net.load_state_dict(_weights(run, which))
     net.eval()
     size, spec = recipe.model.size, recipe.model.preprocess
     says: dict[str, Any]
@@ -243,14 +248,15 @@ def _splits(recipe: AnyRecipe) -> dict[str, Any]:
 
 def _read_run(run: Path) -> tuple[AnyRecipe, dict[str, Any]]:
     try:
-        saved = json.loads((run / "recipe.json").read_text(encoding="utf-8"))
-        environment = json.loads((run / "environment.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as err:
-        raise ModelError(f"{run} is not the folder of a finished run: {err}") from err
+        saved, environment = (checkpoint.kept(run / f"{n}.json") for n in ("recipe", "environment"))
+        stages = {key: saved[key] for key in ("data", "init_sha256", "teacher_sha256")}
+        recipe = recipes.from_values(foreign.table(saved["recipe"], "recipe"))
+        _check_facts(environment | stages)
+    except (KeyError, ValueError, ConfigError, ModelError) as err:
+        what = f"no {err}" if isinstance(err, KeyError) else err
+        raise ModelError(f"{run} is not the folder of a finished run: {what}") from err
     if not (run / CHECKPOINT).is_file():
         raise ModelError(f"{run} has no weights yet; finish it with: mien train")
-    stages = {key: saved[key] for key in ("data", "init_sha256", "teacher_sha256")}
-    recipe = recipes.from_values(saved["recipe"])
     if not isinstance(recipe, AnyRecipe):
         raise ConfigError(
             f"{run} trained a step of {recipe.model.name}, which is no model to export"
@@ -258,27 +264,72 @@ def _read_run(run: Path) -> tuple[AnyRecipe, dict[str, Any]]:
     return recipe, environment | stages
 
 
+def _check_facts(facts: dict[str, Any]) -> None:
+    """Raise KeyError or ValueError where a run's files lack what an export reads of them."""
+    for name in ("file", "sha256"):
+        foreign.word(foreign.table(facts["data"], "data")[name], f"data.{name}")
+    for name in ("counts", "machine", "versions"):
+        foreign.table(facts[name], name)
+    for name in ("commit", "date"):
+        facts[name]
+
+
+def _rates(facts: dict[str, Any], head: str, names: LabelSet) -> list[float]:
+    """How often each label of a head occurred in training; raises ModelError.
+
+    A label that never did cannot be answered: what turns base rates would divide by nothing.
+    """
+    try:
+        said = facts["base_rates"] if head == OWN_HEAD else facts["head_rates"][head]
+        rates = [
+            foreign.number(v, "a base rate", 0, 1)
+            for v in foreign.listed(said, "base_rates", len(names))
+        ]
+    except (KeyError, TypeError, ValueError) as err:
+        raise ModelError(f"the run does not say its base rates for '{head}': {err}") from err
+    never = [label for label, rate in zip(names.labels, rates, strict=True) if not rate > 0]
+    if never:
+        raise ModelError(
+            f"no picture that trained shows {', '.join(never)}, so the model cannot answer it; "
+            "train with a label set without it"
+        )
+    return rates
+
+
 def _weights(run: Path, which: str) -> dict[str, torch.Tensor]:
     if which not in ("best", "last"):
         raise ConfigError(f"the weights of a run are its best or its last, not '{which}'")
     part = {"best": "best", "last": "ema"}[which]
-    return {k: v.contiguous() for k, v in checkpoint.read(run / CHECKPOINT).parts[part].items()}
+    with checkpoint.fitting(run / CHECKPOINT):
+        tensors = checkpoint.read(run / CHECKPOINT).parts[part]
+    return {k: v.contiguous() for k, v in tensors.items()}
 
 
 def _figures(weights_sha256: str, paths: Sequence[Path]) -> list[dict[str, Any]]:
     """What ``mien evaluate`` wrote; raises DataError where that was about other weights."""
-    found = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+    found = [_measured(path) for path in paths]
     for path, result in zip(paths, found, strict=True):
         if result["model"]["weights_sha256"] != weights_sha256:
             raise DataError(f"{path} was measured on other weights than those exported here")
     return found
 
 
+def _measured(path: Path) -> dict[str, Any]:
+    """A result of ``mien evaluate``; raises DataError for another file."""
+    try:
+        result = foreign.table(jsontext.parse(foreign.content(path)), "it")
+        foreign.table(result["model"], "model")["weights_sha256"]
+    except OSError as err:
+        raise DataError(f"cannot read {path}: {err.strerror}") from err
+    except (KeyError, ValueError) as err:
+        raise DataError(f"{path} is no result of mien evaluate --out: {err}") from err
+    return result
+
+
 def _card(
     run: Path, recipe: AnyRecipe, facts: dict[str, Any], which: str, table: Table
 ) -> dict[str, Any]:
-    log = (run / "log.jsonl").read_text(encoding="utf-8").splitlines()
-    epochs = [json.loads(line) for line in log]
+    epochs = runlog.epochs(run / "log.jsonl")
     rank = task_of(recipe).rank
     best = max(epochs, key=lambda e: rank(e["select"])) if which == "best" else epochs[-1]
     return {
@@ -393,10 +444,12 @@ def recalibrated(model: str, table: Table, what: str = "all") -> tuple[bytes, di
 
 
 def metadata(content: bytes) -> str:
-    """What a model file of mien's says of itself, as JSON."""
+    """What a model file of mien's says of itself, as JSON; raises ModelError for another's."""
     import onnx
 
     found = {prop.key: prop.value for prop in onnx.load_from_string(content).metadata_props}
+    if METADATA_KEY not in found:
+        raise ModelError("this takes model files that mien exported, and this is another maker's")
     return str(found[METADATA_KEY])
 
 

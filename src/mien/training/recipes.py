@@ -198,9 +198,11 @@ def read(path: Path, overrides: Sequence[str] = ()) -> AnyRecipe:
     """The recipe in a TOML file with ``--set`` overrides applied; raises ConfigError."""
     values = config.read_toml(path)
     if "run" in values and "model" not in values:
+        runs = values["run"] if isinstance(values["run"], list) else []
+        others = {str(run.get("recipe")) for run in runs if isinstance(run, dict)}
         raise ConfigError(
             f"{path} holds experiments of other recipes: mien reproduce {path.stem}, or train one "
-            f"of {sorted({str(run.get('recipe')) for run in values['run']})}"
+            f"of {sorted(others)}"
         )
     values = without(values, EXPERIMENTS)
     return from_values(config.apply_overrides(values, overrides))
@@ -209,7 +211,7 @@ def read(path: Path, overrides: Sequence[str] = ()) -> AnyRecipe:
 def from_values(values: dict[str, Any]) -> AnyRecipe:
     """A recipe from nested dictionaries, checked key by key."""
     task = values.get("task", "expression")
-    if task not in _KINDS:
+    if not isinstance(task, str) or task not in _KINDS:
         raise UnknownName("task", str(task), _KINDS)
     kind: Any = _KINDS[task]
     recipe: AnyRecipe = config.from_dict(kind, values)

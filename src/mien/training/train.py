@@ -30,7 +30,7 @@ from lightning.fabric.strategies.ddp import DDPStrategy
 from safetensors.torch import save
 from torch import Generator, Tensor, nn
 
-from .. import provenance
+from .. import foreign, provenance
 from ..data.table import Table, file_sha256
 from ..data.table import read as read_table
 from ..errors import ConfigError, MienError, OutputError, TrainingError
@@ -266,17 +266,20 @@ class Run:
         path = self.out / "checkpoint.safetensors"
         if path.exists():
             saved = checkpoint.read(path)
-            self.net.module.load_state_dict(saved.parts["net"])
-            self.average.load_state_dict(saved.parts["ema"])
-            self.best = saved.parts["best"]
-            checkpoint.restore_optimizer(self.optimizer, saved.parts["optimizer"])
-            self.epoch, self.best_score = saved.state["epoch"], saved.state["best_score"]
+            with checkpoint.fitting(path):
+                self.net.module.load_state_dict(saved.parts["net"])
+                self.average.load_state_dict(saved.parts["ema"])
+                self.best = saved.parts["best"]
+                checkpoint.restore_optimizer(self.optimizer, saved.parts["optimizer"])
+                self.epoch = foreign.whole(saved.state["epoch"], "its epoch")
+                self.best_score = float(saved.state["best_score"])
             self.saved = self.epoch - 1
             log.info("going on at epoch %d of %d", self.epoch, self.recipe.train.epochs)
         if not self.fabric.is_global_zero:
             return
-        lines = self.log.read_text(encoding="utf-8").splitlines(True) if self.log.exists() else []
-        checkpoint.write_whole("".join(lines[: self.epoch]).encode(), self.log)
+        # As bytes: whatever became of the lines that are cut off, or stay, the run goes on.
+        lines = self.log.read_bytes().splitlines(True) if self.log.exists() else []
+        checkpoint.write_whole(b"".join(lines[: self.epoch]), self.log)
 
 
 def answers_of(run: Path, epoch: int) -> Path:

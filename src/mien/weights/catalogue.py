@@ -13,11 +13,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from .. import foreign
 from ..errors import ConfigError, ModelError, OutputError, UnknownName, WeightsMissing
 
 DEFAULT_MODEL = "resnet10-ferplus"
 _SHIPPED = Path(__file__).parent / "shipped"
 _TIMEOUT_S = 30
+MOST_BYTES = 2 << 30
+"""Of a model file: ONNX's own limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,7 +280,7 @@ def take(name: str, file: Path) -> Path:
     """
     row = spec(name)
     try:
-        content = file.read_bytes()
+        content = foreign.content(file, MOST_BYTES)
     except OSError as err:
         raise ModelError(f"cannot read {file}: {err.strerror}") from err
     check(content, row, str(file), "nothing was kept")

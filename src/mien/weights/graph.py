@@ -25,6 +25,9 @@ _TYPE_TENSOR, _TENSOR_ELEMENT, _TENSOR_SHAPE, _SHAPE_SIDE, _FLOAT = 1, 1, 2, 1, 
 _SIDE_VALUE, _SIDE_NAME = 1, 2
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
+PRECISIONS = {"tensor(float)": _FLOAT, "tensor(float16)": 10, "tensor(double)": 11}
+"""What ONNX Runtime calls arrays of floats, and ONNX's numbers for these."""
+
 _ENDS_MAPS = {
     *("AveragePool", "GlobalAveragePool", "GlobalMaxPool", "MaxPool", "ReduceMean", "ReduceSum"),
     *("Flatten", "Gemm", "MatMul", "Reshape", "Squeeze", "Transpose"),
@@ -75,9 +78,10 @@ def with_output(content: bytes, tensor: str) -> bytes:
     return content + _encoded(_MODEL_GRAPH, named)
 
 
-def tail(content: bytes) -> Tail:
+def tail(content: bytes, precision: str = "tensor(float)") -> Tail:
     """The part of a model behind the maps of its last convolution.
 
+    precision : of these maps, one of ``PRECISIONS``; the file itself need not say it.
     Those are what the last convolution gives, after whatever is done to each value apart, and
     before they are pooled, flattened or mixed. Raises ModelError for a model without a convolution,
     and for one that looks at its input past those maps.
@@ -99,7 +103,7 @@ def tail(content: bytes) -> Tail:
             continue
         if field.number not in (_GRAPH_NODE, _GRAPH_INPUT, _GRAPH_VALUE_INFO):
             new.append(field.whole)
-    new.append(_encoded(_GRAPH_INPUT, _maps_of_any_size(maps)))
+    new.append(_encoded(_GRAPH_INPUT, _maps_of_any_size(maps, PRECISIONS[precision])))
     rest = [part.whole for part in parts if part.number != _MODEL_GRAPH]
     model = b"".join([*rest, _encoded(_MODEL_GRAPH, b"".join(new))])
     return Tail(maps, model, all(node.op in _AFFINE for node in kept))
@@ -268,9 +272,9 @@ def _name(field: _Field, number: int) -> str:
     return next((f.content.decode() for f in _fields(field.content) if f.number == number), "")
 
 
-def _maps_of_any_size(name: str) -> bytes:
-    """A ValueInfoProto of floats with four sides."""
-    element = _varint(_TENSOR_ELEMENT << 3 | _VARINT) + _varint(_FLOAT)
+def _maps_of_any_size(name: str, number: int) -> bytes:
+    """A ValueInfoProto of floats (of ONNX's ``number``) with four sides."""
+    element = _varint(_TENSOR_ELEMENT << 3 | _VARINT) + _varint(number)
     sides = _encoded(_TENSOR_SHAPE, 4 * _encoded(_SHAPE_SIDE, b""))
     kind = _encoded(_TYPE_TENSOR, element + sides)
     return _encoded(_VALUE_NAME, name.encode()) + _encoded(_VALUE_TYPE, kind)
