@@ -29,6 +29,7 @@ if WORKER:  # as many processes as cores: each has one, and torch is told before
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
+@pytest.hookimpl(tryfirst=True)  # before what deals the groups out reads them
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A file's tests stay in one process, which then makes its fixtures once.
 
