@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 CHECKED := src tests benchmarks
 # On every core, the tests of one file together.
-PARALLEL := --numprocesses auto --dist loadgroup
+PARALLEL := --numprocesses auto --dist loadfile
 # Debian's packages of what tests talk to: a broker, a voice, a sound player, a desktop's messages.
 PACKAGES := mosquitto espeak-ng alsa-utils dbus-daemon
 PROGRAMS := mosquitto espeak-ng aplay dbus-daemon

@@ -27,7 +27,6 @@ from mien.alarms.watch import Alarm, Call
 from mien.errors import ConfigError
 from tests.servers import until
 
-pytestmark = pytest.mark.xdist_group("clock")
 
 CALL = Call(Alarm("abc", "pain", "Ich brauche Hilfe", 2, 0.8, ""), 1, ("x",), waits=True)
 

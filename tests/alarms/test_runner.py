@@ -29,8 +29,6 @@ from mien.face import Emotions, Face
 from mien.labels import label_set
 from tests.servers import Receiver, until
 
-pytestmark = pytest.mark.xdist_group("clock")
-
 
 class Scripted(Output):
     """Fails as it is told, then takes everything."""

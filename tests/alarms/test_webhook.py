@@ -21,7 +21,6 @@ from mien.alarms.webhook import Webhook
 from mien.errors import ConfigError
 from tests.servers import Receiver, free_port
 
-pytestmark = pytest.mark.xdist_group("clock")
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 CALL = Call(
