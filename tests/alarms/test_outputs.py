@@ -27,7 +27,6 @@ from mien.alarms.watch import Alarm, Call
 from mien.errors import ConfigError
 from tests.servers import until
 
-
 CALL = Call(Alarm("abc", "pain", "Ich brauche Hilfe", 2, 0.8, ""), 1, ("x",), waits=True)
 
 needs_voice = pytest.mark.skipif(

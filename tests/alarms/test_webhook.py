@@ -21,7 +21,6 @@ from mien.alarms.webhook import Webhook
 from mien.errors import ConfigError
 from tests.servers import Receiver, free_port
 
-
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 CALL = Call(
     Alarm("abc", "pain", "I am in pain, bitte schön", 2, 0.8, "2026-11-25T12:00:00+01:00"), 1, ()

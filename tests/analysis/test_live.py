@@ -23,7 +23,6 @@ from mien.media.video import Hole
 from mien.results.records import Output
 from mien.testing import FakeDetector, FakeRecognizer
 
-
 SLOW_S = 0.05
 PATIENCE_S = 20.0
 

@@ -20,7 +20,6 @@ from mien.app.live import live
 from mien.errors import MienError
 from tests.made import video as made_video
 
-
 COLUMNS, ROWS = 90, 30
 
 

@@ -26,7 +26,6 @@ from mien.media.capture import SYSTEM, Clock, Control
 from mien.media.video import Hole
 from mien.testing import FakeDetector, FakeRecognizer
 
-
 LABELS = label_set("mien8")
 
 
