@@ -28,7 +28,7 @@ RESERVED = frozenset(
     {
         *("source", "frame", "time_s", "status", "reason", "face", "faces", "track", "box"),
         *("x0", "y0", "x1", "y1", "score", "landmarks", "emotions", "top", "confidence"),
-        *("uncertain", "intensity", "quality", "timestamp", "n_faces"),
+        *("uncertain", "intensity", "quality", "timestamp", "n_faces", "width", "height"),
         *("first_s", "last_s", "frames", "seen_s"),  # of summaries
         *("no_face", "no_data"),  # what rules may wait for
     }

@@ -245,7 +245,7 @@ def test_a_snapshot_holds_figures_and_no_picture(
     assert 0 <= figures["latency_s"]["read"]["p50"] <= figures["latency_s"]["read"]["p95"]
     assert path.name in live.status().notices[-1]
     path.unlink()
-    monkeypatch.setattr(Path, "write_text", _full)
+    monkeypatch.setattr(Path, "open", _full)
     live.press("s")
     assert "No space left" in live.status().notices[-1]
 

@@ -336,9 +336,14 @@ def test_a_mark_of_another_request(tmp_path: Path) -> None:
     assert (mark.bytes, mark.counts, mark.reached.jobs) == (4, {"ok": 1}, 1)
     kept = tmp_path / "a.jsonl.resume.json"
     whole = kept.read_text()
-    for damaged in ("[" * 100_000, "null", "{}", '{"request": 3}', whole.replace("4", '"4"')):
-        kept.write_text(damaged)
+    for cut in ("", whole[:9], "[" * 100_000):
+        kept.write_text(cut)
         assert bookmark.find() == Mark()  # as if it had been killed before
+    text = json.dumps(json.loads(whole) | {"bytes": "4"})
+    for odd in ("null", "{}", '{"request": 3}', text):
+        kept.write_text(odd)
+        with pytest.raises(OutputError, match="pass --overwrite to begin anew"):
+            bookmark.find()
     kept.write_text(whole)
     other = Bookmark(out, {"model": "a", "frames": {"every": 3}})
     with pytest.raises(ConfigError, match="begun with every 2, and this is 3;"):

@@ -75,10 +75,11 @@ class Bookmark:
         if complete:
             return None
         try:
-            kept = foreign.table(parse(foreign.content(self._path)), "it")
+            said = parse(foreign.content(self._path))
         except (OSError, ValueError):
-            return Mark()  # it was killed before its first mark
+            return Mark()  # it was killed before its first mark was whole
         try:
+            kept = foreign.table(said, "it")
             self._compare(foreign.table(kept["request"], "request"))
             if _size(self._grows) < foreign.whole(kept["bytes"], "bytes"):
                 return Mark()  # the machine went down before the disk had it all
