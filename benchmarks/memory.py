@@ -1,6 +1,6 @@
 """What the worst pictures and recordings take: peak memory of ``mien analyze`` on each, as JSON.
 
-    python benchmarks/memory.py [NAME...] > peaks.json
+    python benchmarks/memory.py [NAME...] > benchmarks/results/memory.json
 
 Each is as large as mien reads its kind, or larger; made from nothing, flat, so that few bytes stand
 for all of it. ``worst()`` gives them to whoever else wants them.
@@ -22,6 +22,8 @@ from struct import pack
 from typing import Any
 
 from PIL import Image
+
+from mien import provenance
 
 MOST_MB = 1500.0
 """What any picture or recording may take."""
@@ -106,7 +108,8 @@ def worst() -> dict[str, Maker]:
         "largest.tif": saved("TIFF", "RGB", 12_500, 12_500, compression="tiff_lzw"),
         "largest.bmp": saved("BMP", "RGB", 11_000, 11_000),
         "largest.mp4": film("libx264", "yuv420p", 7_000, "mp4"),
-        "largest.mkv": film("ffv1", "gbrp16le", 7_000, "matroska"),
+        "largest-16-bits.mkv": film("ffv1", "gbrp16le", 4_000, "matroska"),
+        "too-deep.mkv": film("ffv1", "gbrp16le", 7_000, "matroska"),
         "too-large.mp4": film("libx264", "yuv420p", 14_100, "mp4"),
     }
 
@@ -141,11 +144,11 @@ def measured(names: list[str]) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def main() -> int:
-    found = {}
+    told, found = provenance.environment(), {}
     for name, result in measured(sys.argv[1:]):
         print(f"{name}: {result}", file=sys.stderr)
         found[name] = result
-    print(json.dumps(found, indent=2))
+    print(json.dumps(told | {"most_mb": MOST_MB, "peaks": found}, indent=2))
     return int(any(r["peak_mb"] > MOST_MB or r["status"] not in (0, 1) for r in found.values()))
 
 

@@ -566,3 +566,8 @@ def test_memory_of_frames_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyP
         read(path)
     monkeypatch.setattr(reader, "MOST_PIXELS", 64 * 48)
     assert len(read(path)) == 3
+    monkeypatch.setattr(reader, "MOST_BYTES", 64 * 48 * 12 // 8 - 1)
+    with pytest.raises(VideoError, match=r"64 x 48 in yuv420p\), more than the 0 that"):
+        read(path)
+    monkeypatch.setattr(reader, "MOST_BYTES", 64 * 48 * 12 // 8)
+    assert len(read(path)) == 3

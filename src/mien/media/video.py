@@ -36,6 +36,8 @@ _HEADS = {  # where -> first bytes there of the containers that have them
 _TS_PACKET = 188  # bytes, each packet beginning with the same byte
 MOST_PIXELS = 50_000_000
 """Of a frame: several are on their way at once, beside those that a decoder keeps."""
+MOST_BYTES = 100_000_000
+"""Of a frame as it is stored: 16 bits of three colours take four times what most recordings do."""
 _STALL_S = 10.0  # a stream that says nothing for so long is over
 _SEEK_MARGIN_S = 5.0  # decoded before what is asked for, so that nothing refers to what was skipped
 _ROUNDING_S = 0.001  # Matroska keeps whole milliseconds
@@ -276,6 +278,7 @@ class Video:
         codec = self._stream.codec_context
         try:
             _refuse_too_large(codec.width, codec.height, self.source)
+            _refuse_too_deep(codec, self.source)
         except VideoError:
             self._container.close()
             raise
@@ -594,6 +597,20 @@ def _refuse_too_large(width: int, height: int, name: str) -> None:
         raise VideoError(
             f"{name} has {width} x {height} = {width * height / 1e6:.0f} megapixels, more than the "
             f"{MOST_PIXELS / 1e6:.0f} that mien decodes of a recording; make it smaller first"
+        )
+
+
+def _refuse_too_deep(codec: Any, name: str) -> None:
+    """Raises VideoError for frames of more than MOST_BYTES as they are stored."""
+    form = codec.format
+    if form is None:  # FFmpeg does not know before the first frame
+        return
+    size = codec.width * codec.height * form.padded_bits_per_pixel // 8
+    if size > MOST_BYTES:
+        raise VideoError(
+            f"a frame of {name} takes {size / 1e6:.0f} MB ({codec.width} x {codec.height} in "
+            f"{form.name}), more than the {MOST_BYTES / 1e6:.0f} that mien decodes of a recording; "
+            "make it smaller or 8 bits deep first"
         )
 
 
