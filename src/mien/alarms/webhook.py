@@ -2,7 +2,7 @@
 
 See https://www.standardwebhooks.com. ``webhook-id`` is the same for every try at a call, so a
 receiver knows a retry by it; ``webhook-signature`` covers id, time and body, so nobody else can
-ring, or ring again later.
+ring, or ring again later. Tried once here; ``courier`` tries again.
 """
 
 from __future__ import annotations
