@@ -87,8 +87,10 @@ def test_reliability() -> None:
 @pytest.mark.parametrize("epochs", [1, 3, 60])
 def test_learning_curves(tmp_path: Path, epochs: int) -> None:
     log = tmp_path / "log.jsonl"
+    took = {"seconds": 2.0, "images_per_s": 500.0}
     records = [
         {
+            **took,
             "epoch": epoch,
             "loss": 2 / (1 + epoch),
             "select": {"accuracy": 0.5, "balanced_accuracy": 0.4, "nll": 1.0},
@@ -98,19 +100,19 @@ def test_learning_curves(tmp_path: Path, epochs: int) -> None:
     ]
     log.write_text("".join(json.dumps(record) + "\n" for record in records))
     whole(plots.learning_curves(log, title="iliev2022"))
-    records = [{"epoch": e, "loss": 1.0, "select": {"nme": 0.05}} for e in range(epochs)]
+    records = [{**took, "epoch": e, "loss": 1.0, "select": {"nme": 0.05}} for e in range(epochs)]
     log.write_text("".join(json.dumps(record) + "\n" for record in records))
     whole(plots.learning_curves(log))
 
 
 def test_no_log_and_an_empty_one(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="not the log of a training run"):
+    with pytest.raises(DataError, match="cannot read"):
         plots.learning_curves(tmp_path / "log.jsonl")
     (tmp_path / "log.jsonl").write_text("")
     with pytest.raises(DataError, match="holds no epoch yet"):
         plots.learning_curves(tmp_path / "log.jsonl")
     (tmp_path / "log.jsonl").write_text('{"epoch": 0, "lo')
-    with pytest.raises(DataError, match="not the log of a training run"):
+    with pytest.raises(DataError, match="line 1, is not of the log of a training run"):
         plots.learning_curves(tmp_path / "log.jsonl")
 
 
