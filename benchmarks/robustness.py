@@ -10,7 +10,7 @@ The seed of an input is the seed, the kind and its number, so that any can be ma
 
     python benchmarks/robustness.py                         # 20,000 and more
     python benchmarks/robustness.py --share 0.05 --kind models
-    python benchmarks/robustness.py --kind rules --only 123 --keep /tmp/odd
+    python benchmarks/robustness.py --kind rules --only 123 --keep odd
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from ..face import FloatArray
 from ..faces import align
 from ..labels import LabelSet
 from .augment import augment, mixup
-from .expression_data import OWN_HEAD, drawn, labelled, sides, wanted
+from .expression_data import OWN_HEAD, Also, drawn, labelled, sides, wanted
 from .models.network import Standardised, build
 from .recipes import ExpressionRecipe, Recipe
 from .tasks import Samples, Sets, predict
@@ -116,16 +116,8 @@ def prepare(
     Select rows are labelled by majority whatever the training target is, as the best epoch is the
     one that names most faces right; where intensities are learnt, by these.
     """
-    weight = recipe.data.teacher_weight
-    if (weight > 0) != (teacher is not None):
-        raise ConfigError(f"data.teacher_weight is {weight:g}; --teacher goes with more than 0")
-    cut = table.notes.get("align", align.DEFAULT)
-    if cut != recipe.model.align:
-        raise ConfigError(
-            f"the faces of {table.name} are cut by '{cut}', the recipe's model.align is "
-            f"'{recipe.model.align}'; cut them anew with: mien data align"
-        )
-    labels = recipe.data.names
+    _check(recipe, table, teacher)
+    labels, weight, known = recipe.data.names, recipe.data.teacher_weight, further or {}
     train, select, counts = sides(recipe.data, table)
     eye = np.eye(len(labels), dtype=np.float32)
     y = eye[train.targets(labels)]
@@ -137,47 +129,52 @@ def prepare(
     base_rates = tuple(float(v) for v in (shares.mean(0) if chances is None else chances @ shares))
     if teacher:
         y = (1 - weight) * y + weight * taught(teacher, train, labels)
-    heads = {head.table: (head, (further or {})[head.table]) for head in recipe.also}
-    asked = [labelled(head, known, train) for head, known in heads.values()]
-    counts |= {f"train_{name}": int(t.any(1).sum()) for name, t in zip(heads, asked, strict=True)}
-    for name, (head, known) in heads.items():
-        if not counts[f"train_{name}"]:
-            raise DataError(
-                f"{known.name} has a label of '{head.label_set}' for none of {table.name}'s "
-                "training pictures, which it knows by their id and split"
-            )
-    y = np.concatenate([y, *asked], axis=1)
+    asked = {head.table: _asked(head, known[head.table], train) for head in recipe.also}
+    counts |= {f"train_{name}": int(said.any(axis=1).sum()) for name, said in asked.items()}
+    judged = [labelled(head, known[head.table], select) for head in recipe.also]
+    learnt = recipe.answers == "intensities"
+    right = wanted(recipe.data, select) if learnt else eye[select.targets(labels)]
     shown = shown or (lambda rows: torch.from_numpy(rows.planes(recipe.model.preprocess)))
     return Sets(
         Samples(
             shown(train),
-            torch.from_numpy(y),
+            torch.from_numpy(np.concatenate([y, *asked.values()], axis=1)),
             None if chances is None else torch.from_numpy(chances),
         ),
-        Samples(
-            shown(select),
-            torch.from_numpy(
-                wanted(recipe.data, select)
-                if recipe.answers == "intensities"
-                else np.concatenate(
-                    [
-                        eye[select.targets(labels)],
-                        *(labelled(head, known, select) for head, known in heads.values()),
-                    ],
-                    axis=1,
-                )
-            ),
-        ),
+        Samples(shown(select), torch.from_numpy(np.concatenate([right, *judged], axis=1))),
         draws(recipe, len(train)),
         {
             "counts": counts,
             "base_rates": base_rates,
             "head_rates": {
-                name: [float(v) for v in targets.sum(0) / max(1.0, targets.sum())]
-                for name, targets in zip(heads, asked, strict=True)
+                name: (said.sum(0) / said.sum()).tolist() for name, said in asked.items()
             },
         },
     )
+
+
+def _check(recipe: ExpressionRecipe, table: Table, teacher: OnnxRecognizer | None) -> None:
+    """Raises ConfigError where recipe, table and teacher do not go together."""
+    weight = recipe.data.teacher_weight
+    if (weight > 0) != (teacher is not None):
+        raise ConfigError(f"data.teacher_weight is {weight:g}; --teacher goes with more than 0")
+    cut = table.notes.get("align", align.DEFAULT)
+    if cut != recipe.model.align:
+        raise ConfigError(
+            f"the faces of {table.name} are cut by '{cut}', the recipe's model.align is "
+            f"'{recipe.model.align}'; cut them anew with: mien data align"
+        )
+
+
+def _asked(head: Also, known: Table, train: Table) -> FloatArray:
+    """What a further head learns of each training row, (N, K); raises DataError for nothing."""
+    said = labelled(head, known, train)
+    if not said.any():
+        raise DataError(
+            f"{known.name} has a label of '{head.label_set}' for none of {train.name}'s "
+            "training pictures, which it knows by their id and split"
+        )
+    return said
 
 
 def tables_of(recipe: Recipe, given: Mapping[str, Path]) -> Mapping[str, Path]:
