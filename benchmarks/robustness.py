@@ -16,6 +16,7 @@ The seed of an input is the seed, the kind and its number, so that any can be ma
 from __future__ import annotations
 
 import contextlib
+import copy
 import io
 import json
 import os
@@ -141,13 +142,18 @@ def misspelt(rng: random.Random, text: str) -> str:
     return "\n".join(lines)
 
 
+def _odd(rng: random.Random) -> Any:
+    """One of ``ODD``, of its own: a list put into itself by a later change would have no end."""
+    return copy.deepcopy(rng.choice(ODD))
+
+
 def changed(rng: random.Random, value: Any) -> Any:
     """A value of JSON in which one to three parts are gone, odd, or elsewhere."""
     found = json.loads(json.dumps(value))
     for _ in range(rng.choice((1, 1, 2, 3))):
         places = list(_places(found))
         if not places:
-            return rng.choice(ODD)
+            return _odd(rng)
         holder, key = rng.choice(places)
         match rng.randrange(5):
             case 0:
@@ -157,9 +163,9 @@ def changed(rng: random.Random, value: Any) -> Any:
                 with contextlib.suppress(LookupError):
                     holder[key] = json.loads(json.dumps(other[there]))
             case 2 if isinstance(holder, list):
-                holder.insert(key, rng.choice(ODD))
+                holder.insert(key, _odd(rng))
             case _:
-                holder[key] = rng.choice(ODD)
+                holder[key] = _odd(rng)
     return found
 
 
