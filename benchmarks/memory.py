@@ -140,7 +140,8 @@ def measured(names: list[str]) -> Iterator[tuple[str, dict[str, Any]]]:
                 size = path.stat().st_size
                 found = peak_of([sys.executable, "-m", "mien", "analyze", str(path)])
                 path.unlink()
-                yield name, {"bytes": size, **found}
+                said = found["said"].replace(f"{folder}/", "")
+                yield name, {"bytes": size, **found, "said": said}
 
 
 def main() -> int:
