@@ -54,13 +54,17 @@ def train(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Begin with the weights of an earlier run (weights.safetensors) or of a model "
-            "file (.onnx).",
+            help="Begin with the weights of an earlier run (its folder, or its "
+            "weights.safetensors) or of a model file (.onnx).",
         ),
     ] = None,
     teacher: Annotated[
-        str | None,
-        typer.Option(metavar="MODEL", help="A model whose answers become part of what is learnt."),
+        list[Path] | None,
+        typer.Option(
+            metavar="RUN",
+            help="The folder of a finished run whose answers become part of what is learnt; may be "
+            "given several times.",
+        ),
     ] = None,
     also: Also = None,
     devices: Annotated[
@@ -93,7 +97,7 @@ def train(
         with TrainingBar() as bar:
             heads = named_tables(also or (), "--also")
             weights = run(
-                what, data, out, bar, accelerator, init, teacher, devices, nodes, also=heads
+                what, data, out, bar, accelerator, init, teacher or (), devices, nodes, also=heads
             )
     except KeyboardInterrupt:
         say("stopped; the same command goes on from the last whole epoch")

@@ -166,8 +166,9 @@ def _training(facts: dict[str, Any] | None) -> Iterator[str]:
     yield f"  {counts['train_without_emotion']} without an expression,"
     yield f"  {counts.get('train_pixels_in_other_splits', 0)} with pixels of another split"
     yield from _run(facts)
-    if facts["teacher_sha256"]:
-        yield f"- taught in part by the model `{facts['teacher_sha256']}`"
+    taught = facts["teacher_sha256"] or []  # a card from when there was one teacher at most: a str
+    for sha256 in [taught] if isinstance(taught, str) else taught:
+        yield f"- taught in part by the model `{sha256}`"
     how = {"best": "the most accurate epoch", "last": "the last epoch"}[facts["weights"]]
     yield f"- weights of {how}, {facts['epoch']}: {select['accuracy']:.4f} on"
     yield f"  {facts['splits']['select']} before calibration, one look a face"

@@ -21,6 +21,8 @@ class Augment:
     erase : share of pictures with a rectangle (1/8 to 3/8 of the side) set to the mean.
     mixup : each picture is a mean of two, and so is its target, the share drawn from
         Beta(mixup, mixup) (Zhang et al. 2018, arXiv:1710.09412).
+    maps : how far the means of the maps between a network's blocks move, in their own standard
+        deviations (``mien.training.mapshift``).
     variants : each picture is one of its ``mien.data.variants``, before anything else.
     """
 
@@ -36,4 +38,5 @@ class Augment:
     noise: float = 0.0
     erase: float = 0.0
     mixup: float = 0.0
+    maps: float = 0.0
     variants: bool = False

@@ -112,6 +112,15 @@ def read(path: Path) -> Checkpoint:
     return Checkpoint(parts, state)
 
 
+def average(path: Path) -> dict[str, Tensor]:
+    """The averaged weights that a checkpoint ends with, in single precision; raises ModelError."""
+    parts = read(path).parts
+    if "ema" not in parts:
+        raise ModelError(f"{path} is not a checkpoint of mien's: it has no averaged weights")
+    # A run that was kept for good has its matrices in half precision.
+    return {k: v.float() if v.is_floating_point() else v for k, v in parts["ema"].items()}
+
+
 def load_weights(net: nn.Module, path: Path) -> None:
     """Fill a network from a weights file; raises ModelError where they do not fit each other."""
     try:

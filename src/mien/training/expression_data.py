@@ -26,8 +26,8 @@ class ExpressionData:
     min_votes : a label with fewer votes counts as none.
     drop_overlap : leave out training rows whose exact pixels occur in select or test.
     drop_near : and those that are near duplicates of a row there (``mien.data.audit``).
-    teacher_weight : how much of the target is a teacher's answer instead (Hinton et al. 2015,
-        arXiv:1503.02531); ten votes are few, and a trained net's view of the face steadies them.
+    teacher_weight : how much of the target is what trained networks answer instead
+        (``mien.training.distill``); ten votes are few, and their view of the face steadies them.
     labels : only these of the label set, whose order stays; empty for all of them.
     subject : only this person's rows; None for everybody's.
     balance : a picture is drawn with a chance in proportion to (pictures of its label)^-balance: 0

@@ -12,13 +12,11 @@ from torch import Generator, Tensor, nn
 
 from ..data.table import Table
 from ..errors import ConfigError, DataError
-from ..expression.logits import softmax
-from ..expression.recognize import OnnxRecognizer
 from ..face import FloatArray
 from ..faces import align
-from ..labels import LabelSet
 from .augment import augment, mixup
 from .expression_data import OWN_HEAD, Also, drawn, labelled, sides, wanted
+from .mapshift import shift_maps
 from .models.network import Standardised, build
 from .recipes import ExpressionRecipe, Recipe
 from .tasks import Samples, Sets, predict
@@ -57,7 +55,10 @@ class ExpressionTask(Classification):
         self._weights = [1.0, *(head.weight for head in recipe.also)]
 
     def network(self) -> nn.Module:
-        return build(self.recipe.model, sum(len(names) for names, _ in self.recipe.heads.values()))
+        net = build(self.recipe.model, sum(len(names) for names, _ in self.recipe.heads.values()))
+        if self._augment.maps:
+            shift_maps(net, self._augment.maps)
+        return net
 
     def loss(self, outputs: Tensor, y: Tensor) -> Tensor:
         """The sum over heads; a row whose targets of a head are all 0 asks nothing of it."""
@@ -104,7 +105,6 @@ class IntensityTask(ExpressionTask):
 def prepare(
     recipe: ExpressionRecipe,
     table: Table,
-    teacher: OnnxRecognizer | None = None,
     shown: Callable[[Table], Tensor] | None = None,
     further: Mapping[str, Table] | None = None,
 ) -> Sets:
@@ -116,19 +116,17 @@ def prepare(
     Select rows are labelled by majority whatever the training target is, as the best epoch is the
     one that names most faces right; where intensities are learnt, by these.
     """
-    _check(recipe, table, teacher)
-    labels, weight, known = recipe.data.names, recipe.data.teacher_weight, further or {}
+    _check(recipe, table)
+    labels, known = recipe.data.names, further or {}
     train, select, counts = sides(recipe.data, table)
     eye = np.eye(len(labels), dtype=np.float32)
     y = eye[train.targets(labels)]
     if recipe.data.target != "label":
         y = wanted(recipe.data, train)
     chances = drawn(train.targets(labels), recipe.data.balance)
-    # Base rates are those of the pictures drawn; a teacher's answers would blur them.
+    # Base rates are those of the pictures drawn.
     shares = eye[train.targets(labels)] if recipe.answers == "intensities" else y
     base_rates = tuple(float(v) for v in (shares.mean(0) if chances is None else chances @ shares))
-    if teacher:
-        y = (1 - weight) * y + weight * taught(teacher, train, labels)
     asked = {head.table: _asked(head, known[head.table], train) for head in recipe.also}
     counts |= {f"train_{name}": int(said.any(axis=1).sum()) for name, said in asked.items()}
     judged = [labelled(head, known[head.table], select) for head in recipe.also]
@@ -153,11 +151,8 @@ def prepare(
     )
 
 
-def _check(recipe: ExpressionRecipe, table: Table, teacher: OnnxRecognizer | None) -> None:
-    """Raises ConfigError where recipe, table and teacher do not go together."""
-    weight = recipe.data.teacher_weight
-    if (weight > 0) != (teacher is not None):
-        raise ConfigError(f"data.teacher_weight is {weight:g}; --teacher goes with more than 0")
+def _check(recipe: ExpressionRecipe, table: Table) -> None:
+    """Raises ConfigError where recipe and table do not go together."""
     cut = table.notes.get("align", align.DEFAULT)
     if cut != recipe.model.align:
         raise ConfigError(
@@ -194,19 +189,6 @@ def draws(recipe: ExpressionRecipe, pictures: int) -> int:
         return t.epoch_steps * t.batch
     # Drawn with replacement, a few pictures are enough for a batch.
     return max(pictures, t.batch) if recipe.data.balance else pictures
-
-
-def taught(teacher: OnnxRecognizer, table: Table, labels: LabelSet) -> FloatArray:
-    """What a teacher says of each picture and its mirror image, the mean of both, (N, K)."""
-    if teacher.info.label_set.labels != labels.labels:
-        raise ConfigError(
-            f"the teacher answers {teacher.info.label_set.labels}, the recipe {labels.labels}"
-        )
-    pictures = list(table.pictures())
-    mirrored = [np.ascontiguousarray(picture[:, ::-1]) for picture in pictures]
-    # Without its temperature: that was fitted to majority labels, these targets are shares.
-    answers = softmax(teacher.logits(pictures)) + softmax(teacher.logits(mirrored))
-    return np.asarray(answers / 2, np.float32)
 
 
 def cross_entropy(logits: Tensor, shares: Tensor) -> Tensor:

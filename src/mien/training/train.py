@@ -19,7 +19,7 @@ import logging
 import math
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Protocol
@@ -34,7 +34,6 @@ from .. import foreign, provenance
 from ..data.table import Table, file_sha256
 from ..data.table import read as read_table
 from ..errors import ConfigError, MienError, OutputError, TrainingError
-from ..expression.recognize import OnnxRecognizer, load_model
 from ..files import held
 from . import (
     against_rest_task,
@@ -47,6 +46,7 @@ from . import (
     reconstruction_task,
     transfer,
 )
+from .distill import Guidance, Teachers
 from .recipes import (
     AgainstRestRecipe,
     ExpressionRecipe,
@@ -107,10 +107,16 @@ class Run:
     """One training run and its folder."""
 
     def __init__(
-        self, recipe: Recipe, sets: Sets, out: Path, fabric: Fabric, init: Start | None = None
+        self,
+        recipe: Recipe,
+        sets: Sets,
+        out: Path,
+        fabric: Fabric,
+        init: Start | None = None,
+        guidance: Guidance | None = None,
     ) -> None:
         self.recipe, self.sets, self.out, self.fabric = recipe, sets, out, fabric
-        self.log = out / "log.jsonl"
+        self.log, self.guidance = out / "log.jsonl", guidance
         fabric.seed_everything(recipe.train.seed, verbose=False)
         self.task = task_of(recipe)
         net = self.task.network()
@@ -232,6 +238,8 @@ class Run:
             chosen = order[i * size : (i + 1) * size]
             x, y = samples.x[chosen].to(device).float(), samples.y[chosen].to(device)
             x, y = self.task.change(x, y, generator)
+            if self.guidance:
+                y = self.guidance.blended(x, y)
             if self.parts > 1:
                 n, part = size // self.parts, self.fabric.global_rank
                 x, y = x[part * n : (part + 1) * n], y[part * n : (part + 1) * n]
@@ -309,7 +317,6 @@ def task_of(recipe: Recipe) -> Task:
 def prepare(
     recipe: Recipe,
     table: Table,
-    teacher: OnnxRecognizer | None,
     kept: transfer.Features | None = None,
     further: Mapping[str, Table] | None = None,
 ) -> Sets:
@@ -320,11 +327,9 @@ def prepare(
     """
     if isinstance(recipe, ExpressionRecipe):
         if kept is None:
-            return expression_task.prepare(recipe, table, teacher, further=further)
-        sets = expression_task.prepare(recipe, table, teacher, kept.of)
+            return expression_task.prepare(recipe, table, further=further)
+        sets = expression_task.prepare(recipe, table, kept.of)
         return dataclasses.replace(sets, facts=sets.facts | {"features": kept.facts})
-    if teacher:
-        raise ConfigError("--teacher goes with expressions; landmarks are taught by: data teach")
     if type(recipe) not in _SAMPLES:
         raise ConfigError(
             "this recipe is many runs, one for each expression and fold: mien reproduce"
@@ -339,7 +344,7 @@ def train(
     progress: Progress,
     accelerator: str = "auto",
     init: Path | None = None,
-    teacher: str | None = None,
+    teachers: Sequence[Path] = (),
     devices: int = 1,
     nodes: int = 1,
     features: Path | None = None,
@@ -350,7 +355,8 @@ def train(
 
     init : what to start from instead of the recipe's ``model.init``: the ``weights.safetensors``
         of an earlier run of the same network, or a model file.
-    teacher : a model whose answers are part of the targets; see ``Data.teacher_weight``.
+    teachers : folders of finished runs whose mean answer is part of the targets; see
+        ``ExpressionData.teacher_weight``.
     devices, nodes : processes on each machine, and machines. Fabric starts this program again for
         every further device; those copies end here, with the training. Machines find each other by
         MASTER_ADDR, MASTER_PORT and NODE_RANK, or by what Slurm or torchrun set.
@@ -365,26 +371,33 @@ def train(
     the table lacks what the recipe names, TrainingError where the loss is no longer a number.
     """
     also = expression_task.tables_of(recipe, also or {})
-    guide = load_model(teacher) if teacher else None
+    guides = Teachers(teachers) if teachers else None
+    if guides is None and isinstance(recipe, ExpressionRecipe) and recipe.data.teacher_weight:
+        raise ConfigError(
+            f"data.teacher_weight is {recipe.data.teacher_weight:g}: name who teaches, --teacher RUN"
+        )
     source = str(init) if init else recipe.model.init
     start = Start(source) if source else None
     if recipe.model.frozen and devices * nodes > 1:
         raise ConfigError("a last layer alone trains in seconds: leave out --devices and --nodes")
+    if recipe.augment.maps and devices * nodes > 1:
+        raise ConfigError("augment.maps is by whole batches: leave out --devices and --nodes")
     fabric, alone = launched(recipe, accelerator, devices, nodes), ExitStack()
     try:
+        guidance = guides.of(recipe, fabric.device) if guides else None
         if fabric.is_global_zero:
             alone.enter_context(held(out, "a training"))
-            checkpoint.claim(out / "recipe.json", recipe, _facts_of(data, start, guide, also))
+            checkpoint.claim(out / "recipe.json", recipe, _facts_of(data, start, guides, also))
         table = arrange.read(recipe, data)
         further = {name: read_table(path) for name, path in also.items()}
         kept = None
         if isinstance(recipe, ExpressionRecipe) and recipe.model.frozen:
             folder = features or out / transfer.FOLDER
             kept = transfer.Features(recipe, table, folder, fabric.device)
-        sets = prepare(recipe, table, guide, kept, further)
+        sets = prepare(recipe, table, kept, further)
         if fabric.is_global_zero:
             _write_json(out / "environment.json", _facts(fabric) | sets.facts)
-        run = Run(recipe, sets, out, fabric, start)
+        run = Run(recipe, sets, out, fabric, start, guidance)
         run.asked = asked or {}
         run.resume()
         run.train(progress)
@@ -451,14 +464,14 @@ def _end_the_others(fabric: Fabric) -> None:
 def _facts_of(
     data: Path,
     init: Start | None,
-    teacher: OnnxRecognizer | None,
+    teachers: Teachers | None,
     also: Mapping[str, Path],
 ) -> dict[str, Any]:
     """What beside the recipe must be the same for a folder's run to go on."""
     facts: dict[str, Any] = {
         "data": _file(data),
         "init_sha256": init.sha256 if init else None,
-        "teacher_sha256": teacher.info.sha256 if teacher else None,
+        "teacher_sha256": teachers.sha256 if teachers else None,
     }
     return facts | ({"also": {name: _file(path) for name, path in also.items()}} if also else {})
 

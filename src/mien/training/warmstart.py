@@ -28,12 +28,16 @@ _PICTURES = 512  # to measure statistics on
 class Start:
     """The weights that a run begins with.
 
-    source : an earlier run's ``weights.safetensors``, a model file of mien's (.onnx), or the name
-        of a model in the catalogue. Raises UnknownName, ModelError.
+    source : the folder of an earlier run, whose averaged weights after the last epoch are taken;
+        its ``weights.safetensors``; a model file of mien's (.onnx); or the name of a model in the
+        catalogue. Raises UnknownName, ModelError.
     """
 
     def __init__(self, source: str) -> None:
         self._path = Path(source)
+        self._run = self._path.is_dir()
+        if self._run:
+            self._path /= "checkpoint.safetensors"
         if self._path.suffix not in (".safetensors", ".onnx"):
             self._path, _ = catalogue.read(catalogue.spec(source))
         try:
@@ -44,7 +48,10 @@ class Start:
 
     def fill(self, net: nn.Module, recipe: Recipe, x: Tensor) -> None:
         """Fill a recipe's network; x are pictures it will be trained on, (N, C, S, S) uint8."""
-        if self._path.suffix == ".safetensors":
+        if self._run:
+            with checkpoint.fitting(self._path):
+                net.load_state_dict(checkpoint.average(self._path))
+        elif self._path.suffix == ".safetensors":
             checkpoint.load_weights(net, self._path)
         elif isinstance(recipe, ExpressionRecipe):
             shares = recipe.answers == "probabilities"
