@@ -14,7 +14,7 @@ from mien.data.sets import folder
 from mien.errors import ConfigError, DataError, ModelError, UnknownName
 from mien.expression.baserates import BaseRates
 from mien.expression.logits import calibrated, softmax
-from mien.expression.recognize import load_model
+from mien.expression.recognize import OnnxRecognizer, load_model
 from mien.face import ImageArray
 from mien.faces import detect
 from mien.labels import label_set, subset
@@ -22,6 +22,7 @@ from mien.media.preprocess import Preprocess
 from mien.training import finetune, recipes
 from mien.training.models import networks
 from mien.training.models.resnet import resnet10
+from mien.training.quantize import quantized
 from mien.training.warmstart import Start, fill
 from mien.weights import catalogue
 from tests import stripes
@@ -188,6 +189,19 @@ def test_a_second_head_stays_new_behind_the_filled_one() -> None:
     with torch.no_grad():
         torch.testing.assert_close(two(x.float())[:, :8], one(x.float()))
     assert (two.classifier.weight[8:] == 0.5).all()
+
+
+def test_a_file_in_eight_bits_can_be_gone_on_from() -> None:
+    """Its weights are those of the whole file, rounded."""
+    crops = list(np.random.default_rng(1).integers(0, 255, (32, 48, 48, 3), np.uint8))
+    small = quantized(OnnxRecognizer(_content(), "whole", ""), crops, "small")
+    nets = [networks.build("resnet10", 8, Preprocess(48, "gray")) for _ in range(2)]
+    for net, content in zip(nets, (_content(), small), strict=True):
+        fill(net, content, label_set("mien8"), _varied())
+        net.eval()
+    with torch.no_grad():
+        whole, rounded = (net(_varied().float()) for net in nets)
+    assert (whole - rounded).abs().mean() < 0.05 * whole.std()
 
 
 def test_what_a_network_cannot_be_filled_from(tmp_path: Path) -> None:

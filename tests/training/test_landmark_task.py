@@ -18,8 +18,7 @@ from torch import Generator, Tensor, nn
 from mien.data import decoys, table
 from mien.data.patches import SIDE
 from mien.data.table import Row, Table
-from mien.errors import ConfigError, DataError, TrainingError
-from mien.expression.recognize import load_model
+from mien.errors import DataError, TrainingError
 from mien.face import Frame, ImageArray
 from mien.faces import landmarks
 from mien.faces.landmarker import Landmarker
@@ -32,7 +31,6 @@ from mien.training.landmark_task import LandmarkTask, look, prepare
 from mien.training.models import landmark_networks
 from mien.training.recipes import LandmarkRecipe
 from mien.training.tasks import Samples
-from mien.training.train import prepare as prepare_any
 from mien.training.train import train
 from mien.weights import catalogue
 from mien.weights.session import METADATA_KEY
@@ -375,11 +373,6 @@ def test_a_table_that_does_not_fit(
 def bare(name: str) -> Row:
     row = decoy(name)
     return Row(row.id, "train", "unknown", row.image, SIDE, SIDE)
-
-
-def test_no_teacher_answers_for_landmarks(made: Table) -> None:
-    with pytest.raises(ConfigError, match="landmarks are taught by: data teach"):
-        prepare_any(recipe(), made, load_model())
 
 
 # -- a run --------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from torch import Generator
 
 from mien.data import table
 from mien.data.table import Row, Table
-from mien.errors import ConfigError, DataError
+from mien.errors import DataError
 from mien.faces.proposals import STRIDES, decode, distinct
 from mien.training import recipes
 from mien.training.export import export
@@ -176,11 +176,6 @@ def test_too_few_rows(scenes_table: Path) -> None:
             whole.keep(row.split != "decoys" or row.id == "d1" for row in whole.rows),
             None,
         )
-
-
-def test_no_teacher(scenes_table: Path) -> None:
-    with pytest.raises(ConfigError, match="--teacher goes with expressions"):
-        prepare(recipe(), table.read(scenes_table), object())  # type: ignore[arg-type]
 
 
 def test_change_keeps_the_size_of_the_recipe() -> None:

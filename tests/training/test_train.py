@@ -182,26 +182,6 @@ def test_weights_of_another_network_are_refused(small_ferplus: Path, tmp_path: P
         train(recipe(), small_ferplus, tmp_path / "run", Silent(), "cpu", init=other)
 
 
-def test_a_teacher_moves_the_targets_and_not_the_base_rates(small_ferplus: Path) -> None:
-    data, teacher = table.read(small_ferplus), load_model()
-    alone = prepare(recipe(), data)
-    mixed = prepare(recipe("data.teacher_weight=0.25"), data, teacher)
-    assert mixed.facts["base_rates"] == alone.facts["base_rates"]
-    torch.testing.assert_close(mixed.train.y.sum(1), torch.ones(len(mixed.train)))
-    answers = (mixed.train.y - 0.75 * alone.train.y) / 0.25
-    assert answers.min() > -1e-4
-    # it knows its own training faces: its answer is nearly always the label with most votes
-    assert (answers.argmax(1) == alone.train.y.argmax(1)).float().mean() > 0.8
-
-
-def test_a_teacher_and_its_weight_go_together(small_ferplus: Path) -> None:
-    data = table.read(small_ferplus)
-    with pytest.raises(ConfigError, match="--teacher goes with"):
-        prepare(recipe("data.teacher_weight=0.25"), data)
-    with pytest.raises(ConfigError, match="--teacher goes with"):
-        prepare(recipe(), data, load_model())
-
-
 def test_faces_cut_otherwise_than_the_recipe_says_are_refused(small_ferplus: Path) -> None:
     """A model must be fed what it was trained on."""
     plain = table.read(small_ferplus)

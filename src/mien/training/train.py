@@ -374,7 +374,7 @@ def train(
     guides = Teachers(teachers) if teachers else None
     if guides is None and isinstance(recipe, ExpressionRecipe) and recipe.data.teacher_weight:
         raise ConfigError(
-            f"data.teacher_weight is {recipe.data.teacher_weight:g}: name who teaches, --teacher RUN"
+            f"data.teacher_weight is {recipe.data.teacher_weight:g}: say who teaches, --teacher RUN"
         )
     source = str(init) if init else recipe.model.init
     start = Start(source) if source else None

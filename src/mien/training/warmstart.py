@@ -83,10 +83,12 @@ def _tensors(
     """Weights by the network's own names; each normalisation does nothing but add."""
     import onnx
 
-    found = {
-        tensor.name: torch.from_numpy(onnx.numpy_helper.to_array(tensor).copy())
-        for tensor in onnx.load_from_string(content).graph.initializer
-    }
+    found = _whole(
+        {
+            tensor.name: torch.from_numpy(onnx.numpy_helper.to_array(tensor).copy())
+            for tensor in onnx.load_from_string(content).graph.initializer
+        }
+    )
     wanted = net.state_dict()
     filled = {name: found[name] for name in wanted if name in found}
     for name, module in net.named_modules():
@@ -102,6 +104,18 @@ def _tensors(
     if not calibrated:
         info = replace(info, temperature=1.0, offsets=None)
     return filled | _head(net, filled, info, labels)
+
+
+def _whole(found: dict[str, Tensor]) -> dict[str, Tensor]:
+    """A file's tensors with those in eight bits, and the offsets beside them, as float32."""
+    rounded = [name.removesuffix("_quantized") for name in found if name.endswith("_quantized")]
+    for name in rounded:
+        values = found[f"{name}_quantized"].float()
+        # Offsets say "_quantized_scale", weights "_scale"; their zero is 0, as both are signed.
+        scale = found.get(f"{name}_quantized_scale", found.get(f"{name}_scale"))
+        assert scale is not None
+        found[name] = values * scale.view(-1, *[1] * (values.ndim - 1))
+    return found
 
 
 def _head(
