@@ -19,6 +19,7 @@ from mien.evaluation.evaluate import evaluate
 from mien.expression.baserates import BaseRates
 from mien.expression.recognize import load_model
 from mien.faces import detect
+from mien.weights.catalogue import DEFAULT_MODEL
 
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
 KEPT = ("accuracy", "balanced_accuracy", "balanced_accuracy_without_contempt", "macro_f1", "ece")
@@ -27,7 +28,7 @@ KEPT = ("accuracy", "balanced_accuracy", "balanced_accuracy_without_contempt", "
 def main(
     ferplus: Path,
     jaffe: Path,
-    model: Annotated[str, typer.Option()] = "resnet10-ferplus",
+    model: Annotated[str, typer.Option()] = DEFAULT_MODEL,
     out: Annotated[Path, typer.Option()] = Path("benchmarks/results/base_rates.json"),
 ) -> None:
     recognizer = load_model(model)

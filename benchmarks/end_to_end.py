@@ -26,6 +26,7 @@ from mien.expression.recognize import OnnxRecognizer, load_model
 from mien.face import Face, Frame
 from mien.faces import detect
 from mien.faces.finder import Finder
+from mien.weights.catalogue import DEFAULT_MODEL
 
 PAD = 0.5
 FRAMINGS = (0.85, 0.92, 1.0, 1.1, 1.2)
@@ -89,7 +90,7 @@ def measure(name: str, faces: table.Table, recognizer: OnnxRecognizer) -> dict[s
 
 def main(
     lfw: Path,
-    model: Annotated[str, typer.Option()] = "resnet10-ferplus",
+    model: Annotated[str, typer.Option()] = DEFAULT_MODEL,
     out: Annotated[Path, typer.Option()] = Path("benchmarks/results/end_to_end.json"),
 ) -> None:
     recognizer = load_model(model)

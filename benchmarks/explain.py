@@ -63,10 +63,14 @@ def drawn_anew(recognizer: OnnxRecognizer, only: str, seed: int) -> OnnxRecogniz
     """The same file, the weights whose names hold ``only`` normal and as widely spread."""
     model, rng = onnx.load_from_string(recognizer.content), np.random.default_rng(seed)
     for tensor in model.graph.initializer:
-        if only in tensor.name and tensor.data_type == onnx.TensorProto.FLOAT:
-            values = numpy_helper.to_array(tensor)
-            drawn = rng.normal(0, values.std() + 1e-6, values.shape).astype(np.float32)
-            tensor.CopyFrom(numpy_helper.from_array(drawn, tensor.name))
+        if only not in tensor.name or tensor.name.endswith(("_scale", "_zero_point")):
+            continue
+        values = numpy_helper.to_array(tensor)
+        drawn = rng.normal(0, values.std() + 1e-6, values.shape)
+        if tensor.data_type == onnx.TensorProto.INT8:
+            drawn = np.clip(np.rint(drawn), -63, 63)  # seven bits, see mien.training.quantize
+        if tensor.data_type in (onnx.TensorProto.FLOAT, onnx.TensorProto.INT8):
+            tensor.CopyFrom(numpy_helper.from_array(drawn.astype(values.dtype), tensor.name))
     return OnnxRecognizer(model.SerializeToString(), "random", "")
 
 

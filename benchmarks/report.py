@@ -25,6 +25,7 @@ from mien.weights.catalogue import DEFAULT_MODEL
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
+TRAINING = ROOT / "benchmarks" / "training"
 DOCS = ROOT / "docs"
 REPRODUCTIONS = DOCS / "reproductions"
 MODEL_PAGES = DOCS / "models"
@@ -649,8 +650,110 @@ def made_anew(page: Path) -> str:
 
 def model_page() -> str:
     """The default model's card, how it bears up, and whether its maps mean something."""
+    info = load_model().info
+    further = [*_on_panel(DEFAULT_MODEL), *_doubt(), *_maps(), *_origins(info.card["training"])]
     stressed = stress_section(DEFAULT_MODEL, result("stress"))
-    return card(load_model().info) + stressed + "\n".join(_maps()) + "\n"
+    return card(info) + stressed + "\n".join(further) + "\n"
+
+
+def _on_panel(name: str) -> list[str]:
+    """A model's figures on the panel's sets, with what each set was to it."""
+    told = result("panel")
+    (model,) = [one for one in told["models"] if one["name"] == name]
+    sets = [
+        f"| {one} | {of['role']} | "
+        + " | ".join(
+            f"{figures['accuracy']:.1%} ({figures['accuracy_ci95'][0]:.1%}-{figures['accuracy_ci95'][1]:.1%}) / "
+            f"{figures['balanced_accuracy']:.1%} / {figures['macro_f1']:.1%}"
+            for figures in (of["by_strength"][s] for s in ("0", "0.5", "1"))
+        )
+        + f" | {of['by_strength']['0']['majority_baseline']:.1%} |"
+        for one, of in model["sets"].items()
+    ]
+    return [
+        "",
+        "## On several sets, over the seven expressions they share",
+        "",
+        "Accuracy (95 %) / balanced accuracy / macro-F1; what each set was to the model stands beside it.",
+        "",
+        "| set | to this model | training rates | half way to equal (the default) | equal | majority |",
+        "| --- | --- | --- | --- | --- | --- |",
+        *sets,
+    ]
+
+
+def _doubt() -> list[str]:
+    """Whether the default model knows what it does not know."""
+    found = result("doubt")
+    shares = list(found["coverage"]["lfw"]["accuracy_at_coverage"])
+    head = (
+        "| set | n | " + " | ".join(f"surest {float(s):.0%}" for s in shares) + " | not uncertain |"
+    )
+    rows = [
+        f"| {name} | {of['n']:,} | "
+        + " | ".join(f"{v:.1%}" for v in of["accuracy_at_coverage"].values())
+        + f" | {of['uncertain']['accuracy_of_the_certain']:.1%} of {1 - of['uncertain']['share']:.0%} |"
+        for name, of in found["coverage"].items()
+    ]
+    cases = [
+        f"| {name} | {of['faces']} of {of['pictures']} | "
+        + (f"{of['accuracy']:.1%}" if "accuracy" in of else "-")
+        + (f" | {of['uncertain']['share']:.0%} |" if of["faces"] else " | - |")
+        for name, of in found["doubtful"].items()
+    ]
+    return [
+        "",
+        "## What it does not know",
+        "",
+        "Accuracy over the seven expressions on the faces it is surest of, as mien is used by default:",
+        "",
+        head,
+        "| --- " * (len(shares) + 3) + "|",
+        *rows,
+        "",
+        "Photographs of LFW, changed; how many faces were found in them, how often the answer was right, how often it was "
+        "marked as uncertain:",
+        "",
+        "| photograph | faces found | right | uncertain |",
+        "| --- | --- | --- | --- |",
+        *cases,
+    ]
+
+
+def _origins(facts: dict[str, Any]) -> list[str]:
+    """What a model's training began with and was taught by, down to what is not ours."""
+    known: dict[str, Any] = {
+        catalogue.sha256((folder / "checkpoint.safetensors").read_bytes()): folder
+        for folder in _runs()
+    }
+    known |= {spec.sha256: spec for spec in catalogue.CATALOGUE.values()}
+    lines = ["", "## What it comes from", ""]
+    lines += _named("it", facts["init_sha256"], facts["teacher_sha256"] or [], known)
+    return lines
+
+
+def _runs() -> list[Path]:
+    return [path.parent for path in sorted(TRAINING.glob("*/checkpoint.safetensors"))]
+
+
+def _named(whose: str, began: str | None, taught: list[str], known: dict[str, Any]) -> list[str]:
+    """A line for each thing that a training began with or was taught by, and what that began with."""
+    lines: list[str] = []
+    for how, digest in [("began with", began), *(("was taught by", one) for one in taught)]:
+        if digest is None:
+            continue
+        found = known[digest]
+        if isinstance(found, Path):
+            lines.append(f"- {whose} {how} the run `{found.name}`, kept in `benchmarks/training`")
+            said = json.loads((found / "recipe.json").read_text(encoding="utf-8"))
+            theirs = said["init_sha256"]
+            if said["recipe"]["model"]["pretrained"]:
+                theirs = catalogue.spec(said["recipe"]["model"]["pretrained"]).sha256
+            told = _named(f"`{found.name}`", theirs, said["teacher_sha256"] or [], known)
+            lines += [line for line in told if line not in lines]
+        else:
+            lines.append(f"- {whose} {how} `{found.name}`: {found.licence}")
+    return list(dict.fromkeys(lines))
 
 
 def _maps() -> list[str]:

@@ -149,7 +149,7 @@ def test_evaluate_draws_the_test_split_of_a_recipe(
     some = jaffe_table.keep(i % 3 == 0 for i in range(len(jaffe_table)))
     table.write(some, data)
     recipe.write_text(RECIPE)
-    words = ["evaluate", "resnet10-ferplus", str(data), "--recipe", str(recipe), "-o", str(out)]
+    words = ["evaluate", "mien", str(data), "--recipe", str(recipe), "-o", str(out)]
     monkeypatch.setattr("sys.argv", ["mien", *words, "--plots", str(tmp_path / "plots")])
     with pytest.raises(SystemExit) as end:
         main()
@@ -175,7 +175,7 @@ def test_a_recipe_of_landmarks_is_refused(
     data = tmp_path / "j.parquet"
     table.write(jaffe_table.keep(i < 3 for i in range(len(jaffe_table))), data)
     recipe = Path(__file__).parents[2] / "recipes" / "landmarks68.toml"
-    words = ["evaluate", "resnet10-ferplus", str(data), "--recipe", str(recipe)]
+    words = ["evaluate", "mien", str(data), "--recipe", str(recipe)]
     monkeypatch.setattr("sys.argv", ["mien", *words])
     with pytest.raises(SystemExit) as end:
         main()

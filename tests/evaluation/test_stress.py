@@ -209,7 +209,7 @@ def test_the_command_draws_and_writes(
     table.write(jaffe_table.keep(i % 12 == 0 for i in range(len(jaffe_table))), data)
 
     def run(*words: object) -> int:
-        monkeypatch.setattr("sys.argv", ["mien", "evaluate", "resnet10-ferplus", *map(str, words)])
+        monkeypatch.setattr("sys.argv", ["mien", "evaluate", "mien", *map(str, words)])
         with pytest.raises(SystemExit) as end:
             main()
         return int(end.value.code or 0)
@@ -219,7 +219,7 @@ def test_the_command_draws_and_writes(
     said = capsys.readouterr()
     assert "mini-xception" in said.out
     assert "rotation" in said.out
-    assert list(json.loads(out.read_text())["results"]) == ["resnet10-ferplus", "mini-xception"]
+    assert list(json.loads(out.read_text())["results"]) == ["mien", "mini-xception"]
     assert sorted(f.name for f in drawn.iterdir()) == [
         "stress-accuracy.png",
         "stress-balanced-accuracy.png",

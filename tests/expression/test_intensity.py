@@ -187,13 +187,13 @@ def test_intensities_alone_leave_the_probabilities(ferplus_table: Table) -> None
         i < 400 for i in range(len(ferplus_table.of_split("PublicTest")))
     )
     before = load_model()
-    content, meta = recalibrated("resnet10-ferplus", some, "intensities")
+    content, meta = recalibrated("mien", some, "intensities")
     assert meta["temperature"] == before.info.temperature
     assert meta["card"]["read_anew"]["what"] == ["intensity"]
     assert content != before.content
     with pytest.raises(DataError, match="no votes or ratings"):
-        recalibrated("resnet10-ferplus", replace(some, vote_labels=()), "intensities")
-    _, anew = recalibrated("resnet10-ferplus", replace(some, vote_labels=()))
+        recalibrated("mien", replace(some, vote_labels=()), "intensities")
+    _, anew = recalibrated("mien", replace(some, vote_labels=()))
     assert anew["intensity"] is None
     assert anew["temperature"] == pytest.approx(before.info.temperature, rel=0.5)
 
@@ -207,13 +207,13 @@ def test_calibrating_by_the_command(
     part = ferplus_table.of_split("PublicTest")
     data, out = tmp_path / "t.parquet", tmp_path / "mine.onnx"
     table.write(part.keep(i < 300 for i in range(len(part))), data)
-    assert run(monkeypatch, "calibrate", "resnet10-ferplus", str(data), "--out", str(out)) == 0
+    assert run(monkeypatch, "calibrate", "mien", str(data), "--out", str(out)) == 0
     assert "with intensities" in capsys.readouterr().err
     assert load_model(out).info.strengths is not None
     none = table.read(data).keep([False] * 300)
     table.write(none, data)
-    assert run(monkeypatch, "calibrate", "resnet10-ferplus", str(data), "--out", str(out)) == 2
-    assert "no face of a label that resnet10-ferplus answers" in capsys.readouterr().err
+    assert run(monkeypatch, "calibrate", "mien", str(data), "--out", str(out)) == 2
+    assert "no face of a label that mien answers" in capsys.readouterr().err
 
 
 def test_another_makers_model_cannot_be_read_anew(peer_models: Path, lfw_table: Table) -> None:

@@ -151,7 +151,7 @@ def _network(labels: int) -> torch.nn.Module:
 
 
 def _content() -> bytes:
-    return catalogue.read(catalogue.spec("resnet10-ferplus"))[1]
+    return catalogue.read(catalogue.spec("mien"))[1]
 
 
 def _varied() -> torch.Tensor:
@@ -213,6 +213,6 @@ def test_what_a_network_cannot_be_filled_from(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="cannot read"):
         Start(str(tmp_path / "none.onnx"))
     landmarks = recipes.read(recipes.find("landmarks68"))
-    start: Any = Start("resnet10-ferplus")
+    start: Any = Start("mien")
     with pytest.raises(ConfigError, match=r"landmarks start from a weights\.safetensors"):
         start.fill(other, landmarks, _varied())

@@ -31,7 +31,7 @@ def test_a_quarter_of_the_size_and_the_same_answers(
     data, out = tmp_path / "faces.parquet", tmp_path / "small.onnx"
     table.write(faces, data)
     monkeypatch.setattr(
-        "sys.argv", ["mien", "quantize", "resnet10-ferplus", str(data), "-o", str(out)]
+        "sys.argv", ["mien", "quantize", "mien", str(data), "-o", str(out)]
     )
     with pytest.raises(SystemExit) as end:
         main()
@@ -40,7 +40,7 @@ def test_a_quarter_of_the_size_and_the_same_answers(
     whole, small = load_model(), load_model(out)
     assert out.stat().st_size < 0.35 * len(whole.content)
     assert small.info.name == "small"
-    assert small.info.card["bits"]["of"] == "resnet10-ferplus"
+    assert small.info.card["bits"]["of"] == "mien"
     assert small.info.temperature == whole.info.temperature
     crops = list(faces.pictures())
     near = np.abs(small.probabilities(crops, BaseRates()) - whole.probabilities(crops, BaseRates()))

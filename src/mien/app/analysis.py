@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from ..results.records import Output, Record
     from .console import Screen
 
-DEFAULT_MODEL = "resnet10-ferplus"
+DEFAULT_MODEL = "mien"
 MOST_REASONS = 10
 """Errors told one by one; the records hold all of them."""
 _MANY = 100  # pictures that are worth a mark to go on from

@@ -16,7 +16,7 @@ from pathlib import Path
 from .. import foreign
 from ..errors import ConfigError, ModelError, OutputError, UnknownName, WeightsMissing
 
-DEFAULT_MODEL = "resnet10-ferplus"
+DEFAULT_MODEL = "mien"
 _SHIPPED = Path(__file__).parent / "shipped"
 _TIMEOUT_S = 30
 MOST_BYTES = 2 << 30
@@ -51,10 +51,18 @@ CATALOGUE = {
         WeightSpec(
             name=DEFAULT_MODEL,
             kind="recognizer",
+            file="mien.onnx",
+            sha256="8db1b8642c25c935b79d7154f707a70f12badfefa75afc2a17c5d42b9820541a",
+            licence="Apache-2.0; trained on FER2013 (research use) with FER+ labels (MIT)",
+            about="the default: eight expressions from a 64 x 64 gray face, in eight bits",
+        ),
+        WeightSpec(
+            name="resnet10-ferplus",
+            kind="recognizer",
             file="resnet10-ferplus.onnx",
             sha256="19e4b0da3eafae2626aaf5f47634a4e29a0d0816ea48f071a67c907f783e8a2b",
             licence="Apache-2.0; trained on FER2013 (research use) with FER+ labels (MIT)",
-            about="the default: eight expressions from a 48 x 48 gray face",
+            about="the default until 0.2, kept in a checkout's benchmarks/training: a baseline",
         ),
         WeightSpec(
             name="landmarks68",
