@@ -177,6 +177,9 @@ class Face:
         depending on the others. None where the model does not tell.
     track
         The same number for the same face in every frame of a recording, from 1. None in a still.
+    prediction_set
+        The expressions among which the raters' answer is, with the coverage asked for, likeliest
+        first (``mien.expression.sets``). None where no coverage was asked for.
     """
 
     box: FloatArray
@@ -189,6 +192,7 @@ class Face:
     uncertain: bool | None = None
     intensity: FloatArray | None = None
     track: int | None = None
+    prediction_set: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         if self.box.shape != (4,):

@@ -29,11 +29,15 @@ RESERVED = frozenset(
         *("source", "frame", "time_s", "status", "reason", "face", "faces", "track", "box"),
         *("x0", "y0", "x1", "y1", "score", "landmarks", "emotions", "top", "confidence"),
         *("uncertain", "intensity", "quality", "timestamp", "n_faces", "width", "height"),
-        *("first_s", "last_s", "frames", "seen_s"),  # of summaries
+        "prediction_set",
+        *("first_s", "last_s", "frames", "seen_s", "set_size", "set_single"),  # of summaries
         *("no_face", "no_data"),  # what rules may wait for
     }
 )
 """What records, summaries and rules call other things: a word would be taken for that."""
+
+BETWEEN = "|"
+"""Between labels in one cell of a table, as pandas' ``str.get_dummies`` takes them apart."""
 
 _RESERVED_BEGINNINGS = ("intensity_", "quality_")
 
@@ -220,6 +224,8 @@ def check_word(told: str) -> None:
     Traceback (most recent call last):
     mien.errors.ConfigError: 'face' is no label: records call something else that; take another
     """
+    if BETWEEN in told:
+        raise ConfigError(f"'{told}' is no label: '{BETWEEN}' parts the labels of a prediction set")
     if told in RESERVED or told.startswith(_RESERVED_BEGINNINGS):
         raise ConfigError(f"'{told}' is no label: records call something else that; take another")
 

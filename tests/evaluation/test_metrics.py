@@ -10,7 +10,7 @@ from mien.evaluation import metrics
 from mien.evaluation.metrics import IntArray
 from mien.expression.logits import calibrated, softmax
 from mien.face import FloatArray
-from mien.labels import label_set
+from mien.labels import label_set, subset
 from mien.training.calibrate import fit, uncertain_below
 
 MIEN8, FER = label_set("mien8"), label_set("fer2013")
@@ -126,6 +126,24 @@ def test_calibration_lowers_the_error() -> None:
     after = softmax(calibrated(boastful, *fit(boastful, targets)))
     assert before > 0.2
     assert metrics.expected_calibration_error(after, targets) < 0.03
+
+
+def test_prediction_sets_by_hand() -> None:
+    """Four faces: held alone, held among two, missed alone, missed among two."""
+    members = np.array([[1, 0, 0], [1, 1, 0], [0, 1, 0], [0, 1, 1]], bool)
+    labels = subset(["neutral", "happiness", "sadness"])
+    told = metrics.set_score(members, np.array([0, 1, 2, 0]), labels)
+    assert (told["n"], told["coverage"], told["size"], told["single"]) == (4, 0.5, 1.5, 0.5)
+    assert told["per_class"] == {"neutral": 0.5, "happiness": 1.0, "sadness": 0.0}
+    low, high = told["coverage_ci95"]
+    assert low == 0.0
+    assert high == 1.0
+    assert metrics.holds(told, 0.9)
+    every = metrics.set_score(members, np.array([0, 1, 2, 0]), labels, ["a", "a", "b", "b"])
+    assert every["coverage_ci95"] == [0.0, 1.0]  # one person always held, the other never
+    missed = metrics.set_score(members[2:], np.array([2, 0]), labels)
+    assert missed["coverage_ci95"] == [0.0, 0.0]
+    assert not metrics.holds(missed, 0.9)
 
 
 def test_uncertain_below_by_hand() -> None:

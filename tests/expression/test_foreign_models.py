@@ -233,10 +233,12 @@ ODD: tuple[Any, ...] = (
     -1,
     10**400,
 )
+_KEYS = [*meta(), "offsets", "look_again_below", "align", "intensity", "prediction_sets"]
 _FINE: dict[str, tuple[Any, ...]] = {
     # absent, or what they are anyhow
     "offsets": (None,),
     "intensity": (None,),
+    "prediction_sets": (None,),
     "card": ({}, {"a": 1}),
     "name": ("warm", "1"),
     "label_set": ("warm", "1"),
@@ -246,11 +248,10 @@ _FINE: dict[str, tuple[Any, ...]] = {
 
 
 def odd_metadata() -> list[tuple[str, Any]]:
-    keys = [*meta(), "offsets", "look_again_below", "align", "intensity"]
-    return [(key, odd) for key in keys for odd in ODD if odd not in _FINE.get(key, ())]
+    return [(key, odd) for key in _KEYS for odd in ODD if odd not in _FINE.get(key, ())]
 
 
-@pytest.mark.parametrize("key", [*meta(), "offsets", "look_again_below", "align", "intensity"])
+@pytest.mark.parametrize("key", _KEYS)
 def test_metadata_of_odd_types(tmp_path: Path, key: str) -> None:
     for odd in [odd for name, odd in odd_metadata() if name == key]:
         with pytest.raises(ModelError, match=r"damaged metadata|schema"):

@@ -21,10 +21,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from mien.analysis.pipeline import Analyzer, Settings
-from mien.errors import ConfigError, MissingExtra, OutputError, UnknownName
+from mien.errors import ConfigError, DataError, MissingExtra, OutputError, UnknownName
 from mien.expression.baserates import BaseRates
 from mien.face import Face, Frame
-from mien.results import records
+from mien.results import reading, records
 from mien.results.records import Output, Record
 from mien.testing import FakeDetector, FakeRecognizer
 
@@ -106,6 +106,7 @@ def test_the_keys_are_the_schemas(two_faces: Record) -> None:
         "uncertain",
         "intensity",
         "quality",
+        "prediction_set",
     ]
     assert tuple(face["emotions"]) == LABELS
     assert tuple(face["quality"]) == QUALITIES
@@ -178,7 +179,7 @@ def test_csv_reads_back(
         *LABELS,
         *(f"intensity_{label}" for label in LABELS),
         *(f"quality_{name}" for name in QUALITIES),
-        *("width", "height"),
+        *("width", "height", "prediction_set"),
     ]
     assert "\r" not in content
     assert content.endswith("\n")
@@ -196,7 +197,7 @@ def test_csv_reads_back(
     )
     assert first["reason"] == first["track"] == ""
     texts = {"source", "frame", "time_s", "status", "reason", "face", "track", "top", "uncertain"}
-    texts |= {"width", "height"}
+    texts |= {"width", "height", "prediction_set"}
     for row, status in ((without, "no_face"), (failed, "error")):
         assert row["status"] == status
         assert {row[c] for c in row if c not in texts} == {"NaN"}
@@ -223,7 +224,7 @@ def test_parquet_reads_back(
     types = {field.name: field.type for field in table.schema}
     assert [*types] == records.flat_columns(LABELS)
     for name, kind in types.items():
-        if name in ("source", "status", "reason", "top"):
+        if name in ("source", "status", "reason", "top", "prediction_set"):
             assert kind == pa.string()
         elif name in ("frame", "face", "track", "width", "height"):
             assert kind == pa.int64()
@@ -325,12 +326,30 @@ def test_meta_says_what_a_reader_needs(
     assert {*meta["thresholds"]} == {"uncertain_below_probability", "uncertain_below_confidence"}
     assert {*meta["units"]} == {
         *("box", "landmarks", "emotions", "intensity", "confidence", "quality", "time_s"),
-        "width",
+        *("width", "prediction_set"),
     }
     assert meta["align"] == "box"
     assert {"python", "numpy", "mien"} <= {*meta["versions"]}
     assert meta["date"].endswith("+00:00")
     assert "not a determination" in meta["notice"]
+
+
+def test_prediction_sets_in_every_format(tmp_path: Path, two_faces: Record) -> None:
+    two_faces["faces"][0]["prediction_set"] = ["happiness", "surprise"]
+    analyzer = fake((10, 10, 60, 60))
+    lines_of = lines(written(tmp_path / "out.jsonl", analyzer, two_faces))
+    assert [f["prediction_set"] for f in lines_of[0]["faces"]] == [["happiness", "surprise"], None]
+    told = written(tmp_path / "out.csv", analyzer, two_faces).read_text(encoding="utf-8-sig")
+    cells = [row["prediction_set"] for row in csv.DictReader(io.StringIO(told))]
+    assert cells == ["happiness|surprise", ""]
+    table = pq.read_table(written(tmp_path / "out.parquet", analyzer, two_faces))
+    assert table["prediction_set"].to_pylist() == ["happiness|surprise", None]
+    for name in ("out.jsonl", "out.csv", "out.parquet"):
+        (read,) = reading.read(tmp_path / name)
+        assert [f.prediction_set for f in read.faces] == [("happiness", "surprise"), None]
+    two_faces["faces"][0]["prediction_set"] = ["happiness", "joy"]
+    with pytest.raises(DataError, match="prediction_set holds labels of this face, got '"):
+        list(reading.read(written(tmp_path / "odd.csv", analyzer, two_faces)))
 
 
 def test_meta_keeps_the_rates_of_a_file(tmp_path: Path) -> None:

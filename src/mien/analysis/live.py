@@ -229,6 +229,7 @@ class Live:
         clock: Clock = SYSTEM,
         tell: Callable[[str], None] | None = None,
     ) -> None:
+        analyzer.check_unsmoothed()
         self.analyzer, self.source, self.clock = analyzer, source, clock
         self.takers, self._tell = [*takers], tell
         self.control = Control()

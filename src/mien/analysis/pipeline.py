@@ -9,11 +9,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import numpy.typing as npt
 
-from ..errors import ConfigError
+from ..errors import ConfigError, ModelError
+from ..expression import sets
 from ..expression.baserates import BaseRates, default_for
-from ..expression.recognize import Recognizer, recognizers
+from ..expression.recognize import ModelInfo, Recognizer, recognizers
 from ..face import Emotions, Face, FloatArray, Frame, ImageArray
 from ..faces import align, detect, quality
 from ..faces.finder import Finder, pixels
@@ -51,6 +53,9 @@ class Settings:
         Runtime: a face takes it 2 ms, starting its threads 40.
     person
         Whose own recogniser is used instead (``mien person train``); None for nobody's.
+    coverage
+        With each face the smallest set of expressions that holds the raters' answer at least this
+        often, from 0.5 to 0.999 (``mien.expression.sets``). None for no sets.
     """
 
     model: str = DEFAULT_MODEL
@@ -60,6 +65,7 @@ class Settings:
     align: str | None = None
     threads: int = 0
     person: str | None = None
+    coverage: float | None = None
 
     def __post_init__(self) -> None:
         if self.base_rates is not None and not isinstance(self.base_rates, BaseRates):
@@ -67,6 +73,8 @@ class Settings:
                 f"base_rates is a mien.BaseRates, got {self.base_rates!r}; "
                 f"write mien.BaseRates({self.base_rates!r})"
             )
+        if self.coverage is not None:
+            sets.asked(self.coverage)
 
 
 class Analyzer:
@@ -124,7 +132,33 @@ class Analyzer:
         rates = self.settings.base_rates or default_for(recognizer.info.base_rates)
         # Base rates the model cannot use are an error here, once, not one for every picture.
         recognizer.probabilities([], rates)
+        self._check_coverage(recognizer.info, rates)
         return recognizer, rates
+
+    def _check_coverage(self, info: ModelInfo, rates: BaseRates) -> None:
+        """Raises ModelError, ConfigError where nothing can be promised of prediction sets."""
+        if self.settings.coverage is None:
+            return
+        known = info.prediction_sets
+        if known is None:
+            raise ModelError(
+                f"{info.name} was not calibrated for prediction sets (--coverage); calibrate it on "
+                "labelled faces that it has not learnt from: "
+                "mien calibrate MODEL faces.parquet --split NAME --out calibrated.onnx"
+            )
+        if rates != known.rates:
+            raise ConfigError(
+                f"the prediction sets of {info.name} hold at {known.rates} base rates, and this "
+                f"asks for {rates}; leave --base-rates and --strength out, or --coverage"
+            )
+
+    def check_unsmoothed(self) -> None:
+        """Raises ConfigError where prediction sets are asked for: smoothing would break them."""
+        if self.settings.coverage is not None:
+            raise ConfigError(
+                "prediction sets (--coverage) hold for answers as the model gives them, and "
+                "smoothing changes these; leave one of the two out"
+            )
 
     def _named(self) -> Recognizer:
         wanted = self.settings
@@ -142,6 +176,11 @@ class Analyzer:
     def base_rates(self) -> BaseRates:
         """What its probabilities are turned to."""
         return self._model.get()[1]
+
+    @property
+    def coverage(self) -> float | None:
+        """How often its prediction sets hold the raters' answer; None where it makes none."""
+        return self.settings.coverage
 
     @cached_property
     def explainer(self) -> Explainer:
@@ -185,12 +224,27 @@ class Analyzer:
         crops = [pixels(frame, face) for face in faces]
         read = self.recognizer.read(crops, self.base_rates)
         strengths = [None] * len(faces) if read.intensity is None else read.intensity
+        members = self._sets(read.probs)
         return [
             replace(
                 self._judged(frame, face, crop, Emotions(self.recognizer.info.label_set, probs)),
                 intensity=strength,
+                prediction_set=among,
             )
-            for face, crop, probs, strength in zip(faces, crops, read.probs, strengths, strict=True)
+            for face, crop, probs, strength, among in zip(
+                faces, crops, read.probs, strengths, members, strict=True
+            )
+        ]
+
+    def _sets(self, probs: FloatArray) -> Sequence[tuple[str, ...] | None]:
+        """Each face's prediction set, likeliest first; None for each where none is asked for."""
+        coverage, info = self.settings.coverage, self.recognizer.info
+        if coverage is None or info.prediction_sets is None:
+            return [None] * len(probs)
+        labels, inside = info.label_set.labels, info.prediction_sets.of(probs, coverage)
+        return [
+            tuple(labels[k] for k in np.argsort(-p, kind="stable") if among[k])
+            for p, among in zip(probs, inside, strict=True)
         ]
 
     def _judged(self, frame: Frame, face: Face, crop: ImageArray, emotions: Emotions) -> Face:

@@ -95,6 +95,8 @@ def analyze(
     ``state`` is brought up to date before each is given out. Frames that cannot be analysed are
     holes, too. Decoding, finding and recognising go on side by side, each in a thread.
     """
+    if options.smooth != "none":
+        analyzer.check_unsmoothed()
     smoother = smoothers.build(options.smooth, analyzer.recognizer.info.uncertain_below)
     if state.smoother:
         smoother.restore(state.smoother)

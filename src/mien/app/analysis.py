@@ -64,6 +64,7 @@ class Wanted:
     no_tracks: bool = False
     resume: bool = False
     person: str | None = None
+    coverage: float | None = None
 
 
 def analyze(wanted: Wanted) -> int:
@@ -95,6 +96,7 @@ def analyze(wanted: Wanted) -> int:
         wanted.crops,
         wanted.alignment,
         person=wanted.person,
+        coverage=wanted.coverage,
     )
     analyzer = Analyzer(settings, wait=False)
     first = paths[0]
@@ -145,6 +147,8 @@ def _check_networks(begun: list[Later[Looked]]) -> None:
 
 def _check_model(wanted: Wanted, analyzer: Analyzer) -> None:
     """Whether the model can do what is asked of it; raises ModelError, ConfigError."""
+    if wanted.smooth != "none":
+        analyzer.check_unsmoothed()
     if wanted.explained:
         _ = analyzer.explainer
     if "intensity" in wanted.draw and analyzer.recognizer.info.strengths is None:
@@ -253,6 +257,7 @@ def _bookmark(
         "model": f"{info.name} ({(info.sha256 or '')[:12]})",
         "detector": settings.detector,
         "base rates": dataclasses.asdict(analyzer.base_rates),
+        "coverage": analyzer.coverage,
         "align": analyzer.alignment,
         "crops": settings.crops,
         "format": wanted.form or out.suffix,
@@ -289,7 +294,7 @@ def _output(
     if wanted.out is None and wanted.form is None and sys.stdout.isatty():
         from .console import Screen
 
-        return Screen(recordings)
+        return Screen(recordings, wanted.coverage)
     from ..results.records import Output
 
     keep, counts = (mark.bytes, mark.counts) if mark else (0, None)

@@ -9,7 +9,7 @@ import typer
 
 from . import analysis
 from .analysis import DEFAULT_MODEL
-from .options import Alignment, Crops, Detector, Model, Rates, Someone, Strength
+from .options import Alignment, Coverage, Crops, Detector, Model, Rates, Someone, Strength
 
 
 def analyze(
@@ -111,6 +111,7 @@ def analyze(
         ),
     ] = False,
     person: Someone = None,
+    coverage: Coverage = None,
 ) -> None:
     """Read the expression of every face in pictures and recordings.
 
@@ -139,6 +140,7 @@ def analyze(
         no_tracks,
         resume,
         person,
+        coverage,
     )
     if status := analysis.analyze(wanted):
         raise typer.Exit(status)

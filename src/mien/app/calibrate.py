@@ -25,12 +25,14 @@ def calibrate(
 ) -> None:
     """Fit how sure a model is to faces of your own. Its network stays as it is.
 
-    Fits temperature, offsets and the threshold of certainty, and intensities if the table has
-    votes or ratings. Cut the faces of the table as the model wants them first (mien data align).
+    Fits temperature, offsets, the threshold of certainty and prediction sets, and intensities if
+    the table has votes or ratings. Cut the faces of the table as the model wants them first (mien
+    data align).
     """
     need_torch("writing a model file")
     from ..data import table
     from ..training.export import recalibrated
+    from . import console
 
     faces = table.read(path)
     content, meta = recalibrated(model, faces.of_split(split) if split else faces, what)
@@ -40,4 +42,6 @@ def calibrate(
         f"temperature {meta['temperature']:.3f}, uncertain below {meta['uncertain_below']:.3f}, "
         f"{strengths} intensities"
     )
+    if what == "all":
+        console.calibrated_sets(meta["prediction_sets"])
     tell(out)

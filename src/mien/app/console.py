@@ -28,6 +28,7 @@ from rich.text import Text
 
 from ..analysis.batch import Reached
 from ..errors import ModelError
+from ..evaluation import metrics
 from ..evaluation.cards import SUBSETS
 from ..evaluation.panel import by_default
 from ..results.records import Record
@@ -62,15 +63,16 @@ class Screen:
 
     The end may be Ctrl-C: what was done is shown.
     recordings : sources whose frames are put together, a row for each face.
+    coverage : of the prediction sets that faces have; None where they have none.
     """
 
     path = None
     is_stream = False
     whole_bytes = 0
 
-    def __init__(self, recordings: Collection[str] = ()) -> None:
+    def __init__(self, recordings: Collection[str] = (), coverage: float | None = None) -> None:
         self.counts = Counter[str]()
-        self._recordings = recordings
+        self._recordings, self._coverage = recordings, coverage
         self._shown: dict[str, dict[int | None, _Shown]] = {}
         self._console = _console()
         self._bar = "#." if self._console.options.ascii_only else "█░"
@@ -80,6 +82,8 @@ class Screen:
         self._table.add_column("probability", no_wrap=True)
         self._table.add_column("next", no_wrap=True, style="dim")
         self._table.add_column("confidence", justify="right", no_wrap=True)
+        if coverage is not None:
+            self._table.add_column(f"one of these, {coverage:.1%}".replace(".0%", "%"))
         self._unsure = False
 
     def __enter__(self) -> Screen:
@@ -110,6 +114,8 @@ class Screen:
         yield bar + f" {_percent(top):>4}"
         yield Text(f"{other} {_percent(second)}" if second >= 0.01 else "")
         yield Text(f"{face['confidence']:.2f}")
+        if self._coverage is not None:
+            yield _text(", ".join(face["prediction_set"]))
 
     def _of_recordings(self) -> Table:
         """A row for each face of each recording: what it shows most, and in how many frames."""
@@ -263,11 +269,19 @@ def summary(recordings: Sequence[Recording], rule: Rule) -> None:
                     f"{face['seen_s']:.1f} s",
                     ", ".join(f"{name} {_percent(p)}" for p, name in parts if p > 0),
                     ", ".join(f"{count} {label}" for label, count in often.most_common()),
+                    _left_open(face["set_size"], face["set_single"]),
                 )
             )
         if not recording.tracks:
-            rows.append((Path(recording.source).name, "", "", "no face", ""))
-    key_values(rows, ("recording", "face", "seen", "of the time", "episodes"))
+            rows.append((Path(recording.source).name, "", "", "no face", "", ""))
+    heads = ("recording", "face", "seen", "of the time", "episodes", "expressions in a set")
+    width = len(heads) if any(row[-1] for row in rows) else len(heads) - 1
+    key_values([row[:width] for row in rows], heads[:width])
+
+
+def _left_open(size: float | None, single: float | None) -> str:
+    """How many expressions prediction sets leave; nothing where there are none."""
+    return "" if size is None or single is None else f"{size:.2f}, one {_percent(single)} of it"
 
 
 _FEW = 10  # pictures of a label
@@ -352,6 +366,9 @@ def evaluation(result: dict[str, Any]) -> None:
         say(f"no face found by {result['detector']['name']}: {result['missed']}")
     results = result["results"]
     key_values(list(_evaluation_rows(results)), ("", *(_rates_name(r) for r in results)))
+    for told in (r["prediction_sets"] for r in results if "prediction_sets" in r):
+        rows = [(promised, *_set_cells(one, float(promised))) for promised, one in told.items()]
+        key_values(rows, ("prediction sets", *_SET_HEADS))
     names = [_rates_name(r) for r in results]
     classes = [
         (label, *(f"{e['per_class'][label]['recall']:.3f}" for e in results))
@@ -397,6 +414,8 @@ def panel(result: dict[str, Any]) -> None:
             )
     heads = ("set", "model", "it was", "n", "no face", "balanced (95 %)", "macro-F1")
     key_values(rows, (*heads, "accuracy (95 %)", "always the commonest"))
+    if sets := list(_set_rows(result)):
+        key_values(sets, ("set", "model", "it was", "prediction sets", *_SET_HEADS))
     unseen = ", ".join(result["unseen_sets"]) or "none"
     say(f"seen by no model, as far as is known: {unseen}")
     turned = [
@@ -406,6 +425,34 @@ def panel(result: dict[str, Any]) -> None:
     ]
     if turned:
         key_values(turned, ("model", "turned to equal rates", "balanced, mean of these"))
+
+
+def calibrated_sets(known: dict[str, Any]) -> None:
+    """What the prediction sets of a model file are worth, from its metadata."""
+    for promised, one in (known["checked"] or {}).items():
+        say(
+            f"prediction sets of {float(promised):.0%}: {one['coverage']:.1%} held the raters' "
+            f"answer, {one['size']:.2f} expressions in one; each face left out of the fit in turn"
+        )
+
+
+def _set_rows(result: dict[str, Any]) -> Iterator[tuple[str, ...]]:
+    """What the models' prediction sets are worth on each set of a panel."""
+    for name in result["sets"]:
+        for model in result["models"]:
+            told = model["sets"][name]
+            for promised, one in (told["prediction_sets"] or {}).items():
+                where = name, model["name"], told["role"], promised
+                yield (*where, *_set_cells(one, float(promised)))
+
+
+def _set_cells(one: dict[str, Any], promised: float) -> tuple[str, ...]:
+    low, high = one["coverage_ci95"]
+    short = "" if metrics.holds(one, promised) else "  not as promised"
+    return f"{one['coverage']:.3f} ({low:.3f}-{high:.3f}){short}", f"{one['size']:.2f}"
+
+
+_SET_HEADS = ("hold the raters' answer (95 %)", "expressions in a set")
 
 
 def _share(point: dict[str, Any]) -> str:

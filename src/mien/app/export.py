@@ -35,10 +35,12 @@ def export(
     """Turn a finished run into one model file (.onnx) that says all that is needed to use it."""
     need_torch("exporting a model")
     from ..training.export import export as write
+    from . import console
 
     heads = named_tables(also or (), "--also")
     meta = write(run, data, out, figures or (), weights, None, head, heads)
     if "temperature" in meta:
         say(f"temperature {meta['temperature']:.3f}, uncertain below {meta['uncertain_below']:.3f}")
+        console.calibrated_sets(meta["prediction_sets"])
     say(f"torch and ONNX Runtime within {meta['card']['parity']['largest_difference']:.1e}")
     tell(out)

@@ -62,6 +62,14 @@ Strength = Annotated[
         "do not say.",
     ),
 ]
+Coverage = Annotated[
+    float | None,
+    typer.Option(
+        metavar="P",
+        help="With each face the smallest set of expressions that holds the raters' answer with "
+        "this probability, 0.9 say.",
+    ),
+]
 Alignment = Annotated[
     str | None,
     typer.Option(

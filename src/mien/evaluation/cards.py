@@ -7,9 +7,11 @@ from typing import Any
 
 from ..errors import ModelError
 from ..expression.recognize import ModelInfo, load_model
+from ..expression.sets import PredictionSets
 from ..faces import landmarker, proposals
 from ..faces.proposals import LONGEST
 from ..weights import catalogue
+from . import metrics
 
 SUBSETS = {
     "without_pixels_in_training": "pixels not in training",
@@ -149,6 +151,8 @@ def _lines(info: ModelInfo) -> Iterator[str]:
             fitted = f", fitted on {anew['table']} {', '.join(anew['splits'])}" if anew else ""
             yield f"- tells intensities beside probabilities{fitted}"
         yield f"- uncertain below a top probability of {info.uncertain_below:.3f}"
+        if info.prediction_sets:
+            yield from _calibrated_sets(info.prediction_sets)
         yield "- training base rates: " + ", ".join(f"{k} {v:.3f}" for k, v in rates)
     yield from _training(info.card.get("training"))
     for figures in info.card.get("figures", []):
@@ -195,8 +199,40 @@ def _figures(figures: dict[str, Any]) -> Iterator[str]:
         for key, kind in SUBSETS.items():
             if kept := result.get(key):
                 yield _row(f"{name}; {kind}", kept)
+    for result in figures["results"]:
+        if "prediction_sets" in result:
+            yield from _sets(result["prediction_sets"])
     yield from _classes(figures["results"])
     yield from _confusion(figures["results"][-1])
+
+
+def _calibrated_sets(known: PredictionSets) -> Iterator[str]:
+    yield (
+        f"- prediction sets (`--coverage`) at {known.rates} base rates, calibrated on "
+        f"{known.faces:,} faces"
+    )
+    if known.checked:
+        told = "; ".join(f"{float(c):.0%}: {_held(one)}" for c, one in known.checked.items())
+        yield f"  (left out of the fit by turns: {told})"
+
+
+def _sets(figures: dict[str, Any]) -> Iterator[str]:
+    """How often prediction sets hold the raters' answer, and where they do not as promised."""
+    yield from ("", "| prediction sets | hold the raters' answer (95 %) | expressions in a set |")
+    yield "| --- | --- | --- |"
+    for promised, one in figures.items():
+        low, high = one["coverage_ci95"]
+        short = "" if metrics.holds(one, float(promised)) else ": **not as promised**"
+        held = f"{one['coverage']:.3f} ({low:.3f}-{high:.3f}){short}"
+        yield f"| `--coverage {promised}` | {held} | {one['size']:.2f}, {one['single']:.0%} one |"
+    weak = {k: v for k, v in figures["0.9"]["per_class"].items() if v < 0.8}
+    if weak:
+        told = ", ".join(f"{label} {held:.0%}" for label, held in weak.items())
+        yield from ("", f"At 0.9 least often where the raters said: {told}.")
+
+
+def _held(one: dict[str, Any]) -> str:
+    return f"{one['coverage']:.1%} held, {one['size']:.2f} expressions in a set"
 
 
 def _row(name: str, r: dict[str, Any]) -> str:

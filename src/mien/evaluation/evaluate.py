@@ -15,7 +15,7 @@ from ..data.cut import cut_faces
 from ..data.table import Table
 from ..errors import DataError
 from ..expression.baserates import DEFAULT_STRENGTH, BaseRates
-from ..expression.recognize import Recognizer
+from ..expression.recognize import ModelInfo, Recognizer
 from ..face import FloatArray, ImageArray
 from ..faces import align
 from ..faces.detect import FaceDetector
@@ -116,7 +116,24 @@ def _result(
     score = {"base_rates": dataclasses.asdict(rates), **_score(probs, table, labels)}
     if read.intensity is not None:
         score["intensity"] = _strengths(read.intensity, table, model)
+    known = recognizer.info.prediction_sets
+    if known is not None and rates == known.rates:
+        score["prediction_sets"] = set_scores(recognizer.info, read.probs, table)
     return {**score, **parts}
+
+
+def set_scores(info: ModelInfo, probs: FloatArray, table: Table) -> dict[str, Any]:
+    """What a model's prediction sets are worth on a table whose labels it knows, by coverage.
+
+    probs : (N, K) over all its labels, at the base rates its sets are made at.
+    """
+    assert info.prediction_sets is not None
+    targets = table.targets(info.label_set)
+    inside = {c: info.prediction_sets.of(probs, c) for c in metrics.COVERAGES}
+    return {
+        f"{c:g}": metrics.set_score(members, targets, info.label_set, people(table))
+        for c, members in inside.items()
+    }
 
 
 def _strengths(given: FloatArray, table: Table, model: LabelSet) -> dict[str, Any] | None:

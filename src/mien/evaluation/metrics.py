@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,8 @@ IntArray = npt.NDArray[np.intp]
 BOOTSTRAP_SAMPLES = 2000
 BOOTSTRAP_SEED = 20130707
 ECE_BINS = 15
+COVERAGES = (0.8, 0.9, 0.95)
+"""At which prediction sets are measured."""
 
 
 def score(
@@ -62,6 +64,41 @@ def score(
         "per_class": _per_class(sk, targets, predicted, confusion, labels),
         "confusion": {"labels": list(labels.labels), "rows_actual": confusion.tolist()},
     }
+
+
+def set_score(
+    members: npt.NDArray[np.bool_],
+    targets: IntArray,
+    labels: LabelSet,
+    clusters: Sequence[str] | None = None,
+) -> dict[str, Any]:
+    """What prediction sets are worth, JSON-ready.
+
+    members : (N, K) which labels are in each face's set. targets, clusters : as of ``score``.
+    ``coverage`` is how often the raters' answer is in the set, with its 95 % interval; ``size`` the
+    mean number of labels in it, ``single`` how many sets have one alone.
+    """
+    held = members[np.arange(len(targets)), targets]
+    # A label outside the set stands for a wrong answer, whichever: the interval is accuracy's.
+    answered = np.where(held, targets, (targets + 1) % len(labels))
+    sizes = members.sum(axis=1)
+    return {
+        "n": len(targets),
+        "coverage": float(held.mean()),
+        "coverage_ci95": bootstrap(targets, answered, len(labels), clusters)["accuracy"],
+        "size": float(sizes.mean()),
+        "single": float((sizes == 1).mean()),
+        "per_class": {
+            label: float(held[targets == i].mean())
+            for i, label in enumerate(labels.labels)
+            if (targets == i).any()
+        },
+    }
+
+
+def holds(figures: Mapping[str, Any], coverage: float) -> bool:
+    """Whether sets may well hold what was promised: the interval reaches up to it."""
+    return bool(figures["coverage_ci95"][1] >= coverage)
 
 
 def _sklearn_metrics() -> Any:

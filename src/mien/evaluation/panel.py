@@ -40,7 +40,7 @@ from ..faces import detect
 from ..faces.finder import Finder
 from ..labels import CANONICAL, LabelSet, subset
 from . import metrics
-from .evaluate import people, restrict
+from .evaluate import people, restrict, set_scores
 
 SEVEN = tuple(label for label in CANONICAL if label != "contempt")
 """The expressions that every set of a panel is asked; FER+ alone has contempt, in 27 faces."""
@@ -113,16 +113,21 @@ def _member(path: Path, one: Set) -> Member:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Answers:
-    """What was answered on a set: probabilities over ``SEVEN``, (N, 7), by strength."""
+    """What was answered on a set: probabilities over ``SEVEN``, (N, 7), by strength.
+
+    sets : what prediction sets over all of the model's labels are worth; None where it has none.
+    """
 
     rows: Table
     role: str
     missed: int
     probs: dict[float, FloatArray]
+    sets: dict[str, Any] | None = None
 
     def told(self) -> dict[str, Any]:
         scores = {f"{strength:g}": _score(p, self.rows) for strength, p in self.probs.items()}
-        return {"role": self.role, "missed": self.missed, "by_strength": scores}
+        told = {"role": self.role, "missed": self.missed, "by_strength": scores}
+        return told | {"prediction_sets": self.sets}
 
 
 def panel(
@@ -134,6 +139,8 @@ def panel(
     (strength 0). ``role`` says what a set was to the model, see ``role``. ``unseen_sets`` are
     those that, as far as is known, none of the models was made with, and a model's ``unseen`` its
     mean balanced accuracy over them, by strength; None where there is no such set.
+    ``prediction_sets`` are measured at the model's own coverages, over all its labels; on a set it
+    was ``chosen by`` they were calibrated, too, and owe their coverage to that.
     together : the mean of all models' probabilities is told as a further one.
     """
     cut: dict[tuple[str, str, int], tuple[Table, list[ImageArray]]] = {}
@@ -176,7 +183,8 @@ def _answers(
         rows, crops = cut[how]
         probs = recognizer.read(crops, BaseRates("training")).probs
         told, missed = role(info, sources, member), len(member.rows) - len(rows)
-        found[member.set.name] = _Answers(rows, told, missed, _by_strength(probs, info))
+        sets = _sets(info, probs, rows)
+        found[member.set.name] = _Answers(rows, told, missed, _by_strength(probs, info), sets)
     return found
 
 
@@ -185,6 +193,15 @@ def _cut(member: Member, info: ModelInfo) -> tuple[Table, list[ImageArray]]:
     done = member.rows.notes.get("align") == info.align
     alignment = "box" if done else info.align
     return cut_faces(member.rows, Finder(detector), alignment, info.preprocess.size)
+
+
+def _sets(info: ModelInfo, probs: FloatArray, rows: Table) -> dict[str, Any] | None:
+    """What its prediction sets are worth; None where it has none, or a set asks for others."""
+    known = info.prediction_sets
+    if known is None or any(row.label not in info.label_set.labels for row in rows.rows):
+        return None
+    training = None if info.base_rates is None else np.array(info.base_rates, np.float32)
+    return set_scores(info, reweight(probs, known.rates.weights(info.label_set, training)), rows)
 
 
 def _by_strength(probs: FloatArray, info: ModelInfo) -> dict[float, FloatArray]:

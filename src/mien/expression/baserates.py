@@ -43,6 +43,18 @@ class BaseRates:
         if not 0 <= self.strength <= 1:
             raise ConfigError(f"the strength of base rates lies in [0, 1], got {self.strength}")
 
+    def __str__(self) -> str:
+        """As a person says it.
+
+        >>> str(BaseRates()), str(BaseRates("training"))
+        ('equal (strength 0.5)', 'training')
+        """
+        return (
+            self.target
+            if self.target == "training"
+            else f"{self.target} (strength {self.strength:g})"
+        )
+
     def weights(self, labels: LabelSet, training: FloatArray | None) -> FloatArray:
         """Factors (K,) for the probabilities; all 1 where nothing is to change.
 

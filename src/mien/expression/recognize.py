@@ -1,8 +1,8 @@
 """Crops -> probabilities and intensities, through ONNX Runtime.
 
 A model file carries what is needed to use it, under the metadata key ``mien``: label set,
-preprocessing, temperature, training base rates, threshold of certainty, how to tell intensities,
-figures, licence. Files of other makers get theirs from the catalogue.
+preprocessing, temperature, training base rates, threshold of certainty, how to tell intensities and
+to make prediction sets, figures, licence. Files of other makers get theirs from the catalogue.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from ..weights.session import METADATA_KEY, Session
 from . import intensity
 from .baserates import BaseRates, reweight
 from .logits import calibrated, softmax
+from .sets import PredictionSets
 
 METADATA_SCHEMA = "mien-model/1"
 _CHUNK = 64  # faces at once: enough to fill the cores, little enough to keep memory flat
@@ -48,6 +49,7 @@ class ModelInfo:
     uncertain_below : an answer with a smaller top probability is uncertain.
     align : how the faces it was trained on were cut, a name of ``mien.faces.align.ALIGNMENTS``.
     strengths : how intensities follow from its answers; None where it cannot tell them.
+    prediction_sets : how they are made; None where it was not calibrated for them.
     card : figures, training data, licence: what the model card shows.
     """
 
@@ -62,6 +64,7 @@ class ModelInfo:
     uncertain_below: float = 0.5
     align: str = DEFAULT
     strengths: intensity.Strengths | None = None
+    prediction_sets: PredictionSets | None = None
     card: dict[str, Any] = field(default_factory=dict)
 
 
@@ -240,6 +243,7 @@ def _info(meta: dict[str, Any], sha256: str) -> ModelInfo:
         uncertain_below=_share(meta["uncertain_below"], "uncertain_below"),
         align=known(foreign.word(align, "align")) or DEFAULT,
         strengths=_strengths(meta.get("intensity"), len(labels)),
+        prediction_sets=_sets(meta.get("prediction_sets")),
         card=foreign.table(meta["card"], "card"),
     )
 
@@ -271,6 +275,11 @@ def _strengths(values: object, labels: int) -> intensity.Strengths | None:
     if found.weights is not None and len(found.offsets) != labels:
         raise ValueError(f"intensities of {len(found.offsets)} labels out of {labels}")
     return found
+
+
+def _sets(values: object) -> PredictionSets | None:
+    told = None if values is None else foreign.table(values, "prediction_sets")
+    return None if told is None else PredictionSets.from_dict(told)
 
 
 def load_model(

@@ -19,7 +19,7 @@ from typing import IO, Any
 
 from ..errors import DataError, MissingExtra
 from ..jsontext import lines, parse
-from ..labels import CANONICAL
+from ..labels import BETWEEN, CANONICAL
 from ..secrecy import public
 from .records import SCHEMA
 
@@ -44,6 +44,7 @@ class ReadFace:
     intensity: dict[str, float] | None
     confidence: float
     uncertain: bool
+    prediction_set: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +116,7 @@ def _face(face: Any) -> ReadFace:
         {str(k): _share(v, k) for k, v in intensity.items()} if intensity else None,
         _share(face["confidence"], "confidence"),
         _truth(face["uncertain"], "uncertain"),
+        _among(face.get("prediction_set"), emotions),
     )
 
 
@@ -172,6 +174,18 @@ def _truth(value: Any, what: str) -> bool:
     if text in _TRUE or text in _FALSE:
         return text in _TRUE
     raise ValueError(f"{what} is true or false, got {_shown(value)}")
+
+
+def _among(value: Any, emotions: Mapping[Any, Any]) -> tuple[str, ...] | None:
+    """The labels of a prediction set; None where there is none."""
+    if value is None or (isinstance(value, str) and value.strip().lower() in _NOTHING):
+        return None
+    if isinstance(value, float) and math.isnan(value):
+        return None
+    labels = value.split(BETWEEN) if isinstance(value, str) else value
+    if not isinstance(labels, list | tuple) or not all(label in emotions for label in labels):
+        raise ValueError(f"prediction_set holds labels of this face, got {_shown(str(value))}")
+    return tuple(labels)
 
 
 def _text(value: Any, what: str) -> str:
@@ -389,6 +403,7 @@ class _Flat:
             None if all(map(math.isnan, strengths.values())) else strengths,
             _share(self._get(row, "confidence"), "confidence"),
             _truth(self._get(row, "uncertain"), "uncertain"),
+            _among(self._get(row, "prediction_set"), emotions),
         )
 
 

@@ -25,6 +25,7 @@ from ..expression.baserates import BaseRates, read_rates
 from ..face import Face, FloatArray, Frame, Quality
 from ..faces import quality
 from ..files import claim, replacing
+from ..labels import BETWEEN
 from ..registry import Registry
 from ..secrecy import public
 
@@ -87,6 +88,7 @@ def _of_face(face: Face) -> Record:
         "uncertain": face.uncertain,
         "intensity": _named(face.intensity, face.emotions.label_set.labels),
         "quality": {k: _rounded(v) for k, v in dataclasses.asdict(face.quality).items()},
+        "prediction_set": None if face.prediction_set is None else list(face.prediction_set),
     }
 
 
@@ -117,7 +119,8 @@ def _unicode(text: str) -> str:
     return public(text).encode(errors="backslashreplace").decode()
 
 
-_TEXTS = ("source", "status", "reason", "top")
+_SET = "prediction_set"
+_TEXTS = ("source", "status", "reason", "top", _SET)
 _SIZE = ("width", "height")
 _WHOLE = ("frame", "face", "track", *_SIZE)
 _FLAGS = ("uncertain",)
@@ -130,7 +133,7 @@ def flat_columns(labels: Sequence[str]) -> list[str]:
     head = ["source", "frame", "time_s", "status", "reason", "face", "track"]
     box = ["x0", "y0", "x1", "y1", "score"]
     face = ["top", "confidence", "uncertain", *labels, *strengths, *measures]
-    return [*head, *box, *face, *_SIZE]  # these last: nobody's columns by number move
+    return [*head, *box, *face, *_SIZE, _SET]  # these last: nobody's columns by number move
 
 
 def _strength(label: str) -> str:
@@ -150,7 +153,9 @@ def flat_rows(record: Record) -> Iterator[Record]:
         plain = {k: face[k] for k in ("track", "score", "top", "confidence", "uncertain")}
         measures = {f"quality_{k}": v for k, v in face["quality"].items()}
         strengths = {_strength(k): v for k, v in (face["intensity"] or {}).items()}
-        yield head | {"face": number} | box | plain | face["emotions"] | strengths | measures
+        among = face.get(_SET)
+        told = {_SET: None if among is None else BETWEEN.join(among)}
+        yield head | {"face": number} | box | plain | face["emotions"] | strengths | measures | told
 
 
 class Writer(Protocol):
@@ -353,6 +358,8 @@ class Maker(Protocol):
     def alignment(self) -> str: ...
     @property
     def base_rates(self) -> BaseRates: ...
+    @property
+    def coverage(self) -> float | None: ...
 
 
 class Output:
@@ -503,6 +510,7 @@ def meta(maker: Maker) -> Record:
         "detector": maker.detector.name if maker.detector else None,
         "align": maker.alignment,
         "base_rates": _base_rates(maker),
+        "prediction_sets": _prediction_sets(maker),
         "thresholds": {
             "uncertain_below_probability": info.uncertain_below,
             "uncertain_below_confidence": quality.LOW,
@@ -515,6 +523,10 @@ def meta(maker: Maker) -> Record:
                 "left the subject's; in JSON lines only"
             ),
             "emotions": "probabilities, sum 1, at the base rates above",
+            "prediction_set": (
+                "the expressions among which the raters' answer is, likeliest first, as often as "
+                "prediction_sets says on faces like those it was calibrated on; null: not asked for"
+            ),
             "intensity": "0..1, how strongly each shows, apart from the others; null: unknown",
             "confidence": "0..1, how far to trust the face's picture; not a probability",
             "quality": (
@@ -527,6 +539,14 @@ def meta(maker: Maker) -> Record:
         "notice": "an expression is not a determination of what a person feels",
         "complete": False,
     }
+
+
+def _prediction_sets(maker: Maker) -> Record | None:
+    """What they promise, and on how many faces that rests; None where none were asked for."""
+    known = maker.recognizer.info.prediction_sets
+    if maker.coverage is None or known is None:
+        return None
+    return {"coverage": maker.coverage, "faces": known.faces}
 
 
 def _base_rates(maker: Maker) -> Record:

@@ -80,7 +80,8 @@ class Track:
     """One face over a recording: what was read of it in each frame it was seen in.
 
     frames : numbers of those frames among the recording's. probabilities : K of each, one after
-    the other: a recording of ten hours fits in 100 MB.
+    the other: a recording of ten hours fits in 100 MB. among : how many expressions are in each
+    one's prediction set, 0 where it has none.
     """
 
     number: int
@@ -88,6 +89,7 @@ class Track:
     probabilities: array[float] = field(default_factory=lambda: array("f"))
     confidence: array[float] = field(default_factory=lambda: array("f"))
     uncertain: array[int] = field(default_factory=lambda: array("b"))
+    among: array[int] = field(default_factory=lambda: array("h"))
 
     @property
     def probs(self) -> Floats:
@@ -160,6 +162,7 @@ class _Gathered:
     probabilities: array[float] = field(default_factory=lambda: array("f"))
     confidence: array[float] = field(default_factory=lambda: array("f"))
     uncertain: array[int] = field(default_factory=lambda: array("b"))
+    among: array[int] = field(default_factory=lambda: array("h"))
 
     def add(self, record: ReadRecord) -> None:
         for face in record.faces:
@@ -176,6 +179,7 @@ class _Gathered:
             self.probabilities.extend(face.emotions[label] for label in self.labels)
             self.confidence.append(face.confidence)
             self.uncertain.append(face.uncertain)
+            self.among.append(len(face.prediction_set or ()))
         self.keys.append(record.time_s if record.frame is None else record.frame)
         self.times.append(record.time_s)
         self.statuses.append(sys.intern(record.status))
@@ -210,6 +214,7 @@ class _Gathered:
             array("f", probs.ravel().tolist()),
             array("f", np.array(self.confidence, np.float32)[rows].tolist()),
             array("b", np.array(self.uncertain, np.int8)[rows].tolist()),
+            array("h", np.array(self.among, np.int16)[rows].tolist()),
         )
 
 
@@ -217,12 +222,17 @@ class _Gathered:
 
 
 def shares(recording: Recording, track: Track) -> dict[str, Any]:
-    """How long a face was seen, and for what share of that each expression was the likeliest."""
+    """How long a face was seen, and for what share of that each expression was the likeliest.
+
+    ``set_size`` is the mean number of expressions in its prediction sets, ``set_single`` the share
+    of the time in which there was one alone; None where not every record has a set.
+    """
     weights = recording.durations()[track.frames]
     probs = track.probs
     seen = float(weights.sum())
     even = weights / seen if seen else np.full(len(weights), 1 / len(weights))
-    tops = probs.argmax(axis=1)
+    tops, among = probs.argmax(axis=1), np.array(track.among)
+    told = len(among) > 0 and bool(among.all())
     return {
         "source": recording.source,
         "track": track.number,
@@ -232,6 +242,8 @@ def shares(recording: Recording, track: Track) -> dict[str, Any]:
         "seen_s": round(seen, 3),
         "confidence": round(float((even * track.confidence).sum()), 4),
         "uncertain": round(float((even * track.uncertain).sum()), 4),
+        "set_size": round(float((even * among).sum()), 4) if told else None,
+        "set_single": round(float(even[among == 1].sum()), 4) if told else None,
         **{
             label: round(float(even[tops == i].sum()), 4)
             for i, label in enumerate(recording.labels)
