@@ -28,11 +28,13 @@ from mien import provenance
 from mien.analysis import batch
 from mien.analysis.pipeline import Analyzer, Settings
 from mien.data import table
+from mien.data.cut import cut_faces
 from mien.evaluation import attention
 from mien.expression.baserates import BaseRates
 from mien.expression.explain import Explainer
 from mien.expression.recognize import OnnxRecognizer, load_model
 from mien.face import FloatArray, ImageArray
+from mien.faces.finder import Finder
 
 FACES, MAPS, TIMED, PHOTOS, WARM_UP, SAMPLES = 600, 200, 100, 25, 5, 2000
 DRAWN_ANEW = {
@@ -150,8 +152,10 @@ def main(
     faces = table.read(ferplus).of_split("PublicTest")
     faces = faces.keep(row.label not in ("unknown", "not_a_face") for row in faces.rows)
     every = len(faces) // FACES
-    crops = list(faces.keep(i % every == 0 for i in range(len(faces))).pictures())[:FACES]
+    faces = faces.keep(i % every == 0 and i < FACES * every for i in range(len(faces)))
     recognizer = load_model(threads=1)
+    info = recognizer.info
+    _, crops = cut_faces(faces, Finder(None), info.align, info.preprocess.size)
     result: dict[str, Any] = {
         **provenance.environment(),
         "model": {"name": recognizer.info.name, "sha256": recognizer.info.sha256},

@@ -32,13 +32,13 @@ def test_means_and_shares(some: Table) -> None:
     found = attention.average(load_model(), some, None, 12)
     assert found.labels.labels == ("neutral", "happiness", "surprise")
     assert found.counts == (12, 12, 3)
-    assert found.heat.shape == (3, 4, 48, 48)
-    assert found.faces.shape == (3, 4, 48, 48, 3)
+    assert found.heat.shape == (3, 4, 64, 64)
+    assert found.faces.shape == (3, 4, 64, 64, 3)
     np.testing.assert_allclose(found.shares.sum(axis=2), 1, atol=1e-4)
     assert 0 <= found.heat.min() <= found.heat.max() <= 1
-    noisy = found.faces[1, 3, 30:40].astype(float), found.faces[1, 0, 30:40].astype(float)
+    noisy = found.faces[1, 3, 40:53].astype(float), found.faces[1, 0, 40:53].astype(float)
     assert np.abs(noisy[0] - noisy[1]).mean() > 10, "the mouth is hidden"
-    assert (found.faces[1, 3, :30] == found.faces[1, 0, :30]).all()
+    assert (found.faces[1, 3, :40] == found.faces[1, 0, :40]).all()
     shares = dict(zip(PARTS, found.shares[1, 0], strict=True))
     areas = dict(zip(PARTS, found.areas[1], strict=True))
     assert shares["mouth"] > areas["mouth"], "a smile is in the mouth"

@@ -177,7 +177,7 @@ def test_a_model_takes_an_aligned_table_as_it_is(jaffe_table: Table) -> None:
     few = jaffe_table.keep(i % 10 == 0 for i in range(len(jaffe_table)))
     asked = evaluate(load_model(), few, None, [TRAINING], alignment="similarity")
     cut = evaluate(
-        load_model(), aligned(few, "similarity", 48), None, [TRAINING], alignment="similarity"
+        load_model(), aligned(few, "similarity", 64), None, [TRAINING], alignment="similarity"
     )
     assert cut["results"] == asked["results"]
     assert cut["align"] == "similarity"

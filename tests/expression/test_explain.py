@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from mien.analysis.pipeline import Analyzer, Settings
 from mien.app.verbs import main
+from mien.data.cut import cut_faces
 from mien.data.table import Table
 from mien.errors import ModelError, UnknownName
 from mien.evaluation import attention
@@ -26,6 +27,7 @@ from mien.expression.baserates import BaseRates
 from mien.expression.explain import ALL, PARTS, Explainer
 from mien.expression.recognize import METADATA_SCHEMA, OnnxRecognizer, load_model
 from mien.face import Face, FloatArray, Frame, ImageArray
+from mien.faces.finder import Finder
 from mien.labels import label_set
 from mien.media.image import read_file
 from mien.media.preprocess import Preprocess, batch
@@ -34,7 +36,7 @@ from mien.training.export import to_onnx, with_metadata
 from mien.training.models import networks
 from mien.training.models.iliev2022 import Iliev2022
 from mien.training.warmstart import fill
-from mien.weights import catalogue
+from tests import FIRST_MODEL
 
 
 @pytest.fixture(scope="module")
@@ -73,16 +75,17 @@ def grad_cam(net: nn.Module, layer: nn.Module, x: FloatArray) -> FloatArray:
 # -- the maps -----------------------------------------------------------------------------------
 
 
-def test_the_default_model_as_torch_sees_it(analyzer: Analyzer, faces: list[ImageArray]) -> None:
-    info = analyzer.recognizer.info
-    _, content = catalogue.read(catalogue.spec(catalogue.DEFAULT_MODEL))
+def test_a_model_as_torch_sees_it(faces: list[ImageArray]) -> None:
+    """In single precision; what rounding to eight bits changes is another matter."""
+    recognizer = load_model(FIRST_MODEL)
+    info = recognizer.info
     net = networks.build("resnet10", len(info.label_set), info.preprocess)
     x = batch(faces, info.preprocess)
-    fill(net, content, info.label_set, torch.from_numpy(x).to(torch.uint8))
+    fill(net, FIRST_MODEL.read_bytes(), info.label_set, torch.from_numpy(x).to(torch.uint8))
     blocks = net.blocks
     assert isinstance(blocks, nn.Module)
     theirs = grad_cam(net, blocks, x) * info.temperature  # which fill() puts into the weights
-    ours = analyzer.explainer.maps(faces)
+    ours = Explainer(recognizer).maps(faces)
     assert ours.shape == (16, 8, 6, 6)
     assert theirs.max() > 1
     assert np.abs(ours - theirs).max() < 1e-3
@@ -147,17 +150,15 @@ def random_weights(content: bytes, only: str) -> OnnxRecognizer:
 
 
 @pytest.mark.parametrize("only", ["classifier.weight", "blocks.3", ".weight"])
-def test_random_weights_change_the_map(
-    analyzer: Analyzer, faces: list[ImageArray], only: str
-) -> None:
+def test_random_weights_change_the_map(faces: list[ImageArray], only: str) -> None:
     """The check of Adebayo et al. 2018 (arXiv:1810.03292): a map that survives it explains nothing.
 
     From the last layer alone to all of them.
     """
-    recognizer = analyzer.recognizer
+    recognizer = load_model(FIRST_MODEL)
     assert isinstance(recognizer, OnnxRecognizer)
     top = recognizer.probabilities(faces, BaseRates()).argmax(axis=1)
-    before = analyzer.explainer.maps(faces)
+    before = Explainer(recognizer).maps(faces)
     after = Explainer(random_weights(recognizer.content, only)).maps(faces)
     alike = [correlation(before[i, k], after[i, k]) for i, k in enumerate(top) if after[i, k].any()]
     assert np.mean(alike or [0]) < 0.5
@@ -165,10 +166,12 @@ def test_random_weights_change_the_map(
 
 def test_blanking_the_hottest_tenth_hurts_most(analyzer: Analyzer, lfw_table: Table) -> None:
     some = lfw_table.keep(i % 60 == 0 for i in range(len(lfw_table)))
-    gone = attention.deletion(analyzer.explainer, analyzer.recognizer, list(some.pictures()))
+    info = analyzer.recognizer.info
+    some, crops = cut_faces(some, Finder(None), info.align, info.preprocess.size)
+    gone = attention.deletion(analyzer.explainer, analyzer.recognizer, crops)
     hottest, random = gone["hottest"], gone["random"]
     assert len(hottest) == len(some)
-    assert hottest.mean() > random.mean() + 0.05
+    assert hottest.mean() > random.mean() + 0.02
     difference = hottest - random
     assert difference.mean() > 2 * difference.std() / np.sqrt(len(difference))
 
@@ -176,13 +179,13 @@ def test_blanking_the_hottest_tenth_hurts_most(analyzer: Analyzer, lfw_table: Ta
 def test_a_smile_is_read_below_the_eyes(analyzer: Analyzer, portrait: Frame, face: Face) -> None:
     (found,) = explain.explain(analyzer.explainer, portrait, face)
     assert found.label == "happiness"
-    assert found.heat.shape == (48, 48)
+    assert found.heat.shape == (64, 64)
     assert found.heat.max() == 1
     assert found.shares is not None
     assert found.areas is not None
     assert sum(found.shares.values()) == pytest.approx(1)
     assert tuple(found.shares) == PARTS
-    assert found.shares["mouth"] > 2 * found.areas["mouth"]
+    assert found.shares["mouth"] > 1.5 * found.areas["mouth"]
     assert found.shares["outside"] < found.areas["outside"] / 2
     assert found.hottest in ("nose", "mouth")
 

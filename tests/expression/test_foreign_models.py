@@ -25,6 +25,7 @@ from mien.face import ImageArray
 from mien.labels import RESERVED
 from mien.results.records import flat_columns
 from mien.weights import catalogue
+from tests import FIRST_MODEL
 from tests.expression.test_recognize import meta, saved, tiny
 
 onnx: Any = pytest.importorskip("onnx", reason="onnx comes with the train extra")
@@ -33,7 +34,8 @@ TRAINING = BaseRates("training")
 
 
 def shipped() -> Any:
-    return onnx.load_from_string(catalogue.read(catalogue.spec(catalogue.DEFAULT_MODEL))[1])
+    """A model of mien's in single precision; the default one is in eight bits."""
+    return onnx.load(FIRST_MODEL)
 
 
 def in_precision(model: Any, numbers: Any) -> bytes:
@@ -79,7 +81,7 @@ def test_another_precision_answers_the_same(
 
 def test_half_precision_is_explained_as_well(tmp_path: Path, smile: ImageArray) -> None:
     half = load_model(saved(tmp_path, in_precision(shipped(), np.float16)))
-    maps = [explain.Explainer(model).maps([smile])[0] for model in (load_model(), half)]
+    maps = [explain.Explainer(model).maps([smile])[0] for model in (load_model(FIRST_MODEL), half)]
     np.testing.assert_allclose(maps[1], maps[0], atol=0.05 * float(maps[0].max()))
 
 

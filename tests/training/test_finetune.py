@@ -24,8 +24,7 @@ from mien.training.models import networks
 from mien.training.models.resnet import resnet10
 from mien.training.quantize import quantized
 from mien.training.warmstart import Start, fill
-from mien.weights import catalogue
-from tests import stripes
+from tests import FIRST_MODEL, stripes
 
 LABELS = ("happy", "sad")
 
@@ -151,7 +150,7 @@ def _network(labels: int) -> torch.nn.Module:
 
 
 def _content() -> bytes:
-    return catalogue.read(catalogue.spec("mien"))[1]
+    return FIRST_MODEL.read_bytes()
 
 
 def _varied() -> torch.Tensor:
@@ -165,7 +164,7 @@ def test_a_network_filled_from_a_model_file_answers_alike() -> None:
     labels = subset(["sadness", "neutral", "contempt"])
     net, x = _network(3), _varied()
     fill(net, _content(), labels, x)
-    model = load_model()
+    model = load_model(FIRST_MODEL)
     crops = [np.repeat(p[0, :, :, None].numpy(), 3, axis=2) for p in x]
     wanted = calibrated(model.logits(crops), model.info.temperature, model.info.offsets)
     wanted = wanted[:, labels.permutation_from(model.info.label_set)]

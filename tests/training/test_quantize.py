@@ -10,10 +10,11 @@ import pytest
 from mien.app.verbs import main
 from mien.data import table
 from mien.data.table import Table
-from mien.errors import DataError
+from mien.errors import DataError, ModelError
 from mien.expression.baserates import BaseRates
-from mien.expression.recognize import load_model
+from mien.expression.recognize import OnnxRecognizer, load_model
 from mien.training import quantize
+from tests import FIRST_MODEL
 
 
 @pytest.fixture(scope="module")
@@ -31,20 +32,27 @@ def test_a_quarter_of_the_size_and_the_same_answers(
     data, out = tmp_path / "faces.parquet", tmp_path / "small.onnx"
     table.write(faces, data)
     monkeypatch.setattr(
-        "sys.argv", ["mien", "quantize", "mien", str(data), "-o", str(out)]
+        "sys.argv", ["mien", "quantize", str(FIRST_MODEL), str(data), "-o", str(out)]
     )
     with pytest.raises(SystemExit) as end:
         main()
     assert not end.value.code
     assert " of 200 faces" in capsys.readouterr().err
-    whole, small = load_model(), load_model(out)
+    whole, small = load_model(FIRST_MODEL), load_model(out)
     assert out.stat().st_size < 0.35 * len(whole.content)
     assert small.info.name == "small"
-    assert small.info.card["bits"]["of"] == "mien"
+    assert small.info.card["bits"]["of"] == "resnet10-ferplus"
     assert small.info.temperature == whole.info.temperature
     crops = list(faces.pictures())
     near = np.abs(small.probabilities(crops, BaseRates()) - whole.probabilities(crops, BaseRates()))
     assert near.mean() < 0.02
+
+
+def test_eight_bits_are_not_rounded_again(faces: Table) -> None:
+    model = load_model()
+    assert isinstance(model, OnnxRecognizer)
+    with pytest.raises(ModelError, match="mien is in eight bits already"):
+        quantize.quantized(model, list(faces.pictures()), "smaller")
 
 
 def test_no_faces_no_scales(faces: Table) -> None:

@@ -45,9 +45,9 @@ def test_the_tail_of_the_default_model_answers_as_the_whole() -> None:
     onnx.checker.check_model(onnx.load_from_string(tail.content))
     assert tail.affine
     assert len(tail.content) < len(content) / 50, "the weights before the maps are left out"
-    face = np.random.default_rng(0).uniform(0, 255, (2, 1, 48, 48)).astype(np.float32)
+    face = np.random.default_rng(0).uniform(0, 255, (2, 1, 64, 64)).astype(np.float32)
     logits, maps = session.Session(whole, "whole", 1).run(None, {"face": face})
-    assert maps.shape == (2, 192, 6, 6)
+    assert maps.shape == (2, 192, 8, 8)
     (again,) = session.Session(tail.content, "tail", 1).run(None, {tail.maps: maps})
     np.testing.assert_allclose(again, logits, atol=1e-5)
     assert OnnxRecognizer(whole, "whole", "").info.name == catalogue.DEFAULT_MODEL

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from ..data.table import Table
-from ..errors import DataError, MissingExtra
+from ..errors import DataError, MissingExtra, ModelError
 from ..expression.recognize import OnnxRecognizer
 from ..face import FloatArray, ImageArray
 from ..media.preprocess import batch
@@ -31,7 +31,10 @@ _OPERATORS = ["Conv", "Relu", "Clip", "Add", "MaxPool", "AveragePool"]
 
 
 def quantized(recognizer: OnnxRecognizer, crops: Sequence[ImageArray], name: str) -> bytes:
-    """The same model in eight bits, called ``name``, scaled by faces cut as it wants them."""
+    """The same model in eight bits, called ``name``, scaled by faces cut as it wants them.
+
+    Raises ModelError for one that is in eight bits already, or of another maker.
+    """
     try:
         from onnxruntime import quantization
         from onnxruntime.quantization.preprocess import quant_pre_process
@@ -39,6 +42,8 @@ def quantized(recognizer: OnnxRecognizer, crops: Sequence[ImageArray], name: str
         raise MissingExtra(err.name or "onnx", "train", "quantising a model") from err
     logging.getLogger().setLevel(logging.ERROR)  # it advises on the root logger
     info = recognizer.info
+    if "bits" in info.card:
+        raise ModelError(f"{info.name} is in eight bits already; give the file that was made of it")
     with tempfile.TemporaryDirectory() as folder:
         plain, ready, small = (Path(folder) / f"{part}.onnx" for part in ("a", "b", "c"))
         plain.write_bytes(recognizer.content)
