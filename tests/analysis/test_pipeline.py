@@ -19,6 +19,7 @@ from mien.expression.baserates import BaseRates
 from mien.expression.recognize import OnnxRecognizer, load_model
 from mien.face import Face, FloatArray, Frame, ImageArray
 from mien.faces import align, quality
+from mien.faces.finder import Finder, pixels
 from mien.testing import FakeDetector, FakeRecognizer
 
 ASTRONAUT = np.array([178, 63, 268, 176], np.float32)
@@ -211,7 +212,10 @@ def test_a_crop_is_one_face_as_large_as_the_picture(
     assert faces[0].emotions.top[0] == "happiness"
     assert faces[0].quality is not None
     assert (faces[0].quality.size_px, faces[0].quality.inside) == (120, 1)
-    direct = of_crops.recognizer.probabilities([crop], BaseRates())
+    info, finder, frame = of_crops.recognizer.info, Finder(None), Frame(crop)
+    (face,) = finder.find(frame, info.align)
+    cut = pixels(frame, finder.framed(face, info.align, info.preprocess.size))
+    direct = of_crops.recognizer.probabilities([cut], BaseRates())
     np.testing.assert_array_equal(faces[0].emotions.probs, direct[0])
 
 

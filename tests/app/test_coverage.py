@@ -19,7 +19,7 @@ from tests.made import video
 @pytest.fixture(scope="module")
 def calibrated(ferplus_table: Table, tmp_path_factory: pytest.TempPathFactory) -> Path:
     part = ferplus_table.of_split("PublicTest")
-    content, _ = recalibrated("resnet10-ferplus", part.keep(i < 200 for i in range(len(part))))
+    content, _ = recalibrated("mien", part.keep(i < 200 for i in range(len(part))))
     path = tmp_path_factory.mktemp("calibrated") / "mine.onnx"
     path.write_bytes(content)
     return path

@@ -177,7 +177,7 @@ def test_a_new_last_layer_answers_as_computed() -> None:
         "label_set": "own",
         "labels": ["yes", "no"],
         "own_words": True,
-        "preprocess": {"size": 48, "color": "gray"},
+        "preprocess": {"size": 64, "color": "gray"},
         "temperature": 1.0,
         "base_rates": [0.5, 0.5],
         "uncertain_below": 0.5,
