@@ -265,7 +265,7 @@ def camera(
             shows = True
         elif shows:
             frame, shows = record(None), False
-        runner.see_record(frame)
+        runner.see_record(frame | {"time_s": now - started})
         if now > next_answer:
             way = acknowledge(runner, carer, path, chance)
             answers[way or "nobody waited"] += 1

@@ -145,6 +145,35 @@ def test_what_is_wrong_is_a_line_and_status_2(
         assert "Traceback" not in done.err
 
 
+def test_check_finds_what_is_missing_before_the_night(
+    mien: Mien, rules: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    receiver = Receiver()
+    port = free_port()
+    there = f'[output.nurse]\nkind = "webhook"\nurl = "{receiver.url}"\n'
+    gone = f'[output.far]\nkind = "webhook"\nurl = "http://127.0.0.1:{port}/x"\n'
+    broker = f'[output.home]\nkind = "mqtt"\nhost = "127.0.0.1"\nport = {port}\n'
+    program = '[output.sms]\nkind = "program"\ncommand = ["no-such-program-here"]\n'
+    secret = (
+        f'[output.locked]\nkind = "webhook"\nurl = "{receiver.url}"\nsecret_env = "NONE_SUCH"\n'
+    )
+    rules.write_text(RULES + there + gone + broker + program + secret)
+    done = mien("check", rules)
+    receiver.stop()
+    assert done.status == 1
+    assert "sadness above 0.6" in done.out
+    told = dict(line.split(": ", 1) for line in done.err.splitlines())
+    assert told["text"] == "ready"
+    assert told["nurse"] == "ready"
+    assert told["far"].startswith(f"NOT READY: 127.0.0.1:{port}: connection refused")
+    assert told["home"].startswith(f"NOT READY: MQTT broker 127.0.0.1:{port}: cannot be reached")
+    assert told["sms"] == "NOT READY: output.sms.command: no program no-such-program-here here"
+    assert "NONE_SUCH is not set" in told["locked"]
+    assert receiver.got == []  # nobody was called
+    monkeypatch.setattr("mien.alarms.mqtt.find_spec", lambda name: None)
+    assert "paho-mqtt" in mien("check", rules).err
+
+
 def test_check_sends_a_test_alarm_to_everyone(mien: Mien, rules: Path, tmp_path: Path) -> None:
     receiver = Receiver()
     more = f'[output.nurse]\nkind = "webhook"\nurl = "{receiver.url}"\n'
@@ -302,6 +331,42 @@ def test_records_from_a_pipe(mien: Mien, rules: Path, tmp_path: Path) -> None:
     listed = mien("alarms").out
     assert "I am in pain" in listed
     assert "delivered" in listed
+
+
+def alarms_of(said: str) -> int:
+    return int(said.rsplit(" alarm", 1)[0].rsplit(maxsplit=1)[-1])
+
+
+@pytest.mark.parametrize("hold_s", [1, 2.5, 3.5])
+def test_a_film_is_not_over_before_its_alarm_is_one(
+    mien: Mien, rules: Path, tmp_path: Path, hold_s: float
+) -> None:
+    """A minute in no time: run raises what test says it would have, by the film's own time."""
+    rules.write_text(RULES.split('[[rule]]\nname = "gone"')[0].replace("quiet", "# quiet"))
+    rules.write_text(rules.read_text().replace("hold_s = 1", f"hold_s = {hold_s}"))
+    film = recording(tmp_path / "a.jsonl", a_minute())
+    would = mien("test", rules, film)
+    began = time.monotonic()
+    done = mien("run", rules, stdin=film.read_bytes())
+    assert time.monotonic() - began < 30
+    assert done.status == 0, done.err
+    assert (
+        alarms_of(done.err.splitlines()[-1]) == would.out.count('"event": "call"') == (hold_s < 3)
+    )
+    assert "too slow" not in done.err  # none is dropped, however fast they come
+
+
+def test_films_one_after_another_are_each_by_itself(
+    mien: Mien, rules: Path, tmp_path: Path
+) -> None:
+    rules.write_text(
+        '[[rule]]\nname = "pain"\nwhen = "sadness"\nabove = 0.6\nhold_s = 1\nevery_s = 5\n'
+        'to = ["text"]\n'
+    )
+    films = [record(i / 10, 0.9, name) for name in ("a.mp4", "b.mp4") for i in range(6)]
+    done = mien("run", rules, stdin=recording(tmp_path / "two.jsonl", films).read_bytes())
+    assert alarms_of(done.err.splitlines()[-1]) == 1  # half a second each, one behind the other
+    assert done.status == 0
 
 
 def test_records_that_end_are_no_data(mien: Mien, rules: Path) -> None:

@@ -147,6 +147,13 @@ def test_the_best_epoch_is_the_nearest() -> None:
     assert task.rank(near) > task.rank(far)
 
 
+def test_of_equally_accurate_epochs_the_likelier_is_the_better() -> None:
+    task = task_of(recipes.read(recipes.find("folder")))
+    one = {"accuracy": 0.3125, "balanced_accuracy": 0.4, "nll": 1.2}
+    assert task.rank(one | {"nll": 0.9}) > task.rank(one)
+    assert task.rank(one | {"accuracy": 0.375, "nll": 2.0}) > task.rank(one)
+
+
 def test_the_default_model_tells_both_from_one_look(ferplus_table: Table) -> None:
     """Against its own probabilities and against the mean, on faces it was not fitted to."""
     model = load_model()

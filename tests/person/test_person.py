@@ -56,6 +56,35 @@ def woman(astronaut: ImageArray) -> ImageArray:
     return np.ascontiguousarray(astronaut[20:240, 120:340])
 
 
+@pytest.mark.parametrize("how", ["no folder", "no face", "no camera"])
+def test_a_recording_that_fails_leaves_nobody_behind(
+    how: str, woman: ImageArray, home: Path, tmp_path: Path
+) -> None:
+    source, more = tmp_path / "mine", ["--from", str(tmp_path / "mine")]
+    if how == "no face":
+        picture(source / "joy" / "wall.png", np.full((90, 90, 3), 120, np.uint8))
+    if how == "no camera":
+        faces(source, woman, 1)
+        more = [str(source), "--camera", str(tmp_path / "gone.mp4"), "--emotion", "joy"]
+    done = run(app, ["record", "Ann", *more, "--consent", "Ann, for herself"])
+    assert done.exception is not None
+    assert not list((home / "people").glob("*"))
+    assert people.everyone() == []
+
+
+def test_a_recording_that_fails_takes_back_its_consent_alone(
+    woman: ImageArray, tmp_path: Path
+) -> None:
+    source = faces(tmp_path / "mine", woman, 1)
+    words = ["record", "Ann", "--from"]
+    run(app, [*words, str(source), "--consent", "Ann, for herself"], catch_exceptions=False)
+    before = people.get("Ann")
+    assert run(app, [*words, "gone", "--consent", "Bob, for Ann"]).exception is not None
+    after = people.get("Ann")
+    assert [consent.text for consent in after.consents] == ["Ann, for herself"]
+    assert after.files() == before.files() != set()
+
+
 def picture(path: Path, rgb: ImageArray) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(rgb).save(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
+from mien.app import console
 from mien.data.sets import folder
 from mien.errors import ConfigError, DataError, ModelError, UnknownName
 from mien.expression.baserates import BaseRates
@@ -80,6 +82,59 @@ def test_a_crop_that_no_detector_reads_is_taken_whole(
     cut = finetune.cut(folder.read_folder(tmp_path / "f"), "box", 48)
     assert [row.source for row in cut.rows] == ["happy/tight.png"]
     assert (cut.notes["whole"], cut.notes["no_face"]) == (1, ["happy/suit.png"])
+
+
+def test_of_few_pictures_the_last_epoch_is_taken(pictures: Path) -> None:
+    """Of three, two epochs in a row name all right, and the first is no better than the second."""
+    trained = train(pictures, "train.epochs=3")
+    assert trained.report["weights"] == "last"
+    training = load_model(trained.model).info.card["training"]
+    assert (training["weights"], training["epoch"], training["epochs"]) == ("last", 2, 3)
+
+
+def test_of_many_pictures_the_best_epoch_is_taken(
+    pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(finetune, "FEWEST_TO_CHOOSE", 3)  # of 20 pictures 3 select
+    assert train(pictures).report["weights"] == "best"
+
+
+def of_people(astronaut: ImageArray, out: Path, shares: dict[str, int]) -> Path:
+    """So many pictures of each label for each person."""
+    lines = ["file,subject"]
+    for label in LABELS:
+        portraits(astronaut, out, label, sum(shares.values()))
+        names = [name for name, count in shares.items() for _ in range(count)]
+        lines += [f"{label}/{i:02d}.png,{name}" for i, name in enumerate(names)]
+    (out / "people.csv").write_text("\n".join(lines) + "\n")
+    return out
+
+
+def test_another_seed_tests_others_or_says_that_it_cannot(
+    astronaut: ImageArray, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shares = {"anna": 8, "ben": 2, "cleo": 1, "dan": 1}  # three sides: one way is the most even
+    found = of_people(astronaut, tmp_path / "mine", shares)
+    told = train(found, "split.seed=1").report
+    assert told["split"]["as_seed"] is None
+    assert told["split"]["tested"]
+    shutil.rmtree(tmp_path / "run")
+    again = train(found, "split.seed=3").report
+    assert again["split"]["tested"] == told["split"]["tested"]
+    assert again["split"]["as_seed"] == 1
+    console.trained(again)
+    said = capsys.readouterr().err
+    assert "split.seed = 3 tests the same people as split.seed = 1" in said
+    assert f"of other people ({', '.join(told['split']['tested'])})" in said
+    shutil.rmtree(tmp_path / "run")
+    folds = [train_fold(found, fold) for fold in range(3)]
+    assert sorted(name for names in folds for name in names) == sorted(shares)
+
+
+def train_fold(pictures: Path, fold: int) -> list[str]:
+    told = train(pictures, "split.folds=3", f"split.fold={fold}").report["split"]["tested"]
+    shutil.rmtree(pictures.parent / "run")
+    return list(told)
 
 
 def test_damaged_empty_and_single(pictures: Path, astronaut: ImageArray) -> None:

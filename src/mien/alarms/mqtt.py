@@ -18,6 +18,7 @@ import json
 import logging
 import ssl
 import sys
+import time
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _CONFIRM_S = 3.0  # for a broker to confirm a message
+_LOOK_S = 0.02  # between two looks at whether there is a connection
 _RECONNECT_S = (1, 10)
 _KEEPALIVE_S = 15  # a broker that is silent for longer is gone
 _WORDS = ("all", "")
@@ -122,6 +124,13 @@ class Mqtt(Output):
         self._client = client
         client.connect_async(chosen.host, chosen.port, _KEEPALIVE_S)
         client.loop_start()  # connects, and connects again, in a thread of its own
+
+    def reach(self) -> None:
+        until = time.monotonic() + _CONFIRM_S
+        while not self._client.is_connected():
+            if time.monotonic() > until:
+                raise Undelivered(f"{self._broker}: {self._trouble}")
+            time.sleep(_LOOK_S)
 
     def deliver(self, call: Call) -> None:
         if not self._client.is_connected():

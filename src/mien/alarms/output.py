@@ -79,6 +79,9 @@ class Output:
     def start(self, context: Context) -> None:
         """Get ready; raises MienError where what it needs is not there."""
 
+    def reach(self) -> None:
+        """See whether an alarm could arrive, with nobody called; raises Undelivered."""
+
     def deliver(self, call: Call) -> None:
         """Back when the alarm has arrived, within some seconds; raises Undelivered."""
         raise NotImplementedError
@@ -105,6 +108,7 @@ outputs: Registry[Output] = Registry(
         "overlay": "mien.alarms.overlay:Overlay",
         "speech": "mien.alarms.speech:Speech",
     },
+    group="mien.outputs",
 )
 
 

@@ -14,6 +14,13 @@ from . import process
 from .output import Undelivered
 
 _PLAYERS = (["pw-play"], ["paplay"], ["aplay", "-q"], ["afplay"])
+_NONE = f"none of {', '.join(p[0] for p in _PLAYERS)} is installed"
+
+
+def check() -> None:
+    """Raises Undelivered where nothing here plays a file."""
+    if sys.platform != "win32" and not any(shutil.which(program) for program, *_ in _PLAYERS):
+        raise Undelivered(f"no sound: {_NONE}", again=False)
 
 
 def play(path: Path, limit_s: float) -> None:
@@ -29,7 +36,7 @@ def play(path: Path, limit_s: float) -> None:
                 return
             except Undelivered as err:
                 reasons.append(str(err))
-    found = "; ".join(reasons) or f"none of {', '.join(p[0] for p in _PLAYERS)} is installed"
+    found = "; ".join(reasons) or _NONE
     raise Undelivered(f"no sound: {found}", again=False)
 
 

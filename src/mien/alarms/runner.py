@@ -25,15 +25,17 @@ from typing import ParamSpec, TypeVar
 
 from ..errors import ConfigError, MienError, UnknownName
 from ..face import Face
+from ..results import reading
 from ..secrecy import public
 from . import places
 from . import rules as rule_files
 from .courier import Courier
 from .journal import Journal, Past, default_path
-from .output import Context, Output, outputs
+from .output import Context, Output, Undelivered, outputs
 from .overlay import Overlay
+from .recorded import RecordClock
 from .rules import Rules
-from .sight import of_faces, of_record
+from .sight import of_faces, of_read
 from .speech import Speech
 from .watch import Alarm, Call, Ended, Event, HeldBack, Moment, Seen, Watch, unanswerable
 
@@ -41,6 +43,7 @@ log = logging.getLogger(__name__)
 
 _TICK_S = 0.1
 _WAITING = 256  # frames the rules may be behind; more are dropped, and count as missing
+_BEHIND_S = 0.005  # between two looks at whether there is room
 _STALE_S = 3600.0  # an alarm of before a restart that is older is shown, and no longer sent
 _PATIENCE_S = 5.0  # at the end, for what is on its way
 
@@ -100,7 +103,9 @@ def to_stderr(line: str) -> None:
 
 
 class Runner:
-    """Takes what is seen; a context manager. All but entering and leaving it comes back at once.
+    """Takes what is seen; a context manager.
+
+    All but entering and leaving it, and ``see_record``, comes back at once.
 
     journal : None is ``journal.default_path()``.
     show : takes a line for the person at the terminal, from any thread.
@@ -117,7 +122,8 @@ class Runner:
         built: Mapping[str, Output] | None = None,
         clock: Callable[[], Moment] = system_clock,
     ) -> None:
-        self._rules, self._show, self._clock = rules, show, clock
+        self._rules, self._show = rules, show
+        self._machine, self._clock = clock, RecordClock(clock)
         self._journal_path = journal or default_path()
         self._outputs = dict(build(rules) if built is None else built)
         self._watch = Watch(rules, clock())
@@ -158,9 +164,20 @@ class Runner:
         """The recognised faces of the frame that was taken ``now``."""
         self._see(of_faces(faces), now)
 
-    def see_record(self, record: object, now: Moment | None = None) -> None:
-        """The same from a record; raises DataError where it is none."""
-        self._see(of_record(record), now)
+    def see_record(self, record: object) -> None:
+        """The same from a record, at its own ``time_s``; raises DataError where it is none.
+
+        Waits for room where the rules are behind: a file's records come faster than its life.
+        """
+        read = reading.of_plain(record)
+        seen = of_read(read)
+        while self._inbox.qsize() >= _WAITING:
+            time.sleep(_BEHIND_S)
+        self._inbox.put(lambda: self._look(seen, self._clock.of(read.source, read.time_s)))
+
+    def records_ended(self) -> None:
+        """No more records come: from now on time is the machine's."""
+        self._inbox.put(self._ended_records)
 
     def acknowledge(self, key: str | None = None, by: str = "here") -> None:
         """Put an alarm to rest, all of them for None; ``by`` says who, for the journal."""
@@ -182,7 +199,7 @@ class Runner:
         if self._inbox.qsize() >= _WAITING:
             self._dropped += 1
             return
-        moment = now or self._clock()
+        moment = now or self._machine()
         self._inbox.put(lambda: self._look(seen, moment))
 
     # -- the alarms' thread ---------------------------------------------------------------------
@@ -223,6 +240,10 @@ class Runner:
                 self._show(f"\a{problem}: it will never call anybody")
         self._do(lambda: self._watch.tick(now))  # apart: no fault in a frame is to cost a repeat
         return self._watch.see(seen, now)
+
+    def _ended_records(self) -> Iterable[Event]:
+        self._clock.ended()
+        return ()
 
     def _tick(self) -> Iterable[Event]:
         if self._dropped:
@@ -423,6 +444,23 @@ class Runner:
 
 def _ignore(name: str, call: Call, reason: str) -> None:
     pass
+
+
+def ready(rules: Rules, show: Callable[[str], None] = to_stderr) -> dict[str, str | None]:
+    """By output, why no alarm could arrive there now, None if one could; nobody is called."""
+    found: dict[str, str | None] = {}
+    context = Context(rules, show, lambda key, by: None, test=True)
+    for name, output in build(rules).items():
+        found[name] = None
+        try:
+            output.start(context)
+            try:
+                output.reach()
+            finally:
+                output.close()
+        except (MienError, Undelivered) as err:
+            found[name] = str(err)
+    return found
 
 
 def send_test(

@@ -45,6 +45,9 @@ class Sound(Output):
         self._path = Path(self._folder.name) / "alarm.wav"
         write_tones(self._path)
 
+    def reach(self) -> None:
+        player.check()
+
     def deliver(self, call: Call) -> None:
         player.play(self._path, _LIMIT_S)
 

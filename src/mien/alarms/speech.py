@@ -46,6 +46,9 @@ class Speech(Output):
         except Undelivered as err:
             raise ConfigError(f"{self._where}: {err}") from None
 
+    def reach(self) -> None:
+        player.check()
+
     def deliver(self, call: Call) -> None:
         self.say(call.alarm.text)
 

@@ -84,24 +84,33 @@ class Webhook(Output):
         self._loop = asyncio.new_event_loop()
         self._client = httpx.AsyncClient(timeout=self._settings.limit_s, verify=verify)
 
+    def reach(self) -> None:
+        # Its front page, not the address that rings; whatever it answers, it is there.
+        self._answer(self._client.build_request("HEAD", _origin(self._url)))
+
     def deliver(self, call: Call) -> None:
-        limit_s = self._settings.limit_s
-        try:
-            # httpx limits each read, not the whole: a server may trickle for ever.
-            answer = self._loop.run_until_complete(asyncio.wait_for(self._post(call), limit_s))
-        except TimeoutError:
-            raise Undelivered(f"{self._host} did not answer within {limit_s:g} s") from None
-        self._loop.run_until_complete(_leave(answer))
+        answer = self._answer(self._request(call))
         if not answer.is_success:
             raise _refused(self._host, answer)
 
-    async def _post(self, call: Call) -> httpx.Response:
+    def _answer(self, request: httpx.Request) -> httpx.Response:
+        limit_s = self._settings.limit_s
+        try:
+            # httpx limits each read, not the whole: a server may trickle for ever.
+            answer = self._loop.run_until_complete(asyncio.wait_for(self._send(request), limit_s))
+        except TimeoutError:
+            raise Undelivered(f"{self._host} did not answer within {limit_s:g} s") from None
+        self._loop.run_until_complete(_leave(answer))
+        return answer
+
+    def _request(self, call: Call) -> httpx.Request:
+        body = json.dumps({"type": "alarm", "timestamp": call.alarm.time, "data": content(call)})
+        headers = self._headers(call, body)
+        return self._client.build_request("POST", self._url, content=body, headers=headers)
+
+    async def _send(self, request: httpx.Request) -> httpx.Response:
         import httpx
 
-        body = json.dumps({"type": "alarm", "timestamp": call.alarm.time, "data": content(call)})
-        request = self._client.build_request(
-            "POST", self._url, content=body, headers=self._headers(call, body)
-        )
         try:
             return await self._client.send(request, stream=True)  # what it says is not read
         except httpx.TimeoutException:
@@ -137,6 +146,16 @@ class Webhook(Output):
         if not self._loop.is_running():  # else a request is under way that nobody waits for
             self._loop.run_until_complete(self._client.aclose())
             self._loop.close()
+
+
+def _origin(url: str) -> str:
+    """An address without what comes behind its host.
+
+    >>> _origin("https://user:word@hooks.example:8443/nurse?token=1")
+    'https://hooks.example:8443/'
+    """
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}/"
 
 
 async def _leave(answer: httpx.Response) -> None:

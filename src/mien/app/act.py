@@ -44,20 +44,22 @@ def act_check(
         typer.Option("--send", metavar="", help="Send a test alarm to every output, now."),
     ] = False,
 ) -> None:
-    """Read a rules.toml: say what it means, or what is wrong with it."""
+    """Read a rules.toml: say what it means, or what is wrong with it.
+
+    Sees whether each output has what it needs (libraries, programs, secrets) and reaches its
+    broker or server; nobody is called.
+    """
     from .. import alarms
     from . import console
 
     found = alarms.read(rules)
     rows = [(rule.name, rule.condition, ", ".join(rule.to), _manners(rule)) for rule in found.rules]
     console.key_values(rows, ("rule", "when", "to", ""))
-    if not send:
-        return
-    from ..alarms.runner import send_test
+    from ..alarms.runner import ready, send_test
 
-    results = send_test(found)
+    results, well = (send_test(found), "delivered") if send else (ready(found), "ready")
     for name, reason in results.items():
-        say(f"{name}: {'delivered' if reason is None else f'NOT DELIVERED: {reason}'}")
+        say(f"{name}: {well if reason is None else f'NOT {well.upper()}: {reason}'}")
     if any(results.values()):
         raise typer.Exit(1)
 
@@ -152,8 +154,9 @@ def _line(happening: Happening) -> str:
 def act_run(rules: RulesFile, journal: JournalFile = None) -> None:
     """Carry rules out on records that come in, as they come: ... | mien act run rules.toml.
 
-    When they end it stays until every no_data rule has had its time, and every alarm that waits
-    for an answer has one.
+    Time is the records' own: what shows for two seconds of a film is two seconds, however
+    fast it was read. When they end it stays until every no_data rule has had its time, and every
+    alarm that waits for an answer has one.
     """
     from .. import alarms
 
@@ -162,6 +165,7 @@ def act_run(rules: RulesFile, journal: JournalFile = None) -> None:
     found = alarms.read(rules)
     with alarms.Runner(found, journal) as runner:
         damaged = _see(sys.stdin.buffer, runner)
+        runner.records_ended()
         _wait_for_silence(found)
         runner.settle(float("inf"))
         _wait_for_answers(runner)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -285,10 +283,11 @@ def _left_open(size: float | None, single: float | None) -> str:
 
 
 _FEW = 10  # pictures of a label
+_NAMED = 10  # people that a line names
 
 
 class TrainingBar:
-    """A bar per epoch on a terminal; a JSON line per epoch on stderr where there is none."""
+    """A sentence per epoch on stderr, and on a terminal a bar below them."""
 
     def __init__(self) -> None:
         self.console = Console(stderr=True)
@@ -315,20 +314,20 @@ class TrainingBar:
         self.bar.stop()
 
     def say(self, text: str) -> None:
-        self.console.print(_text(text))
+        if self.console.is_terminal:
+            self.console.print(_text(text))
+        else:
+            say(text)
 
     def step(self, epoch: int, step: int, steps: int, loss: float) -> None:
         self.bar.start()  # only now: of several processes, one alone takes steps here
-        self.bar.update(self.task, completed=step + 1, total=steps, epoch=epoch, loss=loss)
+        self.bar.update(self.task, completed=step + 1, total=steps, epoch=epoch + 1, loss=loss)
 
     def epoch(self, record: dict[str, Any]) -> None:
-        if not self.console.is_terminal:
-            print(json.dumps(record), file=sys.stderr, flush=True)
-            return
-        figures = "  ".join(f"{k} {v:.4f}" for k, v in record["select"].items())
-        self.console.print(
-            f"epoch {record['epoch']:3d}  loss {record['loss']:.4f}  {figures}  "
-            f"{record['images_per_s']:.0f} pictures/s"
+        held = ", ".join(f"{k.replace('_', ' ')} {v:.4f}" for k, v in record["select"].items())
+        self.say(
+            f"epoch {record['epoch'] + 1} of {record['of']}: loss {record['loss']:.4f}; held back: "
+            f"{held}; {record['images_per_s']:.0f} pictures a second"
         )
 
 
@@ -347,13 +346,30 @@ def trained(report: dict[str, Any]) -> None:
         say(f"  {label}: {count}{few}")
     for reason in faces["left_out"].values():
         say(f"left out: {reason}")
-    apart = "of other people" if split["by"] == "subject" else "held back"
+    if report["weights"] == "last":
+        say(
+            f"the last epoch's weights: {split['rows']['select']} pictures are few to choose one by"
+        )
+    if split.get("as_seed"):
+        say(
+            f"split.seed = {split['seed']} tests the same people as split.seed = "
+            f"{split['as_seed']}: so few can be dealt evenly in few ways only; to test each of "
+            "them once: --set split.folds=5 --set split.fold=0, then 1, 2, 3, 4"
+        )
+    apart = "held back"
+    if split["by"] == "subject":
+        apart = f"of other people{_few_names(split['tested'])}"
     for name, figures in report["figures"].items():
         low, high = figures["accuracy_ci95"]
         say(
             f"{name}: {figures['accuracy']:.1%} right [{low:.1%}, {high:.1%}], balanced "
             f"{figures['balanced_accuracy']:.1%}, on {figures['n']} pictures {apart}"
         )
+
+
+def _few_names(people: Sequence[str]) -> str:
+    """Who it was, in brackets; nothing of many."""
+    return f" ({', '.join(people)})" if len(people) <= _NAMED else ""
 
 
 def evaluation(result: dict[str, Any]) -> None:

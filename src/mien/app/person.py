@@ -92,17 +92,17 @@ def person_record(
     if crops and source is None:
         raise ConfigError("--crops is for pictures that are taken with --from DIR")
     analyzer = Analyzer(Settings(crops=crops))
-    whose = people.get_or_make(name, _consent(name, consent))
-    taker = Taker(whose, analyzer)
-    lost = None
-    if source is not None:
-        taken = from_folder(taker, source)
-    else:
-        assert stimuli is not None
-        lost = _session(taker, stimuli, emotion, count, camera)
-        taken = taker.taken
-    _told(whose, taken)
-    _end(whose, taken, lost)
+    with people.recorded(name, _consent(name, consent)) as whose:
+        taker = Taker(whose, analyzer)
+        lost = None
+        if source is not None:
+            taken = from_folder(taker, source)
+        else:
+            assert stimuli is not None
+            lost = _session(taker, stimuli, emotion, count, camera)
+            taken = taker.taken
+        _told(whose, taken)
+        _end(whose, taken, lost)
 
 
 def _consent(name: str, given: str | None) -> str | None:

@@ -45,6 +45,7 @@ detectors: Registry[FaceDetector] = Registry(
         "mien": "mien.faces.detectors.mien:Mien",
         "yunet": "mien.faces.detectors.yunet:YuNet",
     },
+    group="mien.detectors",
 )
 
 

@@ -134,8 +134,8 @@ class EveryFold:
                 "fold": fold.number,
                 "hidden": recipe.autoencoder.hidden,
                 "rows": len(train),
-                "rmse_pretrained": tied.best_score * -1,
-                "rmse_finetuned": untied.best_score * -1,
+                "rmse_pretrained": -tied.best_score[0],
+                "rmse_finetuned": -untied.best_score[0],
                 "rmse_test": rmse(net, self.pictures[test], self.fabric.device),
             }
 

@@ -21,7 +21,7 @@ import shutil
 import unicodedata
 import uuid
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -156,6 +156,10 @@ class Person:
         for suffix in (".json", ".png"):
             (self.folder / SAMPLES / f"{sample.id}{suffix}").unlink(missing_ok=True)
 
+    def files(self) -> set[str]:
+        """The names of its samples' files."""
+        return {path.name for path in (self.folder / SAMPLES).glob("[!.]*.json")}
+
     def samples(self) -> list[Sample]:
         """All there are, oldest first; raises DataError for one that cannot be read."""
         found = []
@@ -255,6 +259,28 @@ def get_or_make(name: str, consent: str | None) -> Person:
     if consent is not None:
         person.agree(consent)
     return person
+
+
+@contextlib.contextmanager
+def recorded(name: str, consent: str | None) -> Iterator[Person]:
+    """The person to record, as of ``get_or_make``; as before, where it fails without a sample.
+
+    A mistyped folder or a camera that is not there must leave no person behind, and no consent to
+    what never was.
+    """
+    before = _folder(_checked(name)) / PERSON
+    kept = before.read_bytes() if before.is_file() else None
+    person = get_or_make(name, consent)
+    had = person.files()
+    try:
+        yield person
+    except BaseException:
+        if person.folder.is_dir() and person.files() <= had:
+            if kept is None:
+                delete(person)
+            else:
+                person.write(PERSON, kept)
+        raise
 
 
 def delete(person: Person) -> None:

@@ -38,7 +38,7 @@ Record = dict[str, Any]
 _DIGITS = 5
 
 
-def of_frame(frame: Frame, faces: list[Face]) -> Record:
+def of_frame(frame: Frame, faces: Sequence[Face]) -> Record:
     """The record of one analysed picture."""
     status = "ok"
     if not faces:
@@ -183,6 +183,7 @@ writers: Registry[Writer] = Registry(
         "deepface": "mien.results.peers:DeepFace",
         "bids": "mien.results.peers:Bids",
     },
+    group="mien.formats",
 )
 _AT_ONCE = ("parquet", "bids")
 """Formats whose files are of use only when they are closed, and cannot be gone on with."""

@@ -87,8 +87,8 @@ class LandmarkTask:
             "false_alarms": (logits[~face] >= 0).float().mean().item(),
         }
 
-    def rank(self, figures: dict[str, float]) -> float:
-        return -figures["nme"]
+    def rank(self, figures: dict[str, float]) -> tuple[float, ...]:
+        return (-figures["nme"],)
 
 
 def look(

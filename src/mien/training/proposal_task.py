@@ -79,8 +79,8 @@ class ProposalTask:
             )
         return {"recall": found / faces, "proposals": proposed / len(select)}
 
-    def rank(self, figures: dict[str, float]) -> float:
-        return figures["recall"]
+    def rank(self, figures: dict[str, float]) -> tuple[float, ...]:
+        return (figures["recall"],)
 
 
 def _boxes(targets: FloatArray) -> FloatArray:

@@ -53,8 +53,8 @@ class ReconstructionTask:
         outputs = torch.cat(predict(net, select.x, device))
         return {"rmse": F.mse_loss(outputs, select.x.float()).sqrt().item()}
 
-    def rank(self, figures: dict[str, float]) -> float:
-        return -figures["rmse"]
+    def rank(self, figures: dict[str, float]) -> tuple[float, ...]:
+        return (-figures["rmse"],)
 
 
 def prepare(recipe: ReconstructionRecipe, table: Table) -> Sets:

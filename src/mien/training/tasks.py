@@ -59,8 +59,8 @@ class Task(Protocol):
         """Figures of the select samples, the net in evaluation mode."""
         ...
 
-    def rank(self, figures: dict[str, float]) -> float:
-        """What the best epoch has most of."""
+    def rank(self, figures: dict[str, float]) -> tuple[float, ...]:
+        """What the best epoch has most of; what follows decides where that is equal."""
         ...
 
 

@@ -67,7 +67,8 @@ class Progress(Protocol):
     """Told of every step; what a progress bar listens to."""
 
     def step(self, epoch: int, step: int, steps: int, loss: float) -> None: ...
-    def epoch(self, record: dict[str, Any]) -> None: ...
+    def epoch(self, record: dict[str, Any]) -> None:
+        """An epoch is over: its line of the log, and the number of all epochs as ``of``."""
 
 
 def build_optimizer(net: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
@@ -141,7 +142,8 @@ class Run:
         net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.net, self.optimizer = fabric.setup(net, build_optimizer(net, recipe))
         self.average.to(fabric.device)
-        self.epoch, self.best_score = 0, -math.inf
+        self.epoch = 0
+        self.best_score: tuple[float, ...] = (-math.inf,)
         self.saved = -1  # the last epoch whose checkpoint is on the disk
         self.asked: Mapping[str, Tensor] = {}
         self.steps = sets.draws // recipe.train.batch
@@ -183,7 +185,7 @@ class Run:
                 else f"{err}; make room, and give the same command again"
             ) from err
         self.saved = record["epoch"]
-        progress.epoch(record)
+        progress.epoch(record | {"of": self.recipe.train.epochs})
 
     def _one_epoch(self, progress: Progress) -> float:
         self.net.train()
@@ -280,7 +282,7 @@ class Run:
                 self.best = saved.parts["best"]
                 checkpoint.restore_optimizer(self.optimizer, saved.parts["optimizer"])
                 self.epoch = foreign.whole(saved.state["epoch"], "its epoch")
-                self.best_score = float(saved.state["best_score"])
+                self.best_score = _ranks(saved.state["best_score"])
             self.saved = self.epoch - 1
             log.info("going on at epoch %d of %d", self.epoch, self.recipe.train.epochs)
         if not self.fabric.is_global_zero:
@@ -288,6 +290,12 @@ class Run:
         # As bytes: whatever became of the lines that are cut off, or stay, the run goes on.
         lines = self.log.read_bytes().splitlines(True) if self.log.exists() else []
         checkpoint.write_whole(b"".join(lines[: self.epoch]), self.log)
+
+
+def _ranks(kept: object) -> tuple[float, ...]:
+    """A checkpoint's best score; it was one number once."""
+    values = foreign.listed(kept, "its best score") if isinstance(kept, list) else [kept]
+    return tuple(foreign.number(v, "its best score") for v in values)
 
 
 def answers_of(run: Path, epoch: int) -> Path:
