@@ -55,6 +55,7 @@ def test_iou_by_hand(other: tuple[float, float, float, float], expected: float) 
 def test_iou_of_none_and_of_boxes_without_area() -> None:
     assert iou(box(0, 0, 10, 10), boxes()).shape == (0,)
     assert iou(box(5, 5, 5, 5), boxes((5, 5, 5, 5), (0, 0, 10, 10))).tolist() == [0, 0]
+    assert iou(box(0, 0, 0.5, 0.5), boxes((0, 0, 0.5, 0.5), (0, 0, 1, 1))).tolist() == [1, 0.25]
 
 
 def kept(found: FloatArray, scores: list[float], overlap: float = 0.3) -> list[int]:
