@@ -22,6 +22,7 @@ import importlib
 import importlib.machinery
 import importlib.metadata
 import importlib.util
+import inspect
 import json
 import math
 import os
@@ -33,12 +34,12 @@ import sys
 import tempfile
 import time
 import tomllib
-from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
-from types import CodeType
+from types import CodeType, FunctionType, ModuleType
 from typing import Annotated, Any
 
 import coverage
@@ -86,18 +87,43 @@ SLOW = (
     "test_where_it_was_followed_the_landmarks_are_as_good_as_found",
     "test_a_clip_of_one_person_has_one_track",
     "test_two_people_who_cross_keep_their_numbers",
+    "test_five_people_seen_by_a_moving_camera_keep_their_numbers",
+    "test_the_examples_of_the_docs_run",
+    "test_a_size_that_changes_keeps_the_face",
 )
 """Tests on real data, a second and more each: a fault that they alone notice counts as survived."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Fault:
-    """A change of one place. lines : of the statement that it is in, from one to the last."""
+    """A change of one place of a module.
 
+    lines : from where its statement begins to where it ends.
+    function : the function or method whose body it is in, "Class.method"; "" for none.
+    top : the statement of the module that it is in.
+    """
+
+    module: cst.Module
+    node: cst.CSTNode
+    changed: cst.CSTNode
     lines: range
-    was: str
-    becomes: str
-    code: str
+    function: str
+    top: cst.CSTNode
+
+    def code(self) -> str:
+        """The module with it."""
+        return str(deep_replace(self.module, self.node, self.changed).code)
+
+    def constant(self) -> str:
+        """The statement that gives names of the module their values; "" where it is none."""
+        match self.top:
+            case cst.SimpleStatementLine(body=[cst.Assign() | cst.AnnAssign()]):
+                return self.module.code_for_node(deep_replace(self.top, self.node, self.changed))
+        return ""
+
+    def as_dict(self) -> dict[str, Any]:
+        was, becomes = _difference(self.module.code, self.code())
+        return {"line": self.lines.start, "was": was, "becomes": becomes}
 
 
 # -- which faults there are -----------------------------------------------------------------------
@@ -106,28 +132,31 @@ class Fault:
 def faults(code: str) -> list[Fault]:
     """Every fault of a module, in order of its lines."""
     wrapper = MetadataWrapper(cst.parse_module(code))
-    where = wrapper.resolve(PositionProvider)
+    module, where = wrapper.module, wrapper.resolve(PositionProvider)
     found = []
-    for node, statement in _places(wrapper.module, wrapper.module):
-        for changed in _changes(node):
-            mutated = deep_replace(wrapper.module, node, changed).code
+    for top in module.body:
+        for node, statement, function in _places(top, top, ""):
             lines = range(where[statement].start.line, where[node].end.line + 1)
-            was, becomes = _difference(code, mutated)
-            found.append(Fault(lines, was, becomes, mutated))
+            found += [
+                Fault(module, node, changed, lines, function, top) for changed in _changes(node)
+            ]
     return found
 
 
-def _places(node: Any, statement: Any) -> Iterator[tuple[Any, Any]]:
-    """What may be changed, and the statement that it is in."""
-    if _is_left_alone(node):
+def _places(node: Any, statement: Any, within: str) -> Iterator[tuple[Any, Any, str]]:
+    """What may be changed, the statement that it is in, and the function whose body that is."""
+    if _is_left_alone(node) or (node is statement and _names_a_type(node)):
         return
     if isinstance(node, cst.SimpleStatementLine | cst.BaseCompoundStatement):
         statement = node
-    yield node, statement
-    top = isinstance(node, cst.Module)
+    yield node, statement, "" if within.endswith(".") else within
     for child in node.children:
-        if not (top and _names_a_type(child)):
-            yield from _places(child, statement)
+        inside = within
+        if isinstance(node, cst.ClassDef) and child is node.body:
+            inside = f"{node.name.value}."
+        elif isinstance(node, cst.FunctionDef) and child is node.body:
+            inside = within if within and not within.endswith(".") else within + node.name.value
+        yield from _places(child, statement, inside)
 
 
 def _is_left_alone(node: Any) -> bool:
@@ -151,6 +180,10 @@ def _names_a_type(node: Any) -> bool:
     match node:
         case cst.SimpleStatementLine(body=[cst.Assign(value=cst.Subscript())]):
             return True
+        case cst.SimpleStatementLine(
+            body=[cst.Assign(value=cst.BinaryOperation(operator=cst.BitOr()))]
+        ):
+            return True
     return False
 
 
@@ -161,7 +194,7 @@ def _changes(node: Any) -> Iterator[Any]:
                 yield changed
                 if isinstance(node, cst.SimpleString):
                     break  # one other word is as good as three
-    if isinstance(node, cst.Float):
+    if isinstance(node, cst.Float) and node.evaluated_value:
         yield node.with_changes(value=repr(node.evaluated_value / 2))
 
 
@@ -182,8 +215,8 @@ def _difference(code: str, mutated: str) -> tuple[str, str]:
 
 
 @dataclass(frozen=True)
-class _Place:
-    """A module and its tests. below : ``src/mien``, without the suffix."""
+class Place:
+    """A module and its tests. below : of ``src/mien``, without the suffix."""
 
     below: str
     tests: str
@@ -196,56 +229,19 @@ class _Place:
     def path(self) -> Path:
         return ROOT / "src" / "mien" / f"{self.below}.py"
 
-    @property
-    def own(self) -> list[str]:
-        """Its examples are tests, too."""
-        return [self.tests, str(self.path.relative_to(ROOT))]
+    def run(self, plugin: object, temp: str) -> int:
+        """pytest's status, of the module's own tests and of its examples."""
+        quick = "not (" + " or ".join(SLOW) + ")"
+        words = ["-q", "-x", "-k", quick, "-p", "no:cacheprovider", "-p", "no:xdist"]
+        words += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # of plugins that are loaded
+        words += [f"--basetemp={temp}/pytest", self.tests, str(self.path.relative_to(ROOT))]
+        status = int(pytest.main(words, [plugin]))
+        assert status != pytest.ExitCode.NO_TESTS_COLLECTED
+        return status
 
 
-class _Changed(importlib.machinery.SourceFileLoader):
-    """Loads one module from other text than its file's, wherever it is imported."""
-
-    def __init__(self, name: str, path: Path, code: str) -> None:
-        super().__init__(name, str(path))
-        self._code = code
-
-    def get_code(self, fullname: str) -> CodeType:
-        return compile(self._code, self.path, "exec")
-
-    def find_spec(self, name: str, *_: object) -> importlib.machinery.ModuleSpec | None:
-        if name != self.name:
-            return None
-        return importlib.util.spec_from_file_location(name, self.path, loader=self)
-
-
-class _Trial:
-    """The tests of one fault, in this order; all where ``wanted`` is None."""
-
-    def __init__(self, loader: Any, wanted: list[str] | None) -> None:
-        self._loader, self._wanted = loader, wanted
-        sys.meta_path.insert(0, loader)  # for what conftest.py imports
-
-    def pytest_sessionstart(self) -> None:
-        sys.meta_path.insert(0, self._loader)  # before pytest's own, which is there by now
-
-    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        if self._wanted is not None:
-            place = {test: i for i, test in enumerate(self._wanted)}
-            items[:] = [item for item in items if item.nodeid in place]
-            items.sort(key=lambda item: place[item.nodeid])
-
-
-def _pytest(own: list[str], plugin: object, temp: str) -> int:
-    slow = "not (" + " or ".join(SLOW) + ")"
-    quiet = ["-q", "-x", "-k", slow, "-p", "no:cacheprovider", "-p", "no:xdist"]
-    quiet += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # of plugins that are loaded
-    status = int(pytest.main([*quiet, f"--basetemp={temp}/pytest", *own], [plugin]))
-    assert status != pytest.ExitCode.NO_TESTS_COLLECTED
-    return status
-
-
-def _apart(work: Callable[[], int], seconds: float) -> int:
-    """The status of ``work`` in a process of its own; 124 where it does not end in time."""
+def apart(work: Callable[[], int], seconds: float) -> int:
+    """The status of ``work`` in a process of its own, unheard; 124 where it never ends."""
     child = os.fork()
     if not child:
         os.setsid()
@@ -265,88 +261,168 @@ def _apart(work: Callable[[], int], seconds: float) -> int:
     return 124 if status == -signal.SIGALRM else status
 
 
-class _Reached:
-    """Notes which test reaches which lines of a file, and how long it takes."""
+class Bench:
+    """A pytest session that, instead of its tests, tries faults on them, each in a fork of it.
 
-    def __init__(self, path: Path) -> None:
-        self.path, self.seconds = path, defaultdict[str, float](float)
-        self._coverage = coverage.Coverage(data_file=None, include=[str(path)], config_file=False)
-        self._coverage.start()
+    A function gets the changed code, and a name of the module its changed value, where everybody
+    has them already. For what else there is (defaults, what stands in a class) all is imported
+    anew, which takes seconds.
+    """
 
-    def pytest_runtest_logstart(self, nodeid: str) -> None:
-        self._coverage.switch_context(nodeid)
+    def __init__(self, place: Place, drawn: list[Fault], temp: str) -> None:
+        self.place, self.drawn, self.temp = place, drawn, temp
+        self.left: list[Fault] = []
 
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        self.seconds[report.nodeid] += report.duration
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        reached, seconds = self._reached(session)
+        quickest = sorted(session.items, key=lambda item: seconds[item.nodeid])
+        for number, fault in enumerate(self.drawn, 1):
+            if self._survives(fault, quickest, reached):
+                self.left.append(fault)
+            if number % 50 == 0:
+                told = f"{self.place.name}: {number} of {len(self.drawn)}, {len(self.left)} left"
+                os.write(2, f"{told}\n".encode())
+        return True
 
-    def lines(self) -> dict[int, list[str]]:
-        self._coverage.stop()
-        found: dict[int, list[str]] = self._coverage.get_data().contexts_by_lineno(str(self.path))
+    def _survives(
+        self, fault: Fault, tests: list[pytest.Item], reached: dict[int, list[str]]
+    ) -> bool:
+        module = sys.modules[self.place.name]
+        function = _function(module, fault.function) if fault.function else None
+        constant = fault.constant()
+
+        def work() -> int:
+            if function:
+                code = compile(fault.code(), str(self.place.path), "exec")
+                function.__code__ = _within(code, fault.function)
+            elif constant:
+                exec(constant, vars(module))
+            else:
+                return anew(self.place, fault.code(), [t.nodeid for t in tests], self.temp)
+            return _failed(tests)
+
+        if function:
+            who = {test for line in fault.lines for test in reached.get(line, [])}
+            tests = [test for test in tests if test.nodeid in who]
+        return not tests or apart(work, _LONGEST_S) == 0
+
+    def _reached(self, session: pytest.Session) -> tuple[dict[int, list[str]], dict[str, float]]:
+        """By line, the tests that reach it; and every test's seconds."""
+        kept, path = Path(self.temp, "reached"), str(self.place.path)
+
+        def work() -> int:
+            lines = coverage.Coverage(data_file=None, include=[path], config_file=False)
+            seconds = {}
+            lines.start()
+            for item in session.items:
+                lines.switch_context(item.nodeid)
+                began = time.monotonic()
+                if _failed([item]):
+                    return 1
+                seconds[item.nodeid] = time.monotonic() - began
+            lines.stop()
+            kept.write_bytes(pickle.dumps((lines.get_data().contexts_by_lineno(path), seconds)))
+            return 0
+
+        if status := apart(work, 900):
+            raise RuntimeError(f"{self.place.tests} fails as it is, with status {status}")
+        found: tuple[dict[int, list[str]], dict[str, float]] = pickle.loads(kept.read_bytes())
         return found
 
 
-def reached(place: _Place, temp: str) -> tuple[dict[int, list[str]], dict[str, float]]:
-    """By line, the tests that reach it, "" at import; and every test's seconds."""
-    kept = Path(temp, "reached")
-
-    def work() -> int:
-        notes = _Reached(place.path)
-        status = _pytest(place.own, notes, temp)
-        foreign = [name for name in sys.modules if name.partition(".")[0] not in ("mien", "tests")]
-        kept.write_bytes(pickle.dumps((notes.lines(), dict(notes.seconds), foreign)))
-        return status
-
-    if status := _apart(work, 900):
-        raise SystemExit(f"{place.tests} fails as it is, with status {status}")
-    lines, seconds, foreign = pickle.loads(kept.read_bytes())
-    for name in foreign:  # once, and not in every process
-        with suppress(Exception):
-            importlib.import_module(name)
-    return lines, seconds
+def _failed(tests: list[pytest.Item]) -> int:
+    """1 as soon as one of the tests fails."""
+    for item, following in zip_longest(tests, tests[1:]):
+        item.ihook.pytest_runtest_protocol(item=item, nextitem=following)
+        if item.session.testsfailed:
+            return 1
+    return 0
 
 
-def survives(code: str, place: _Place, tests: list[str] | None, temp: str) -> bool:
-    """Whether these of a module's tests pass on other code in its place."""
-    loader = _Changed(place.name, place.path, code)
-    return _apart(lambda: _pytest(place.own, _Trial(loader, tests), temp), _LONGEST_S) == 0
+def _function(module: ModuleType, name: str) -> FunctionType | None:
+    """What a module calls so, beneath its decorators; None for what is not found so."""
+    found: Any = module
+    for part in name.split("."):
+        found = vars(found).get(part)
+    found = getattr(found, "fget", getattr(found, "__func__", found))
+    found = inspect.unwrap(found) if callable(found) else found
+    is_it = isinstance(found, FunctionType) and found.__code__.co_qualname == name
+    return found if is_it else None
+
+
+def _within(code: CodeType, name: str) -> CodeType:
+    """The code of a function of a module's."""
+    inside = (part for part in code.co_consts if isinstance(part, CodeType))
+    for part in inside:
+        if part.co_qualname == name:
+            return part
+        if name.startswith(f"{part.co_qualname}."):
+            return _within(part, name)
+    raise LookupError(name)
+
+
+class _Changed(importlib.machinery.SourceFileLoader):
+    """Loads one module from other text than its file's, wherever it is imported."""
+
+    def __init__(self, place: Place, code: str, quickest: list[str]) -> None:
+        super().__init__(place.name, str(place.path))
+        self._code, self._place = code, {test: i for i, test in enumerate(quickest)}
+        self.pytest_sessionstart()  # for what conftest.py imports
+
+    def get_code(self, fullname: str) -> CodeType:
+        return compile(self._code, self.path, "exec")
+
+    def find_spec(self, name: str, *_: object) -> importlib.machinery.ModuleSpec | None:
+        if name != self.name:
+            return None
+        return importlib.util.spec_from_file_location(name, self.path, loader=self)
+
+    def pytest_sessionstart(self) -> None:
+        finder: Any = self
+        sys.meta_path.insert(0, finder)  # before pytest's own
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        items.sort(key=lambda item: self._place.get(item.nodeid, 0))
+
+
+def anew(place: Place, code: str, quickest: list[str], temp: str) -> int:
+    """pytest's status with other code as the module, imported anew with all that import it."""
+    for name in [*sys.modules]:
+        if name.partition(".")[0] in ("mien", "tests"):
+            del sys.modules[name]
+    return place.run(_Changed(place, code, quickest), temp)
 
 
 def tried(short: str, most: int, seed: int, known: dict[str, list[Any]]) -> dict[str, Any]:
     """What became of a module's faults, or of ``most`` of them; 0 for all."""
-    place = _Place(*MODULES[short])
-    every = faults(place.path.read_text())
-    drawn = every
+    place = Place(*MODULES[short])
+    code = place.path.read_text()
+    every = drawn = faults(code)
     if 0 < most < len(every):
         drawn = random.Random(f"{seed}/{short}").sample(every, most)
-    began, left = time.monotonic(), []
+    drawn = sorted(drawn, key=lambda fault: fault.lines.start)
+    began = time.monotonic()
     with tempfile.TemporaryDirectory() as temp:
-        lines, seconds = reached(place, temp)
-        if not survives(place.path.read_text(), place, None, temp) or survives(
-            "0/0", place, None, temp
-        ):
-            raise SystemExit(f"{place.name} is not what {place.tests} test")
-        for number, fault in enumerate(sorted(drawn, key=lambda f: f.lines.start), 1):
-            who = {test for line in fault.lines for test in lines.get(line, [])}
-            chosen = None if "" in who else sorted(who, key=lambda test: seconds[test])
-            if chosen == [] or survives(fault.code, place, chosen, temp):
-                left.append(fault)
-            if number % 20 == 0:
-                print(f"{short}: {number} of {len(drawn)}, {len(left)} left", file=sys.stderr)
+        for text, expected in ((code, True), (f"{code}\n0/0\n", False)):
+            if (apart(lambda: anew(place, text, [], temp), 900) == 0) != expected:  # noqa: B023
+                raise SystemExit(f"{place.tests} do not tell {place.name} from one that fails")
+        bench = Bench(place, drawn, temp)
+        if place.run(bench, temp):
+            raise SystemExit(f"{place.tests} cannot be tried")
     why = {(one["was"], one["becomes"]): one["why"] for one in known.get(short, [])}
-    killed, sampled = len(drawn) - len(left), len(drawn) < len(every)
+    survivors = [fault.as_dict() for fault in bench.left]
+    for one in survivors:
+        one["why"] = why.get((one["was"], one["becomes"]))
+    killed = len(drawn) - len(survivors)
     return {
         "mutants": len(every),
         "tried": len(drawn),
         "killed": killed,
-        "survived": len(left),
+        "survived": len(survivors),
         "share": round(killed / len(drawn), 4),
-        "share_ci95": wilson(killed, len(drawn)) if sampled else None,
+        "share_ci95": wilson(killed, len(drawn)) if len(drawn) < len(every) else None,
         "seconds": round(time.monotonic() - began),
-        "survivors": [
-            {"line": f.lines.start, "was": f.was, "becomes": f.becomes}
-            | {"why": why.get((f.was, f.becomes))}
-            for f in left
-        ],
+        "survivors": survivors,
     }
 
 
@@ -363,22 +439,26 @@ def main(
     seed: Annotated[int, typer.Option(help="Of the sample.")] = SEED,
     out: Annotated[Path, typer.Option()] = Path("benchmarks/results/mutation.json"),
 ) -> None:
-    """Put faults into modules and count those their tests notice; status 1 where too few are."""
+    """Put faults into modules and count those their tests notice; status 1 where too few are.
+
+    With --module the others stay in the file as they were, each with its date and commit.
+    """
     os.chdir(ROOT)
     sys.path[:0] = [str(ROOT / "src"), str(ROOT)]
-    known = tomllib.loads(KNOWN.read_text()) if KNOWN.exists() else {}
-    found = {}
-    for name in module or MODULES:
-        found[name] = tried(name, sample, seed, known)
-        print(name, {k: v for k, v in found[name].items() if k != "survivors"}, file=sys.stderr)
     from mien import provenance
 
-    report = provenance.environment()
-    report["versions"] |= {name: importlib.metadata.version(name) for name in ("mutmut", "pytest")}
-    report |= {"seed": seed, "least": LEAST, "modules": found}
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    raise typer.Exit(int(any(one["share"] < LEAST for one in found.values())))
+    known = tomllib.loads(KNOWN.read_text()) if KNOWN.exists() else {}
+    report = json.loads(out.read_text()) if module and out.exists() else {"modules": {}}
+    report |= {"seed": seed, "least": LEAST}
+    for name in module or MODULES:
+        told = provenance.environment()
+        told["versions"] |= {lib: importlib.metadata.version(lib) for lib in ("mutmut", "pytest")}
+        report["modules"][name] = found = told | tried(name, sample, seed, known)
+        print(name, {k: found[k] for k in ("mutants", "tried", "share")}, file=sys.stderr)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    shares = [report["modules"][name]["share"] for name in module or MODULES]
+    raise typer.Exit(int(min(shares) < LEAST))
 
 
 if __name__ == "__main__":
