@@ -191,11 +191,19 @@ def _changes(node: Any) -> Iterator[Any]:
     for kind, operator in mutation_operators:
         if isinstance(node, kind):
             for changed in operator(node):
-                yield changed
+                if _is_strict(node) == _is_strict(changed):
+                    yield changed
                 if isinstance(node, cst.SimpleString):
                     break  # one other word is as good as three
     if isinstance(node, cst.Float) and node.evaluated_value:
         yield node.with_changes(value=repr(node.evaluated_value / 2))
+
+
+def _is_strict(node: Any) -> bool:
+    """Whether it is a call of ``zip`` that checks our own invariants."""
+    if not isinstance(node, cst.Call):
+        return False
+    return any(arg.keyword is not None and arg.keyword.value == "strict" for arg in node.args)
 
 
 def _difference(code: str, mutated: str) -> tuple[str, str]:
