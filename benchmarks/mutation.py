@@ -112,13 +112,15 @@ class Fault:
 
     def code(self) -> str:
         """The module with it."""
-        return str(deep_replace(self.module, self.node, self.changed).code)
+        changed: Any = deep_replace(self.module, self.node, self.changed)
+        return str(changed.code)
 
     def constant(self) -> str:
         """The statement that gives names of the module their values; "" where it is none."""
         match self.top:
             case cst.SimpleStatementLine(body=[cst.Assign() | cst.AnnAssign()]):
-                return self.module.code_for_node(deep_replace(self.top, self.node, self.changed))
+                changed: Any = deep_replace(self.top, self.node, self.changed)
+                return str(self.module.code_for_node(changed))
         return ""
 
     def as_dict(self) -> dict[str, Any]:
