@@ -10,6 +10,7 @@ from mien.face import FloatArray
 from mien.geometry import (
     Matrix,
     Points,
+    alike,
     area_inside,
     clip,
     inverse,
@@ -54,6 +55,7 @@ def test_iou_by_hand(other: tuple[float, float, float, float], expected: float) 
 def test_iou_of_none_and_of_boxes_without_area() -> None:
     assert iou(box(0, 0, 10, 10), boxes()).shape == (0,)
     assert iou(box(5, 5, 5, 5), boxes((5, 5, 5, 5), (0, 0, 10, 10))).tolist() == [0, 0]
+    assert iou(box(0, 0, 0.5, 0.5), boxes((0, 0, 0.5, 0.5), (0, 0, 1, 1))).tolist() == [1, 0.25]
 
 
 def kept(found: FloatArray, scores: list[float], overlap: float = 0.3) -> list[int]:
@@ -103,6 +105,64 @@ def test_a_suppressed_box_suppresses_nothing() -> None:
 
 def test_two_people_side_by_side_stay_two() -> None:
     assert kept(boxes((0, 0, 100, 130), (80, 0, 180, 130)), [0.9, 0.8]) == [0, 1]
+
+
+def test_many_equal_scores_keep_their_order() -> None:
+    found = boxes(*((20.0 * i, 0, 20 * i + 10, 10) for i in range(40)))
+    assert kept(found, [0.5] * 40) == list(range(40))
+
+
+@pytest.mark.parametrize(
+    ("other", "overlap", "expected"),
+    [
+        ((0, 0, 100, 100), 1.0, True),  # the very same
+        ((10, 10, 110, 110), 1.0, True),  # each holds the other's middle
+        ((40, -40, 140, 60), 1.0, True),
+        ((51, 0, 151, 100), 1.0, False),  # neither does
+        ((0, 51, 100, 151), 1.0, False),
+        ((50, 0, 150, 100), 1.0, False),  # the middle of the first is on its edge, of the other out
+        ((5, 5, 25, 25), 1.0, False),  # inside, and beside the middle: one holds the other's only
+        ((5, 5, 25, 25), 0.039, True),  # 400 of 10,000
+        ((5, 5, 25, 25), 0.04, False),
+        ((40, 40, 60, 60), 1.0, True),  # inside, and about the middle
+        ((60, 0, 160, 100), 0.24, True),  # 4,000 of 16,000
+        ((60, 0, 160, 100), 0.26, False),
+        ((200, 0, 300, 100), 0.0, False),
+    ],
+)
+def test_alike_by_hand(
+    other: tuple[float, float, float, float], overlap: float, expected: bool
+) -> None:
+    ours = box(0, 0, 100, 100)
+    assert alike(ours, boxes(other), overlap).tolist() == [expected]
+    assert alike(box(*other), ours[None], overlap).tolist() == [expected]
+
+
+def test_alike_among_several_and_none() -> None:
+    found = boxes((0, 0, 10, 10), (300, 5, 310, 15), (1, 2, 11, 12))
+    assert alike(box(0, 0, 10, 10), found, 0.9).tolist() == [True, False, True]
+    assert alike(box(0, 0, 10, 10), boxes(), 0.9).tolist() == []
+
+
+def test_what_others_count_on_has_one_type() -> None:
+    """Whatever the types of what is given: boxes of a detector may be whole numbers."""
+    whole = np.array([[0, 0, 10, 10], [3, 0, 13, 10]])
+    assert iou(whole[0], whole).dtype == np.float32
+    np.testing.assert_allclose(iou(whole[0], whole), [1, 70 / 130], rtol=1e-6)
+    assert alike(whole[0], whole, 0.3).dtype == np.bool_
+    assert suppress(whole, np.array([1, 2]), 0.3).dtype == np.intp
+    assert suppress(whole[:0], np.array([]), 0.3).dtype == np.intp
+    matrix = similarity(np.array([[0, 0], [2, 0]]), np.array([[1, 1], [1, 5]], np.float32))
+    assert matrix.dtype == np.float64
+    np.testing.assert_allclose(matrix, [[0, -2, 1], [2, 0, 1]], atol=1e-12)
+    assert transform(matrix, np.array([[1, 0]])).dtype == np.float32
+    assert inverse(matrix.astype(np.float32)).dtype == np.float64
+
+
+def test_odd_sides_have_a_middle_between_pixels() -> None:
+    assert square(np.array([0, 0, 3, 3]), 1.0).tolist() == [0, 0, 3, 3]
+    assert kept(boxes((0, 0, 3, 3), (1.6, 0, 4.6, 3)), [0.9, 0.8], 0.9) == [0, 1]
+    assert kept(boxes((0, 0, 3, 3), (1.4, 0, 4.4, 3)), [0.9, 0.8], 0.9) == [0]
 
 
 @pytest.mark.parametrize(
@@ -251,6 +311,25 @@ def test_what_cannot_be_undone(matrix: Matrix) -> None:
         inverse(matrix)
 
 
+def test_a_face_far_from_the_origin_loses_no_digits() -> None:
+    """Points of a landmark network are float32; sums of their squares would not fit in it."""
+    there = (FIVE + 30_000).astype(np.float32)
+    matrix = similarity(there, (2 * there.astype(np.float64) + 7).astype(np.float64))
+    np.testing.assert_allclose(matrix[:, :2], [[2, 0], [0, 2]], atol=1e-9)
+    back = similarity((2 * there.astype(np.float64)), there)
+    np.testing.assert_allclose(back[:, :2], [[0.5, 0], [0, 0.5]], atol=1e-9)
+
+
+def test_how_small_a_scale_can_be_undone() -> None:
+    for power, fits in ((-19, True), (-20, False)):
+        matrix = np.array([[2.0**power, 0, 1], [0, 2.0**power, 1]])
+        if fits:
+            assert inverse(matrix)[0].tolist() == [2.0**-power, 0, -(2.0**-power)]
+        else:
+            with pytest.raises(ShapeError, match="no transform"):
+                inverse(matrix)
+
+
 def rectangle(x0: float, y0: float, x1: float, y1: float) -> Matrix:
     return np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]])
 
@@ -267,6 +346,8 @@ def rectangle(x0: float, y0: float, x1: float, y1: float) -> Matrix:
         (rectangle(5, 5, 5, 15), 0),
         (np.array([[0.0, -10], [10, 0], [0, 10], [-10, 0]]), 50),  # a diamond: its right lower part
         (np.array([[20.0, 5], [30, 15], [20, 25], [10, 15]]), 200),
+        (np.array([[5, 5], [15, 5], [5, 25]]), 100),  # a triangle, of whole numbers
+        (np.array([[30, 5], [50, 5], [50, 25]]), 50),  # of which the corner reaches in
     ],
 )
 @pytest.mark.parametrize("order", [1, -1], ids=["clockwise", "counter-clockwise"])

@@ -11,7 +11,18 @@ from typing import Any
 import pytest
 
 from mien.alarms import rules
-from mien.alarms.watch import Call, Ended, Event, HeldBack, Look, Moment, Seen, Watch, unanswerable
+from mien.alarms.watch import (
+    Alarm,
+    Call,
+    Ended,
+    Event,
+    HeldBack,
+    Look,
+    Moment,
+    Seen,
+    Watch,
+    unanswerable,
+)
 
 NOON = datetime.datetime(2026, 11, 25, 12)
 
@@ -423,3 +434,180 @@ def test_quiet_hours_are_by_this_machines_clock(monkeypatch: pytest.MonkeyPatch)
         assert found.quiet_ends_s(wall) == 8.5 * 3600
     monkeypatch.undo()
     time.tzset()
+
+
+# -- when, and what of --------------------------------------------------------------------------
+
+
+def test_what_an_event_says_where_it_says_nothing() -> None:
+    alarm = Alarm("k", "pain", "Hilfe!")
+    assert (alarm.track, alarm.value, alarm.time) == (None, None, "")
+    call = Call(alarm, 3, ("text",))
+    assert (call.id, call.escalated, call.waits) == ("k.3", False, False)
+    assert (Seen(True).looks, Seen(True).poor) == ((), False)
+    assert Moment(1.0).wall is None
+
+
+def test_an_alarm_at_a_time_that_nobody_knows() -> None:
+    (call,) = started(rule(hold_s=0)).see(seen(0.8), Moment(1.0))
+    assert isinstance(call, Call)
+    assert (call.alarm.time, call.alarm.track, call.alarm.rule) == ("", None, "pain")
+
+
+def test_what_ends_is_told_with_its_face() -> None:
+    watch = started(rule(per="track", hold_s=0))
+    watch.see(seen(0.8, 0.9), Moment(0.0))
+    assert watch.see(seen(0.8, 0.1), Moment(0.1)) == [Ended("pain", 2)]
+    assert watch.tick(Moment(5.15)) == [Ended("pain", 1)]
+    without = started(rule(when="no_data", above=None, hold_s=1.0))
+    without.tick(Moment(1.0))
+    assert without.see(NOBODY, Moment(2.0)) == [Ended("pain", None)]
+    both = started(rule(hold_s=0))
+    both.see(seen(0.8), Moment(0.0))
+    assert both.see(seen(0.1), Moment(0.1)) == [Ended("pain", None)]
+
+
+def test_when_time_alone_brings_something_about() -> None:
+    watch = started(rule(**ASSISTANT))
+    assert watch.due_s(Moment(0.0)) == float("inf")
+    watch.see(seen(0.1), Moment(1.0))
+    assert watch.due_s(Moment(1.0)) == 6.0  # forgotten after five seconds
+    assert calls(play(watch, seen(0.8), 3.2, from_s=1.1)) == [3.1]
+    assert watch.due_s(Moment(3.2)) == 8.2
+    watch.tick(Moment(8.3))
+    assert watch.due_s(Moment(8.3)) == 13.1
+    watch.tick(Moment(23.5))
+    assert watch.due_s(Moment(23.5)) == 28.1  # the second contact
+    watch.acknowledge()
+    assert watch.due_s(Moment(23.5)) == float("inf")
+
+
+def test_when_no_data_is_an_alarm_and_when_it_is_looked_at_again() -> None:
+    found = rule(when="no_data", above=None, hold_s=2.0, every_s=30.0)
+    watch = started(found)
+    assert watch.due_s(Moment(0.0)) == 2.0
+    assert started(rule(when="no_data", above=None, hold_s=0.1)).due_s(Moment(0.0)) == 0.5
+    watch.see(NOBODY, Moment(1.0))
+    assert watch.due_s(Moment(1.0)) == 3.0
+    watch.tick(Moment(3.0))
+    assert watch.due_s(Moment(3.0)) == float("inf")  # it is on
+    watch.see(NOBODY, Moment(5.0))
+    assert watch.due_s(Moment(5.0)) == 7.0
+    assert [type(e) for e in watch.tick(Moment(7.0))] == [HeldBack]
+    assert watch.due_s(Moment(7.0)) == 33.0  # thirty seconds after the last one
+    assert watch.tick(Moment(32.9)) == []
+    assert [type(e) for e in watch.tick(Moment(33.0))] == [Call]
+
+
+def test_no_data_at_night_is_due_when_the_night_ends_or_it_is_told_again() -> None:
+    watch = started(rule(when="no_data", above=None, quiet=["22:00-07:00"]))
+    evening = datetime.datetime(2026, 11, 25, 23)
+
+    def at(s: float, wall: datetime.datetime = evening) -> Moment:
+        return Moment(s, wall + datetime.timedelta(seconds=s))
+
+    assert watch.due_s(at(0)) == 2.0
+    assert [type(e) for e in watch.tick(at(2.0))] == [HeldBack]
+    assert watch.due_s(at(2.0)) == 62.0
+    assert watch.tick(at(61.9)) == []
+    assert [type(e) for e in watch.tick(at(62.0))] == [HeldBack]
+    morning = datetime.datetime(2026, 11, 26, 6, 59)
+    assert watch.due_s(at(30.0, morning)) == 60.0
+    assert watch.due_s(Moment(70.0)) == 122.0  # where nobody knows the time of day
+
+
+def test_what_is_held_back_is_told_once_a_minute() -> None:
+    watch = started(rule(quiet=["00:00-23:59"], hold_s=0))
+    found = [(at, e) for at, e in play(watch, seen(0.8), 130)]
+    assert found == [(s, HeldBack("pain", None, "quiet hours")) for s in (0.0, 60.0, 120.0)]
+
+
+def test_another_reason_for_holding_back_is_told_at_once() -> None:
+    watch = started(rule(quiet=["12:00-13:00"], hold_s=0, every_s=600))
+    before = datetime.datetime(2026, 11, 25, 11, 59, 50)
+
+    def look(s: float, value: float) -> list[Event]:
+        return watch.see(seen(value), Moment(s, before + datetime.timedelta(seconds=s)))
+
+    assert [type(e) for e in look(0, 0.8)] == [Call]
+    assert [type(e) for e in look(1, 0.1)] == [Ended]
+    assert look(2, 0.8) == [HeldBack("pain", None, "rate limit")]
+    assert look(3, 0.8) == []
+    assert look(10, 0.8) == [HeldBack("pain", None, "quiet hours")]
+    assert look(11, 0.8) == []
+
+
+def test_the_spacing_is_of_the_last_frames_and_of_different_moments() -> None:
+    """Thirty-one steps; two looks at one moment are no step, and two steps say nothing yet."""
+    watch = started(rule())
+    for i in range(3):
+        assert watch.due_s(Moment(20.0)) == (float("inf") if not i else 10.0 * (i - 1) + 5)
+        watch.see(seen(0.1), Moment(10.0 * i))
+    watch.see(seen(0.1), Moment(30.0))
+    assert watch.due_s(Moment(30.0)) == 80.0
+    for i in range(4, 60):
+        for _ in range(3):
+            watch.see(seen(0.1), Moment(10.0 * i))
+        assert watch.due_s(Moment(10.0 * i)) == 10.0 * i + 50
+    for i in range(1, 17):
+        watch.see(seen(0.1), Moment(590 + i))
+        expected = 5.0 if i == 16 else 50.0
+        assert watch.due_s(Moment(590.0 + i)) == 590 + i + expected
+
+
+def test_a_second_contact_that_is_long_due_is_called_at_the_restart() -> None:
+    ((_, call),) = list(play(started(rule(**ASSISTANT)), seen(0.8), 2))
+    assert isinstance(call, Call)
+    watch = started(rule(**ASSISTANT))
+    watch.resume(call, age_s=90, due_now=False, now=Moment(0.0))
+    assert watch.due_s(Moment(0.0)) == 0.0
+    assert ticks(watch, 11) == [(0, 1, ("text", "doctor")), (10, 2, ("text", "doctor"))]
+    later = started(rule(**ASSISTANT))
+    later.resume(call, age_s=3, due_now=False, now=Moment(0.0))
+    assert ticks(later, 11) == [(10, 1, ("text",))]
+
+
+def test_a_resumed_alarm_that_is_repeated_no_more_is_not_open() -> None:
+    """The rule calls once now, or the call waited for nobody."""
+    ((_, call),) = list(play(started(rule(**ASSISTANT)), seen(0.8), 2))
+    assert isinstance(call, Call)
+    for found, past in (
+        (rule(), call),
+        (rule(**ASSISTANT), Call(call.alarm, 0, ("text",), waits=False)),
+    ):
+        watch = started(found)
+        watch.resume(past, age_s=1, due_now=True, now=Moment(0.0))
+        assert watch.open == ()
+
+
+def test_without_an_answer_and_a_second_contact_it_only_repeats() -> None:
+    watch = started(rule(repeat_s=10.0))
+    list(play(watch, seen(0.8), 2))
+    assert watch.unreached("k1", Moment(3.0)) == []
+    assert ticks(watch, 23, 3) == [(12, 1, ("text",)), (22, 2, ("text",))]
+    assert all(call.waits and not call.escalated for call in watch.open)
+
+
+def test_of_several_faces_the_one_nearest_to_the_alarm_is_told() -> None:
+    for changes, values, nearest in (
+        ({}, (0.7, 0.9, 0.1), 0.9),
+        ({"above": None, "below": 0.3}, (0.2, 0.9, 0.1), 0.1),
+    ):
+        (call,) = started(rule(hold_s=0, **changes)).see(seen(*values), Moment(0.0))
+        assert isinstance(call, Call)
+        assert call.alarm.value == nearest
+    shared = started(rule(hold_s=0, per="track"))
+    (call,) = shared.see(Seen(True, (face(0.7), face(0.9))), Moment(0.0))
+    assert isinstance(call, Call)
+    assert (call.alarm.value, call.alarm.track) == (0.9, None)
+
+
+def test_at_its_level_it_shows_and_at_its_release_it_is_over() -> None:
+    watch = started(rule(hold_s=0, above=0.5, release=0.25))
+    assert [type(e) for e in watch.see(seen(0.5), Moment(0.0))] == [Call]
+    assert watch.see(seen(0.26), Moment(0.1)) == []
+    assert watch.see(seen(0.25), Moment(0.2)) == [Ended("pain", None)]
+    below = started(rule(hold_s=0, above=None, below=0.5, release=0.75))
+    assert [type(e) for e in below.see(seen(0.5), Moment(0.0))] == [Call]
+    assert below.see(seen(0.74), Moment(0.1)) == []
+    assert below.see(seen(0.75), Moment(0.2)) == [Ended("pain", None)]

@@ -253,6 +253,22 @@ def test_recordings_that_are_none(
     assert "no such file" in missing.err
 
 
+@pytest.mark.parametrize("at", [0, 20, -1])
+def test_a_line_that_is_no_record_is_counted_and_the_others_are_rehearsed(
+    mien: Mien, rules: Path, tmp_path: Path, at: int
+) -> None:
+    """As ``act run`` does, and ``summary``."""
+    lines = [json.dumps(record(i / 10, 0.9)) for i in range(40)]
+    (tmp_path / "whole.jsonl").write_text("\n".join(lines) + "\n")
+    whole = mien("test", rules, tmp_path / "whole.jsonl")
+    lines.insert(at % 41, '{"schema": "mien/1"')
+    lines.insert(at % 41, "[" * 100_000)
+    (tmp_path / "a.jsonl").write_text("\n".join(lines) + "\n")
+    done = mien("test", rules, tmp_path / "a.jsonl")
+    assert (done.status, done.out) == (1, whole.out)
+    assert f"2 lines were no records; line {at % 41 + 1} is no JSON: nested too deeply" in done.err
+
+
 @pytest.mark.parametrize("every_s", [0.1, 1.0, 10.0])
 def test_a_sampled_recording_raises_one_alarm(
     mien: Mien, rules: Path, tmp_path: Path, every_s: float

@@ -270,6 +270,173 @@ def test_sequences_on_both_sides(shelf: Shelf) -> None:
     assert found.as_dict()["across"][0]["sequences"] == 1
 
 
+def test_everything_that_is_told_of_a_table() -> None:
+    """Seven rows with one of each kind, and every word of the answer."""
+    shelf = Shelf()
+    for picture, split, label in (
+        (blobs(0), "train", "fear"),
+        (blobs(1), "train", "fear"),
+        (blobs(2), "train", "fear"),
+        (blobs(0), "test", "anger"),  # the very pixels of the first
+        (blobs(1)[:, ::-1], "test", "anger"),  # the mirror image of the second
+        (blobs(3), "test", "fear"),  # said to be a copy of the third
+        (np.zeros((48, 48, 3), np.uint8), "test", "fear"),
+    ):
+        shelf.put(picture, split, label)
+    for place, of in ((5, "made/2"),):
+        shelf.rows[place] = replace(shelf.rows[place], copy_of=of)
+    for place, who, which in ((0, "ann", "a"), (1, "ann", "b"), (3, "ann", "b"), (4, None, "b")):
+        shelf.rows[place] = replace(shelf.rows[place], subject=who, sequence=which)
+
+    def row(place: int) -> dict[str, str]:
+        told = shelf.rows[place]
+        return {"id": f"made/{place}", "split": told.split, "label": told.label}
+
+    told = json.loads(json.dumps(shelf.audit().as_dict()))
+    correlation = told["near"]["examples"][0]["correlation"]
+    assert 0.999 < correlation <= 1
+    pair = {"correlation": correlation, "mirrored": True, "examples": [row(1), row(4)]}
+    group = {"rows": 2, "examples": [row(0), row(3)]}
+
+    def across(split: str, other: str, exact: int, near: int, copy: int) -> dict[str, object]:
+        return {
+            "split": split,
+            "other": other,
+            "exact": 1,
+            "near": 1,
+            "either": 2,
+            "copies": 1,
+            "sequences": 1,
+            "subjects": 1,
+            "exact_examples": [f"made/{exact}"],
+            "near_examples": [f"made/{near}"],
+            "copy_examples": [f"made/{copy}"],
+            "sequence_examples": ["ann/b"],
+            "subject_examples": ["ann"],
+        }
+
+    assert told == {
+        "name": "made",
+        "rows": 7,
+        "pictures": 6,
+        "exact": {
+            "pictures": 1,
+            "rows": 2,
+            "conflicting": 1,
+            "examples": [group],
+            "conflicting_examples": [group],
+        },
+        "near": {
+            "threshold": 0.95,
+            "flat": 1,
+            "counted": True,
+            "pairs": 1,
+            "mirrored": 1,
+            "conflicting": 1,
+            "clusters": 1,
+            "pictures_in_clusters": 2,
+            "largest_cluster": 2,
+            "examples": [pair],
+            "conflicting_examples": [pair],
+        },
+        "across": [across("train", "test", 0, 1, 2), across("test", "train", 3, 4, 5)],
+    }
+
+
+def test_of_each_finding_so_many_examples() -> None:
+    """Twenty where nobody says how many; of pictures, rows, pairs, recordings and people."""
+    shelf = Shelf()
+    for seed in range(25):
+        shelf.put(blobs(seed), "train", "fear", f"p{seed:02}")
+        shelf.put(blobs(seed), "test", "anger", f"p{seed:02}")
+        shelf.put(brighter(blobs(seed)), "test", "anger", f"p{seed:02}")
+    shelf.rows[:] = [replace(row, sequence="1") for row in shelf.rows]
+    for place in range(0, 75, 3):
+        shelf.rows[place + 1] = replace(shelf.rows[place + 1], copy_of=f"made/{place}")
+    for _ in range(25):
+        shelf.put(blobs(0), "train", "fear")
+    found = shelf.audit()
+    for words, most in (({}, 20), ({"examples": 3}, 3)):
+        told = found.as_dict(**words)
+        exact, near, across = told["exact"], told["near"], told["across"][0]
+        for lists in (exact, near):
+            assert len(lists["examples"]) == len(lists["conflicting_examples"]) == most
+        assert exact["examples"][0]["rows"] == 27
+        assert len(exact["examples"][0]["examples"]) == most
+        for kind in ("exact", "near", "copy", "sequence", "subject"):
+            assert len(across[f"{kind}_examples"]) == most, kind
+
+
+@pytest.mark.parametrize(("levels", "flat"), [((100, 109), 0), ((100, 107), 1)])
+def test_how_much_contrast_a_picture_needs(levels: tuple[int, int], flat: int) -> None:
+    """Two halves whose gray levels deviate by 4.5 and by 3.5 from their mean."""
+    shelf = Shelf()
+    picture = np.full((48, 48, 3), levels[0], np.uint8)
+    picture[:24] = levels[1]
+    shelf.put(picture, "train")
+    assert shelf.audit().flat == flat
+
+
+def test_what_is_seen_of_a_picture() -> None:
+    """Sixteen by sixteen averages: stripes finer than that are gray."""
+    shelf = Shelf()
+    fine, coarse = np.zeros((64, 64, 3), np.uint8), np.zeros((64, 64, 3), np.uint8)
+    fine[:, ::2], coarse[:, np.arange(64) // 4 % 2 == 0] = 255, 255
+    shelf.put(fine, "train")
+    assert shelf.audit().flat == 1
+    shelf.put(coarse, "train")
+    shelf.put(coarse[:, ::-1], "train")
+    found = shelf.audit()
+    assert found.flat == 1
+    assert [pair.tolist() for pair in found.pairs.pictures] == [[1, 2]]
+    assert found.pairs.mirrored.tolist() == [True]
+    assert found.pairs.correlation.dtype == np.float32
+    assert found.pairs.correlation[0] == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize(("most", "counted"), [(3, True), (2, False)])
+def test_how_many_pairs_are_counted(
+    monkeypatch: pytest.MonkeyPatch, most: int, counted: bool
+) -> None:
+    """Three that are alike are three pairs; above the most none is told, whatever the block."""
+    for block in (2, 2048):
+        monkeypatch.setattr(audit_module, "_BLOCK", block)
+        monkeypatch.setattr(audit_module, "MAX_PAIRS", most)
+        shelf = Shelf()
+        for change in range(3):
+            shelf.put(brighter(blobs(0)) - np.uint8(change), "train")
+        found = shelf.audit()
+        assert (found.counted, len(found.pairs)) == (counted, 3 if counted else 0)
+        assert len(set(found.cluster_of.tolist())) == (1 if counted else 3)
+
+
+def test_the_most_alike_come_first() -> None:
+    shelf = Shelf()
+    for seed, change in ((0, 3), (1, 0), (2, 1)):
+        shelf.put(blobs(seed), "train")
+        shelf.put(np.roll(brighter(blobs(seed)), change % 2, axis=1), "train")
+    found = shelf.audit(0.9)
+    told = found.as_dict(examples=2)["near"]["examples"]
+    assert [pair["correlation"] for pair in told] == sorted(
+        (round(float(c), 4) for c in found.pairs.correlation), reverse=True
+    )[:2]
+    assert told[0]["examples"][0]["id"] == "made/2"
+
+
+@pytest.mark.parametrize("near", [0.5, 1.0])
+def test_thresholds_at_the_ends(shelf: Shelf, near: float) -> None:
+    assert shelf.audit(near).near == near
+    for beyond in (0.49, 1.01):
+        with pytest.raises(ConfigError, match=f"got {beyond}"):
+            shelf.audit(beyond)
+
+
+def test_a_recording_without_a_person_is_in_both_splits_too(shelf: Shelf) -> None:
+    for place in (0, 30):
+        shelf.rows[place] = replace(shelf.rows[place], sequence="film")
+    assert shelf.audit().overlap("train", "test").sequences == ("/film",)
+
+
 def test_an_empty_table_is_refused() -> None:
     with pytest.raises(DataError, match="made holds no pictures"):
         audit(Table("made", []))

@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -18,7 +19,7 @@ from mien.data.copies import Copies, copies
 from mien.data.occlude import Occlude, occluded
 from mien.data.splits import SPLITS, Split, split
 from mien.data.table import Row, Table, png
-from mien.errors import DataError, UnknownName
+from mien.errors import ConfigError, DataError, UnknownName
 from mien.labels import label_set
 from mien.media.image import read_bytes
 from mien.training import export, recipes, train
@@ -173,6 +174,207 @@ def test_ten_thousand_to_one() -> None:
         "select": ["contempt", "disgust"],
         "test": ["contempt"],
     }
+
+
+# -- what a split may say --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ({"by": "people"}, "no split called 'people'"),
+        ({"by": "stratified", "each": (5,)}, "split.each is two numbers"),
+        ({"by": "stratified", "each": (5, 5, 5)}, "split.each is two numbers"),
+        ({"by": "stratified", "each": (5, 0)}, "split.each is two numbers"),
+        ({"by": "random", "each": (5, 5)}, "split.each is two numbers"),
+        ({"by": "stratified", "hold_out": 2}, "split.hold_out goes with"),
+        ({"by": "subject", "hold_out": 2, "each": (5, 5)}, "split.hold_out goes with"),
+        ({"by": "subject", "hold_out": 2, "folds": 5}, "split.hold_out goes with"),
+        ({"by": "random", "train": 0.8, "select": 0.1, "test": 0.2}, "shares summing to 1"),
+        ({"by": "random", "train": 0.8, "select": 0.1, "test": 0.10001}, "shares summing to 1"),
+        ({"by": "random", "train": 0.0, "select": 0.5, "test": 0.5}, "shares summing to 1"),
+        ({"by": "random", "train": 1.1, "select": -0.1, "test": 0.0}, "at least 0"),
+        ({"by": "random", "train": 1.1, "select": 0.0, "test": -0.1}, "at least 0"),
+        ({"by": "random", "folds": 2}, "at least 3 .* got 2, 0"),
+        ({"by": "random", "folds": 3, "fold": 3}, "below it, got 3, 3"),
+        ({"by": "random", "folds": 3, "fold": -1}, "got 3, -1"),
+    ],
+)
+def test_what_no_split_can_be(words: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        Split(**words)
+
+
+def test_what_a_split_may_just_be() -> None:
+    Split("stratified", each=(1, 1))
+    Split("subject", each=(1, 1))
+    Split("subject", hold_out=1)
+    Split("random", folds=3, fold=2)
+    Split("random", 0.8, 0.1, 0.1 + 5e-7)
+    Split("random", 1.0, 0.0, 0.0)
+    plain = Split("random")
+    assert (plain.train, plain.select, plain.test, plain.seed) == (0.8, 0.1, 0.1, 1)
+    assert (plain.folds, plain.fold, plain.each, plain.hold_out) == (0, 0, (), 0)
+
+
+@pytest.mark.parametrize(
+    ("n", "shares", "sizes"),
+    [
+        (10, (0.8, 0.1, 0.1), (8, 1, 1)),
+        (11, (0.8, 0.1, 0.1), (9, 1, 1)),  # 8.8, 1.1 and 1.1
+        (15, (0.8, 0.1, 0.1), (12, 2, 1)),  # 1.5 twice: the first of them
+        (7, (0.5, 0.5, 0.0), (4, 3, 0)),
+        (5, (0.9, 0.05, 0.05), (3, 1, 1)),
+        (3, (0.8, 0.1, 0.1), (1, 1, 1)),
+        (2, (0.8, 0.1, 0.1), (1, 0, 1)),  # a test matters more than a choice of epochs
+        (1, (0.8, 0.1, 0.1), (1, 0, 0)),
+        (0, (0.8, 0.1, 0.1), (0, 0, 0)),
+        (30, (0.1, 0.2, 0.7), (3, 6, 21)),  # .1 * 30 is a little more than 3
+        (100, (0.29, 0.57, 0.14), (29, 57, 14)),  # and .29 * 100 a little less than 29
+    ],
+)
+def test_shares_of_whole_rows(n: int, shares: tuple[float, ...], sizes: tuple[int, ...]) -> None:
+    assert tuple(splits._sizes(n, np.array(shares)).tolist()) == sizes
+
+
+def test_what_is_noted_of_a_split() -> None:
+    whole = made(["fear", "anger"] * 30 + ["disgust"] * 2, people=10)
+    note = split(whole, Split("subject", 0.6, 0.2, 0.2, seed=5)).notes["split"]
+    sides, missing = note.pop("rows"), note.pop("labels_missing")
+    assert sum(sides.values()) == 62
+    assert [*sides] == ["train", "select", "test"]
+    assert len(missing) >= 1
+    assert all(labels == ["disgust"] for labels in missing.values())
+    assert note == {
+        "by": "subject",
+        "train": 0.6,
+        "select": 0.2,
+        "test": 0.2,
+        "folds": 0,
+        "fold": 0,
+        "seed": 5,
+        "each": (),
+        "hold_out": 0,
+        "groups": 10,
+    }
+    kept = split(replace(whole, notes={"licence": "none"}), Split("random")).notes
+    assert kept["licence"] == "none"
+
+
+@pytest.mark.parametrize(("fold", "selects"), [(0, 1), (2, 3), (3, 0)])
+def test_the_fold_after_the_one_that_tests_selects(fold: int, selects: int) -> None:
+    whole = made(["fear", "anger"] * 40)
+    tested = {
+        k: {
+            r.id
+            for r in split(whole, Split("stratified", folds=4, fold=k)).rows
+            if r.split == "test"
+        }
+        for k in range(4)
+    }
+    done = split(whole, Split("stratified", folds=4, fold=fold))
+    assert {r.id for r in done.rows if r.split == "select"} == tested[selects]
+    assert {r.id for r in done.rows if r.split == "train"} == set.union(
+        *(ids for k, ids in tested.items() if k not in (fold, selects))
+    )
+    assert tested != {
+        k: {
+            r.id
+            for r in split(whole, Split("stratified", folds=4, fold=k, seed=2)).rows
+            if r.split == "test"
+        }
+        for k in range(4)
+    }
+
+
+# -- people and pictures ---------------------------------------------------------------------------
+
+
+def test_one_persons_rows() -> None:
+    whole = made(["fear"] * 9, people=3)
+    assert [row.id for row in splits.of_subject(whole, "p1").rows] == ["made/1", "made/4", "made/7"]
+    with pytest.raises(DataError, match="nobody in made is called 'p3'"):
+        splits.of_subject(whole, "p3")
+
+
+def test_who_is_well_known() -> None:
+    """So many pictures of each label, not of some; by name, copies and nobodies not counted."""
+    labels = label_set("mien8")
+    both = replace(labels, labels=("fear", "anger"), native=("fear", "anger"))
+    rows = [
+        Row(f"{who}/{label}/{i}", "all", label, GRAY, 8, 8, subject=who)
+        for who, n in (("z", (2, 2)), ("a", (3, 2)), ("m", (2, 1)), (None, (5, 5)))
+        for label, count in zip(("fear", "anger"), n, strict=True)
+        for i in range(count)
+    ]
+    whole = Table("made", rows)
+    assert splits.well_known(whole, both, 2) == ["a", "z"]
+    assert splits.well_known(whole, both, 1) == ["a", "m", "z"]
+    with pytest.raises(DataError, match="nobody in made has 3 pictures of each of fear, anger"):
+        splits.well_known(whole, both, 3)
+
+
+def test_the_uncut_pictures_of_a_cut_table() -> None:
+    whole = distinct(["fear", "anger", "fear", "sadness"])
+    cut = replace(
+        whole, name="cut", rows=[replace(r, split="x", image=GRAY) for r in whole.rows[2::-2]]
+    )
+    other = replace(whole.rows[0], id="elsewhere")
+    back = splits.uncut(replace(cut, rows=[*cut.rows, other]), whole)
+    assert back.name == "made"
+    assert [(r.id, r.split, r.image) for r in back.rows] == [
+        (r.id, "x", r.image) for r in whole.rows[2::-2]
+    ]
+
+
+def test_duplicates_stay_together() -> None:
+    """Equal pictures, pictures that are nearly equal, and copies of any of them."""
+    whole = distinct(["fear", "anger"] * 60)
+    rows = list(whole.rows)
+    for i in range(0, 60, 3):
+        rows[i + 1] = replace(rows[i + 1], image=rows[i].image)
+        rows[i + 2] = replace(rows[i + 2], copy_of=rows[i].id)
+    done = split(replace(whole, rows=rows), Split("duplicates", 0.5, 0.25, 0.25))
+    for i in range(0, 60, 3):
+        assert len({row.split for row in done.rows[i : i + 3]}) == 1
+    assert done.notes["split"]["groups"] == 20 + 60
+    assert counts(done) == pytest.approx({"train": 60, "select": 30, "test": 30}, abs=3)
+    again = split(replace(whole, rows=rows), Split("duplicates", 0.5, 0.25, 0.25, seed=2))
+    assert again.rows != done.rows
+
+
+def test_of_many_ways_to_deal_people_out_an_even_one_is_taken() -> None:
+    """People of one to eight pictures, a third of a label each: sides within two rows of theirs."""
+    rows = [
+        Row(
+            f"made/{p}/{i}",
+            "all",
+            ("fear", "anger", "joy")[(p + i) % 3],
+            GRAY,
+            8,
+            8,
+            subject=f"{p}",
+        )
+        for p in range(24)
+        for i in range(1 + p % 8)
+    ]
+    for seed in range(6):
+        done = split(Table("made", rows), Split("subject", 0.5, 0.25, 0.25, seed=seed))
+        assert counts(done) == pytest.approx({"train": 54, "select": 27, "test": 27}, abs=2)
+        for label in ("fear", "anger", "joy"):
+            per = Counter(row.split for row in done.rows if row.label == label)
+            assert per == pytest.approx({"train": 18, "select": 9, "test": 9}, abs=3)
+
+
+def test_how_uneven_sides_are() -> None:
+    """Labels missing on a side first, then Pearson's chi-square of the shares."""
+    counts_of = np.array([[4.0, 0.0], [0.0, 4.0], [4.0, 4.0]])
+    shares = np.array([0.5, 0.5])
+    even = splits._unevenness(counts_of, shares, np.array([0, 0, 1]))
+    assert even == (0, 0.0)
+    missing, off = splits._unevenness(counts_of, shares, np.array([0, 1, 1]))
+    assert missing == 1
+    assert off == pytest.approx(2 * 0.5**2 / 0.5)
 
 
 # -- whole people, whole recordings -------------------------------------------------------------

@@ -43,6 +43,88 @@ def test_by_hand() -> None:
     assert result["ece"] == pytest.approx(1 / 3)
 
 
+def test_everything_that_is_told_by_hand() -> None:
+    """The same six faces, answered with .9: every figure but the intervals."""
+    targets = np.array([0, 0, 0, 0, 1, 1])
+    result = metrics.score(one_hot([0, 0, 0, 1, 1, 0], 7, 0.9), targets, FER)
+    for name in ("accuracy_ci95", "balanced_accuracy_ci95"):
+        low, high = result.pop(name)
+        assert 0 <= low < 0.5
+        assert 0.9 < high <= 1
+    nll = -(4 * np.log(0.9) + 2 * np.log(0.1 / 6)) / 6
+    assert result.pop("nll") == pytest.approx(nll, rel=1e-5)
+    assert result.pop("ece") == pytest.approx(0.9 - 4 / 6)
+    table = result.pop("reliability")
+    assert table["count"] == [0] * 13 + [6, 0]
+    assert table["confidence"][13] == pytest.approx(0.9)
+    assert table["accuracy"][13] == pytest.approx(4 / 6)
+    rows = np.zeros((7, 7), int)
+    rows[:2, :2] = [[3, 1], [1, 1]]
+    anger = {"precision": 0.75, "recall": 0.75, "f1": 0.75, "support": 4}
+    disgust = {"precision": 0.5, "recall": 0.5, "f1": 0.5, "support": 2}
+    assert result == {
+        "n": 6,
+        "accuracy": 4 / 6,
+        "majority_baseline": 4 / 6,
+        "balanced_accuracy": 0.625,
+        "macro_f1": 0.625,
+        "per_class": {
+            "anger": anger | {"specificity": 0.5, "npv": 0.5},
+            "disgust": disgust | {"specificity": 0.75, "npv": 0.75},
+        },
+        "confusion": {"labels": list(FER.labels), "rows_actual": rows.tolist()},
+    }
+
+
+def test_a_sure_mistake_costs_much_and_not_everything() -> None:
+    result = metrics.score(one_hot([0, 1], 7), np.array([0, 0]), FER)
+    assert result["nll"] == pytest.approx(-np.log(1e-12) / 2)
+
+
+def test_a_label_that_was_never_asked_for_costs_the_balance_nothing() -> None:
+    """It is answered wrongly, and has no recall of its own; without contempt the same."""
+    targets = np.array([0, 0, 1, 7])
+    result = metrics.score(one_hot([0, 2, 1, 7], 8), targets, MIEN8)
+    assert result["balanced_accuracy"] == pytest.approx((0.5 + 1 + 1) / 3)
+    assert result["balanced_accuracy_without_contempt"] == pytest.approx(0.75)
+    assert result["macro_f1"] == pytest.approx((2 / 3 + 1 + 1) / 3)
+    seven = metrics.score(one_hot([0, 2, 1], 7), targets[:3], FER)
+    assert "balanced_accuracy_without_contempt" not in seven
+
+
+def resampled(
+    targets: IntArray, predicted: IntArray, people: FloatArray | IntArray
+) -> dict[str, list[float]]:
+    """The intervals by drawing people again and again, one after another."""
+    random, names = np.random.default_rng(99), np.unique(people)
+    rows_of = {name: np.flatnonzero(people == name) for name in names}
+    drawn: dict[str, list[float]] = {"accuracy": [], "balanced_accuracy": []}
+    for _ in range(1500):
+        rows = np.concatenate([rows_of[n] for n in random.choice(names, len(names))])
+        right = predicted[rows] == targets[rows]
+        recalls = [right[targets[rows] == k].mean() for k in np.unique(targets[rows])]
+        drawn["accuracy"].append(float(right.mean()))
+        drawn["balanced_accuracy"].append(float(np.mean(recalls)))
+    return {name: np.percentile(v, [2.5, 97.5]).tolist() for name, v in drawn.items()}
+
+
+@pytest.mark.parametrize("clustered", [False, True])
+def test_intervals_are_those_of_drawing_again(clustered: bool) -> None:
+    """Of rows, or of people with one to nine pictures each."""
+    probs, targets = random_case(200)
+    predicted = probs.argmax(1)
+    people = np.repeat(np.arange(60), np.arange(60) % 9 + 1)[:200] if clustered else np.arange(200)
+    names = [f"p{i}" for i in people] if clustered else None
+    ours = metrics.bootstrap(targets, predicted, 7, names)
+    theirs = resampled(targets, predicted, people)
+    for name, interval in theirs.items():
+        assert ours[name] == pytest.approx(interval, abs=0.015), name
+        assert ours[name] == [round(v, 4) for v in ours[name]]
+    scored = metrics.score(probs, targets, FER, names)
+    assert scored["accuracy_ci95"] == ours["accuracy"]
+    assert scored["balanced_accuracy_ci95"] == ours["balanced_accuracy"]
+
+
 def test_agrees_with_scikit_learn() -> None:
     probs, targets = random_case()
     result, predicted = metrics.score(probs, targets, FER), probs.argmax(1)
@@ -233,6 +315,17 @@ def test_reliability_by_hand() -> None:
     assert error == pytest.approx((2 * 0.39 + 2 * 0.47) / 4)
 
 
+def test_the_bins_of_reliability() -> None:
+    """Fifteen, each from its lower bound on; what is quite sure is in the last."""
+    top = np.array([1.0, 14 / 15 + 1e-6, 14 / 15 - 1e-6, 0.5], np.float32)
+    table = metrics.reliability(np.stack([top, 1 - top], axis=1), np.array([0, 0, 1, 0]))
+    assert table["count"] == [0] * 7 + [1] + [0] * 5 + [1, 2]
+    assert table["accuracy"][7] == 1.0
+    assert table["accuracy"][13:] == [0.0, 1.0]
+    assert table["confidence"][14] == pytest.approx((1 + 14 / 15) / 2, abs=1e-5)
+    assert [*table] == ["count", "confidence", "accuracy"]
+
+
 # -- intensities --------------------------------------------------------------------------------
 
 
@@ -313,3 +406,79 @@ def test_intensities_of_another_shape() -> None:
         metrics.intensity_score(predicted[:-1], rated, ["fear", "anger", "disgust"])
     with pytest.raises(ShapeError, match="do not go with these labels"):
         metrics.intensity_score(predicted, rated, ["fear"])
+
+
+def test_every_figure_of_intensities_by_hand() -> None:
+    """Two labels, three pictures: per label, and all six cases together."""
+    predicted = np.array([[0.0, 0.5], [0.5, 0.5], [1.0, 0.5]], np.float32)
+    rated = np.array([[0.0, 0.2], [0.2, 0.4], [1.0, 0.9]], np.float32)
+    result = metrics.intensity_score(predicted, rated, ["fear", "anger"], ["a", "b", "b"])
+    assert (result["n"], result["people"], [*result["per_label"]]) == (3, 2, ["fear", "anger"])
+    fear, anger, both = (*result["per_label"].values(), result["overall"])
+    x, y = np.array([0, 0.5, 1]), np.array([0, 0.2, 1])
+    cov, gap = float(np.mean(x * y) - x.mean() * y.mean()), float((x.mean() - y.mean()) ** 2)
+    assert fear["rmse"] == pytest.approx(0.3 / 3**0.5, abs=1e-6)
+    assert fear["rmse_of_mean"] == pytest.approx(y.std(), abs=1e-6)
+    assert fear["pcc"] == pytest.approx(cov / (x.std() * y.std()), abs=1e-6)
+    assert fear["ccc"] == pytest.approx(2 * cov / (x.var() + y.var() + gap), abs=1e-6)
+    assert fear["icc31"] == pytest.approx(2 * cov / (x.var() + y.var()), abs=1e-6)
+    assert (anger["pcc"], anger["pcc_ci95"]) == (None, None)
+    assert (anger["ccc"], anger["icc31"]) == (pytest.approx(0), pytest.approx(0))
+    off = (predicted - rated).astype(float)
+    assert both["rmse"] == pytest.approx((off**2).mean() ** 0.5, abs=1e-6)
+    spread = (rated - rated.mean(axis=0)).astype(float)
+    assert both["rmse_of_mean"] == pytest.approx((spread**2).mean() ** 0.5, abs=1e-6)
+    for figures in (fear, both):
+        names = [name for name in figures if not name.endswith("_ci95")]
+        assert names == ["rmse_of_mean", "rmse", "pcc", "ccc", "icc31"]
+        for name in names[1:]:
+            low, high = figures[f"{name}_ci95"]
+            assert low - 5e-5 <= figures[name] <= high + 5e-5
+            assert (low, high) == (round(low, 4), round(high, 4))
+
+
+def test_intensity_intervals_are_those_of_drawing_again() -> None:
+    predicted, rated = ratings(80)
+    figures = metrics.intensity_score(predicted, rated, ["a", "b", "c"])["overall"]
+    random, drawn = np.random.default_rng(7), []
+    for _ in range(1500):
+        rows = random.integers(0, 80, 80)
+        x, y = predicted[rows].ravel().astype(float), rated[rows].ravel().astype(float)
+        cov = ((x - x.mean()) * (y - y.mean())).mean()
+        drawn.append(
+            [
+                ((x - y) ** 2).mean() ** 0.5,
+                cov / (x.std() * y.std()),
+                2 * cov / (x.var() + y.var() + (x.mean() - y.mean()) ** 2),
+                2 * cov / (x.var() + y.var()),
+            ]
+        )
+    expected = np.percentile(drawn, [2.5, 97.5], axis=0).T
+    for name, interval in zip(("rmse", "pcc", "ccc", "icc31"), expected, strict=True):
+        assert figures[f"{name}_ci95"] == pytest.approx(interval, abs=0.006), name
+
+
+def test_where_nothing_varies_there_is_no_agreement_to_speak_of() -> None:
+    same = np.full((5, 1), 0.3, np.float32)
+    figures = metrics.intensity_score(same, same, ["fear"])["overall"]
+    assert (figures["rmse"], figures["rmse_of_mean"]) == (0, 0)
+    assert (figures["pcc"], figures["ccc"], figures["icc31"]) == (None, None, None)
+    assert figures["rmse_ci95"] == [0, 0]
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (3, 0), (3,)])
+def test_intensities_of_nothing(shape: tuple[int, ...]) -> None:
+    nothing = np.zeros(shape, np.float32)
+    with pytest.raises(ShapeError, match="intensities twice"):
+        metrics.intensity_score(nothing, nothing, ["a", "b", "c"][: shape[-1]])
+
+
+def test_people_of_another_number() -> None:
+    predicted, rated = ratings(4)
+    with pytest.raises(ShapeError, match="do not go with these labels and people"):
+        metrics.intensity_score(predicted, rated, ["a", "b", "c"], ["p"] * 3)
+
+
+def test_probabilities_of_one_picture_without_its_row() -> None:
+    with pytest.raises(ShapeError, match=r"need \(N, 7\) probabilities"):
+        metrics.score(np.full(7, 1 / 7, np.float32), np.zeros(7, np.intp), FER)

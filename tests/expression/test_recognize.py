@@ -424,6 +424,145 @@ def test_a_graph_whose_sides_have_names_fits(tmp_path: Path) -> None:
     assert probs.shape == (3, 3)
 
 
+# -- two looks, by hand ---------------------------------------------------------------------------
+
+
+def sided(**changes: Any) -> bytes:
+    """An ONNX file whose two logits are both 0 for what is left, and 3 and 0 for what is right."""
+    helper, number = onnx.helper, onnx.TensorProto.FLOAT
+    weights = np.zeros((16, 16, 2), np.float32)
+    weights[:, 8:, 0] = 3 / 255 / 128
+    row = helper.make_tensor("w", number, [256, 2], weights.reshape(256, 2).ravel())
+    graph = helper.make_graph(
+        [
+            helper.make_node("Flatten", ["face"], ["flat"]),
+            helper.make_node("MatMul", ["flat", "w"], ["logits"]),
+        ],
+        "sided",
+        [helper.make_tensor_value_info("face", number, ("n", 1, 16, 16))],
+        [helper.make_tensor_value_info("logits", number, ("n", 2))],
+        [row],
+    )
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    said = meta(labels=["happy", "sad"], label_set="two", base_rates=[0.5, 0.5], **changes)
+    helper.set_model_props(made, {METADATA_KEY: json.dumps(said)})
+    content: bytes = made.SerializeToString()
+    return content
+
+
+def half(white_on: str) -> ImageArray:
+    """Black, and white on one side."""
+    picture = np.zeros((16, 16, 3), np.uint8)
+    picture[:, 8:] = 255 * (white_on == "right")
+    picture[:, :8] = 255 * (white_on == "left")
+    return picture
+
+
+def told(folder: Path, crops: list[ImageArray], **changes: Any) -> list[float]:
+    """The odds of the two labels, as a logit."""
+    made = load_model(saved(folder, sided(**changes)))
+    probs = made.probabilities(crops, TRAINING).astype(np.float64)
+    assert np.allclose(probs.sum(axis=1), 1)
+    return [round(float(np.log(p[0] / p[1])), 4) for p in probs]
+
+
+def test_one_look_and_the_mean_of_two(tmp_path: Path) -> None:
+    """A face on the left answers 0, its mirror image 3: together 1.5; the sure one stays 3."""
+    faces = [half("left"), half("right"), half("none"), half("left")]
+    assert told(tmp_path, faces) == [0, 3, 0, 0]
+    assert told(tmp_path, faces, look_again_below=0.6) == [1.5, 3, 0, 1.5]
+    assert told(tmp_path, faces, look_again_below=0.96) == [1.5, 1.5, 0, 1.5]  # 3 is .953
+
+
+def test_who_is_looked_at_twice(tmp_path: Path) -> None:
+    """Below the threshold, not at it; as calibrated."""
+    left = [half("left")]
+    assert told(tmp_path, left, look_again_below=0.5) == [0]
+    assert told(tmp_path, left, look_again_below=0.501) == [1.5]
+    assert told(tmp_path, left, look_again_below=0.6, offsets=[0.0, 1.0]) == [-1]  # .73 by itself
+    assert told(tmp_path, left, look_again_below=0.8, offsets=[0.0, 1.0]) == [0.5]
+    right = [half("right")]
+    assert told(tmp_path, right, look_again_below=0.8, temperature=3.0) == [0.5]  # .73 by itself
+    assert told(tmp_path, right, look_again_below=0.8, temperature=2.0) == [1.5]  # .82
+
+
+def test_the_logits_for_learning_are_of_one_look(tmp_path: Path) -> None:
+    made = load_model(saved(tmp_path, sided(look_again_below=1.0)))
+    found = made.logits([half("left"), half("right")])
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, [[0, 0], [3, 0]], atol=1e-5)
+
+
+def test_what_a_file_may_leave_out(tmp_path: Path) -> None:
+    info = load_model(saved(tmp_path, tiny(meta()))).info
+    assert (info.look_again_below, info.offsets, info.strengths) == (0, None, None)
+    assert info.align == "box"
+    more = meta(look_again_below=0.7, offsets=[0.5, 0, -1], align="xu2019")
+    info = load_model(saved(tmp_path, tiny(more))).info
+    assert (info.look_again_below, info.offsets) == (0.7, (0.5, 0.0, -1.0))
+    assert info.align == "xu2019"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"look_again_below": 1.1}, "look_again_below"),
+        ({"look_again_below": -0.1}, "look_again_below"),
+        ({"uncertain_below": 1.01}, "uncertain_below"),
+        ({"offsets": [0, 0]}, "offsets"),
+        ({"offsets": [0, 0, "x"]}, "offset"),
+        ({"base_rates": [0.5, 0.5, 0]}, "base rate"),
+        ({"labels": ["happy"], "base_rates": [1]}, "labels are at least two"),
+        ({"name": "x" * 201}, "its name"),
+        ({"name": " "}, "its name"),
+        ({"name": "a\x1bb"}, "its name"),
+        ({"label_set": ""}, "label_set"),
+        ({"align": "sideways"}, "alignment"),
+        ({"card": []}, "card"),
+        ({"preprocess": []}, "preprocess"),
+    ],
+    ids=str,
+)
+def test_metadata_out_of_range_names_what(tmp_path: Path, wrong: dict[str, Any], said: str) -> None:
+    with pytest.raises(ModelError, match=f"damaged metadata.*{said}.*mien export"):
+        load_model(saved(tmp_path, tiny(meta(**wrong))))
+
+
+def test_a_name_may_have_so_many_characters(tmp_path: Path) -> None:
+    assert load_model(saved(tmp_path, tiny(meta(name="x" * 200)))).info.name == "x" * 200
+
+
+def test_a_persons_own_words_are_labels_where_the_file_says_so(tmp_path: Path) -> None:
+    words = ["pain", "yes", "no"]
+    made = load_model(saved(tmp_path, tiny(meta(labels=words, own_words=True))))
+    assert made.info.label_set.labels == ("pain", "yes", "no")
+    with pytest.raises(ModelError, match="pain"):
+        load_model(saved(tmp_path, tiny(meta(labels=words))))
+
+
+@pytest.mark.parametrize("slopes", [(np.nan, 0.0, 0.0), (np.inf, 0.0, 0.0)])
+def test_a_model_that_answers_no_number_is_told_at_once(
+    tmp_path: Path, slopes: tuple[float, ...]
+) -> None:
+    with pytest.raises(ModelError, match="answers two gray faces with"):
+        load_model(saved(tmp_path, tiny(meta(), slopes)))
+
+
+def test_a_file_of_ones_own_is_known_by_its_ending_or_by_being_there(tmp_path: Path) -> None:
+    content = tiny(meta())
+    (tmp_path / "without ending").write_bytes(content)
+    assert load_model(tmp_path / "without ending").info.name == "tiny"
+    with pytest.raises(UnknownName):
+        load_model(tmp_path / "nowhere")
+
+
+def test_the_content_stays_at_hand_for_maps_of_it(tmp_path: Path) -> None:
+    path = saved(tmp_path, tiny(meta()))
+    made = load_model(path)
+    assert made.content == path.read_bytes()
+    assert made.input == "face"
+
+
 def test_unsure_faces_are_looked_at_twice(small_ferplus: Path) -> None:
     """The mirror image changes an unsure answer to the mean of both, and no sure one."""
     faces = list(table.read(small_ferplus).of_split("PublicTest").pictures())

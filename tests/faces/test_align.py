@@ -425,7 +425,78 @@ def test_good_points_are_used(name: str) -> None:
     assert ours.size == theirs.size == 48
 
 
+@pytest.mark.parametrize(
+    ("times", "fits"), [(0.38, True), (0.37, False), (5.9, True), (6.1, False), (0.0, False)]
+)
+def test_a_face_is_at_most_four_times_as_high_as_wide_or_as_wide_as_high(
+    times: float, fits: bool
+) -> None:
+    """It is 150 high, from chin to top, and 100 times as much wide."""
+    points = FACE * np.array([times, 1], np.float32)
+    if fits:
+        assert align.side(align.xu2019(points)) == pytest.approx((1.5e4 * times) ** 0.5, rel=1e-4)
+    else:
+        with pytest.raises(ShapeError, match=f"no face: {100 * times:.1f} wide and 150.0 high"):
+            align.xu2019(points)
+
+
+@pytest.mark.parametrize(
+    ("sides", "fits"), [(0.51, True), (0.49, False), (7.9, True), (8.1, False)]
+)
+@pytest.mark.parametrize("name", ["similarity", "xu2019", "mouth"])
+def test_how_large_a_crop_is_beside_the_box_of_its_face(
+    name: str, sides: float, fits: bool
+) -> None:
+    """From an eighth of the box's longer side to twice it; else the landmarks are another's."""
+    crop = getattr(align, name)(FACE, 48)
+    middle, half = (
+        outline(crop).mean(axis=0) + 0.5,
+        align.side(crop) * sides * np.array([0.5, 0.25]),
+    )
+    around = np.concatenate([middle - half, middle + half])
+    found = align.of_landmarks(Face(np.asarray(around, np.float32), 0.9, FACE), name, 48)
+    assert (found is not None) == fits
+
+
+def test_the_middle_of_a_crop_lies_in_the_box_of_its_face() -> None:
+    x, y = outline(align.xu2019(FACE, 48)).mean(axis=0) + 0.5
+    for x0, y0, fits in (
+        (x - 1, y - 1, True),
+        (x + 1, y - 1, False),
+        (x - 1, y + 1, False),
+        (x - 99, y - 99, True),
+        (x - 101, y - 99, False),
+        (x - 99, y - 101, False),
+    ):
+        face = Face(box(x0, y0, x0 + 100, y0 + 100), 0.9, FACE)
+        assert (align.of_landmarks(face, "xu2019", 48) is not None) == fits
+        crop = align.place(face, "xu2019", 48, 1.3)
+        assert (crop.size == 48) == fits
+        assert fits or crop.size == 130
+
+
+def test_where_there_is_nothing_to_align_by() -> None:
+    assert align.of_landmarks(replace(AROUND, landmarks=FACE), "box", 48) is None
+    assert align.of_landmarks(AROUND, "xu2019", 48) is None
+
+
+def test_where_similarity_brings_eyes_nose_and_mouth() -> None:
+    """The shipped models were trained on just that: another place is another model's."""
+    assert align.TEMPLATE.tolist() == [
+        [0.313, 0.395],
+        [0.687, 0.395],
+        [0.5, 0.588],
+        [0.338, 0.777],
+        [0.662, 0.777],
+    ]
+    assert align.TEMPLATE.dtype == np.float64
+
+
 def test_the_names_of_alignments() -> None:
+    assert ALIGNMENTS == ("box", "similarity", "xu2019", "mouth")
+    assert align.DEFAULT == "box"
+    for name in ALIGNMENTS:
+        assert align.known(name) == name
     assert align.known(None) is None
     assert align.known("mouth") == "mouth"
     with pytest.raises(UnknownName, match="did you mean similarity"):

@@ -176,6 +176,30 @@ def test_odd_shapes_are_measured(shape: tuple[int, int]) -> None:
     assert np.isfinite(values).all()
 
 
+@pytest.mark.parametrize(
+    ("top", "least", "confidence", "expected"),
+    [
+        (0.6, 0.6, 1.0, False),
+        (0.59, 0.6, 1.0, True),
+        (0.9, 0.6, quality.LOW, False),
+        (0.9, 0.6, quality.LOW - 0.01, True),
+        (0.5, 0.6, 0.1, True),
+    ],
+)
+def test_an_answer_is_uncertain_by_itself_or_by_its_picture(
+    top: float, least: float, confidence: float, expected: bool
+) -> None:
+    assert quality.uncertain(top, least, confidence) is expected
+    assert quality.LOW == 0.3
+
+
+@pytest.mark.parametrize("shape", [(60, 100), (100, 60)])
+def test_without_a_crop_the_whole_picture_is_the_face(shape: tuple[int, int]) -> None:
+    measured = of_crop(np.zeros((*shape, 3), np.uint8))
+    assert (measured.size_px, measured.inside) == (100, 1)
+    assert measured.tilt_rad is None
+
+
 # -- angles and the crop ------------------------------------------------------------------------
 
 

@@ -1022,6 +1022,46 @@ def test_heic_is_read_where_its_library_is() -> None:
         assert np.abs(pixels[y, x] - color).max() < 12
 
 
+def with_property(content: bytes, kind: bytes, value: int) -> bytes:
+    """A HEIC file whose picture has one more property, the last to be carried out."""
+    prop = struct.pack(">I", 9) + kind + bytes([value])
+    at, used = content.index(b"ipma") - 4, content.index(b"ipma") + 14
+    made = bytearray(content)
+    made[used] += 1  # of so many properties, each a byte: essential, and its number
+    made[used + 1 + content[used] : used + 1 + content[used]] = bytes([0x80 | 6])
+    made[at:at] = prop
+    for box, more in ((b"meta", 10), (b"iprp", 10), (b"ipco", 9)):
+        begin = content.index(box) - 4
+        made[begin : begin + 4] = struct.pack(
+            ">I", struct.unpack_from(">I", content, begin)[0] + more
+        )
+    size = made.index(b"ipma") - 4
+    made[size : size + 4] = struct.pack(">I", struct.unpack_from(">I", made, size)[0] + 1)
+    where = content.index(b"iloc") + 22  # the place of the picture's data in the file
+    made[where : where + 4] = struct.pack(">I", struct.unpack_from(">I", content, where)[0] + 10)
+    return bytes(made)
+
+
+@pytest.mark.parametrize("turns", [0, 1, 2, 3])
+def test_a_turned_heic_stands_upright(turns: int) -> None:
+    """A phone held upright turns nothing: it writes by how many quarters, against the clock."""
+    pytest.importorskip("pi_heif")
+    plain = base64.b64decode(HEIC)
+    turned = image.read(with_property(plain, b"irot", turns)).astype(int)
+    assert turned.shape == ((64, 48, 3) if turns % 2 else (48, 64, 3))
+    assert np.abs(turned - np.rot90(image.read(plain), turns)).max() <= 1
+
+
+@pytest.mark.parametrize(("mode", "to_side"), [(0, False), (1, True)])
+def test_a_mirrored_heic_is_mirrored(mode: int, to_side: bool) -> None:
+    """Top to bottom (0), or left to right, as a selfie may be."""
+    pytest.importorskip("pi_heif")
+    plain = base64.b64decode(HEIC)
+    expected = image.read(plain)[:, ::-1] if to_side else image.read(plain)[::-1]
+    mirrored = image.read(with_property(plain, b"imir", mode)).astype(int)
+    assert np.abs(mirrored - expected).max() <= 1
+
+
 def test_avif_is_read() -> None:
     rgb = np.zeros((48, 64, 3), np.uint8)
     rgb[:24, :32] = 240

@@ -568,6 +568,17 @@ def test_consents_are_kept_with_their_dates() -> None:
         people.get_or_make("Bob", "  ")
 
 
+def test_labels_are_told_in_one_order(tmp_path: Path) -> None:
+    """Mien's own and then the others, whichever was recorded first."""
+    person = people.get_or_make("Ann", "yes, Ann")
+    rgb = np.zeros((20, 20, 3), np.uint8)
+    face = Face(np.array([0, 0, 20, 20], np.float32), 0.9)
+    for label in ("yes", "sadness", "pain", "yes", "neutral"):
+        person.add(people.new_sample(label, f"{label}.mp4", Frame(rgb), face, 1.0), rgb)
+    assert [*person.counts().items()] == [("neutral", 1), ("sadness", 1), ("pain", 1), ("yes", 2)]
+    assert people.labels_of(person.samples()) == tuple(person.counts())
+
+
 def test_damaged_files_are_named() -> None:
     mine = people.get_or_make("Ann", "yes")
     (mine.folder / "samples" / "x.json").write_text("{")

@@ -10,11 +10,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from mien.errors import DataError
 from mien.results import reading, summary
-from tests.results.test_summary import film, record, saved
+from tests.results.test_summary import face, film, record, saved
 
 Rows = list[dict[str, str]]
 
@@ -244,6 +246,41 @@ def test_a_line_that_no_reader_likes(tmp_path: Path, line: str) -> None:
     path.write_text(line + "\n" + json.dumps(record(1.0)) + "\n")
     with pytest.raises(DataError, match=r"line 1 is no (JSON|record of mien)"):
         summary.read(path)
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "csv", "parquet", "rows"])
+@pytest.mark.parametrize("at", [0, 1, -1])
+def test_a_line_that_is_no_record_costs_no_other(tmp_path: Path, kind: str, at: int) -> None:
+    """It is counted where somebody counts, and refused where nobody does."""
+    made = [record(i / 10, face(1, 0.9)) for i in range(5)]
+    path = tmp_path / f"a.{kind.replace('rows', 'json')}"
+    rows = rows_of(saved(tmp_path / "all.csv", made))
+    rows[at]["happiness"] = "70"
+    if kind == "jsonl":
+        lines = list(map(json.dumps, made))
+        lines[at] = '{"half'
+        path.write_text("\n".join(lines) + "\n")
+    elif kind == "csv":
+        path.write_text(as_text(rows))
+    elif kind == "rows":
+        path.write_text("\n".join(map(json.dumps, rows)))
+    else:
+        pq.write_table(pa.Table.from_pylist(rows), path)
+    damage = reading.Damage()
+    assert len([*reading.read(path, damage)]) == 4
+    assert damage.count == 1
+    number = [1, 2, 5][at] + (kind == "csv")
+    assert damage.first is not None
+    assert damage.first.why.startswith(f"line {number} is no ")
+    with pytest.raises(DataError, match=f"line {number} is no "):
+        list(reading.read(path))
+
+
+@pytest.mark.parametrize("text", ["no json\n", "{}\n[1]\n5\n", '{"schema": "mien/9"}\n'])
+def test_where_no_line_is_a_record_it_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.jsonl").write_text(text)
+    with pytest.raises(DataError, match=r"line 1 is no .* as mien analyze writes them"):
+        list(reading.read(tmp_path / "a.jsonl", reading.Damage()))
 
 
 @pytest.mark.parametrize(

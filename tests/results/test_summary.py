@@ -172,6 +172,16 @@ def test_the_command_line(
     assert "neutral 75%, happiness 25%" in shown
     assert "1 happiness" in shown
     assert (out / "film.png").read_bytes().startswith(b"\x89PNG")
+    damaged = saved(tmp_path / "damaged.csv", film())
+    damaged.write_bytes(damaged.read_bytes() + b"film.mp4,soon\n")
+    monkeypatch.setattr(sys, "argv", ["mien", "summary", str(damaged)])
+    with pytest.raises(SystemExit) as end:
+        verbs.main()
+    assert end.value.code == 1
+    found = capsys.readouterr()
+    assert "neutral 75%, happiness 25%" in found.out
+    number = len(damaged.read_text().splitlines())
+    assert f"1 line was no record; line {number} is no record of mien: " in found.err
     (tmp_path / "file").touch()
     recordings = summary.read(kept)
     with pytest.raises(OutputError, match="cannot write into"):

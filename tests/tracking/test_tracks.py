@@ -293,6 +293,405 @@ def test_a_tracker_that_goes_on_from_a_state_gives_the_same() -> None:
     assert all(told(stop) == whole for stop in (0, 1, 20, 33, 37, 41, 74))
 
 
+# -- every bound by its number ---------------------------------------------------------------------
+
+
+def spot(x: float, y: float, size: float = 100.0) -> FloatArray:
+    return np.asarray(SHAPE * size + [x, y], np.float32)
+
+
+SIDE = float((face_box(spot(0, 0))[2:] - face_box(spot(0, 0))[:2]).max()) / 100
+"""Of a face's box, for a face of size 1."""
+
+
+class Script:
+    """Stands in for an ``Analyzer`` that sees just what it is told.
+
+    found : what a search finds. placed : what the landmark network answers for each box in turn,
+    with its scores.
+    """
+
+    def __init__(self) -> None:
+        self.found: list[Face] = []
+        self.placed: list[tuple[FloatArray, float]] = []
+        self.searches, self.known = 0, list[Face]()
+        self.boxes = np.zeros((0, 4), np.float32)
+
+    def find(self, frame: Frame, known: Sequence[Face] = ()) -> list[Face]:
+        self.searches, self.known = self.searches + 1, list(known)
+        return self.found
+
+    def find_again(self, frame: Frame, boxes: FloatArray, rolls: list[float]) -> Placed:
+        self.boxes = boxes
+        points, scores = zip(*self.placed, strict=True)
+        return Placed(np.array(points), np.array(scores, np.float32))
+
+    def sees(self, *points: FloatArray, score: float = 1.0) -> None:
+        """The landmark network alone."""
+        self.placed, self.found = [(p, score) for p in points], []
+
+    def shows(self, *points: FloatArray) -> None:
+        """Both."""
+        self.sees(*points)
+        self.found = [Face(face_box(p), 0.9, p) for p in points]
+
+
+BIG = PICTURE.repeat(10, axis=0).repeat(10, axis=1)
+
+
+class Film:
+    """A tracker and its frames, one after another."""
+
+    def __init__(self, script: Script, *first: FloatArray, fps: float = 30.0) -> None:
+        self.tracker, self.script, self.fps = Tracker(script), script, fps
+        self.time_s, self.index = -1 / fps, -1
+        script.shows(*first)
+        assert self.next() == list(range(1, len(first) + 1))
+
+    def next(self, after_s: float | None = None) -> list[int | None]:
+        """The numbers in the next frame."""
+        self.time_s, self.index = self.time_s + (after_s or 1 / self.fps), self.index + 1
+        self.faces = self.tracker.follow(Frame(BIG, self.index, self.time_s))
+        return [face.track for face in self.faces]
+
+
+@pytest.mark.parametrize(("score", "followed"), [(0.5, True), (0.49, False), (1.2, True)])
+def test_the_landmark_network_says_when_it_has_lost_a_face(score: float, followed: bool) -> None:
+    film = Film(Script(), spot(300, 300))
+    film.script.sees(spot(302, 300), score=score)
+    assert film.next() == ([1] if followed else [])
+    assert film.script.searches == (1 if followed else 2)
+    if followed:
+        (face,) = film.faces
+        assert face.score == min(score, 1.0)
+        np.testing.assert_allclose(face.box, face_box(spot(302, 300)), atol=1e-3)
+        assert face.landmarks is not None
+        np.testing.assert_array_equal(face.landmarks, spot(302, 300))
+
+
+@pytest.mark.parametrize(
+    ("sides", "times", "followed"),
+    [
+        (0.69, 1.0, True),
+        (0.71, 1.0, False),
+        (0.0, 1.49, True),
+        (0.0, 1.52, False),
+        (0.0, 0.68, True),
+        (0.0, 0.65, False),
+    ],
+)
+def test_how_far_a_face_goes_and_grows_in_a_frame(
+    sides: float, times: float, followed: bool
+) -> None:
+    for way in (np.array([1, 0]), np.array([0, -1]), np.array([0.6, 0.8])):
+        film = Film(Script(), spot(500, 400))
+        middle = (face_box(spot(500, 400))[:2] + face_box(spot(500, 400))[2:]) / 2
+        grown = (spot(500, 400) - middle + 0.5) * times + middle - 0.5
+        film.script.sees(np.asarray(grown + way * sides * SIDE * 100, np.float32))
+        assert film.next() == ([1] if followed else [])
+
+
+@pytest.mark.parametrize(("inside_px", "followed"), [(2.0, True), (0.5, False), (-5.0, False)])
+def test_a_face_that_leaves_the_picture_is_followed_to_its_edge(
+    inside_px: float, followed: bool
+) -> None:
+    """On each of the four sides."""
+    x0, y0, x1, y1 = face_box(spot(0, 0))
+    edges = [
+        (float(inside_px - x1), 300.0, 20.0, 0.0),
+        (float(1280 - inside_px - x0), 300.0, -20.0, 0.0),
+        (600.0, float(inside_px - y1), 0.0, 20.0),
+        (600.0, float(720 - inside_px - y0), 0.0, -20.0),
+    ]
+    for x, y, dx, dy in edges:
+        film = Film(Script(), spot(x + dx, y + dy))
+        film.script.sees(spot(x, y))
+        assert film.next() == ([1] if followed else [])
+        if followed:
+            assert (film.faces[0].box >= 0).all()
+            assert (film.faces[0].box <= [1280, 720, 1280, 720]).all()
+
+
+def test_where_two_tracks_see_one_face_the_nearer_keeps_it() -> None:
+    film = Film(Script(), spot(300, 300), spot(420, 300))
+    film.script.sees(spot(375, 300), spot(375, 300))  # 75 from the one, 45 from the other
+    assert film.next() == [2]
+    film = Film(Script(), spot(300, 300), spot(420, 300))
+    film.script.sees(spot(345, 300), spot(345, 300))
+    assert film.next() == [1]
+
+
+def test_where_two_tracks_see_one_face_it_is_of_whom_was_seen_last() -> None:
+    film = Film(Script(), spot(300, 300), spot(420, 300))
+    film.script.placed = [(spot(300, 300), 0.0), (spot(420, 300), 1.0)]
+    film.script.found = []
+    assert film.next() == [2]
+    film.script.sees(spot(352, 300), spot(352, 300))  # nearer to the one that was missed
+    assert film.next() == [2]
+
+
+def test_a_motion_is_learnt_with_a_time_constant_and_carried_on() -> None:
+    """After steps of 10 pixels: what is left of the motion before falls by exp(-dt / 0.12 s)."""
+    film = Film(Script(), spot(300, 300))
+    speed, kept = 0.0, float(np.exp(-(1 / 30) / 0.12))
+    for i in range(1, 8):
+        film.script.sees(spot(300 + 10 * i, 300))
+        film.next()
+        where = (film.script.boxes[0, 0] + film.script.boxes[0, 2]) / 2
+        expected = 300 + 10 * (i - 1) + speed / 30
+        assert where - _middle_x(spot(0, 0)) == pytest.approx(expected, abs=0.05)
+        speed = kept * speed + (1 - kept) * 300
+    assert speed > 200
+
+
+def _middle_x(points: FloatArray) -> float:
+    return float(points[:, 0].min() + points[:, 0].max()) / 2 + 0.5
+
+
+def test_a_motion_is_not_learnt_where_faces_touch() -> None:
+    """Half of what is seen then may be of the other face."""
+    for x, moves in ((370.0, False), (480.0, True)):
+        film = Film(Script(), spot(300, 300), spot(x, 300))
+        for i in range(1, 4):
+            film.script.sees(spot(300 + i, 300), spot(x + i, 300))
+            assert film.next() == [1, 2]
+        state = film.tracker.state()
+        assert (abs(state["tracks"][0]["velocity"][0]) > 1) == moves
+
+
+@pytest.mark.parametrize(("away_s", "goes_on_s"), [(0.3, 0.3), (0.55, 0.55), (0.8, 0.6)])
+def test_an_unseen_face_goes_on_as_it_went_for_a_while(away_s: float, goes_on_s: float) -> None:
+    film = Film(Script(), spot(100, 300))
+    for i in range(1, 30):
+        film.script.sees(spot(100 + 5 * i, 300))
+        film.next()
+    film.script.sees(spot(0, 0), score=0.0)
+    film.next(away_s)
+    where = (film.script.boxes[0, 0] + film.script.boxes[0, 2]) / 2 - _middle_x(spot(0, 0))
+    assert where == pytest.approx(100 + 5 * 29 + 150 * goes_on_s, abs=0.6)
+
+
+def searched(film: Film, after_s: float | None = None) -> bool:
+    before = film.script.searches
+    film.next(after_s)
+    return film.script.searches > before
+
+
+def test_when_the_whole_frame_is_searched() -> None:
+    """Every quarter of a second; at once where a face is lost, then every tenth, while it is."""
+    one, two = spot(300, 300), spot(800, 300)
+    film = Film(Script(), one, two)
+    film.script.shows(one, two)
+    assert [searched(film, 0.06) for _ in range(10)] == [False] * 4 + [True] + [False] * 4 + [True]
+    film.script.placed = [(one, 1.0), (two, 0.0)]
+    film.script.found = [Face(face_box(one), 0.9, one)]
+    assert searched(film, 0.02)
+    assert [searched(film, 0.03) for _ in range(8)] == [False] * 3 + [True] + [False] * 3 + [True]
+    assert searched(film, -0.01), "time that goes back is no time"
+
+
+def test_a_search_is_told_whom_one_knows() -> None:
+    one, two = spot(300, 300), spot(800, 300)
+    film = Film(Script(), one, two)
+    assert film.script.known == []
+    film.script.shows(one, two)
+    while not searched(film):
+        pass
+    assert [face.track for face in film.script.known] == [1, 2]
+
+
+@pytest.mark.parametrize("seen_after", [None, 3, 4])
+def test_four_searches_that_do_not_see_a_face_end_its_following(seen_after: int | None) -> None:
+    film = Film(Script(), spot(300, 300))
+    for number in range(1, 5):
+        film.script.sees(spot(300, 300))
+        if number == seen_after:
+            film.script.shows(spot(300, 300))
+        assert film.next(0.3) == [1]
+    film.script.sees(spot(300, 300))
+    assert film.next(0.01) == ([] if seen_after is None else [1])
+
+
+def drawn(points: FloatArray, dx: float, grown: float) -> Face:
+    """A face whose box the detector draws ``dx`` pixels off, and as many times as large."""
+    box = face_box(points)
+    middle, half = (box[:2] + box[2:]) / 2 + [dx, 0], (box[2:] - box[:2]) / 2 * grown
+    return Face(np.concatenate([middle - half, middle + half]).astype(np.float32), 0.9, points)
+
+
+def test_how_the_detector_draws_is_learnt_by_a_fifth_at_each_sight() -> None:
+    film, points = Film(Script(), spot(500, 300)), spot(500, 300)
+    width = float(np.diff(face_box(points)[[0, 2]])[0])
+    off, grown = 0.0, 1.0
+    for dx, times in ((10.0, 1.2), (10.0, 1.2), (-5.0, 0.9)):
+        film.script.placed, film.script.found = [(points, 1.0)], [drawn(points, dx, times)]
+        assert film.next(0.3) == [1]
+        off, grown = off + 0.2 * (dx - off), grown + 0.2 * (times - grown)
+        film.script.sees(points)
+        assert film.next(0.01) == [1]
+        (face,) = film.faces
+        assert float(face.box[0] + face.box[2]) / 2 == pytest.approx(
+            float(face_box(points)[0] + face_box(points)[2]) / 2 + off, abs=0.02
+        )
+        assert float(face.box[2] - face.box[0]) == pytest.approx(width * grown, abs=0.02)
+
+
+def test_a_box_that_the_picture_cuts_off_teaches_nothing() -> None:
+    """Nobody knows how the detector would have drawn it."""
+    for x, learnt in ((500.0, True), (float(-face_box(spot(0, 0))[0]) - 1, False)):
+        points = spot(x, 300)
+        film, cut = Film(Script(), points), drawn(points, -8, 1.1)
+        cut = replace(cut, box=cut.box.clip(0))
+        film.script.placed, film.script.found = [(points, 1.0)], [cut]
+        film.next(0.3)
+        film.script.sees(points)
+        film.next(0.01)
+        (track,) = film.tracker.state()["tracks"]
+        fit = track["fit"]
+        assert (fit is not None and abs(fit[0]) > 0.005) == learnt
+
+
+@pytest.mark.parametrize(
+    ("away_s", "sides", "same"),
+    [
+        (0.1, 0.94, True),  # 0.8 sides, and 1.5 for each second
+        (0.1, 0.96, False),
+        (0.4, 1.38, True),
+        (0.4, 1.42, False),
+        (0.98, 2.25, True),
+        (0.98, 2.29, False),
+    ],
+)
+def test_how_far_off_a_lost_face_may_be_found_again(
+    away_s: float, sides: float, same: bool
+) -> None:
+    film = Film(Script(), spot(300, 300))
+    film.script.sees(spot(0, 0), score=0.0)
+    for _ in range(2):
+        film.next(away_s / 4)
+    film.script.shows(spot(300 + sides * SIDE * 100, 300))
+    film.script.placed = [(spot(0, 0), 0.0)]
+    assert film.next(away_s / 2) == [1 if same else 2]
+
+
+@pytest.mark.parametrize(("sides_per_s", "same"), [(14.0, True), (18.0, False)])
+def test_a_lost_face_may_have_turned_back(sides_per_s: float, same: bool) -> None:
+    """Where it was last costs .55 of how far it was expected to go: of 1.4 sides, and of 1.8.
+
+    After a tenth of a second it is looked for up to .95 sides off.
+    """
+    step = sides_per_s * SIDE * 30 / 30
+    film = Film(Script(), spot(100, 300, 30))
+    for i in range(1, 27):
+        film.script.sees(spot(100 + step * i, 300, 30))
+        assert film.next() == [1]
+    last = spot(100 + step * 26, 300, 30)
+    film.script.sees(spot(0, 0), score=0.0)
+    film.script.found = [Face(face_box(last), 0.9, last)]
+    assert film.next(0.1) == [1 if same else 2]
+
+
+def test_a_face_lies_where_the_detector_draws_it() -> None:
+    """Near the edge of the picture, too, as long as nothing is cut off."""
+    for dx in (12.0, -float(face_box(spot(100, 300))[0]) + 0.6):
+        wide = drawn(spot(100, 300), dx, 1.0)
+        script = Script()
+        script.found = [wide]
+        tracker = Tracker(script)
+        tracker.follow(Frame(BIG, 0, 0.0))
+        (track,) = tracker.state()["tracks"]
+        np.testing.assert_allclose(track["box"], wide.box, atol=0.01)
+        assert track["fit"][0] == pytest.approx(dx / (SIDE * 100), abs=1e-3)
+
+
+def test_farther_than_so_many_sides_it_is_another() -> None:
+    """Behind somebody it is remembered for two seconds, but found no farther than 2.5 sides off."""
+    for sides, same in ((2.45, True), (2.55, False)):
+        other = spot(500, 300)
+        film = Film(Script(), other, spot(430, 300))
+        film.script.placed = [(other, 1.0), (spot(0, 0), 0.0)]
+        film.script.found = [Face(face_box(other), 0.9, other)]
+        for _ in range(5):
+            assert film.next(0.25) == [1]
+        there = spot(430 - sides * SIDE * 100, 300)
+        film.script.found = [Face(face_box(p), 0.9, p) for p in (other, there)]
+        assert film.next(0.25) == [1, 2 if same else 3]
+
+
+@pytest.mark.parametrize(
+    ("times", "same"), [(3.9, True), (4.1, False), (0.26, True), (0.24, False)]
+)
+def test_how_much_a_lost_face_may_have_grown(times: float, same: bool) -> None:
+    """Half of what is allowed goes for each doubling, whichever way."""
+    film = Film(Script(), spot(600, 350, 60))
+    film.script.sees(spot(0, 0), score=0.0)
+    film.next()
+    box = face_box(spot(600, 350, 60))
+    middle = (box[:2] + box[2:]) / 2 - 0.5
+    grown = np.asarray((spot(600, 350, 60) - middle) * times + middle, np.float32)
+    film.script.found = [Face(face_box(grown), 0.9, grown)]
+    assert film.next() == [1 if same else 2]
+
+
+@pytest.mark.parametrize(
+    ("behind", "away_s", "same"),
+    [
+        (False, 0.98, True),
+        (False, 1.03, False),
+        (True, 1.03, True),
+        (True, 1.98, True),
+        (True, 2.03, False),
+    ],
+)
+def test_how_long_a_face_is_remembered(behind: bool, away_s: float, same: bool) -> None:
+    """A second; two where it went behind another."""
+    beside = spot(380 if behind else 900, 300)
+    film = Film(Script(), beside, spot(300, 300))
+    film.script.placed = [(beside, 1.0), (spot(0, 0), 0.0)]
+    film.script.found = [Face(face_box(beside), 0.9, beside)]
+    steps = 20
+    for _ in range(steps):
+        assert film.next(away_s / steps) == [1]
+        film.script.placed = film.script.placed[: len(film.tracker.state()["tracks"])]
+    back = spot(300, 300)
+    film.script.found = [Face(face_box(p), 0.9, p) for p in (beside, back)]
+    assert film.next(0.001 + 0.3) == [1, 2 if same else 3]
+
+
+def test_where_frames_are_rare_a_face_is_remembered_for_two_of_them() -> None:
+    """However many seconds that is."""
+    for missed, same in ((1, True), (2, True), (3, False)):
+        film = Film(Script(), spot(300, 300))
+        for _ in range(missed):
+            film.script.sees(spot(0, 0), score=0.0)
+            if not film.tracker.state()["tracks"]:
+                film.script.placed = []
+            assert film.next(20.0) == []
+        film.script.shows(spot(300, 300))
+        film.script.placed = [(spot(0, 0), 0.0)]
+        assert film.next(20.0) == [1 if same else 2]
+
+
+def test_pixels_of_another_size_are_the_same_places() -> None:
+    """What is known is carried over into them, motion and all."""
+    film = Film(Script(), spot(300, 300))
+    for i in range(1, 5):
+        film.script.sees(spot(300 + 10 * i, 300))
+        film.next()
+    before = film.tracker.state()["tracks"][0]
+    half = PICTURE.repeat(5, axis=0).repeat(10, axis=1)
+    now = spot(350, 300)
+    squeezed = np.asarray((now + 0.5) * [1, 0.5] - 0.5, np.float32)
+    film.script.sees(squeezed)
+    film.tracker.follow(Frame(half, 5, film.time_s + 1 / 30))
+    was = np.array(before["points"]) + np.array(before["velocity"]) / 30
+    expected = (was + 0.5) * [1, 0.5] - 0.5
+    got = film.script.boxes[0]
+    assert got[:2] == pytest.approx(expected.min(axis=0) + 0.5, abs=0.02)
+    assert got[2:] == pytest.approx(expected.max(axis=0) + 0.5, abs=0.02)
+    assert film.tracker.state()["size"] == (1280, 360)
+
+
 # -- real faces ------------------------------------------------------------------------------------
 
 

@@ -7,8 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from safetensors.torch import load_file
 
+from mien.errors import ConfigError, UnknownName
+from mien.training import recipes
+from mien.training.schedule import Train
+from mien.training.train import launched
 from tests import stripes
 
 
@@ -57,3 +62,28 @@ def test_a_batch_that_cannot_be_shared_is_refused(place: Path) -> None:
     done = stripes.train(place, "odd", "--devices", "2", "--set", "train.batch=15")
     assert done.returncode == 2
     assert done.stderr.count("train.batch = 15 is not a multiple of 2 devices") == 1
+
+
+def test_an_accelerator_that_mien_does_not_know(place: Path) -> None:
+    done = stripes.train(place, "none", "--accelerator", "tpu")
+    assert done.returncode == 2
+    assert "no accelerator called 'tpu'" in done.stderr
+    for name in ("CUDA", "", "0"):
+        with pytest.raises(UnknownName, match=f"no accelerator called '{name}'"):
+            launched(recipes.read(place / "stripes.toml"), name, 1, 1)
+
+
+def test_an_accelerator_that_is_not_there(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the library says of it, and no traceback."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    for precision in ("auto", "32-true"):
+        recipe = recipes.read(place / "stripes.toml", [f"train.precision={precision}"])
+        with pytest.raises(ConfigError, match=r"cannot compute on cuda: .* --accelerator auto"):
+            launched(recipe, "cuda", 1, 1)
+
+
+@pytest.mark.parametrize("name", ["16-true", "64-true", "transformer-engine", "32", "float"])
+def test_a_precision_that_no_training_ends_with(name: str) -> None:
+    with pytest.raises(UnknownName, match=f"no train.precision called '{name}'"):
+        Train(epochs=1, precision=name)

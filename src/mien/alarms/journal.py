@@ -206,6 +206,8 @@ def shortened(content: bytes, most: int) -> bytes:
     These are the last call, and all that have not ended, of each alarm that waits for an answer or
     for an output.
     """
+    if len(content) <= most:
+        return content
     counting: dict[str, set[int]] = {}
     for key, past in alarms(_lines(content)).items():
         calls = {number for number, outputs in past.pending.items() if outputs}
@@ -213,7 +215,7 @@ def shortened(content: bytes, most: int) -> bytes:
             calls.add(past.call.number)
         if calls:
             counting[key] = calls
-    cut = content.find(b"\n", max(0, len(content) - most - 1)) + 1
+    cut = content.find(b"\n", len(content) - most - 1) + 1
     old = (text for text in content[:cut].split(b"\n") if _counts(text, counting))
     return b"".join(text + b"\n" for text in old) + content[cut:]
 

@@ -61,9 +61,9 @@ class Tally:
         self.held_back += isinstance(event, HeldBack)
 
 
-def read(path: Path) -> Iterator[ReadRecord]:
-    """Records from JSON lines, CSV or Parquet, one after another; raises DataError."""
-    return reading.read(path)
+def read(path: Path, damage: reading.Damage | None = None) -> Iterator[ReadRecord]:
+    """Records from JSON lines, CSV or Parquet, one after another; see ``reading.read``."""
+    return reading.read(path, damage)
 
 
 def rehearse(

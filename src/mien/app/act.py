@@ -12,7 +12,7 @@ import typer
 
 from .. import jsontext
 from ..errors import ConfigError, DataError
-from .terminal import say, tell
+from .terminal import say, say_damage, tell
 
 if TYPE_CHECKING:
     import datetime
@@ -99,9 +99,10 @@ def act_test(
     """
     from .. import alarms
     from ..alarms.rehearsal import Tally, read, rehearse
+    from ..results.reading import Damage
 
-    found, begin, tally = alarms.read(rules), _time(at), Tally()
-    for happening in rehearse(found, read(records), begin, tally):
+    found, begin, tally, damage = alarms.read(rules), _time(at), Tally(), Damage()
+    for happening in rehearse(found, read(records, damage), begin, tally):
         tell(_line(happening) if sys.stdout.isatty() else json.dumps(happening.as_dict()))
     for problem in tally.problems:
         say(f"{problem}: it will never call anybody")
@@ -112,6 +113,9 @@ def act_test(
         f"{tally.records} records, {unusable} of them without anything to go by: "
         f"{_alarms(tally.alarms)}, {tally.held_back} held back"
     )
+    if damage.count:
+        say_damage(damage)
+        raise typer.Exit(1)
 
 
 def _alarms(count: int) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from .files import ready_charts
-from .terminal import tell
+from .terminal import say_damage, tell
 
 
 def summary(
@@ -42,13 +42,18 @@ def summary(
     """
     from ..results import summary as sums
     from ..results import timeline
+    from ..results.reading import Damage
     from . import console
 
     rule = sums.Rule(threshold, min(sums.Rule().leave, threshold), shortest)
-    recordings = sums.read(path)
+    damage = Damage()
+    recordings = sums.read(path, damage)
     if out:  # first: whoever looks at the table may have gone
         sums.write(recordings, out, rule)
         timeline.draw(recordings, out, rule)
     console.summary(recordings, rule)
     if out:
         tell(out)
+    if damage.count:
+        say_damage(damage)
+        raise typer.Exit(1)

@@ -6,10 +6,13 @@ import io
 import os
 import sys
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..errors import ConfigError, InputError, MienError
 from ..secrecy import public
+
+if TYPE_CHECKING:
+    from ..results.reading import Damage
 
 
 def say(message: object) -> None:
@@ -18,6 +21,15 @@ def say(message: object) -> None:
     Addresses are without their passwords.
     """
     print(plain(public(str(message))), file=sys.stderr)
+
+
+def say_damage(damage: Damage) -> None:
+    """Say how many lines were passed over, and what the first one is."""
+    if damage.first:
+        lines = (
+            "1 line was no record" if damage.count == 1 else f"{damage.count} lines were no records"
+        )
+        say(f"mien: {lines}; {damage.first.why}")
 
 
 def tell(result: object) -> None:

@@ -177,8 +177,10 @@ class Person:
         return Frame(read_file(path), time_s=sample.time_s, source=str(path))
 
     def counts(self) -> Counter[str]:
-        """Samples per label."""
-        return Counter(sample.label for sample in self.samples())
+        """Samples per label, in the order of ``labels_of``."""
+        samples = self.samples()
+        counted = Counter(sample.label for sample in samples)
+        return Counter({label: counted[label] for label in labels_of(samples)})
 
 
 def new_sample(

@@ -11,7 +11,7 @@ from __future__ import annotations
 import codecs
 import csv
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
@@ -58,18 +58,57 @@ class ReadRecord:
     faces: list[ReadFace]
 
 
-def read(path: Path) -> Iterator[ReadRecord]:
+@dataclass(slots=True)
+class Damage:
+    """Lines of a file that are no records and were passed over: how many, and the first one."""
+
+    count: int = 0
+    first: NoRecord | None = None
+
+    def note(self, err: NoRecord) -> None:
+        self.count += 1
+        self.first = self.first or err
+
+
+class NoRecord(DataError):
+    """A line that is no record. why : what is wrong with it, and which one it is."""
+
+    def __init__(self, path: Path, line: int, why: object, kind: str = "record of mien") -> None:
+        said = str(why).removeprefix("no record of mien: ")
+        self.why = f"line {line} is no {kind}: {said}"
+        super().__init__(
+            f"{path}, {self.why}. It holds no records as mien analyze writes them: JSON lines, CSV "
+            "or Parquet, without a --format of other tools"
+        )
+
+
+_Unfit = Callable[[NoRecord], None]
+
+
+def _refuse(err: NoRecord) -> None:
+    raise err
+
+
+def read(path: Path, damage: Damage | None = None) -> Iterator[ReadRecord]:
     """The records of a file in their order, a frame's faces together where its rows are.
 
-    Raises DataError for what is no record of mien, with its line; MissingExtra for Parquet without
-    pyarrow.
+    damage : is told of lines that are no records, and the others are read; without it the first
+        such line is a DataError, as it always is where no line is a record, or the whole file is
+        of another kind.
+
+    Raises DataError with the line; MissingExtra for Parquet without pyarrow.
     """
     if not path.is_file():
         raise DataError(f"no such file: {path}")
+    none = True
     try:
-        yield from _READERS[_kind(path)](path)
+        for record in _READERS[_kind(path)](path, damage.note if damage else _refuse):
+            none = False
+            yield record
     except OSError as err:
         raise DataError(f"cannot read {path}: {err.strerror or err}") from err
+    if none and damage and damage.first:
+        raise damage.first
 
 
 def of_plain(value: Any) -> ReadRecord:
@@ -239,24 +278,16 @@ def _encoding(path: Path, otherwise: str = "") -> str:
     return "utf-8-sig"
 
 
-def _unfit(path: Path, line: int, why: object, kind: str = "record of mien") -> DataError:
-    said = str(why).removeprefix("no record of mien: ")
-    return DataError(
-        f"{path}, line {line} is no {kind}: {said}. It holds no records as mien analyze writes "
-        "them: JSON lines, CSV or Parquet, without a --format of other tools"
-    )
-
-
-def _from_json_lines(path: Path) -> Iterator[ReadRecord]:
+def _from_json_lines(path: Path, unfit: _Unfit) -> Iterator[ReadRecord]:
     with path.open(encoding=_encoding(path), errors="replace") as stream:
-        values = _of_a_list(stream) or _json_values(path, lines(stream))
+        values = _of_a_list(stream) or _json_values(path, lines(stream), unfit)
         head = list(islice(values, _HEAD))
         every = chain(head, values)
         if not (head and _is_row(head[0][1])):
-            yield from _json_records(path, every)
+            yield from _json_records(path, every, unfit)
             return
         columns = dict.fromkeys(k for _, row in head if isinstance(row, Mapping) for k in row)
-        yield from _merged(_flat_records(path, list(columns), (row for _, row in every), 1))
+        yield from _merged(_flat_records(path, list(columns), (row for _, row in every), 1, unfit))
 
 
 def _is_row(value: Any) -> bool:
@@ -279,12 +310,15 @@ def _of_a_list(stream: IO[str]) -> Iterator[tuple[int, Any]] | None:
     return iter([*enumerate(found, 1)])
 
 
-def _json_values(path: Path, texts: Iterable[str | None]) -> Iterator[tuple[int, Any]]:
+def _json_values(
+    path: Path, texts: Iterable[str | None], unfit: _Unfit
+) -> Iterator[tuple[int, Any]]:
     """Each line's value with its number."""
     any_whole = False
     for number, text in enumerate(texts, 1):
         if text is None:
-            raise _unfit(path, number, "it has no end", "JSON")
+            unfit(NoRecord(path, number, "it has no end", "JSON"))
+            continue
         if not text.strip():
             continue
         try:
@@ -292,20 +326,25 @@ def _json_values(path: Path, texts: Iterable[str | None]) -> Iterator[tuple[int,
         except ValueError as err:
             if any_whole and not text.endswith("\n"):
                 return  # of a run that goes on, or was cut off
-            raise _unfit(path, number, str(err)[:80], "JSON") from None
+            unfit(NoRecord(path, number, str(err)[:80], "JSON"))
+            continue
         any_whole = True
         yield number, value
 
 
-def _json_records(path: Path, values: Iterable[tuple[int, Any]]) -> Iterator[ReadRecord]:
+def _json_records(
+    path: Path, values: Iterable[tuple[int, Any]], unfit: _Unfit
+) -> Iterator[ReadRecord]:
     for number, value in values:
         try:
-            yield of_plain(value)
+            record = of_plain(value)
         except DataError as err:
-            raise _unfit(path, number, err) from None
+            unfit(NoRecord(path, number, err))
+        else:
+            yield record
 
 
-def _from_csv(path: Path) -> Iterator[ReadRecord]:
+def _from_csv(path: Path, unfit: _Unfit) -> Iterator[ReadRecord]:
     windows = "cp1252"  # what spreadsheets save as CSV there
     with path.open(encoding=_encoding(path, windows), errors="replace", newline="") as stream:
         head, skipped = stream.readline(_CHUNK), 0
@@ -315,9 +354,9 @@ def _from_csv(path: Path) -> Iterator[ReadRecord]:
         columns = next(csv.reader([head], delimiter=delimiter), [])
         rows = csv.DictReader(_bounded(stream), columns, delimiter=delimiter)
         try:
-            yield from _merged(_flat_records(path, columns, rows, skipped + 2))
+            yield from _merged(_flat_records(path, columns, rows, skipped + 2, unfit))
         except csv.Error as err:
-            raise _unfit(path, rows.line_num + skipped + 1, err) from None
+            raise NoRecord(path, rows.line_num + skipped + 1, err) from None
 
 
 def _bounded(stream: IO[str]) -> Iterator[str]:
@@ -328,7 +367,7 @@ def _bounded(stream: IO[str]) -> Iterator[str]:
         yield line
 
 
-def _from_parquet(path: Path) -> Iterator[ReadRecord]:
+def _from_parquet(path: Path, unfit: _Unfit) -> Iterator[ReadRecord]:
     try:
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -339,9 +378,9 @@ def _from_parquet(path: Path) -> Iterator[ReadRecord]:
         with path.open("rb") as opened, pq.ParquetFile(opened) as file:
             columns = file.schema_arrow.names
             rows = (row for part in file.iter_batches() for row in part.to_pylist())
-            yield from _merged(_flat_records(path, columns, rows, 1))
+            yield from _merged(_flat_records(path, columns, rows, 1, unfit))
     except (pa.ArrowException, NotImplementedError) as err:
-        raise _unfit(path, 1, str(err).splitlines()[0] if str(err) else "damaged") from None
+        raise NoRecord(path, 1, str(err).splitlines()[0] if str(err) else "damaged") from None
 
 
 _READERS = {".jsonl": _from_json_lines, ".csv": _from_csv, ".parquet": _from_parquet}
@@ -408,17 +447,25 @@ class _Flat:
 
 
 def _flat_records(
-    path: Path, columns: Sequence[str], rows: Iterable[Mapping[Any, Any]], first: int
+    path: Path,
+    columns: Sequence[str],
+    rows: Iterable[Mapping[Any, Any]],
+    first: int,
+    unfit: _Unfit,
 ) -> Iterator[ReadRecord]:
     """``first`` : the number of the first row's line."""
-    number = first
     try:
         flat = _Flat(columns)
-        for number, row in enumerate(rows, first):  # noqa: B007  (it is told of the row that fails)
-            if (record := flat.record(row)) is not None:
+    except ValueError as err:
+        raise NoRecord(path, first, err) from None
+    for number, row in enumerate(rows, first):
+        try:
+            record = flat.record(row)
+        except (ValueError, KeyError) as err:
+            unfit(NoRecord(path, number, err))
+        else:
+            if record is not None:
                 yield record
-    except (ValueError, KeyError) as err:
-        raise _unfit(path, number, err) from None
 
 
 def _merged(rows: Iterable[ReadRecord]) -> Iterator[ReadRecord]:

@@ -124,14 +124,16 @@ class Recording:
         return _LONGEST * _SLACK * self.usual_s
 
 
-def read(path: Path) -> list[Recording]:
+def read(path: Path, damage: reading.Damage | None = None) -> list[Recording]:
     """The recordings in a file of records: JSON lines, CSV or Parquet, without the pictures.
+
+    damage : for lines that are no records; see ``reading.read``.
 
     Raises DataError for a file of another kind, and for one without a recording; MissingExtra for
     Parquet without pyarrow.
     """
     found: dict[str, _Gathered] = {}
-    for record in reading.read(path):
+    for record in reading.read(path, damage):
         if record.source not in found:
             found[record.source] = _Gathered(record.source)
         found[record.source].add(record)

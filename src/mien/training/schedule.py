@@ -5,7 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from ..errors import ConfigError
+from ..errors import ConfigError, UnknownName
+
+PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed")
+"""Fabric's that keep the weights in 32 bits, as their moving average and an export need them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,8 +18,7 @@ class Train:
     lr : peak learning rate; it rises linearly over warmup_epochs and falls as a cosine to 0.
     weight_decay : on convolution and matrix weights only, never on biases or normalisation.
     ema_decay : of the moving average of the weights, which is what gets evaluated and exported.
-    precision : Fabric's name ("32-true", "bf16-mixed"), or "auto": bfloat16 where the machine
-        computes in it.
+    precision : one of ``PRECISIONS``; "auto" is bfloat16 where the machine computes in it.
     schedule : "cosine", or "constant" after the warm-up.
     epoch_steps : steps of an epoch, where a paper counts these; 0 for as many as show every picture
         once. Pictures come in one random order after another. ``mien reproduce`` tests such a run
@@ -43,6 +45,8 @@ class Train:
             raise ConfigError(f"train.epoch_steps is at least 0, got {self.epoch_steps}")
         if self.optimizer not in ("sgd", "adamw"):
             raise ConfigError(f"train.optimizer is sgd or adamw, got '{self.optimizer}'")
+        if self.precision not in PRECISIONS:
+            raise UnknownName("train.precision", self.precision, PRECISIONS)
         if self.epochs < 1 or self.batch < 2:
             raise ConfigError("train.epochs is at least 1 and train.batch at least 2")
 

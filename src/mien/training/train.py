@@ -33,7 +33,12 @@ from torch import Generator, Tensor, nn
 from .. import foreign, provenance
 from ..data.table import Table, file_sha256
 from ..data.table import read as read_table
+<<<<<<< HEAD
 from ..errors import ConfigError, MienError, OutputError, TrainingError
+=======
+from ..errors import ConfigError, MienError, OutputError, TrainingError, UnknownName
+from ..expression.recognize import OnnxRecognizer, load_model
+>>>>>>> bite
 from ..files import held
 from . import (
     against_rest_task,
@@ -60,6 +65,7 @@ from .tasks import Sets, Task, has_bfloat16, predict
 from .warmstart import Start
 
 log = logging.getLogger(__name__)
+ACCELERATORS = ("auto", "cpu", "cuda", "mps")
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # malloc.h
 
 
@@ -435,23 +441,34 @@ def keep_freed_memory() -> None:
 
 
 def launched(recipe: Recipe, accelerator: str, devices: int, nodes: int) -> Fabric:
-    """The devices of a run, every process of it started."""
+    """The devices of a run, every process of it started; raises ConfigError for such as are not."""
     keep_freed_memory()
-    precision: Any = recipe.train.precision
+    if accelerator not in ACCELERATORS:
+        raise UnknownName("accelerator", accelerator, ACCELERATORS)
+    try:
+        fabric = _fabric(recipe.train.precision, accelerator, devices, nodes)
+    except (RuntimeError, ValueError) as err:  # Fabric's own, of what is not there
+        raise ConfigError(
+            f"cannot compute on {accelerator}: {err}; --accelerator auto takes what there is"
+        ) from err
+    if devices * nodes > 1:
+        fabric.launch()
+    return fabric
+
+
+def _fabric(precision: Any, accelerator: str, devices: int, nodes: int) -> Fabric:
     if precision == "auto":
         precision = auto_precision(Fabric(accelerator=accelerator, devices=1).device)
     if devices * nodes == 1:
         return Fabric(accelerator=accelerator, devices=1, precision=precision)
-    # All processes keep the same statistics (mien.training.ranks): none has to send its own around.
-    fabric = Fabric(
+    return Fabric(
         accelerator=accelerator,
         devices=devices,
         num_nodes=nodes,
         precision=precision,
+        # All processes keep the same statistics (mien.training.ranks): none has to send its own.
         strategy=DDPStrategy(broadcast_buffers=False),
     )
-    fabric.launch()
-    return fabric
 
 
 def _facts(fabric: Fabric) -> dict[str, Any]:
