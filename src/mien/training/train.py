@@ -33,12 +33,7 @@ from torch import Generator, Tensor, nn
 from .. import foreign, provenance
 from ..data.table import Table, file_sha256
 from ..data.table import read as read_table
-<<<<<<< HEAD
-from ..errors import ConfigError, MienError, OutputError, TrainingError
-=======
 from ..errors import ConfigError, MienError, OutputError, TrainingError, UnknownName
-from ..expression.recognize import OnnxRecognizer, load_model
->>>>>>> bite
 from ..files import held
 from . import (
     against_rest_task,
