@@ -51,6 +51,9 @@ class Registry(Generic[T]):
             self._factories[name] = factory = _imported(factory)
         return factory(*args, **kwargs)
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._factories
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._factories)
 

@@ -270,7 +270,7 @@ def test_parquet_without_pyarrow(
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     done = call("analyze", smile, "-o", tmp_path / "x.parquet")
     assert done.status == 1
-    assert "pip install 'mien[train]'" in done.err
+    assert "'mien[table]'" in done.err
     assert list(tmp_path.iterdir()) == []
 
 

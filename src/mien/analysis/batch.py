@@ -273,7 +273,7 @@ def run_job(analyzer: Analyzer, job: Job, begun: Later[Looked] | None = None) ->
             save(draw.annotate(frame, faces, **dict.fromkeys(job.shown, True)), job.annotated)
         if job.explained:
             _explain(analyzer, frame, faces, job.explained, job.emotion)
-        return records.of_frame(frame, faces)
+        return records.record_of(frame, faces)
     except (OutputError, ModelError):
         raise  # no fault of the picture's, and the next one would not fare better
     except MienError as err:
@@ -386,7 +386,7 @@ def _of_recording(
                     if copy:
                         copy.add(*item)
                         reached.state.drawn = copy.bytes
-                    yield records.of_frame(*item)
+                    yield records.record_of(*item)
                 if copy:
                     copy.finish()
             if reached.state.place.first_index is None:

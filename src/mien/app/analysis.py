@@ -125,6 +125,10 @@ def _check(wanted: Wanted) -> None:
         raise ConfigError("--person reads with that person's recogniser; leave --model out")
     if wanted.resume and wanted.out is None:
         raise ConfigError("--resume goes on with a file; name it with --out")
+    if wanted.out is not None:
+        from ..results import records
+
+        records.form_of(wanted.out, wanted.form)
 
 
 def _check_networks(begun: list[Later[Looked]]) -> None:

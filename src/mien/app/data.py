@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .analysis import DEFAULT_MODEL, MOST_REASONS
-from .files import ready, write_json
+from .files import ready_for, write_json
 from .options import Model, TableFile, TableOut, WholeResult
 from .terminal import say
 
@@ -118,7 +118,10 @@ def data_strong(
         ),
     ] = 0.5,
     look: Annotated[
-        Path | None, typer.Option("--sheet", help="A picture of what was chosen (.png).")
+        Path | None,
+        typer.Option(
+            "--sheet", help="A picture of what was chosen (.png).", callback=ready_for(".png")
+        ),
     ] = None,
     model: Model = DEFAULT_MODEL,
 ) -> None:
@@ -238,7 +241,9 @@ def data_sheet(
     path: TableFile,
     out: Annotated[
         Path,
-        typer.Option("--out", "-o", help="The picture to write (.png).", callback=ready),
+        typer.Option(
+            "--out", "-o", help="The picture to write (.png).", callback=ready_for(".png")
+        ),
     ],
     split: Annotated[str | None, typer.Option(help="Only this split.")] = None,
     per_label: Annotated[int, typer.Option(min=1, help="Pictures per label.")] = 12,

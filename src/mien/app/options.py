@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import ConfigError
-from .files import ready, ready_table
+from .files import ready_for, ready_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,12 +24,16 @@ TableOut = Annotated[
     Path, typer.Option("--out", "-o", help="The table to write (.parquet).", callback=ready_table)
 ]
 ModelOut = Annotated[
-    Path, typer.Option("--out", "-o", help="The model to write (.onnx).", callback=ready)
+    Path,
+    typer.Option("--out", "-o", help="The model to write (.onnx).", callback=ready_for(".onnx")),
 ]
 WholeResult = Annotated[
     Path | None,
     typer.Option(
-        "--out", "-o", help="Write the whole result as JSON to this file.", callback=ready
+        "--out",
+        "-o",
+        help="Write the whole result as JSON to this file (.json).",
+        callback=ready_for(".json"),
     ),
 ]
 Also = Annotated[

@@ -10,7 +10,7 @@ import typer
 
 from ..errors import ConfigError, DataError
 from ..files import write
-from .files import ready
+from .files import ready_for
 from .terminal import say, tell
 
 if TYPE_CHECKING:
@@ -230,7 +230,12 @@ def person_test(
     kind: Kind = "head",
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="Write the result as JSON to this file.", callback=ready),
+        typer.Option(
+            "--out",
+            "-o",
+            help="Write the result as JSON to this file (.json).",
+            callback=ready_for(".json"),
+        ),
     ] = None,
 ) -> None:
     """Tell how good a person's recogniser is on stimuli it was not trained on, before and after.
@@ -304,7 +309,9 @@ def person_export(
     name: Name,
     out: Annotated[
         Path,
-        typer.Option("--out", "-o", metavar="FILE", help="The .zip to write.", callback=ready),
+        typer.Option(
+            "--out", "-o", metavar="FILE", help="The .zip to write.", callback=ready_for(".zip")
+        ),
     ],
 ) -> None:
     """Write all that is kept of a person into one ZIP file."""

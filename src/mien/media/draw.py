@@ -95,9 +95,8 @@ def _emotions(face: Face) -> Emotions:
 
 
 def _strengths(face: Face) -> dict[str, float]:
-    labels = _emotions(face).label_set.labels
     assert face.intensity is not None, "intensities are drawn of faces that have them"
-    return {label: float(v) for label, v in zip(labels, face.intensity, strict=True)}
+    return face.intensity.as_dict()
 
 
 def _color(label: str) -> tuple[int, int, int]:

@@ -26,7 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import ImageError, InputError, ShapeError
-from ..face import ImageArray
+from ..face import Frame, ImageArray
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -108,7 +108,17 @@ _DECODING = {  # bytes a pixel that a decoder takes for itself, beside what Pill
 _PROGRESSIVE = 6  # of a JPEG whose waves come one after the other, each of 2 bytes
 
 
-def read(source: str | os.PathLike[str] | bytes | npt.NDArray[Any]) -> ImageArray:
+Picture = str | os.PathLike[str] | bytes | npt.NDArray[Any]
+"""What a picture may be handed in as: its file's name, the file's bytes, or an array."""
+
+
+def read_frame(picture: Picture) -> Frame:
+    """A picture that knows its file's name, as records tell of it; raises what ``read`` raises."""
+    source = os.fsdecode(picture) if isinstance(picture, str | os.PathLike) else ""
+    return Frame(read(picture), source=source)
+
+
+def read(source: Picture) -> ImageArray:
     """A picture from a file, its bytes, or an array, as (H, W, 3) uint8 RGB.
 
     An array is taken as RGB already: (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), uint8 or uint16.
