@@ -65,11 +65,18 @@ _READERS = {  # first bytes, ? for any -> a plugin of Pillow's and its class
     b"????ftypmsf1": _HEIF,
     b"????ftypavif": ("PIL.AvifImagePlugin", "AvifImageFile"),
 }
-_MISSING = {  # a plugin that is not everywhere -> what its pictures are, and how to read them
-    "pi_heif.as_plugin": "an HEIC picture; pip install 'mien[heic]' reads these, or save it as "
-    "JPEG first",
-    "PIL.AvifImagePlugin": "an AVIF picture; Pillow 11.3 and later reads these, or save it as JPEG "
-    "first",
+
+
+def _heic() -> str:
+    from ..install import adding
+
+    return adding("heic")
+
+
+_MISSING: dict[str, tuple[str, Callable[[], str]]] = {
+    # a plugin that is not everywhere -> what its pictures are, and what reads them
+    "pi_heif.as_plugin": ("an HEIC picture", _heic),
+    "PIL.AvifImagePlugin": ("an AVIF picture", lambda: "Pillow 11.3 and later"),
 }
 _FOREIGN = {  # first bytes -> what the file is instead
     b"????ftyp": "a video",
@@ -187,7 +194,10 @@ def _reader(plugin: str, reader: str, name: str) -> type[ImageFile]:
     try:
         found: type[ImageFile] = getattr(importlib.import_module(plugin), reader)
     except ImportError:
-        raise ImageError(f"{name} is {_MISSING[plugin]}") from None
+        kind, reads = _MISSING[plugin]
+        raise ImageError(
+            f"{name} is {kind}; {reads()} reads these, or save it as JPEG first"
+        ) from None
     return found
 
 
