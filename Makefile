@@ -16,7 +16,7 @@ demo: $(VENV)/.demo
 	$(BIN)/python -c "from PIL import Image; from skimage import data; \
 	import os; os.makedirs('demo', exist_ok=True); \
 	Image.fromarray(data.astronaut()).save('demo/astronaut.png')"
-	$(BIN)/mien analyze demo/astronaut.png --annotate demo/annotated
+	$(BIN)/mien analyze demo/astronaut.png --format table --annotate demo/annotated --overwrite
 
 test: $(VENV)/.test programs
 	$(BIN)/python -m pytest $(PARALLEL)

@@ -284,12 +284,15 @@ def run_job(analyzer: Analyzer, job: Job, begun: Later[Looked] | None = None) ->
 
 
 def _explain(analyzer: Analyzer, frame: Frame, faces: list[Face], base: Path, emotion: str) -> None:
-    """An overlay per face and label, ``<base>.face1.happiness.png``, and ``<base>.json`` on all."""
+    """An overlay per face and label, ``<base>.face0.happiness.png``, and ``<base>.json`` on all.
+
+    The number is the face's place in the record.
+    """
     from ..expression import explain
     from ..faces.finder import pixels
 
     told = []
-    for number, face in enumerate(faces, 1):
+    for number, face in enumerate(faces):
         found = explain.explain(analyzer.explainer, frame, face, emotion)
         files = [f"{base.name}.face{number}.{one.label}.png" for one in found]
         for one, file in zip(found, files, strict=True):

@@ -41,8 +41,8 @@ Also = Annotated[
     typer.Option(
         "--also",
         metavar="NAME=TABLE",
-        help="A table with further labels of the same pictures, for a head that the recipe "
-        "names so.",
+        help="A table with further labels of the same pictures, for the recipe's head of this "
+        "name.",
     ),
 ]
 Rates = Annotated[
@@ -52,7 +52,7 @@ Rates = Annotated[
         metavar="training|equal|FILE",
         help="How common each expression is taken to be: as where the model was trained, all "
         "equally, or as FILE says (JSON or TOML, a rate for each label). If you do not say, mien "
-        "goes half the way from training to equal.",
+        "goes half way from the training's rates to equal ones.",
     ),
 ]
 Strength = Annotated[

@@ -28,8 +28,8 @@ Kind = Annotated[
     typer.Option(
         "--with",
         metavar="head|mouth|both",
-        help="A last layer on the default model; a network on the mouth, which needs "
-        "mien\\[train]; both.",
+        help="head: a new last layer on the default model. mouth: a network on the mouth alone, "
+        "which needs the extra train. both: the two together.",
     ),
 ]
 
@@ -53,15 +53,16 @@ def person_record(
     consent: Annotated[
         str | None,
         typer.Option(
-            metavar="TEXT", help="Who agrees to this, and for whom. It is noted with the date."
+            metavar="TEXT",
+            help="Who consents, in words ('Ann, for herself'). They are kept with the date.",
         ),
     ] = None,
     emotion: Annotated[
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="What to bring about, in any words that name a folder; may be repeated. Without "
-            "it: joy, disgust and neutral.",
+            help="An expression to bring about, by the name of its folder of stimuli. May be "
+            "repeated. If you do not say: joy, disgust and neutral.",
         ),
     ] = None,
     count: Annotated[
