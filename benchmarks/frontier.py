@@ -91,17 +91,16 @@ def _plot(models: dict[str, Any]) -> bytes:
     with blank(8.4, 3.6) as (figure, first):
         figure.delaxes(first)
         left, right = figure.subplots(1, 2, sharey=True)
-        for axes, value, label in (
-            (left, lambda m: m["time_of_first"], "processor time of one look (first default = 1)"),
-            (right, lambda m: m["bytes"] / 1e6, "size of the file, MB"),
+        for axes, key, unit, label in (
+            (left, "time_of_first", 1.0, "processor time of one look (first default = 1)"),
+            (right, "bytes", 1e6, "size of the file, MB"),
         ):
             for name, model in models.items():
                 unseen = model["unseen"]
-                y = 100 * unseen.get("0.5", unseen["0"])
-                axes.plot(value(model), y, "o", color=INK)
-                axes.annotate(
-                    name, (value(model), y), xytext=(5, 4), textcoords="offset points", fontsize=8
-                )
+                x, y = model[key] / unit, 100 * unseen.get("0.5", unseen["0"])
+                axes.plot(x, y, "o", color=INK)
+                at = {"xytext": (5, 4), "textcoords": "offset points"}
+                axes.annotate(name, (x, y), fontsize=8, **at)
             axes.set_xlabel(label, fontsize=8)
             axes.grid(color=FAINT, linewidth=0.5)
             axes.margins(x=0.25, y=0.15)

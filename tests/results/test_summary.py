@@ -38,7 +38,7 @@ def face(track: int | None, happy: float, sad: float = 0.0) -> Face:
 
 def record(time_s: float, *faces: Face, source: str = "a/film.mp4") -> Any:
     frame = Frame(np.zeros((9, 9, 3), np.uint8), round(time_s * 10), time_s, source)
-    return records.of_frame(frame, list(faces))
+    return records.record_of(frame, list(faces))
 
 
 def film() -> list[Any]:

@@ -29,7 +29,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import InputError
-from ..face import Emotions, Face
+from ..face import Emotions, Face, Intensity
 from ..faces import quality
 from ..registry import Registry
 
@@ -96,11 +96,12 @@ class Smoother(ABC, Generic[Item]):
         assert face.emotions is not None
         assert face.confidence is not None
         probs = (values[0] / values[0].sum()).astype(np.float32)
-        top = float(probs.max())
+        top, labels = float(probs.max()), face.emotions.label_set
+        strengths = Intensity(labels, values[1].astype(np.float32)) if face.intensity else None
         return replace(
             face,
-            emotions=Emotions(face.emotions.label_set, probs),
-            intensity=None if face.intensity is None else values[1].astype(np.float32),
+            emotions=Emotions(labels, probs),
+            intensity=strengths,
             uncertain=quality.uncertain(top, self._uncertain_below, face.confidence),
         )
 
@@ -243,7 +244,7 @@ def _sample(time_s: float, face: Face) -> tuple[int, _Sample]:
         raise InputError(
             "smoothing takes faces with a track and emotions: Tracker.follow, Analyzer.recognize"
         )
-    rows = [face.emotions.probs, *([] if face.intensity is None else [face.intensity])]
+    rows = [face.emotions.probs, *([face.intensity.values] if face.intensity else [])]
     return face.track, _Sample(time_s, np.array(rows, np.float64))
 
 
