@@ -1072,7 +1072,7 @@ def test_avif_is_read() -> None:
 def test_heic_without_its_library_says_how_to_read_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pi_heif", None)
     monkeypatch.delitem(sys.modules, "pi_heif.as_plugin", raising=False)
-    with pytest.raises(ImageError, match=r"HEIC picture; pip install 'mien\[heic\]'"):
+    with pytest.raises(ImageError, match=r"HEIC picture; .*\[heic\]"):
         image.read(base64.b64decode(HEIC))
 
 

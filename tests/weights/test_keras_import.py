@@ -205,7 +205,7 @@ def test_import_needs_neither_h5py_nor_onnx(monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize("library", ["h5py", "onnx"])
 def test_missing_library(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, library: str) -> None:
     monkeypatch.setitem(sys.modules, library, None)
-    with pytest.raises(MissingExtra, match=r"h5py or onnx.*mien\[train\]"):
+    with pytest.raises(MissingExtra, match=r"h5py or onnx.*\[train\]"):
         mini_xception_to_onnx(tmp_path / "m.hdf5")
 
 
