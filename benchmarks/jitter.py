@@ -5,7 +5,7 @@ of intensities, over the calmer half of the frames and over the tenth in which t
 shape most; and how often the likeliest label changes. A face's shape is its landmarks with where
 the head is taken away.
 
-    python benchmarks/jitter.py MEDIA --model resnet10-ferplus \
+    python benchmarks/jitter.py MEDIA --model mien \
         --model runs/xu2019/runs/intensity/model.onnx
 """
 
