@@ -20,6 +20,7 @@ import typer
 
 from mien import provenance
 from mien.data import table
+from mien.evaluation.panel import by_default
 from mien.expression.recognize import OnnxRecognizer, load_model
 from mien.media.chart import FAINT, INK, blank, encoded
 from mien.media.preprocess import batch
@@ -97,7 +98,7 @@ def _plot(models: dict[str, Any]) -> bytes:
         ):
             for name, model in models.items():
                 unseen = model["unseen"]
-                x, y = model[key] / unit, 100 * unseen.get("0.5", unseen["0"])
+                x, y = model[key] / unit, 100 * by_default(unseen)
                 axes.plot(x, y, "o", color=INK)
                 at = {"xytext": (5, 4), "textcoords": "offset points"}
                 axes.annotate(name, (x, y), fontsize=8, **at)

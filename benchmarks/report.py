@@ -719,7 +719,7 @@ def _on_panel(name: str) -> list[str]:
         + " | ".join(
             f"{figures['accuracy']:.1%} ({figures['accuracy_ci95'][0]:.1%}-{figures['accuracy_ci95'][1]:.1%}) / "
             f"{figures['balanced_accuracy']:.1%} / {figures['macro_f1']:.1%}"
-            for figures in (of["by_strength"][s] for s in ("0", "0.5", "1"))
+            for figures in (of["by_strength"][s] for s in ("0", "0.75", "1"))
         )
         + f" | {of['by_strength']['0']['majority_baseline']:.1%} |"
         for one, of in model["sets"].items()
@@ -730,7 +730,7 @@ def _on_panel(name: str) -> list[str]:
         "",
         "Accuracy (95 %) / balanced accuracy / macro-F1; what each set was to the model stands beside it.",
         "",
-        "| set | to this model | training rates | half way to equal (the default) | equal | majority |",
+        "| set | to this model | training rates | three quarters of the way to equal (the default) | equal | majority |",
         "| --- | --- | --- | --- | --- | --- |",
         *sets,
     ]

@@ -181,7 +181,7 @@ def test_the_card_tells_where_they_hold(model: OnnxRecognizer, dealt: list[Table
     measured["results"][0]["prediction_sets"]["0.95"] = short
     info = replace(model.info, card={**model.info.card, "figures": [measured]})
     card = cards.card(info)
-    assert "at equal (strength 0.5) base rates, calibrated on 700 faces" in card
+    assert "at equal (strength 0.75) base rates, calibrated on 700 faces" in card
     assert card.count("not as promised") == 1
     assert "(0.500-0.600): **not as promised**" in card
 
@@ -242,7 +242,7 @@ def test_at_other_base_rates_nothing_is_promised(rates: BaseRates, tmp_path: Pat
     if rates.target == "world.json":
         (tmp_path / "world.json").write_text(str(dict.fromkeys(SEVEN, 1)).replace("'", '"'))
         rates = BaseRates(str(tmp_path / "world.json"))
-    with pytest.raises(ConfigError, match=r"hold at equal \(strength 0.5\) base rates"):
+    with pytest.raises(ConfigError, match=r"hold at equal \(strength 0.75\) base rates"):
         fakes(wide(0.5), Settings(coverage=0.9, base_rates=rates))
     fakes(wide(0.5), Settings(coverage=0.9, base_rates=BaseRates()))
 

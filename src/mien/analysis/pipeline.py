@@ -37,8 +37,8 @@ class Settings:
     detector
         "auto", or one of "mien", "yunet", "haar".
     base_rates
-        What the probabilities are turned to; None: half way to equal where the model knows its
-        training rates, else nothing.
+        What the probabilities are turned to; None: three quarters of the way to equal where the
+        model knows its training rates, else nothing.
     crops
         Each picture is one face, cut already; no detector runs.
     align

@@ -22,6 +22,13 @@ def calibrate(
     what: Annotated[
         str, typer.Option(metavar="all|intensities", help="What to fit. The rest stays as it is.")
     ] = "all",
+    offsets: Annotated[
+        bool,
+        typer.Option(
+            help="Fit an offset for each label beside the temperature. They suit the people who "
+            "labelled these faces, and other people's labels the less."
+        ),
+    ] = True,
 ) -> None:
     """Make a model as sure as it is right on faces of your own. Its network stays as it is.
 
@@ -35,7 +42,7 @@ def calibrate(
     from . import console
 
     faces = table.read(path)
-    content, meta = recalibrated(model, faces.of_split(split) if split else faces, what)
+    content, meta = recalibrated(model, faces.of_split(split) if split else faces, what, offsets)
     write(out, content)
     strengths = "with" if meta["intensity"] else "without"
     say(

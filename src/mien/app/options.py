@@ -52,7 +52,7 @@ Rates = Annotated[
         metavar="training|equal|FILE",
         help="How common each expression is taken to be: as where the model was trained, all "
         "equally, or as FILE says (JSON or TOML, a rate for each label). If you do not say, mien "
-        "goes half way from the training's rates to equal ones.",
+        "goes three quarters of the way from the training's rates to equal ones.",
     ),
 ]
 Strength = Annotated[

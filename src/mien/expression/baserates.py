@@ -21,7 +21,7 @@ from ..face import FloatArray
 from ..jsontext import parse
 from ..labels import LabelSet
 
-DEFAULT_STRENGTH = 0.5
+DEFAULT_STRENGTH = 0.75
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class BaseRates:
         """As a person says it.
 
         >>> str(BaseRates()), str(BaseRates("training"))
-        ('equal (strength 0.5)', 'training')
+        ('equal (strength 0.75)', 'training')
         """
         return (
             self.target

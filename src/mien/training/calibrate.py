@@ -40,6 +40,7 @@ def reading(
     base_rates: Sequence[float],
     names: LabelSet,
     rated: FloatArray | None = None,
+    offsets: bool = True,
 ) -> dict[str, Any]:
     """How a model file's answers are to be read, as its metadata says it.
 
@@ -47,7 +48,7 @@ def reading(
     targets : (N,) what the faces show. rated : (N, K) how strongly, if people said so; else no
         intensities follow.
     """
-    meta: dict[str, Any] = _calibration(looks, targets)
+    meta: dict[str, Any] = _calibration(looks, targets, offsets)
     looked = _looked(looks, meta)
     meta["intensity"] = None if rated is None else intensity.fit(looked, rated).as_dict()
     # The threshold belongs to the probabilities a user sees: those at the default base rates.
@@ -56,13 +57,17 @@ def reading(
     seen = reweight(probs, BaseRates().weights(names, training))
     meta["uncertain_below"] = uncertain_below(seen, targets)
     fitted = sets.fit(seen, targets, BaseRates())
-    checked = _cross_fit(looks, targets, training, names)
+    checked = _cross_fit(looks, targets, training, names, offsets)
     meta["prediction_sets"] = replace(fitted, checked=checked).as_dict()
     return meta
 
 
 def _cross_fit(
-    looks: Sequence[FloatArray], targets: IntArray, training: FloatArray, names: LabelSet
+    looks: Sequence[FloatArray],
+    targets: IntArray,
+    training: FloatArray,
+    names: LabelSet,
+    offsets: bool,
 ) -> dict[str, Any] | None:
     """What prediction sets are worth, each face's made without it; None for too few faces.
 
@@ -76,7 +81,7 @@ def _cross_fit(
     weights = rates.weights(names, training)
     inside = {c: np.zeros(looks[0].shape, bool) for c in metrics.COVERAGES}
     for out in (turn == i for i in range(_TURNS)):
-        meta = _calibration([look[~out] for look in looks], targets[~out])
+        meta = _calibration([look[~out] for look in looks], targets[~out], offsets)
         logits = _looked(looks, meta)
         probs = reweight(softmax(calibrated(logits, meta["temperature"], meta["offsets"])), weights)
         fitted = sets.fit(probs[~out], targets[~out], rates)
@@ -85,7 +90,7 @@ def _cross_fit(
     return {f"{c:g}": metrics.set_score(m, targets, names) for c, m in inside.items()}
 
 
-def again(recognizer: OnnxRecognizer, table: Table) -> dict[str, Any]:
+def again(recognizer: OnnxRecognizer, table: Table, offsets: bool = True) -> dict[str, Any]:
     """``reading`` of a model file on faces of one's own, already cut as it wants them.
 
     Intensities follow where the table has votes or ratings of all its labels. Raises DataError for
@@ -104,19 +109,22 @@ def again(recognizer: OnnxRecognizer, table: Table) -> dict[str, Any]:
     seen = looks(recognizer, list(table.pictures()))
     if not info.look_again_below:
         seen = seen[:1]
-    meta = reading(seen, targets, info.base_rates, info.label_set, rated)
+    meta = reading(seen, targets, info.base_rates, info.label_set, rated, offsets)
     if info.strengths and info.strengths.weights is None:  # its sigmoids are intensities already
         meta["intensity"] = info.strengths.as_dict()
     return meta
 
 
-def fit(logits: FloatArray, targets: IntArray) -> tuple[float, FloatArray]:
+def fit(logits: FloatArray, targets: IntArray, offsets: bool = True) -> tuple[float, FloatArray]:
     """The temperature and the offsets (K,) at which the targets are likeliest.
 
     ``softmax(logits / temperature + offsets)``: a temperature for how sure, an offset per label for
     how often (Guo et al. 2017, vector scaling with one scale for all labels). Offsets are drawn
     towards 0 and the temperature towards 1, since some labels have a handful of faces and some
     users a few dozen in all, on which every answer may be right. logits (N, K), targets (N,).
+
+    offsets : fit them, too; without, they are 0. They fit the labels of these faces the better, and
+        those of other data sets the worse: how often a label is given is a matter of who gives it.
     """
     try:
         from scipy.optimize import minimize
@@ -126,12 +134,14 @@ def fit(logits: FloatArray, targets: IntArray) -> tuple[float, FloatArray]:
     penalty = PRIOR_FACES / len(targets)  # one for all faces together: of many, it is nothing
 
     def loss(x: npt.NDArray[np.float64]) -> float:
-        probs = softmax(calibrated(logits, _temperature(x), x[1:]))
+        probs = softmax(calibrated(logits, _temperature(x), x[1:] if offsets else None))
         nll = -np.log(np.maximum(probs[rows, targets], 1e-12)).mean()
         return float(nll + penalty * (x**2).sum())
 
-    found = minimize(loss, np.zeros(1 + logits.shape[1]), method="Powell").x
-    return _temperature(found), np.asarray(found[1:] - found[1:].mean(), np.float32)
+    labels = logits.shape[1]
+    found = minimize(loss, np.zeros(1 + labels if offsets else 1), method="Powell").x
+    moved = found[1:] - found[1:].mean() if offsets else np.zeros(labels)
+    return _temperature(found), np.asarray(moved, np.float32)
 
 
 def _temperature(x: npt.NDArray[np.float64]) -> float:
@@ -159,12 +169,14 @@ def looks(recognizer: OnnxRecognizer, pictures: list[ImageArray]) -> list[FloatA
     return [recognizer.logits(pictures), recognizer.logits(mirrored)]
 
 
-def _calibration(looks: Sequence[FloatArray], targets: IntArray) -> dict[str, Any]:
+def _calibration(
+    looks: Sequence[FloatArray], targets: IntArray, offsets: bool = True
+) -> dict[str, Any]:
     """Temperature and offsets for answers that look again, mirrored, where they are unsure."""
-    first, centred = fit(looks[0], targets)
+    first, centred = fit(looks[0], targets, offsets)
     looked = _looked(looks, {"temperature": first, "offsets": centred})
-    temperature, offsets = fit(looked, targets)
-    return {"temperature": temperature, "offsets": [round(float(v), 4) for v in offsets]}
+    temperature, moved = fit(looked, targets, offsets)
+    return {"temperature": temperature, "offsets": [round(float(v), 4) for v in moved]}
 
 
 def _looked(looks: Sequence[FloatArray], meta: dict[str, Any]) -> FloatArray:

@@ -421,10 +421,13 @@ def _recognizer(graph: bytes, meta: dict[str, Any]) -> OnnxRecognizer:
     return OnnxRecognizer(with_metadata(graph, meta), meta["name"], "")
 
 
-def recalibrated(model: str, table: Table, what: str = "all") -> tuple[bytes, dict[str, Any]]:
+def recalibrated(
+    model: str, table: Table, what: str = "all", offsets: bool = True
+) -> tuple[bytes, dict[str, Any]]:
     """A model file with its answers read as fits a table, and what its metadata says now.
 
     what : "all", or "intensities" alone; raises DataError where the table cannot tell these.
+    offsets : of each label, beside the temperature; see ``calibrate.fit``.
 
     The network in it stays as it is, and so do its figures: they were measured on the old reading,
     and its card says that it was read anew since.
@@ -432,7 +435,7 @@ def recalibrated(model: str, table: Table, what: str = "all") -> tuple[bytes, di
     recognizer = load_model(model)
     if what not in ("all", "intensities"):
         raise UnknownName("reading", what, ["all", "intensities"])
-    read = calibrate.again(recognizer, table)
+    read = calibrate.again(recognizer, table, offsets)
     if what == "intensities":
         if read["intensity"] is None:
             raise DataError(f"{table.name} has no votes or ratings for all that {model} answers")
