@@ -396,7 +396,8 @@ def test_every_figure_of_intensities_by_hand() -> None:
     rated = np.array([[0.0, 0.2], [0.2, 0.4], [1.0, 0.9]], np.float32)
     result = metrics.intensity_score(predicted, rated, ["fear", "anger"], ["a", "b", "b"])
     assert (result["n"], result["people"], [*result["per_label"]]) == (3, 2, ["fear", "anger"])
-    fear, anger, both = (*result["per_label"].values(), result["overall"])
+    fear, anger = result["per_label"]["fear"], result["per_label"]["anger"]
+    both = result["overall"]
     x, y = np.array([0, 0.5, 1]), np.array([0, 0.2, 1])
     cov, gap = float(np.mean(x * y) - x.mean() * y.mean()), float((x.mean() - y.mean()) ** 2)
     assert fear["rmse"] == pytest.approx(0.3 / 3**0.5, abs=1e-6)
