@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -115,13 +115,14 @@ def test_what_must_outlive_a_power_cut(
     synced: list[int] = []
     monkeypatch.setattr(os, "fsync", synced.append)
     call = a_call("k")
-    for write, expected in (
+    writes: list[tuple[Callable[[], None], int]] = [
         (lambda: made.call(call), 1),
         (lambda: made.acknowledged("k", "Eve"), 1),
         (lambda: made.ended(call, "nurse", None), 0),
         (lambda: made.ended(call, "nurse", "down"), 0),
         (lambda: made.held_back(HeldBack("pain", None, "rate limit")), 0),
-    ):
+    ]
+    for write, expected in writes:
         synced.clear()
         write()
         assert len(synced) == expected

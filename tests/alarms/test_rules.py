@@ -317,7 +317,7 @@ def test_what_lies_just_beyond(changes: dict[str, Any], words: str) -> None:
     ],
 )
 def test_when_quiet_ends(now: tuple[int, ...], quiet: list[str], left_s: float) -> None:
-    wall = datetime.datetime(2026, 11, 25, *now)  # type: ignore[misc, arg-type]
+    wall = datetime.datetime(2026, 11, 25, *now)  # type: ignore[arg-type]
     assert parsed(quiet=quiet).quiet_ends_s(wall) == pytest.approx(left_s)
 
 
