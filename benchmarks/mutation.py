@@ -403,7 +403,7 @@ def anew(place: Place, code: str, quickest: list[str], temp: str) -> int:
     return place.run(_Changed(place, code, quickest), temp)
 
 
-def tried(short: str, most: int, seed: int, known: dict[str, list[Any]]) -> dict[str, Any]:
+def tried(short: str, most: int, seed: int) -> dict[str, Any]:
     """What became of a module's faults, or of ``most`` of them; 0 for all."""
     place = Place(*MODULES[short])
     code = place.path.read_text()
@@ -419,21 +419,26 @@ def tried(short: str, most: int, seed: int, known: dict[str, list[Any]]) -> dict
         bench = Bench(place, drawn, temp)
         if place.run(bench, temp):
             raise SystemExit(f"{place.tests} cannot be tried")
-    why = {(one["was"], one["becomes"]): one["why"] for one in known.get(short, [])}
-    survivors = [fault.as_dict() for fault in bench.left]
-    for one in survivors:
-        one["why"] = why.get((one["was"], one["becomes"]))
-    killed = len(drawn) - len(survivors)
+    killed = len(drawn) - len(bench.left)
     return {
         "mutants": len(every),
         "tried": len(drawn),
         "killed": killed,
-        "survived": len(survivors),
+        "survived": len(bench.left),
         "share": round(killed / len(drawn), 4),
         "share_ci95": wilson(killed, len(drawn)) if len(drawn) < len(every) else None,
         "seconds": round(time.monotonic() - began),
-        "survivors": survivors,
+        "survivors": [fault.as_dict() for fault in bench.left],
     }
+
+
+def explain(modules: dict[str, Any]) -> None:
+    """Say of survivors why nobody need notice them, as far as somebody has written it down."""
+    known = tomllib.loads(KNOWN.read_text()) if KNOWN.exists() else {}
+    for name, found in modules.items():
+        why = {(one["was"], one["becomes"]): one["why"] for one in known.get(name, [])}
+        for one in found["survivors"]:
+            one["why"] = why.get((one["was"], one["becomes"]))
 
 
 def wilson(hits: int, n: int) -> list[float]:
@@ -457,14 +462,14 @@ def main(
     sys.path[:0] = [str(ROOT / "src"), str(ROOT)]
     from mien import provenance
 
-    known = tomllib.loads(KNOWN.read_text()) if KNOWN.exists() else {}
     report = json.loads(out.read_text()) if module and out.exists() else {"modules": {}}
     report |= {"seed": seed, "least": LEAST}
     for name in module or MODULES:
         told = provenance.environment()
         told["versions"] |= {lib: importlib.metadata.version(lib) for lib in ("mutmut", "pytest")}
-        report["modules"][name] = found = told | tried(name, sample, seed, known)
+        report["modules"][name] = found = told | tried(name, sample, seed)
         print(name, {k: found[k] for k in ("mutants", "tried", "share")}, file=sys.stderr)
+        explain(report["modules"])
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     shares = [report["modules"][name]["share"] for name in module or MODULES]

@@ -209,6 +209,7 @@ def test_faces_without_track_share_one() -> None:
 def test_uncertain_is_not_low_quality() -> None:
     found = rule(when="uncertain", above=None)
     assert calls(play(started(found), POOR, 4)) == []
+    assert calls(play(started(found), seen(0.3), 4)) == []
     unsure = Seen(True, (face(0.3, uncertain=True),))
     assert calls(play(started(found), unsure, 4)) == [2.0]
 
@@ -611,3 +612,11 @@ def test_at_its_level_it_shows_and_at_its_release_it_is_over() -> None:
     assert [type(e) for e in below.see(seen(0.5), Moment(0.0))] == [Call]
     assert below.see(seen(0.74), Moment(0.1)) == []
     assert below.see(seen(0.75), Moment(0.2)) == [Ended("pain", None)]
+
+
+def test_until_the_spacing_is_known_a_gap_is_half_a_second() -> None:
+    watch = started(rule(hold_s=0.9))
+    assert watch.see(seen(0.8), Moment(0.0)) == []
+    assert watch.see(seen(0.8), Moment(1.0)) == []
+    assert watch.see(seen(0.8), Moment(1.3)) == []
+    assert [type(e) for e in watch.see(seen(0.8), Moment(1.4))] == [Call]

@@ -394,6 +394,13 @@ def test_what_is_seen_of_a_picture() -> None:
     assert found.pairs.correlation[0] == pytest.approx(1, abs=1e-5)
 
 
+def test_a_thumbnail_is_of_means() -> None:
+    picture = np.random.default_rng(4).integers(0, 256, (64, 64, 1), np.uint8).repeat(3, axis=2)
+    small = audit_module._thumbnail(picture)
+    means = picture[:, :, 0].reshape(16, 4, 16, 4).mean(axis=(1, 3))
+    np.testing.assert_allclose(small, means.ravel(), atol=0.01)
+
+
 @pytest.mark.parametrize(("most", "counted"), [(3, True), (2, False)])
 def test_how_many_pairs_are_counted(
     monkeypatch: pytest.MonkeyPatch, most: int, counted: bool

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mien.errors import ConfigError, UnknownName
-from mien.expression.baserates import BaseRates, read_rates, reweight
+from mien.expression.baserates import BaseRates, default_for, read_rates, reweight
 from mien.face import FloatArray
 from mien.labels import label_set, subset
 
@@ -215,3 +215,45 @@ def test_a_file_that_is_not_there() -> None:
 def test_a_folder(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot read"):
         read_rates(tmp_path, THREE)
+
+
+# -- every number ---------------------------------------------------------------------------------
+
+
+def test_what_a_model_is_read_with_unless_asked_otherwise() -> None:
+    assert (BaseRates().target, BaseRates().strength) == ("equal", 0.5)
+    assert default_for([0.5, 0.5]) == BaseRates("equal", 0.5)
+    assert default_for(None).target == "training"
+    for strength in (0.0, 1.0):
+        assert BaseRates("equal", strength).strength == strength
+
+
+def test_a_label_that_training_never_saw_gets_a_weight_too() -> None:
+    """As if it had been one in a million."""
+    weights = BaseRates("equal", 1).weights(THREE, np.array([0.5, 0.5, 0], np.float32))
+    np.testing.assert_allclose(weights, [2 / 3, 2 / 3, 1e6 / 3], rtol=1e-5)
+    assert weights.dtype == np.float32
+    assert BaseRates("training").weights(THREE, None).dtype == np.float32
+
+
+def test_where_all_weight_is_elsewhere_something_is_left() -> None:
+    probs = np.array([[1.0, 0.0]], np.float32)
+    assert reweight(probs, np.array([0.0, 2.0], np.float32)).tolist() == [[0, 1]]
+    np.testing.assert_allclose(reweight(probs, np.array([1e-29, 1.0])), [[10 / 11, 1 / 11]])
+
+
+def test_the_largest_counts(tmp_path: Path) -> None:
+    rates = {"neutral": 1e30, "happy": 1e30, "sad": 0}
+    path = written(tmp_path / "rates.json", json.dumps(rates))
+    assert read_rates(path, THREE).tolist() == [0.5, 0.5, 0]
+    assert read_rates(path, THREE).dtype == np.float32
+    for wrong in (1.01e30, -1e-9):
+        path = written(tmp_path / "rates.json", json.dumps(rates | {"sad": wrong}))
+        with pytest.raises(ConfigError, match=r"rates.json: the rate of sad"):
+            read_rates(path, THREE)
+
+
+def test_every_label_that_is_missing_is_named(tmp_path: Path) -> None:
+    path = written(tmp_path / "rates.json", '{"joy": 1}')
+    with pytest.raises(ConfigError, match=r"rates.json has no rate for neutral, sadness; give 0"):
+        read_rates(path, THREE)
