@@ -70,6 +70,7 @@ def test_which_tables_are_of_crops() -> None:
     gray = np.full((48, 48), 9, np.uint8)
     row = table.Row("a", "all", "anger", table.png(gray), 48, 48)
     assert table.Table("t", [row]).are_crops
+    assert table.Table("t", [replace(row, width=112, height=112)]).are_crops  # LFW's, cut
     assert not table.Table("t", [row, replace(row, width=256, height=256)]).are_crops
     cut = table.Table("t", [replace(row, width=256, height=256)], notes={"align": "box"})
     assert cut.are_crops
