@@ -72,13 +72,16 @@ def test_from_a_repository(installed: Installed) -> None:
     assert install.adding("plot") == "pip install 'mien[plot] @ git+https://a.example/mien.git@abc'"
 
 
-def test_uv_and_pipx(installed: Installed) -> None:
+def test_uv_and_pipx(installed: Installed, monkeypatch: pytest.MonkeyPatch) -> None:
     installed(installer="uv")
     assert install.adding("act") == f"uv pip install --python {sys.executable} 'mien[act]'"
     installed(installer="uv", left="uv-receipt.toml")
     assert install.adding("act") == "uv tool install 'mien[act]'"
     installed(left="pipx_metadata.json")
     assert install.adding("act") == "pipx install --force 'mien[act]'"
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(install, "_has", lambda _: False)
+    assert install.adding("train").startswith("pipx inject mien torch --index-url ")
 
 
 def test_torch_without_gigabytes_for_a_gpu(
@@ -91,7 +94,12 @@ def test_torch_without_gigabytes_for_a_gpu(
     first, then = install.adding("train").split(" (without an NVIDIA GPU), and then ")
     assert (first, then) == (cpu, "pip install 'mien[train]'")
     assert "torch" not in install.adding("table")
+    installed(installer="uv")
+    assert install.adding("train").startswith(
+        f"uv pip install --python {sys.executable} --torch-backend cpu 'mien[train]' ("
+    )
     monkeypatch.setattr(install, "_has", lambda _: True)
+    installed()
     assert install.adding("train") == "pip install 'mien[train]'"
     monkeypatch.setattr(install, "_has", lambda _: False)
     monkeypatch.setattr(sys, "platform", "darwin")  # no GPU's libraries there

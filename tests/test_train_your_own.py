@@ -87,7 +87,8 @@ def test_the_walk_through(workplace: Path) -> None:
     assert list(face["emotions"]) == ["neutral", "happiness", "surprise", "sadness"]
     assert face["top"] == "happiness"
     printed = re.findall(r"model.onnx: (\S+)% right \[(\S+)%, (\S+)%\]", trained.stderr)
-    again = re.findall(r"accuracy \(95 %\)\s+(\S+) \((\S+)-(\S+)\)", repeated.stdout)
+    line = r"^accuracy \(95 %\)\s+(\S+) \((\S+)-(\S+)\)"
+    again = re.findall(line, repeated.stdout, re.MULTILINE)
     assert [[f"{float(v):.1%}" for v in found] for found in again] == [
         [f"{v}%" for v in found] for found in printed
     ]

@@ -12,19 +12,23 @@ from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-CPU_TORCH = "torch --index-url https://download.pytorch.org/whl/cpu"
+_CPU_TORCH = "torch --index-url https://download.pytorch.org/whl/cpu"
 """What pip takes for torch without the libraries of NVIDIA's GPUs; Linux alone brings those."""
 
 
 def adding(extra: str) -> str:
     """What to type for an extra, as this mien was installed: pip, uv, pipx; a name or a checkout.
 
-    Of torch, where it would bring gigabytes for a GPU, the line that spares them comes first.
+    Of torch, where it would bring gigabytes for a GPU, it says how to be spared them.
     """
-    target = _target(extra)
-    if extra == "train" and sys.platform == "linux" and not _has("torch"):
-        return f"{_installer(CPU_TORCH)} (without an NVIDIA GPU), and then {_installer(target)}"
-    return _installer(target)
+    command, target = _installer(), _target(extra)
+    line = f"{command} {target}"
+    if extra != "train" or sys.platform != "linux" or _has("torch"):
+        return line
+    if command.startswith("uv "):
+        return f"{command} --torch-backend cpu {target} (with an NVIDIA GPU without the backend)"
+    first = "pipx inject mien" if command.startswith("pipx ") else command
+    return f"{first} {_CPU_TORCH} (without an NVIDIA GPU), and then {line}"
 
 
 def _has(name: str) -> bool:
@@ -67,22 +71,18 @@ def _noted(name: str) -> str:
         return ""
 
 
-def _installer(target: str) -> str:
-    """What installs it into the environment that runs now."""
-    prefix = Path(sys.prefix)
-    is_torch = target == CPU_TORCH
+def _installer() -> str:
+    """What installs into the environment that runs now."""
+    prefix, python = Path(sys.prefix), _quoted(sys.executable)
     if (prefix / "pipx_metadata.json").exists():
-        return (
-            f"pipx runpip mien install {target}" if is_torch else f"pipx install --force {target}"
-        )
-    if (prefix / "uv-receipt.toml").exists() and not is_torch:
-        return f"uv tool install {target}"
-    python = _quoted(sys.executable)
-    if (prefix / "uv-receipt.toml").exists() or _noted("INSTALLER").strip() == "uv":
-        return f"uv pip install --python {python} {target}"
+        return "pipx install --force"
+    if (prefix / "uv-receipt.toml").exists():
+        return "uv tool install"
+    if _noted("INSTALLER").strip() == "uv":
+        return f"uv pip install --python {python}"
     pip = shutil.which("pip")
     at_hand = pip is not None and Path(pip).parent == Path(sys.executable).parent
-    return f"pip install {target}" if at_hand else f"{python} -m pip install {target}"
+    return "pip install" if at_hand else f"{python} -m pip install"
 
 
 def _quoted(text: str) -> str:

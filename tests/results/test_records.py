@@ -602,7 +602,7 @@ def test_a_meta_file_that_cannot_be_written(tmp_path: Path, analyzer: Analyzer) 
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
-@pytest.mark.parametrize("form", ["jsonl", "csv", "parquet"])
+@pytest.mark.parametrize("form", ["jsonl", "csv", "parquet", "xlsx"])
 def test_a_full_disk(analyzer: Analyzer, two_faces: Record, form: str) -> None:
     with pytest.raises(OutputError, match=r"cannot write /dev/full: .*No space left on device"):
         written(Path("/dev/full"), analyzer, two_faces, form=form)

@@ -188,6 +188,22 @@ def test_the_command_line(
         summary.write(recordings, tmp_path / "file")
 
 
+def test_the_tables_need_no_matplotlib(
+    kept: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.setattr(sys, "argv", ["mien", "summary", str(kept), "--out", str(tmp_path / "o")])
+    with pytest.raises(SystemExit) as end:
+        verbs.main()
+    assert not end.value.code
+    assert (tmp_path / "o" / "episodes.csv").is_file()
+    assert not (tmp_path / "o" / "film.png").exists()
+    said = capsys.readouterr().err
+    assert "the tables are written, no timeline is: drawing figures needs matplotlib" in said
+    assert "[plot]'" in said
+
+
 def test_recordings_of_one_name_get_two(tmp_path: Path) -> None:
     two = film() + [r | {"source": "b/film.mov"} for r in film()]
     recordings = summary.read(saved(tmp_path / "a.jsonl", two))

@@ -194,7 +194,8 @@ def evaluate(
         pictures, tested, trained = arrange.of_recipe(recipe, pictures, uncut_faces=bool(stress))
         split = split or tested
     elif not (finder or held_back):
-        pictures = _faces(pictures, crops, alignment, recognizer)
+        # Under stress a whole face is changed, and only then cut as a model wants it.
+        pictures = _faces(pictures, crops, "box" if stress else alignment, recognizer)
     if stress:
         if base_rates or strength is not None or finder or pad:
             raise ConfigError("--stress takes face crops, and a model as it is used by default")

@@ -37,7 +37,7 @@ SCHEMA = "mien-table/1"
 _ROWS_PER_GROUP = 2048
 _ADDED = ("landmarks", "sequence", "copy_of", "intensity")  # columns that older tables lack
 _TRAINING_SPLITS = ("train", "training")
-_LARGEST_CROP = 100  # pixels of a side: no data set of photographs is smaller
+_LARGEST_CROP = 112  # pixels of a side: what data sets of crops have at the most
 
 
 @dataclass(frozen=True, slots=True)

@@ -272,11 +272,16 @@ class Excel:
         self._book: Any = None
         self._sheet: Any = None
         self._row = 0
+        self._stream: IO[bytes]
+        self._whole: IO[bytes]
 
     def start(self, stream: IO[bytes]) -> None:
+        from tempfile import TemporaryFile
+
         # A file called =1+1.png is a text, and so is one called https://...
         plain = {"strings_to_formulas": False, "strings_to_urls": False}
-        self._book = self._library.Workbook(stream, {"constant_memory": True, **plain})
+        self._stream, self._whole = stream, TemporaryFile()  # noqa: SIM115  (open until close)
+        self._book = self._library.Workbook(self._whole, {"constant_memory": True, **plain})
         self._begin_sheet()
 
     go_on = start
@@ -297,8 +302,19 @@ class Excel:
             self._row += 1
 
     def close(self) -> None:
-        if self._book:
+        if self._book is None:
+            return
+        try:
             self._book.close()
+        except self._library.exceptions.XlsxWriterException as err:  # it wraps a full disk's, say
+            cause = err.args[0] if err.args else err
+            raise cause if isinstance(cause, OSError) else OSError(str(err)) from err
+        # Only now: what packs the workbook says no word of a disk that is full, but says it twice.
+        from shutil import copyfileobj
+
+        with self._whole as whole:
+            whole.seek(0)
+            copyfileobj(whole, self._stream)
 
 
 class Parquet:
