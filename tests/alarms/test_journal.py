@@ -115,7 +115,7 @@ def test_what_must_outlive_a_power_cut(
     synced: list[int] = []
     monkeypatch.setattr(os, "fsync", synced.append)
     call = a_call("k")
-    writes: list[tuple[Callable[[], None], int]] = [
+    writes: list[tuple[Callable[[], object], int]] = [
         (lambda: made.call(call), 1),
         (lambda: made.acknowledged("k", "Eve"), 1),
         (lambda: made.ended(call, "nurse", None), 0),

@@ -10,7 +10,7 @@ from mien.evaluation import metrics
 from mien.evaluation.metrics import IntArray
 from mien.expression.logits import calibrated, softmax
 from mien.face import FloatArray
-from mien.labels import label_set
+from mien.labels import label_set, subset
 from mien.training.calibrate import fit, uncertain_below
 
 MIEN8, FER = label_set("mien8"), label_set("fer2013")
@@ -210,6 +210,24 @@ def test_calibration_lowers_the_error() -> None:
     assert metrics.expected_calibration_error(after, targets) < 0.03
 
 
+def test_prediction_sets_by_hand() -> None:
+    """Four faces: held alone, held among two, missed alone, missed among two."""
+    members = np.array([[1, 0, 0], [1, 1, 0], [0, 1, 0], [0, 1, 1]], bool)
+    labels = subset(["neutral", "happiness", "sadness"])
+    told = metrics.set_score(members, np.array([0, 1, 2, 0]), labels)
+    assert (told["n"], told["coverage"], told["size"], told["single"]) == (4, 0.5, 1.5, 0.5)
+    assert told["per_class"] == {"neutral": 0.5, "happiness": 1.0, "sadness": 0.0}
+    low, high = told["coverage_ci95"]
+    assert low == 0.0
+    assert high == 1.0
+    assert metrics.holds(told, 0.9)
+    every = metrics.set_score(members, np.array([0, 1, 2, 0]), labels, ["a", "a", "b", "b"])
+    assert every["coverage_ci95"] == [0.0, 1.0]  # one person always held, the other never
+    missed = metrics.set_score(members[2:], np.array([2, 0]), labels)
+    assert missed["coverage_ci95"] == [0.0, 0.0]
+    assert not metrics.holds(missed, 0.9)
+
+
 def test_uncertain_below_by_hand() -> None:
     """Ten right answers at .9, then ten at .6 of which five are right."""
     probs = np.concatenate([one_hot([0] * 10, 7, 0.9), one_hot([0] * 10, 7, 0.6)])
@@ -396,7 +414,7 @@ def test_every_figure_of_intensities_by_hand() -> None:
     rated = np.array([[0.0, 0.2], [0.2, 0.4], [1.0, 0.9]], np.float32)
     result = metrics.intensity_score(predicted, rated, ["fear", "anger"], ["a", "b", "b"])
     assert (result["n"], result["people"], [*result["per_label"]]) == (3, 2, ["fear", "anger"])
-    fear, anger = result["per_label"]["fear"], result["per_label"]["anger"]
+    fear, anger = (result["per_label"][label] for label in ("fear", "anger"))
     both = result["overall"]
     x, y = np.array([0, 0.5, 1]), np.array([0, 0.2, 1])
     cov, gap = float(np.mean(x * y) - x.mean() * y.mean()), float((x.mean() - y.mean()) ** 2)
@@ -421,23 +439,24 @@ def test_every_figure_of_intensities_by_hand() -> None:
 
 
 def test_intensity_intervals_are_those_of_drawing_again() -> None:
-    """As near as two thousand draws are: a hundredth more on one side is farther off."""
-    predicted, rated = ratings(30)
+    predicted, rated = ratings(80)
     figures = metrics.intensity_score(predicted, rated, ["a", "b", "c"])["overall"]
-    rows = np.random.default_rng(7).integers(0, 30, (6000, 30))
-    x, y = (values[rows].reshape(6000, -1).astype(float) for values in (predicted, rated))
-    mean_x, mean_y = x.mean(axis=1), y.mean(axis=1)
-    cov, both = (x * y).mean(axis=1) - mean_x * mean_y, x.var(axis=1) + y.var(axis=1)
-    drawn = {
-        "rmse": ((x - y) ** 2).mean(axis=1) ** 0.5,
-        "pcc": cov / (x.std(axis=1) * y.std(axis=1)),
-        "ccc": 2 * cov / (both + (mean_x - mean_y) ** 2),
-        "icc31": 2 * cov / both,
-    }
-    for name, values in drawn.items():
-        expected = np.percentile(values, [2.5, 97.5]).tolist()
-        near = 0.17 * float(values.std())
-        assert figures[f"{name}_ci95"] == pytest.approx(expected, abs=near), name
+    random, drawn = np.random.default_rng(7), []
+    for _ in range(1500):
+        rows = random.integers(0, 80, 80)
+        x, y = predicted[rows].ravel().astype(float), rated[rows].ravel().astype(float)
+        cov = ((x - x.mean()) * (y - y.mean())).mean()
+        drawn.append(
+            [
+                ((x - y) ** 2).mean() ** 0.5,
+                cov / (x.std() * y.std()),
+                2 * cov / (x.var() + y.var() + (x.mean() - y.mean()) ** 2),
+                2 * cov / (x.var() + y.var()),
+            ]
+        )
+    expected = np.percentile(drawn, [2.5, 97.5], axis=0).T
+    for name, interval in zip(("rmse", "pcc", "ccc", "icc31"), expected, strict=True):
+        assert figures[f"{name}_ci95"] == pytest.approx(interval, abs=0.006), name
 
 
 def test_where_nothing_varies_there_is_no_agreement_to_speak_of() -> None:
