@@ -126,7 +126,8 @@ def _intensities() -> list[str]:
     clip = result("jitter")["clips"]["WolfgangLanger_Pexels"]
     own = clip[DEFAULT_MODEL]["none"]
     less = 1 - own["intensities"]["still"] / own["probabilities"]["still"]
-    named, graded = (clip[name]["none"] for name in ("classification", "intensity"))
+    pair = result("jitter-xu2019")["clips"]["WolfgangLanger_Pexels"]
+    named, graded = (pair[name]["none"] for name in ("classification", "intensity"))
     return [
         "### How strongly",
         "",
@@ -134,7 +135,7 @@ def _intensities() -> list[str]:
         f"is {near['rmse_of_mean']:.3f} from them, and the correlation is {near['pcc']:.2f}.",
         f"- JAFFE's sixty raters graded faces the model never saw: correlation {each}, but its scale is not theirs (RMSE {jaffe['overall']['rmse']:.3f}, the mean {jaffe['overall']['rmse_of_mean']:.3f}; "
         "`mien calibrate` fits it to yours).",
-        f"- On a clip of a woman who acts several expressions, intensities change {less:.0%} less from frame to frame than probabilities where the face is still; a network "
+        f"- On a clip of a woman who acts several expressions, intensities change {abs(less):.0%} {'less' if less > 0 else 'more'} from frame to frame than probabilities where the face is still; a network "
         f"trained on intensities changes its likeliest expression {graded['label_changes_per_100_frames']:.1f} times in a hundred frames, the same "
         f"one trained on labels {named['label_changes_per_100_frames']:.1f} times.",
     ]

@@ -31,7 +31,7 @@ def test_it_holds_the_model_and_nothing_that_is_not_ours(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert "mien/py.typed" in names
     weights = [n for n in names if n.endswith((".onnx", ".npz", ".hdf5", ".xml", ".task"))]
-    ours = ["landmarks68.onnx", "mien.onnx", "proposals.onnx"]
+    ours = ["landmarks68.onnx", "mien-tiny.onnx", "mien.onnx", "proposals.onnx"]
     assert sorted(weights) == [f"mien/weights/shipped/{name}" for name in ours]
     assert not [n for n in names if n.endswith((".png", ".jpg", ".parquet"))]
     recipes = {Path(n).name for n in names if n.startswith("mien/training/shipped/")}

@@ -12,9 +12,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from mien.errors import ConfigError, ModelError, OutputError, UnknownName, WeightsMissing
+from mien.expression.baserates import BaseRates
+from mien.expression.recognize import load_model
 from mien.weights import catalogue
 from mien.weights.catalogue import CATALOGUE, DEFAULT_MODEL, WeightSpec
 
@@ -73,9 +76,18 @@ def test_the_default_model_is_shipped_and_small() -> None:
     assert len(content) <= 6_000_000
 
 
+def test_the_tiny_model_is_at_most_a_megabyte() -> None:
+    path, content = catalogue.read(catalogue.spec("mien-tiny"))
+    assert path.parent == Path(catalogue.__file__).parent / "shipped"
+    assert len(content) <= 1_000_000
+    answers = load_model("mien-tiny").read([np.full((90, 80, 3), 128, np.uint8)], BaseRates())
+    assert answers.probs.shape == (1, 8)
+    assert answers.intensity is not None
+
+
 def test_nothing_else_is_shipped() -> None:
     shipped = Path(catalogue.__file__).parent / "shipped"
-    ours = (DEFAULT_MODEL, "landmarks68", "proposals")
+    ours = (DEFAULT_MODEL, "mien-tiny", "landmarks68", "proposals")
     assert {path.name for path in shipped.iterdir()} == {CATALOGUE[name].file for name in ours}
 
 
