@@ -88,7 +88,7 @@ CATALOGUE = {
             licence="Apache-2.0",
             trained_on=f"{_FERPLUS} and FER2013's own; began with mobileface-id",
             commercial="no",
-            about="for browsers and phones: a third of the default's time, half a megabyte",
+            about="for browsers and phones: two fifths of the default's time, half a megabyte",
         ),
         WeightSpec(
             name="resnet10-ferplus",
