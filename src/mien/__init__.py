@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .errors import MienError
     from .expression.baserates import BaseRates
     from .expression.recognize import load_model
-    from .face import Emotions, Face, Frame, Quality
+    from .face import Emotions, Face, Frame, Quality, RecognizedFace
     from .labels import LabelSet, label_set
     from .version import __version__ as __version__
 
@@ -36,6 +36,7 @@ _HOME = {
     "LabelSet": "labels",
     "MienError": "errors",
     "Quality": "face",
+    "RecognizedFace": "face",
     "Settings": "analysis.pipeline",
     "__version__": "version",
     "analyze_video": "analysis.recording",
@@ -51,6 +52,7 @@ __all__ = [
     "LabelSet",
     "MienError",
     "Quality",
+    "RecognizedFace",
     "Settings",
     "analyze_video",
     "label_set",

@@ -7,7 +7,7 @@ Left and right are the subject's.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -203,3 +203,42 @@ class Face:
             raise ShapeError(f"a detector score lies in [0, 1], got {self.score}")
         if self.landmarks is not None and self.landmarks.shape != (68, 2):
             raise ShapeError(f"landmarks are (68, 2) x y, got an array of {self.landmarks.shape}")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RecognizedFace(Face):
+    """A face as ``Analyzer.analyze`` gives it: what it shows, and how well it was seen, is there.
+
+    ``emotions``, ``quality``, ``confidence`` and ``uncertain`` are never None.
+    """
+
+    emotions: Emotions = field(kw_only=True)
+    quality: Quality = field(kw_only=True)
+    confidence: float = field(kw_only=True)
+    uncertain: bool = field(kw_only=True)
+
+    @classmethod
+    def of(
+        cls,
+        face: Face,
+        emotions: Emotions,
+        quality: Quality,
+        confidence: float,
+        uncertain: bool,
+        intensity: FloatArray | None = None,
+        prediction_set: tuple[str, ...] | None = None,
+    ) -> RecognizedFace:
+        """The same face with what was read of it."""
+        return cls(
+            face.box,
+            face.score,
+            face.landmarks,
+            face.crop,
+            emotions=emotions,
+            quality=quality,
+            confidence=confidence,
+            uncertain=uncertain,
+            intensity=intensity,
+            track=face.track,
+            prediction_set=prediction_set,
+        )
