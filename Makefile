@@ -16,7 +16,7 @@ demo: $(VENV)/.demo
 	$(BIN)/python -c "from PIL import Image; from skimage import data; \
 	import os; os.makedirs('demo', exist_ok=True); \
 	Image.fromarray(data.astronaut()).save('demo/astronaut.png')"
-	$(BIN)/mien analyze demo/astronaut.png --annotate demo/annotated
+	$(BIN)/mien analyze demo/astronaut.png --format table --annotate demo/annotated --overwrite
 
 test: $(VENV)/.test programs
 	$(BIN)/python -m pytest $(PARALLEL)
@@ -59,7 +59,7 @@ $(VENV)/.demo: pyproject.toml constraints.txt | $(BIN)/python
 # torch first and alone: its pinned build is the one without gigabytes of GPU libraries.
 $(VENV)/.test: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) torch
-	$(PIP) -e '.[train,act,heic]' scikit-image pytest pytest-xdist filelock pyyaml mypy ruff import-linter build hatchling
+	$(PIP) -e '.[train,act,heic,xlsx]' openpyxl scikit-image pytest pytest-xdist filelock pyyaml mypy ruff import-linter build hatchling
 	touch $@
 
 $(VENV)/.docs: pyproject.toml constraints.txt | $(BIN)/python

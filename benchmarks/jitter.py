@@ -71,8 +71,8 @@ def _variation(faces: Sequence[Face]) -> dict[str, Any]:
         "label_changes_per_100_frames": round(float(100 * (top[1:] != top[:-1]).mean()), 2),
         "probabilities": _changes(probs, calm, quick),
     }
-    if all(face.intensity is not None for face in faces):
-        strengths = np.array([face.intensity for face in faces], np.float64)
+    if all(face.intensity for face in faces):
+        strengths = np.array([f.intensity.values for f in faces if f.intensity], np.float64)
         found["intensities"] = _changes(strengths, calm, quick)
     return found
 

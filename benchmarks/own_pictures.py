@@ -28,7 +28,7 @@ from mien.evaluation import metrics
 from mien.expression.baserates import default_for
 from mien.expression.recognize import load_model
 from mien.labels import subset
-from mien.training import finetune
+from mien.training import finetune, folder_run
 from mien.training.recipes import ExpressionRecipe, read, shipped
 from mien.weights.catalogue import DEFAULT_MODEL
 
@@ -52,7 +52,7 @@ def main(
             run = Path(folder) / "run"
             trained = finetune.train_folder(data, run, Silent(), settings, "cpu")
             seconds.append(time.perf_counter() - started)
-            faces = tables.read(run / finetune.FACES)
+            faces = tables.read(run / folder_run.FACES)
             recipe = read(shipped()[finetune.RECIPE], settings)
             assert isinstance(recipe, ExpressionRecipe)
             assert recipe.split

@@ -647,6 +647,60 @@ def made_anew(page: Path) -> str:
     return text
 
 
+def licences() -> str:
+    """Every model file: its terms, what it has learnt from, and on whom it is worse."""
+    lines = [
+        "# Licences, and on whom it is worse",
+        "",
+        "Made from the catalogue of models and the measured results by `benchmarks/report.py`. The code of mien is Apache-2.0.",
+        "",
+        "## Every model file",
+        "",
+        "| file | comes | terms of the file | trained on | commercial use |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for spec in catalogue.CATALOGUE.values():
+        comes = "with mien" if spec.is_shipped else "from its owner"
+        cells = (f"`{spec.name}`", comes, spec.licence, spec.trained_on, f"**{spec.commercial}**")
+        lines.append(f"| {' | '.join(cells)} |")
+    lines += [
+        "",
+        "Commercial use: *yes* where the terms of the file and of what it was trained on allow it, *no* where one of them excludes it, *unknown* where "
+        "one says nothing of it. Whether the terms of pictures reach what a network has learnt from them is not settled: ask a lawyer. "
+        "Photographs need the files that find faces too, unless they are [cut already](pictures.md) (`--crops`).",
+        "",
+        "A model that you [train on your own pictures](train-your-own.md) starts from the default model's weights, and so with its terms. Data sets have "
+        "[terms of their own](data-sets.md).",
+        "",
+        "## On whom is it worse?",
+        "",
+        "Recall is the share of an expression's faces that are read as such, at the base rates a user gets.",
+        "",
+        "| model | on | faces | right | its weakest expressions (recall, faces) |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for model, name in MODELS.items():
+        for data, title in DATA_SETS.items():
+            score = result(f"accuracy-{model}-{data}")["results"][-1]
+            low, high = score["accuracy_ci95"]
+            weakest = sorted(score["per_class"].items(), key=lambda item: item[1]["recall"])[:3]
+            told = ", ".join(f"{k} {v['recall']:.2f} ({v['support']:.0f})" for k, v in weakest)
+            lines.append(
+                f"| {name} | {title} | {score['n']:,} | {score['accuracy']:.2f} ({low:.2f}-{high:.2f}) | {told} |"
+            )
+    lines += [
+        "",
+        "- **JAFFE** are ten Japanese women who pose in a studio. What is worse there may come from who they are, from posing, or "
+        "from what their raters take for an expression; these figures cannot tell which.",
+        "- **LFW** are public figures in press photographs, most of them men; fear and contempt are on a handful.",
+        "- **FER+** says nothing of the people on its pictures. Nobody can tell from it whether an age, a sex or a skin is read worse.",
+        "- No figure by age, sex or skin is known for any of these models. Before you rely on one, measure on your own people: `mien evaluate MODEL FOLDER "
+        "--by sex` ([how](train-your-own.md#on-whom-is-it-worse)).",
+        "",
+    ]
+    return "\n".join(lines)
+
+
 def model_page() -> str:
     """The default model's card, how it bears up, and whether its maps mean something."""
     stressed = stress_section(DEFAULT_MODEL, result("stress"))
@@ -679,6 +733,7 @@ def _maps() -> list[str]:
 def main(check: Annotated[bool, typer.Option("--check")] = False) -> None:
     for path, content in (
         *((page, made_anew(page)) for page in SECTIONS),
+        (DOCS / "licences.md", licences()),
         (MODEL_PAGES / f"{DEFAULT_MODEL}.md", model_page()),
         *(
             (MODEL_PAGES / f"{name}.md", finder_card(name, meta, catalogue.spec(name).sha256))
@@ -688,7 +743,7 @@ def main(check: Annotated[bool, typer.Option("--check")] = False) -> None:
             )
         ),
     ):
-        if check and path.read_text(encoding="utf-8") != content:
+        if check and (path.read_text(encoding="utf-8") if path.exists() else "") != content:
             raise SystemExit(f"{path} differs from the results; run benchmarks/report.py")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content, encoding="utf-8")

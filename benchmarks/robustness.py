@@ -321,13 +321,13 @@ def _record() -> dict[str, Any]:
     """A record of one frame, as mien writes it."""
     from mien.analysis.pipeline import Analyzer
     from mien.face import Frame
-    from mien.results.records import of_frame
+    from mien.results.records import record_of
     from mien.testing import FakeDetector, FakeRecognizer
 
     pixels = np.asarray(_picture().convert("RGB"))
     frame = Frame(pixels, source="made.mp4")
     analyzer = Analyzer(recognizer=FakeRecognizer(), detector=FakeDetector((20, 10, 90, 80)))
-    record: dict[str, Any] = of_frame(frame, analyzer.analyze_frame(frame))
+    record: dict[str, Any] = record_of(frame, analyzer.analyze_frame(frame))
     record["faces"][0]["track"] = 1
     return record
 

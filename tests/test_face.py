@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 from mien.errors import ShapeError
-from mien.face import Crop, Emotions, Face, Frame
+from mien.face import Crop, Emotions, Face, Frame, Intensity
 from mien.labels import label_set
 
 FER2013 = label_set("fer2013")
@@ -104,3 +105,31 @@ def test_landmarks_are_sixty_eight_points(shape: tuple[int, ...]) -> None:
 def test_a_crop_is_a_matrix_and_a_size(shape: tuple[int, ...], size: int) -> None:
     with pytest.raises(ShapeError, match="at least one pixel"):
         Crop(np.zeros(shape), size)
+
+
+def test_intensities_have_the_labels_shape_and_lie_between_0_and_1() -> None:
+    values = np.array([0, 1, 0.5, 0, 0, 0, 0.25], np.float32)
+    assert Intensity(FER2013, values).as_dict()[FER2013.labels[6]] == 0.25
+    with pytest.raises(ShapeError, match=r"intensities must be \(7,\) for fer2013, got \(8,\)"):
+        Intensity(FER2013, np.zeros(8, np.float32))
+    for bad in (values * np.float32(3), values - np.float32(1), np.full(7, np.nan, np.float32)):
+        with pytest.raises(ShapeError, match=r"intensities lie in \[0, 1\]"):
+            Intensity(FER2013, bad)
+
+
+def test_a_face_as_json_takes_it() -> None:
+    """What is not known is None; what is known is what a record says."""
+    plain = Face(BOX, 0.123456789).as_dict()
+    assert (plain["score"], plain["box"]) == (0.12346, [float(v) for v in BOX])
+    assert {k for k, v in plain.items() if v is None} == {
+        *("track", "landmarks", "emotions", "top", "confidence", "uncertain"),
+        *("intensity", "quality", "prediction_set"),
+    }
+    emotions, strengths = (
+        Emotions(FER2013, PROBS),
+        Intensity(FER2013, np.asarray(PROBS / 2, np.float32)),
+    )
+    told = replace(Face(BOX, 1.0), emotions=emotions, intensity=strengths, track=3).as_dict()
+    assert (told["track"], told["top"]) == (3, emotions.top[0])
+    assert told["intensity"] == {k: round(v / 2, 5) for k, v in emotions.as_dict().items()}
+    assert json.loads(json.dumps(told)) == told

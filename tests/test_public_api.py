@@ -14,6 +14,7 @@ PUBLIC = {
     "Emotions": "mien.face",
     "Face": "mien.face",
     "Frame": "mien.face",
+    "Intensity": "mien.face",
     "LabelSet": "mien.labels",
     "MienError": "mien.errors",
     "Quality": "mien.face",
@@ -22,6 +23,9 @@ PUBLIC = {
     "analyze_video": "mien.analysis.recording",
     "label_set": "mien.labels",
     "load_model": "mien.expression.recognize",
+    "open_records": "mien.results.records",
+    "read_frame": "mien.media.image",
+    "record_of": "mien.results.records",
 }
 
 

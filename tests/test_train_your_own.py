@@ -49,31 +49,50 @@ def three_hundred(lfw: Path, out: Path) -> None:
     (out / "people.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
+def others(faces: Path, out: Path) -> None:
+    """A few of them as pictures that somebody else has, who knows more of the people."""
+    lines = ["file,subject,sex"]
+    for label in WANTED:
+        (out / label).mkdir(parents=True)
+        for i, file in enumerate(sorted((faces / label).iterdir())[:6]):
+            shutil.copy(file, out / label)
+            lines.append(f"{label}/{file.name},{label}{i},{'female' if i % 2 else 'male'}")
+    (out / "people.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
 @pytest.fixture(scope="module")
 def workplace(
     owners_layout: Path, tmp_path_factory: pytest.TempPathFactory, astronaut: ImageArray
 ) -> Path:
     place = tmp_path_factory.mktemp("own")
     three_hundred(owners_layout / "lfw", place / "my_faces")
+    others(place / "my_faces", place / "other_faces")
     Image.fromarray(astronaut).save(place / "photo.jpg")
     return place
 
 
 def test_the_walk_through(workplace: Path) -> None:
     """As written: train, then analyze, and the model knows the folder's labels."""
-    assert [c.split()[1] for c in COMMANDS] == ["train", "analyze"]
+    assert [c.split()[1] for c in COMMANDS] == ["train", "analyze", *["evaluate"] * 3]
     outputs = []
     for command in COMMANDS:
         words = [sys.executable, "-m", *shlex.split(command)]
         done = subprocess.run(words, cwd=workplace, capture_output=True, text=True, timeout=280)
         assert done.returncode == 0, done.stderr
         outputs.append(done)
-    trained, analyzed = outputs
+    trained, analyzed, repeated, _, by_sex = outputs
     assert trained.stdout == "runs/mine/model.onnx\n"
     assert "use it: mien analyze --model runs/mine/model.onnx photo.jpg" in trained.stderr
     (face,) = json.loads(analyzed.stdout)["faces"]
     assert list(face["emotions"]) == ["neutral", "happiness", "surprise", "sadness"]
     assert face["top"] == "happiness"
+    printed = re.findall(r"model.onnx: (\S+)% right \[(\S+)%, (\S+)%\]", trained.stderr)
+    again = re.findall(r"accuracy \(95 %\)\s+(\S+) \((\S+)-(\S+)\)", repeated.stdout)
+    assert [[f"{float(v):.1%}" for v in found] for found in again] == [
+        [f"{v}%" for v in found] for found in printed
+    ]
+    assert "largest gap, accuracy: " in by_sex.stderr
+    assert re.search(r"^by sex.*\nfemale .*\nmale ", by_sex.stdout, re.MULTILINE)
 
 
 def test_what_it_leaves_behind(workplace: Path) -> None:

@@ -23,8 +23,10 @@ if TYPE_CHECKING:
     from .errors import MienError
     from .expression.baserates import BaseRates
     from .expression.recognize import load_model
-    from .face import Emotions, Face, Frame, Quality, RecognizedFace
+    from .face import Emotions, Face, Frame, Intensity, Quality, RecognizedFace
     from .labels import LabelSet, label_set
+    from .media.image import read_frame
+    from .results.records import open_records, record_of
     from .version import __version__ as __version__
 
 _HOME = {
@@ -33,6 +35,7 @@ _HOME = {
     "Emotions": "face",
     "Face": "face",
     "Frame": "face",
+    "Intensity": "face",
     "LabelSet": "labels",
     "MienError": "errors",
     "Quality": "face",
@@ -42,6 +45,9 @@ _HOME = {
     "analyze_video": "analysis.recording",
     "label_set": "labels",
     "load_model": "expression.recognize",
+    "open_records": "results.records",
+    "read_frame": "media.image",
+    "record_of": "results.records",
 }
 __all__ = [
     "Analyzer",
@@ -49,6 +55,7 @@ __all__ = [
     "Emotions",
     "Face",
     "Frame",
+    "Intensity",
     "LabelSet",
     "MienError",
     "Quality",
@@ -57,6 +64,9 @@ __all__ = [
     "analyze_video",
     "label_set",
     "load_model",
+    "open_records",
+    "read_frame",
+    "record_of",
 ]
 
 

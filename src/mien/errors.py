@@ -92,7 +92,6 @@ class MissingExtra(MienError):
     """An optional library that is not installed."""
 
     def __init__(self, library: str, extra: str, purpose: str) -> None:
-        super().__init__(
-            f"{purpose} needs {library}, which is not installed: pip install 'mien[{extra}]' "
-            f"(in a checkout of mien: pip install '.[{extra}]')"
-        )
+        from .install import adding
+
+        super().__init__(f"{purpose} needs {library}, which is not installed: {adding(extra)}")

@@ -7,7 +7,9 @@ Left and right are the subject's.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import math
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +19,8 @@ from .labels import LabelSet
 
 FloatArray = npt.NDArray[np.float32]
 ImageArray = npt.NDArray[np.uint8]
+_DIGITS = 5  # of a number that is written down
+_SLACK = 1e-3  # what rounding may do to a share
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,7 +84,7 @@ class Emotions:
                 f"probs must be ({k},) for {self.label_set.name}, got {self.probs.shape}"
             )
         total = float(self.probs.sum())
-        if not np.isfinite(total) or abs(total - 1.0) > 1e-3 or float(self.probs.min()) < 0.0:
+        if not np.isfinite(total) or abs(total - 1.0) > _SLACK or float(self.probs.min()) < 0.0:
             raise ShapeError(
                 f"probs must be in [0, 1] and sum to 1, got sum {total:.3f} - logits or percent?"
             )
@@ -94,6 +98,36 @@ class Emotions:
     def as_dict(self) -> dict[str, float]:
         """Each label's probability, in the label set's order."""
         return dict(zip(self.label_set.labels, map(float, self.probs), strict=True))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Intensity:
+    """How strongly each label shows on one face; none depends on the others.
+
+    Attributes
+    ----------
+    label_set
+        What each of them is of.
+    values
+        (K,) float32, each in [0, 1].
+    """
+
+    label_set: LabelSet
+    values: FloatArray
+
+    def __post_init__(self) -> None:
+        k = len(self.label_set)
+        if self.values.shape != (k,):
+            raise ShapeError(
+                f"intensities must be ({k},) for {self.label_set.name}, got {self.values.shape}"
+            )
+        low, high = float(self.values.min()), float(self.values.max())
+        if not (low >= -_SLACK and high <= 1 + _SLACK):
+            raise ShapeError(f"intensities lie in [0, 1], got {low:.3f} to {high:.3f} - logits?")
+
+    def as_dict(self) -> dict[str, float]:
+        """Each label's intensity, in the label set's order."""
+        return dict(zip(self.label_set.labels, map(float, self.values), strict=True))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -173,8 +207,7 @@ class Face:
     uncertain
         The answer falls short of the model's own threshold, or the picture of it does.
     intensity
-        (K,) float32, how strongly each label of ``emotions`` shows, each in [0, 1] and none of them
-        depending on the others. None where the model does not tell.
+        How strongly each label of ``emotions`` shows. None where the model does not tell.
     track
         The same number for the same face in every frame of a recording, from 1. None in a still.
     prediction_set
@@ -190,7 +223,7 @@ class Face:
     quality: Quality | None = None
     confidence: float | None = None
     uncertain: bool | None = None
-    intensity: FloatArray | None = None
+    intensity: Intensity | None = None
     track: int | None = None
     prediction_set: tuple[str, ...] | None = None
 
@@ -203,6 +236,26 @@ class Face:
             raise ShapeError(f"a detector score lies in [0, 1], got {self.score}")
         if self.landmarks is not None and self.landmarks.shape != (68, 2):
             raise ShapeError(f"landmarks are (68, 2) x y, got an array of {self.landmarks.shape}")
+
+    def as_dict(self) -> dict[str, Any]:
+        """What a record holds of it: numbers and texts that JSON takes, None for what is not known.
+
+        See ``docs/results.md``. Numbers have five digits behind the point, pixels two.
+        """
+        emotions, intensity = self.emotions, self.intensity
+        return {
+            "track": self.track,
+            "box": [_rounded(v, 2) for v in self.box],
+            "score": _rounded(self.score),
+            "landmarks": None if self.landmarks is None else _pixels(self.landmarks),
+            "emotions": _all_rounded(emotions.as_dict()) if emotions else None,
+            "top": emotions.top[0] if emotions else None,
+            "confidence": _rounded(self.confidence),
+            "uncertain": self.uncertain,
+            "intensity": _all_rounded(intensity.as_dict()) if intensity else None,
+            "quality": _all_rounded(asdict(self.quality)) if self.quality else None,
+            "prediction_set": None if self.prediction_set is None else list(self.prediction_set),
+        }
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -225,7 +278,7 @@ class RecognizedFace(Face):
         quality: Quality,
         confidence: float,
         uncertain: bool,
-        intensity: FloatArray | None = None,
+        intensity: Intensity | None = None,
         prediction_set: tuple[str, ...] | None = None,
     ) -> RecognizedFace:
         """The same face with what was read of it."""
@@ -242,3 +295,20 @@ class RecognizedFace(Face):
             track=face.track,
             prediction_set=prediction_set,
         )
+
+
+def _pixels(points: FloatArray) -> list[list[float | None]]:
+    """Points to a hundredth of a pixel, all of them at once: it is done for every frame."""
+    rounded: list[list[float | None]] = np.round(points.astype(np.float64), 2).tolist()
+    if np.isfinite(points).all():
+        return rounded
+    return [[_rounded(v, 2) for v in point] for point in points]
+
+
+def _all_rounded(values: dict[str, Any]) -> dict[str, float | None]:
+    return {name: _rounded(value) for name, value in values.items()}
+
+
+def _rounded(value: float | None, digits: int = _DIGITS) -> float | None:
+    """A float JSON can hold: it knows no NaN and no infinity."""
+    return None if value is None or not math.isfinite(value) else round(float(value), digits)

@@ -61,6 +61,9 @@ class Registry(Generic[T]):
             self._factories[name] = factory = _imported(factory)
         return factory(*args, **kwargs)
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._factories
+
     def __iter__(self) -> Iterator[str]:
         yield from list(self._factories)
         yield from (name for name in self._plugins() if name not in self._factories)

@@ -474,7 +474,9 @@ def test_a_polite_end_says_what_stays(mien: Mien, rules: Path, tmp_path: Path, n
 
 
 def test_an_empty_home(mien: Mien) -> None:
-    assert mien("alarms").status == 0
+    empty = mien("alarms")
+    assert (empty.status, empty.out) == (0, "")
+    assert "no alarm so far" in empty.err
     done = mien("ack")
     assert done.status == 0
     assert "no alarm waits" in done.err

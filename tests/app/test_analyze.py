@@ -270,7 +270,7 @@ def test_parquet_without_pyarrow(
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     done = call("analyze", smile, "-o", tmp_path / "x.parquet")
     assert done.status == 1
-    assert "pip install 'mien[train]'" in done.err
+    assert "[table]'" in done.err
     assert list(tmp_path.iterdir()) == []
 
 
@@ -465,3 +465,14 @@ def test_a_reader_that_has_seen_enough(many: Path) -> None:
         assert json.loads(p.stdout.readline())["status"] == "ok"
         p.stdout.close()
         assert p.stderr.read() == ""
+
+
+def test_the_table_for_people_goes_anywhere(call: Call, smile: Path, tmp_path: Path) -> None:
+    """Into a pipe, too, where JSON lines are the rule; and it says where the copy lies."""
+    done = call("analyze", smile, "--format", "table", "--annotate", tmp_path / "a")
+    assert done.out.split()[:4] == ["picture", "expression", "probability", "next"]
+    assert "happiness" in done.out
+    assert f"annotated: {tmp_path / 'a' / smile.name}" in done.err
+    done = call("analyze", smile, "--format", "table", "-o", tmp_path / "b.csv")
+    assert done.status == 2
+    assert "--format table is for people" in done.err

@@ -12,6 +12,7 @@ from mien.analysis.pipeline import Analyzer, Settings
 from mien.app import files, laboratory
 from mien.errors import ModelError, OutputError
 from mien.face import Face, Frame
+from mien.install import adding
 from mien.testing import FakeDetector, FakeRecognizer
 from mien.weights import catalogue
 from tests.app.running import Call
@@ -67,7 +68,6 @@ def test_nothing_is_made_where_all_is_well(tmp_path: Path) -> None:
     ("verb", "library"),
     [
         ("data import", "pyarrow"),
-        ("summary", "matplotlib"),
         ("reproduce", "markdown-it-py"),
         ("reproduce", "matplotlib"),
     ],
@@ -79,7 +79,8 @@ def test_a_library_that_is_missing_is_told_first(
     monkeypatch.setattr(laboratory, "find_spec", lambda name: None if name == gone else object())
     done = call(*verb.split(), *OUT[verb], "--out", tmp_path / "out.parquet")
     assert done.status == 1
-    assert f"needs {library}, which is not installed: pip install 'mien[train]'" in done.err
+    extra = {"pyarrow": "table", "matplotlib": "plot"}.get(library, "train")
+    assert f"needs {library}, which is not installed: {adding(extra)}" in done.err
 
 
 class Broken(FakeDetector):

@@ -20,7 +20,7 @@ from mien.analysis.live import Live, Reading
 from mien.analysis.pipeline import Analyzer
 from mien.app import keys
 from mien.app.live_terminal import History, page
-from mien.face import Emotions, Frame, Quality, RecognizedFace
+from mien.face import Emotions, Frame, Intensity, Quality, RecognizedFace
 from mien.labels import label_set
 from mien.media.capture import SYSTEM, Clock, Control
 from mien.media.video import Hole
@@ -53,7 +53,9 @@ def face(track: int, intensity: bool = True) -> RecognizedFace:
         confidence=0.83,
         uncertain=False,
         track=track,
-        intensity=np.linspace(0, 0.7, 8, dtype=np.float32) if intensity else None,
+        intensity=Intensity(LABELS, np.linspace(0, 0.7, 8, dtype=np.float32))
+        if intensity
+        else None,
     )
 
 

@@ -23,7 +23,9 @@ def test_a_damaged_file_of_the_catalogue(
 
 
 def test_in_a_pipe_no_line_is_folded(call: Call) -> None:
-    assert catalogue.spec(catalogue.DEFAULT_MODEL).licence in call("models", "list").out
+    listed, default = call("models", "list").out, catalogue.spec(catalogue.DEFAULT_MODEL)
+    for said in (default.licence, default.trained_on, f"commercial use: {default.commercial}"):
+        assert said in listed
     assert call("models", "card").out.startswith(f"# {catalogue.DEFAULT_MODEL}\n")
 
 

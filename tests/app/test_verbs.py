@@ -16,7 +16,7 @@ import typer
 
 import mien
 from mien.analysis.pipeline import Settings
-from mien.app import analysis, verbs
+from mien.app import analysis, console, verbs
 from mien.app.analyze import analyze
 from mien.app.bench import bench
 from mien.app.models import models_card
@@ -33,7 +33,16 @@ MISUSES = [
     (["analyze", "SMILE", "-m", "resnet10-ferpuls"], "did you mean resnet10-ferplus?"),
     (["analyze", "SMILE", "-d", "harr"], "no detector called 'harr'; did you mean haar?"),
     (["analyze", "SMILE", "-f", "cvs"], "no format called 'cvs'; did you mean csv?"),
-    (["analyze", "SMILE", "-o", "out.json"], "no format called 'json'; did you mean jsonl?"),
+    (
+        ["analyze", "SMILE", "-o", "out.json"],
+        "give the file one of .csv, .xlsx, .jsonl, .parquet (out.jsonl)",
+    ),
+    (["analyze", "SMILE", "-o", "out1"], "out1: no ending says the format"),
+    (["analyze", "SMILE", "-o", "a.csv", "-f", "jsonl"], "name it a.jsonl, or leave --format out"),
+    (["live", "SMILE", "--record", "out1"], "out1: no ending says the format"),
+    (["data", "stats", "t.parquet", "-o", "a.csv"], "a.csv is to be .json; name it a.json"),
+    (["data", "align", "t.parquet", "--align", "box", "-o", "u.csv"], "name it u.parquet"),
+    (["data", "sheet", "t.parquet", "-o", "a"], "a is to be .png; name it a.png"),
     (["analyze", "SMILE", "-f", "parquet"], "--out FILE.parquet"),
     (["analyze", "SMILE", "--base-rates", "no.json"], "no file 'no.json'"),
     (["analyze", "SMILE", "--strength", "2"], "--strength"),
@@ -147,6 +156,25 @@ def test_no_help_loses_words_in_brackets() -> None:
         for verb in (command, *getattr(command, "commands", {}).values()):
             texts = [verb.help, *(getattr(param, "help", None) for param in verb.params)]
             assert not [text for text in texts if text and re.search(r"(?<!\\)\[", text)], name
+
+
+def test_every_help_shows_every_word(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On paper, whatever the library that draws it makes of brackets, stars and underscores."""
+    monkeypatch.setenv("COLUMNS", "400")
+    for name, command in commands_for().items():
+        verbs_of = getattr(command, "commands", {})
+        for verb, of in {"": command, **verbs_of}.items():
+            shown = " ".join(call(name, *verb.split(), "--help").out.replace("│", " ").split())
+            texts = [of.help, *(getattr(param, "help", None) for param in of.params)]
+            for text in filter(None, texts):
+                wanted = " ".join(text.replace("\\[", "[").split())
+                assert wanted in shown, (name, verb, text)
+
+
+def test_a_heading_is_no_markup(capsys: pytest.CaptureFixture[str]) -> None:
+    console.key_values([("a [b]", "1")], ("[copies]", "rates[1].json"))
+    out = capsys.readouterr().out
+    assert all(words in out for words in ("[copies]", "rates[1].json", "a [b]"))
 
 
 def outline(command: Any) -> list[Any]:

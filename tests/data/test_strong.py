@@ -40,7 +40,7 @@ def sequences(jaffe_table: Table) -> Table:
 def strength(picture: ImageArray) -> float:
     (face, *_) = Analyzer().analyze(picture)
     assert face.intensity is not None
-    return float(face.intensity[1])
+    return face.intensity.as_dict()["happiness"]
 
 
 def take(person: str, frames: list[ImageArray]) -> list[Row]:

@@ -273,6 +273,9 @@ def test_the_command(
     Image.fromarray(astronaut[44:184, 154:294]).resize((24, 24)).save(small)
     assert run("explain", photo, "-o", out, monkeypatch=monkeypatch) == 0
     assert "1 face explained" in capsys.readouterr().err
+    (one,) = json.loads((out / "photo.json").read_text())["faces"]
+    assert [m["file"] for m in one["maps"]] == ["photo.face0.happiness.png"], "the answered one"
+    assert run("explain", photo, "--emotion", "all", "-o", out, monkeypatch=monkeypatch) == 0
     told = json.loads((out / "photo.json").read_text())
     (one,) = told["faces"]
     assert [m["label"] for m in one["maps"]] == list(label_set("mien8").labels)
@@ -284,11 +287,11 @@ def test_the_command(
     assert [m["label"] for m in one["maps"]] == ["happiness"]
     assert one["maps"][0]["shares"] is not None, "landmarks are looked for in a crop, too"
 
-    (out / "photo.face1.happiness.png").write_bytes(photo.read_bytes())
+    (out / "photo.face0.happiness.png").write_bytes(photo.read_bytes())
     assert run(*words, monkeypatch=monkeypatch) == 1
     assert "no overlay of mien's" in capsys.readouterr().err
     (out / "photo.json").write_text("{}")
-    (out / "photo.face1.happiness.png").unlink()
+    (out / "photo.face0.happiness.png").unlink()
     assert run(*words, monkeypatch=monkeypatch) == 1
     assert "photo.json is there already" in capsys.readouterr().err
     assert run("explain", photo, "--emotion", "joi", "-o", out, monkeypatch=monkeypatch) == 2
@@ -309,7 +312,7 @@ def test_analyze_explains_the_likeliest(
     Image.fromarray(astronaut).save(photo)
     assert run("analyze", photo, "--explain", out, monkeypatch=monkeypatch) == 0
     record = json.loads(capsys.readouterr().out)
-    assert sorted(f.name for f in out.iterdir()) == ["photo.face1.happiness.png", "photo.json"]
+    assert sorted(f.name for f in out.iterdir()) == ["photo.face0.happiness.png", "photo.json"]
     (one,) = json.loads((out / "photo.json").read_text())["faces"]
     assert one["box"] == record["faces"][0]["box"]
 
@@ -334,7 +337,7 @@ def test_it_needs_neither_torch_nor_onnx(astronaut: ImageArray, tmp_path: Path) 
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.stdout == "['ok']\n", done.stderr
-    assert (tmp_path / "o" / "photo.face1.happiness.png").exists()
+    assert (tmp_path / "o" / "photo.face0.happiness.png").exists()
 
 
 def test_another_alignment_brings_its_landmarks_along(portrait: Frame) -> None:

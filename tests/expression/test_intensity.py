@@ -175,10 +175,10 @@ def test_a_record_has_a_strength_for_every_label(astronaut: ImageArray) -> None:
     analyzer = Analyzer()
     frame = Frame(astronaut)
     (face,) = analyzer.analyze_frame(frame)
-    told = records.of_frame(frame, [face])["faces"][0]["intensity"]
+    told = records.record_of(frame, [face])["faces"][0]["intensity"]
     assert list(told) == list(label_set("mien8").labels)
     assert told["happiness"] > 0.9 > 0.2 > told["sadness"]
-    row = next(records.flat_rows(records.of_frame(frame, [face])))
+    row = next(records.flat_rows(records.record_of(frame, [face])))
     assert row["intensity_happiness"] == told["happiness"]
 
 

@@ -12,7 +12,7 @@ import pytest
 from mien import labels
 from mien.analysis.pipeline import Analyzer, Settings
 from mien.expression.recognize import load_model
-from mien.face import Emotions, Face, Frame, ImageArray
+from mien.face import Emotions, Face, Frame, ImageArray, Intensity
 from mien.labels import LabelSet, label_set
 from mien.media import draw
 from mien.media.draw import annotate
@@ -182,7 +182,38 @@ def test_the_name_says_label_doubt_and_percent(
 
 def test_the_three_likeliest_are_named_where_not_all_have_room(words: list[str]) -> None:
     annotate(frame(200, 400), [face((40, 60, 160, 200), "anger", 0.6)])
-    assert words == ["anger", "neutral", "happiness", "anger 60%"]
+    assert words == ["probability", "anger", "neutral", "happiness", "anger 60%"]
+
+
+def test_faces_have_the_numbers_of_their_records(words: list[str]) -> None:
+    """Their place in a still with several, from 0; their track in a recording, of one face too."""
+    right, left = face((400, 150, 500, 270), "fear", 0.75), face((50, 150, 150, 270), "anger", 0.5)
+    annotate(frame(), [right, left])
+    assert words[-2:] == ["#0 fear 75%", "#1 anger 50%"]
+    annotate(frame(), [replace(right, track=7)])
+    assert words[-1] == "#7 fear 75%"
+
+
+def test_it_says_which_number_is_a_probability_and_which_an_intensity(words: list[str]) -> None:
+    names = label_set("mien8")
+    values = Intensity(names, np.linspace(0, 0.7, 8, dtype=np.float32))
+    faces = [
+        replace(face(box, label, 0.75), intensity=values)
+        for box, label in (((400, 150, 500, 270), "fear"), ((50, 150, 150, 270), "anger"))
+    ]
+    annotate(frame(), faces, intensity=True)
+    assert [word for word in words if word not in names.labels] == [
+        "#0 fear, intensity 0.60",
+        "#1 anger, intensity 0.40",
+        "intensity",
+        "intensity",
+        "#0 fear, probability 75%",
+        "#1 anger, probability 75%",
+    ]
+    words.clear()
+    annotate(frame(), faces)
+    assert "intensity" not in " ".join(words)
+    assert words.count("probability") == 2
 
 
 # -- odd places ---------------------------------------------------------------------------------

@@ -1129,3 +1129,9 @@ def test_memory_of_a_file_that_is_larger_than_all(
     monkeypatch.setattr(image, "MOST_BYTES", 50)
     with pytest.raises(ImageError, match=r"has 0\.0 GB; make it smaller first"):
         image.read(path)
+
+
+def test_two_bytes_are_no_kind_of_picture() -> None:
+    for content in (b"ab", b"\0\0", b"ft"):
+        with pytest.raises(ImageError, match=r"two\.heic is no picture"):
+            image.read_bytes(content, "two.heic")

@@ -49,10 +49,10 @@ def frame(index: int) -> Frame:
 
 
 RECORDS = [
-    records.of_frame(frame(0), [face()]),
-    records.of_frame(frame(1), []),
+    records.record_of(frame(0), [face()]),
+    records.record_of(frame(1), []),
     records.of_error("film.mp4", "damaged", 2, 65.08),
-    records.of_frame(frame(3), [face(1), face(None)]),
+    records.record_of(frame(3), [face(1), face(None)]),
 ]
 
 

@@ -20,7 +20,7 @@ Rows = list[dict[str, str]]
 
 
 def rows_of(path: Path) -> Rows:
-    with path.open(newline="") as file:
+    with path.open(newline="", encoding="utf-8-sig") as file:
         return list(csv.DictReader(file))
 
 
@@ -59,16 +59,14 @@ def floats(rows: Rows) -> Rows:
 
 def in_r(rows: Rows) -> Rows:
     def cell(value: str) -> str:
-        return (
-            "NA" if value in ("", "NaN") else {"True": "TRUE", "False": "FALSE"}.get(value, value)
-        )
+        return "NA" if value == "" else value
 
     return [{"": str(i)} | {k: cell(v) for k, v in row.items()} for i, row in enumerate(rows, 1)]
 
 
 def with_comma(rows: Rows) -> Rows:
     numbers = {k for k in rows[0] if k not in ("source", "status", "reason", "top")}
-    german = {"True": "WAHR", "False": "FALSCH"}
+    german = {"TRUE": "WAHR", "FALSE": "FALSCH"}
     return [
         {k: german.get(v, v.replace(".", ",") if k in numbers else v) for k, v in row.items()}
         for row in rows
@@ -93,8 +91,8 @@ TOUCHED: dict[str, Callable[[Rows], str]] = {
     "sep=": lambda rows: "sep=,\n" + as_text(rows),
     "spaces in the head": lambda rows: as_text(rows).replace(",", ", ", 5),
     "by face": lambda rows: as_text(sorted(rows, key=lambda row: row["track"])),
-    "true as 1": lambda rows: as_text(rows).replace("True", "1").replace("False", "0"),
-    "true in small letters": lambda rows: as_text(rows).replace("True", "true"),
+    "true as 1": lambda rows: as_text(rows).replace("TRUE", "1").replace("FALSE", "0"),
+    "true in small letters": lambda rows: as_text(rows).replace("TRUE", "true"),
     "as JSON": lambda rows: "".join(json.dumps(row) + "\n" for row in floats(rows)),
 }
 
@@ -111,7 +109,7 @@ def test_a_table_that_another_tool_saved(plain: Path, tmp_path: Path, how: str) 
 def test_a_table_in_another_encoding(tmp_path: Path, encoding: str) -> None:
     plain = saved(tmp_path / "a.csv", [r | {"source": "Gespräch.mp4"} for r in film()])
     touched = tmp_path / "b.csv"
-    touched.write_text(plain.read_text(encoding="utf-8"), encoding=encoding)
+    touched.write_text(plain.read_text(encoding="utf-8-sig"), encoding=encoding)
     assert told(touched) == told(plain)
     assert summary.read(touched)[0].source == "Gespräch.mp4"
 

@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+import mien
 from mien.analysis.pipeline import Analyzer, Settings
 from mien.errors import ConfigError, DataError, MissingExtra, OutputError, UnknownName
 from mien.expression.baserates import BaseRates
@@ -56,12 +57,12 @@ def analyzer() -> Analyzer:
 
 @pytest.fixture
 def two_faces(analyzer: Analyzer) -> Record:
-    return records.of_frame(picture(), analyzer.analyze_frame(picture()))
+    return records.record_of(picture(), analyzer.analyze_frame(picture()))
 
 
 @pytest.fixture
 def no_face() -> Record:
-    return records.of_frame(picture("empty.png"), [])
+    return records.record_of(picture("empty.png"), [])
 
 
 @pytest.fixture
@@ -122,15 +123,15 @@ def test_statuses(analyzer: Analyzer, no_face: Record, error: Record) -> None:
     assert no_face["status"] == "no_face"
     assert no_face["faces"] == []
     assert "reason" not in no_face
-    assert records.of_frame(picture(), mixed)["status"] == "ok"
-    assert records.of_frame(picture(), poor)["status"] == "low_quality"
+    assert records.record_of(picture(), mixed)["status"] == "ok"
+    assert records.record_of(picture(), poor)["status"] == "low_quality"
     assert error["status"] == "error"
     assert error["reason"] == "bad.jpg is empty (0 bytes)"
     assert {*error} == {*no_face, "reason"}
 
 
 def test_a_frame_of_a_video_keeps_its_place() -> None:
-    record = records.of_frame(replace(picture(), index=7, time_s=0.28), [])
+    record = records.record_of(replace(picture(), index=7, time_s=0.28), [])
     assert (record["frame"], record["time_s"]) == (7, 0.28)
 
 
@@ -140,7 +141,7 @@ def test_numbers_are_short_decimals_and_never_nan(analyzer: Analyzer) -> None:
     points[:3] = [[177.3, 66.1], [1 / 3, 2], [np.nan, 4]]
     assert face.quality
     odd = replace(face, landmarks=points, quality=replace(face.quality, sharpness=math.inf))
-    [entry] = records.of_frame(picture(), [odd])["faces"]
+    [entry] = records.record_of(picture(), [odd])["faces"]
     assert entry["landmarks"][:2] == [[177.3, 66.1], [0.33, 2.0]]  # not 177.3000030517578
     assert entry["landmarks"][2] == [None, 4.0]
     assert len(entry["landmarks"]) == 68
@@ -152,7 +153,7 @@ def test_a_name_that_is_no_unicode_is_spelt_out() -> None:
     record = records.of_error(NOT_UTF8, f"{NOT_UTF8} is empty")
     assert record["source"] == "caf\\udce9.png"
     assert record["reason"] == "caf\\udce9.png is empty"
-    assert records.of_frame(picture(NOT_UTF8), [])["source"] == "caf\\udce9.png"
+    assert records.record_of(picture(NOT_UTF8), [])["source"] == "caf\\udce9.png"
 
 
 # --- The formats ------------------------------------------------------------------------------
@@ -173,7 +174,7 @@ def test_csv_reads_back(
     named = [records.of_error(name, f"{name} is empty") for name in NAMES]
     path = written(tmp_path / "out.csv", analyzer, two_faces, no_face, error, *named)
     content = path.read_bytes().decode("utf-8")
-    assert content.splitlines()[0].split(",") == [
+    assert content.splitlines()[0].removeprefix("\ufeff").split(",") == [
         *("source", "frame", "time_s", "status", "reason", "face", "track"),
         *("x0", "y0", "x1", "y1", "score", "top", "confidence", "uncertain"),
         *LABELS,
@@ -183,25 +184,24 @@ def test_csv_reads_back(
     ]
     assert "\r" not in content
     assert content.endswith("\n")
-    rows = list(csv.DictReader(io.StringIO(content, newline="")))
+    assert content.startswith("\ufeff")  # or Excel takes it for another alphabet
+    rows = list(csv.DictReader(io.StringIO(content[1:], newline="")))
     first, second, without, failed, *rest = rows
     assert (first["source"], first["face"], second["face"]) == ("a.png", "0", "1")
     assert (first["x0"], second["x1"], first["top"]) == ("10.0", "100.0", "happiness")
     for label in LABELS:
         assert float(first[label]) == two_faces["faces"][0]["emotions"][label]
-    assert first["uncertain"] == "False"
+    assert first["uncertain"] == "FALSE"  # R knows no False
     assert (first["width"], without["height"], failed["width"]) == (
         str(two_faces["width"]),
         str(no_face["height"]),
         "",
     )
     assert first["reason"] == first["track"] == ""
-    texts = {"source", "frame", "time_s", "status", "reason", "face", "track", "top", "uncertain"}
-    texts |= {"width", "height", "prediction_set"}
+    filled = {"source", "frame", "time_s", "status", "reason", "width", "height"}
     for row, status in ((without, "no_face"), (failed, "error")):
         assert row["status"] == status
-        assert {row[c] for c in row if c not in texts} == {"NaN"}
-        assert row["face"] == row["track"] == row["top"] == row["uncertain"] == ""
+        assert {row[c] for c in row if c not in filled} == {""}
     assert failed["reason"] == "bad.jpg is empty (0 bytes)"
     assert [row["source"] for row in rest] == [*NAMES[:-1], "caf\\udce9.png"]
 
@@ -272,13 +272,15 @@ def test_a_stream_gets_the_bytes_of_a_file(
 @pytest.mark.parametrize(
     ("name", "form", "start"),
     [
-        ("o.csv", None, b"source,"),
-        ("o.CSV", None, b"source,"),
+        ("o.csv", None, b"\xef\xbb\xbfsource,"),
+        ("o.CSV", None, b"\xef\xbb\xbfsource,"),
+        ("o.csv", "csv-semicolon", b"\xef\xbb\xbfsource;"),
+        ("o.csv", "pyfeat", b"frame,FaceRectX,"),
+        ("o.xlsx", None, b"PK"),
         ("o.jsonl", None, b'{"schema"'),
         ("o.parquet", None, b"PAR1"),
-        ("no suffix", None, b'{"schema"'),
-        ("o.2024", "csv", b"source,"),
-        ("o.csv", "jsonl", b'{"schema"'),
+        ("no ending", "jsonl", b'{"schema"'),
+        ("o.2024", "csv", b"\xef\xbb\xbfsource,"),
     ],
 )
 def test_the_suffix_gives_the_format_unless_one_is_named(
@@ -290,15 +292,121 @@ def test_the_suffix_gives_the_format_unless_one_is_named(
 
 def test_an_unknown_format_suggests_the_nearest(tmp_path: Path, analyzer: Analyzer) -> None:
     with pytest.raises(UnknownName, match="no format called 'json'; did you mean jsonl"):
-        Output(tmp_path / "out.json", None, analyzer, io.BytesIO())
+        Output(tmp_path / "out.json", "json", analyzer, io.BytesIO())
     with pytest.raises(UnknownName, match="did you mean parquet"):
         Output(tmp_path / "out.csv", "parket", analyzer, io.BytesIO())
     assert list(tmp_path.iterdir()) == []
 
 
-def test_parquet_needs_a_file(analyzer: Analyzer) -> None:
-    with pytest.raises(ConfigError, match=r"--out FILE\.parquet"):
-        Output(None, "parquet", analyzer, io.BytesIO())
+@pytest.mark.parametrize("form", ["parquet", "xlsx"])
+def test_some_formats_need_a_file(analyzer: Analyzer, form: str) -> None:
+    with pytest.raises(ConfigError, match=rf"--out FILE\.{form}"):
+        Output(None, form, analyzer, io.BytesIO())
+
+
+@pytest.mark.parametrize(
+    ("name", "form", "message"),
+    [
+        (
+            "out1",
+            None,
+            r"out1: no ending says the format; give the file one of \.csv, \.xlsx, .*out1\.csv",
+        ),
+        ("out.txt", None, r"the ending '\.txt' is of no format.*out\.csv.*or say --format"),
+        ("out.json", None, r"'\.json' is of no format"),
+        ("out.jpg", None, r"'\.jpg' is of no format"),
+        (
+            "out.jsonl",
+            "csv",
+            r"is to hold csv, but \.jsonl means jsonl; name it out\.csv, or leave --format",
+        ),
+        ("out.csv", "jsonl", r"is to hold jsonl, but \.csv means csv; name it out\.jsonl"),
+        ("out.parquet", "xlsx", r"\.parquet means parquet; name it out\.xlsx"),
+        ("out.xlsx", "pyfeat", r"\.xlsx means xlsx; name it out\.csv"),
+    ],
+)
+def test_an_ending_says_the_format_and_no_other(
+    tmp_path: Path, analyzer: Analyzer, name: str, form: str | None, message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        Output(tmp_path / name, form, analyzer, io.BytesIO())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_format_of_ones_own_may_have_any_ending(
+    tmp_path: Path, analyzer: Analyzer, two_faces: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(records.writers, "_factories", {**records.writers._factories})
+    records.writers.register("mine")(records.JsonLines)
+    for name, form in (("a.mine", None), ("a.csv", "mine"), ("a", "mine")):
+        written(tmp_path / name, analyzer, two_faces, form=form)
+        assert lines(tmp_path / name) == [two_faces]
+
+
+def test_csv_for_spreadsheets_with_decimal_commas(
+    tmp_path: Path, analyzer: Analyzer, two_faces: Record, no_face: Record
+) -> None:
+    pandas = pytest.importorskip("pandas")
+    rows = [two_faces | {"source": "a;b.png"}, no_face]
+    plain = written(tmp_path / "a.csv", analyzer, *rows)
+    commas = written(tmp_path / "b.csv", analyzer, *rows, form="csv-semicolon")
+    assert commas.read_text(encoding="utf-8-sig").splitlines()[1].startswith('"a;b.png";0;0,0;ok;')
+    read = pandas.read_csv(commas, sep=";", decimal=",")
+    pandas.testing.assert_frame_equal(read, pandas.read_csv(plain))
+
+
+def sheets(path: Path) -> list[list[tuple[Any, ...]]]:
+    book = pytest.importorskip("openpyxl").load_workbook(path)
+    return [list(sheet.iter_rows(values_only=True)) for sheet in book]
+
+
+def test_a_workbook_reads_back(
+    tmp_path: Path, analyzer: Analyzer, two_faces: Record, no_face: Record, error: Record
+) -> None:
+    pytest.importorskip("xlsxwriter")
+    odd = two_faces | {"source": "=1+1.png"}, two_faces | {"source": "https://a.example/b.png"}
+    path = written(tmp_path / "out.xlsx", analyzer, two_faces, no_face, error, *odd)
+    [[header, *rows]] = sheets(path)
+    assert list(header) == records.flat_columns(LABELS)
+    first, _, without, failed, formula, _, address, _ = (
+        dict(zip(header, row, strict=True)) for row in rows
+    )
+    assert first["happiness"] == two_faces["faces"][0]["emotions"]["happiness"]
+    assert (first["uncertain"], first["face"], first["track"]) == (False, 0, None)
+    assert (without["status"], without["happiness"]) == ("no_face", None)
+    assert failed["reason"] == "bad.jpg is empty (0 bytes)"
+    assert formula["source"] == "=1+1.png"
+    assert address["source"] == "https://a.example/b.png"
+    assert meta_of(path)["complete"] is True
+
+
+def test_a_workbook_of_more_rows_than_excel_opens(
+    tmp_path: Path, analyzer: Analyzer, two_faces: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("xlsxwriter")
+    monkeypatch.setattr(records.Excel, "_ROWS", 4)  # three faces and the header
+    path = written(tmp_path / "out.xlsx", analyzer, *[two_faces] * 3)
+    assert [len(rows) for rows in sheets(path)] == [4, 4]
+    assert sheets(path)[0][0] == sheets(path)[1][0]
+
+
+def test_missing_xlsxwriter_is_said_before_anything_is_replaced(
+    tmp_path: Path, analyzer: Analyzer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "xlsxwriter", None)
+    with pytest.raises(MissingExtra, match=r"needs xlsxwriter.*\[xlsx\]'"):
+        Output(tmp_path / "out.xlsx", None, analyzer)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_records_from_python(tmp_path: Path, analyzer: Analyzer, two_faces: Record) -> None:
+    with mien.open_records(tmp_path / "a.jsonl", analyzer) as out:
+        out.add(picture(), analyzer.analyze_frame(picture()))
+        out.write(mien.record_of(picture(), []))
+    assert lines(tmp_path / "a.jsonl") == [two_faces, mien.record_of(picture(), [])]
+    assert meta_of(tmp_path / "a.jsonl")["records"] == {"ok": 1, "no_face": 1}
+    with pytest.raises(OutputError, match="is there already"):
+        mien.open_records(str(tmp_path / "a.jsonl"), analyzer)
 
 
 # --- The meta file ----------------------------------------------------------------------------
@@ -465,7 +573,7 @@ def test_missing_pyarrow_is_said_before_anything_is_replaced(
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     path = tmp_path / "out.parquet"
     path.write_text("precious")
-    with pytest.raises(MissingExtra, match=r"needs pyarrow.*pip install 'mien\[train\]'"):
+    with pytest.raises(MissingExtra, match=r"needs pyarrow.*\[table\]'"):
         Output(path, None, analyzer, io.BytesIO(), overwrite=True)
     assert path.read_text() == "precious"
 
@@ -475,7 +583,7 @@ def unwritable(tmp_path: Path) -> Iterator[tuple[Path, str]]:
     yield tmp_path / "file" / "out.jsonl", "is a file, no folder"
     yield tmp_path / "file" / "deeper" / "out.jsonl", "Not a directory"
     yield tmp_path, "is a folder; name a file in it"
-    yield tmp_path / ("x" * 300), "File name too long"
+    yield tmp_path / ("x" * 300 + ".csv"), "File name too long"
     if Path("/proc/version").exists():
         yield Path("/proc/mien/out.jsonl"), "No such file or directory"
 
@@ -525,7 +633,7 @@ def test_a_disk_that_fills_keeps_whole_records(tmp_path: Path, form: str) -> Non
         from mien.results import records
         from pathlib import Path
         analyzer = fake((10, 10, 60, 60))
-        record = records.of_frame(picture("b" * 100), analyzer.analyze_frame(picture()))
+        record = records.record_of(picture("b" * 100), analyzer.analyze_frame(picture()))
         try:
             with records.Output(Path(sys.argv[2]), sys.argv[3], analyzer, None) as output:
                 resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
@@ -569,4 +677,4 @@ def test_a_reader_that_leaves_is_no_output_error(analyzer: Analyzer, two_faces: 
 def test_faces_must_be_recognised_first() -> None:
     bare = Face(np.array([0, 0, 9, 9], np.float32), 0.9)
     with pytest.raises(AssertionError):
-        records.of_frame(picture(), [bare])
+        records.record_of(picture(), [bare])

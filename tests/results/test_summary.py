@@ -38,7 +38,7 @@ def face(track: int | None, happy: float, sad: float = 0.0) -> Face:
 
 def record(time_s: float, *faces: Face, source: str = "a/film.mp4") -> Any:
     frame = Frame(np.zeros((9, 9, 3), np.uint8), round(time_s * 10), time_s, source)
-    return records.of_frame(frame, list(faces))
+    return records.record_of(frame, list(faces))
 
 
 def film() -> list[Any]:
@@ -176,6 +176,22 @@ def test_the_command_line(
     recordings = summary.read(kept)
     with pytest.raises(OutputError, match="cannot write into"):
         summary.write(recordings, tmp_path / "file")
+
+
+def test_the_tables_need_no_matplotlib(
+    kept: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.setattr(sys, "argv", ["mien", "summary", str(kept), "--out", str(tmp_path / "o")])
+    with pytest.raises(SystemExit) as end:
+        verbs.main()
+    assert not end.value.code
+    assert (tmp_path / "o" / "episodes.csv").is_file()
+    assert not (tmp_path / "o" / "film.png").exists()
+    said = capsys.readouterr().err
+    assert "the tables are written, no timeline is: drawing figures needs matplotlib" in said
+    assert "[plot]'" in said
 
 
 def test_recordings_of_one_name_get_two(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from mien.analysis.pipeline import Analyzer
 from mien.errors import InputError, UnknownName
-from mien.face import Emotions, Frame, ImageArray, Quality, RecognizedFace
+from mien.face import Emotions, Frame, ImageArray, Intensity, Quality, RecognizedFace
 from mien.faces import quality
 from mien.labels import label_set
 from mien.media import image
@@ -41,7 +41,7 @@ def face(share: float, track: int = 1, intensity: bool = False) -> RecognizedFac
         confidence=0.9,
         uncertain=False,
         track=track,
-        intensity=probs * np.float32(0.5) if intensity else None,
+        intensity=Intensity(LABELS, probs * np.float32(0.5)) if intensity else None,
     )
 
 
@@ -164,7 +164,7 @@ def test_tracks_do_not_mix_and_sums_stay(name: str) -> None:
             assert f.emotions is not None
             assert f.intensity is not None
             assert f.emotions.probs.sum() == pytest.approx(1, abs=1e-6)
-            assert f.intensity == pytest.approx(f.emotions.probs * 0.5, abs=1e-6)
+            assert f.intensity.values == pytest.approx(f.emotions.probs * 0.5, abs=1e-6)
 
 
 @pytest.mark.parametrize("name", FILTERS)

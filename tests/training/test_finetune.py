@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 from mien.app import console
+from mien.data.cut import faces_of
 from mien.data.sets import folder
 from mien.errors import ConfigError, DataError, ModelError, UnknownName
 from mien.expression.baserates import BaseRates
@@ -62,7 +63,7 @@ def test_photographs_and_crops_are_cut_alike(astronaut: ImageArray, tmp_path: Pa
     Image.fromarray(astronaut).save(tmp_path / "f" / "happy" / "photo.png")
     Image.fromarray(astronaut[50:180, 160:290]).save(tmp_path / "f" / "happy" / "tight.png")
     Image.new("RGB", (200, 200), (120, 90, 60)).save(tmp_path / "f" / "happy" / "wall.png")
-    cut = finetune.cut(folder.read_folder(tmp_path / "f"), "box", 48)
+    cut = faces_of(folder.read_folder(tmp_path / "f"), "box", 48)
     assert [row.source for row in cut.rows] == ["happy/photo.png", "happy/tight.png"]
     assert cut.notes["no_face"] == ["happy/wall.png"]
     assert cut.notes["align"] == "box"
@@ -79,7 +80,7 @@ def test_a_crop_that_no_detector_reads_is_taken_whole(
     Image.fromarray(astronaut[300:400, 0:100]).save(tmp_path / "f" / "happy" / "suit.png")
     detector = detect.build()
     monkeypatch.setattr(type(detector), "detect", lambda *_: [])
-    cut = finetune.cut(folder.read_folder(tmp_path / "f"), "box", 48)
+    cut = faces_of(folder.read_folder(tmp_path / "f"), "box", 48)
     assert [row.source for row in cut.rows] == ["happy/tight.png"]
     assert (cut.notes["whole"], cut.notes["no_face"]) == (1, ["happy/suit.png"])
 

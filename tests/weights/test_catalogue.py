@@ -52,6 +52,8 @@ def test_every_row_is_complete(row: WeightSpec) -> None:
     assert CATALOGUE[row.name] is row
     assert re.fullmatch("[0-9a-f]{64}", row.sha256)
     assert row.licence
+    assert row.trained_on != "not told"
+    assert row.commercial in ("yes", "no", "unknown")
     assert row.about
     kinds = ("recognizer", "detector", "landmarker", "proposer", "teacher", "backbone")
     assert row.kind in kinds

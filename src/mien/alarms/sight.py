@@ -21,10 +21,7 @@ def of_faces(faces: Sequence[Face]) -> Seen:
 
 def _of_face(face: Face) -> Look:
     assert face.emotions is not None, "rules look at faces that were recognised"
-    intensity = None
-    if face.intensity is not None:
-        labels = face.emotions.label_set.labels
-        intensity = dict(zip(labels, map(float, face.intensity), strict=True))
+    intensity = face.intensity.as_dict() if face.intensity else None
     return Look(face.track, face.emotions.as_dict(), intensity, bool(face.uncertain))
 
 

@@ -273,7 +273,7 @@ def run_job(analyzer: Analyzer, job: Job, begun: Later[Looked] | None = None) ->
             save(draw.annotate(frame, faces, **dict.fromkeys(job.shown, True)), job.annotated)
         if job.explained:
             _explain(analyzer, frame, faces, job.explained, job.emotion)
-        return records.of_frame(frame, faces)
+        return records.record_of(frame, faces)
     except (OutputError, ModelError):
         raise  # no fault of the picture's, and the next one would not fare better
     except MienError as err:
@@ -286,12 +286,15 @@ def run_job(analyzer: Analyzer, job: Job, begun: Later[Looked] | None = None) ->
 def _explain(
     analyzer: Analyzer, frame: Frame, faces: Sequence[Face], base: Path, emotion: str
 ) -> None:
-    """An overlay per face and label, ``<base>.face1.happiness.png``, and ``<base>.json`` on all."""
+    """An overlay per face and label, ``<base>.face0.happiness.png``, and ``<base>.json`` on all.
+
+    The number is the face's place in the record.
+    """
     from ..expression import explain
     from ..faces.finder import pixels
 
     told = []
-    for number, face in enumerate(faces, 1):
+    for number, face in enumerate(faces):
         found = explain.explain(analyzer.explainer, frame, face, emotion)
         files = [f"{base.name}.face{number}.{one.label}.png" for one in found]
         for one, file in zip(found, files, strict=True):
@@ -388,7 +391,7 @@ def _of_recording(
                     if copy:
                         copy.add(*item)
                         reached.state.drawn = copy.bytes
-                    yield records.of_frame(*item)
+                    yield records.record_of(*item)
                 if copy:
                     copy.finish()
             if reached.state.place.first_index is None:

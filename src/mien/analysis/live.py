@@ -344,7 +344,7 @@ class Live:
         figures: dict[str, Any] = {
             "date": now.isoformat(timespec="milliseconds"),
             "model": self.analyzer.recognizer.info.name,
-            "record": records.of_frame(self._last.frame, self._last.faces),
+            "record": records.record_of(self._last.frame, self._last.faces),
             "latency_s": {"read": self.read.recent(), "shown": self.shown.recent()},
         }
         figures["latency_s"] = {
@@ -493,4 +493,4 @@ class Recorder:
 def _record(item: Reading | Hole) -> records.Record:
     if isinstance(item, Hole):
         return records.of_error(item.source, item.reason, item.index, item.time_s)
-    return records.of_frame(item.frame, item.faces)
+    return records.record_of(item.frame, item.faces)

@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from ..errors import ConfigError, ModelError
 from ..expression import sets
 from ..expression.baserates import BaseRates, default_for
 from ..expression.recognize import ModelInfo, Recognizer, recognizers
-from ..face import Emotions, Face, FloatArray, Frame, ImageArray, RecognizedFace
+from ..face import Emotions, Face, FloatArray, Frame, ImageArray, Intensity, RecognizedFace
 from ..faces import align, detect, quality
 from ..faces.finder import Finder, pixels
 from ..faces.landmarker import Placed
 from ..later import Later
 from ..media import image
+from ..media.image import Picture
 from ..weights.catalogue import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from ..expression.explain import Explainer
-
-Picture = str | os.PathLike[str] | bytes | npt.NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,8 +192,7 @@ class Analyzer:
 
         Raises ImageError for a picture that cannot be read, ShapeError for an unfit array.
         """
-        source = str(picture) if isinstance(picture, str | Path) else ""
-        return self.analyze_frame(Frame(image.read(picture), source=source))
+        return self.analyze_frame(image.read_frame(picture))
 
     def analyze_frame(self, frame: Frame) -> list[RecognizedFace]:
         """The faces of a frame with everything filled in."""
@@ -221,15 +216,22 @@ class Analyzer:
 
     def recognize(self, frame: Frame, faces: Sequence[Face]) -> list[RecognizedFace]:
         """The same faces with crop, emotions, intensity, quality and confidence."""
-        size = self.recognizer.info.preprocess.size
+        info = self.recognizer.info
+        size, labels = info.preprocess.size, info.label_set
         faces = [self._finder.framed(face, self.alignment, size) for face in faces]
         crops = [pixels(frame, face) for face in faces]
         read = self.recognizer.read(crops, self.base_rates)
         strengths = [None] * len(faces) if read.intensity is None else read.intensity
         members = self._sets(read.probs)
-        labels = self.recognizer.info.label_set
         return [
-            self._judged(frame, face, crop, Emotions(labels, probs), strength, among)
+            self._judged(
+                frame,
+                face,
+                crop,
+                Emotions(labels, probs),
+                None if strength is None else Intensity(labels, strength),
+                among,
+            )
             for face, crop, probs, strength, among in zip(
                 faces, crops, read.probs, strengths, members, strict=True
             )
@@ -252,7 +254,7 @@ class Analyzer:
         face: Face,
         crop: ImageArray,
         emotions: Emotions,
-        intensity: FloatArray | None,
+        intensity: Intensity | None,
         prediction_set: tuple[str, ...] | None,
     ) -> RecognizedFace:
         measured = quality.measure(frame, face, crop)

@@ -241,13 +241,16 @@ def act_alarms(journal: JournalFile = None) -> None:
     from ..alarms import journal as journals
     from . import console
 
-    found = journals.alarms(journals.read(journal or journals.default_path()))
+    path = journal or journals.default_path()
+    found = journals.alarms(journals.read(path))
     rows = [
         (_local(past.call.alarm.time), key, past.call.alarm.text, _fate(past))
         for key, past in found.items()
     ]
     if rows:
         console.key_values(rows, ("time", "key", "alarm", "what became of it"))
+    else:
+        say(f"no alarm so far in {path}" if path.exists() else f"no alarm so far: no {path}")
 
 
 def _local(time: str) -> str:

@@ -125,8 +125,16 @@ def _check(wanted: Wanted) -> None:
         raise ConfigError("--draw says what --annotate DIR draws; name a folder with --annotate")
     if wanted.person is not None and wanted.model != DEFAULT_MODEL:
         raise ConfigError("--person reads with that person's recogniser; leave --model out")
+    if wanted.form == "table" and wanted.out is not None:
+        raise ConfigError(
+            "--format table is for people; into a file go csv, xlsx, jsonl or parquet"
+        )
     if wanted.resume and wanted.out is None:
         raise ConfigError("--resume goes on with a file; name it with --out")
+    if wanted.out is not None:
+        from ..results import records
+
+        records.form_of(wanted.out, wanted.form)
 
 
 def _check_networks(begun: list[Later[Looked]]) -> None:
@@ -206,10 +214,18 @@ def _work(
         bookmark.remove()
     _summarise(output, errors, reached.jobs, len(jobs), len(recordings))
     if wanted.annotate and output.counts.total() > len(errors):
-        say(f"annotated: {wanted.annotate}")
+        say(f"annotated: {_one(jobs) or wanted.annotate}")
     if wanted.explained and output.counts.total() > len(errors):
         say(f"explained faces: {wanted.explained}")
     return 1 if output.counts["error"] else 0
+
+
+def _one(jobs: list[Job | Recording]) -> Path | None:
+    """The annotated copy, where there was one picture."""
+    from ..analysis.batch import Job
+
+    only = jobs[0] if len(jobs) == 1 else None
+    return only.annotated if isinstance(only, Job) else None
 
 
 def _recording_options(wanted: Wanted, recordings: bool) -> Options | None:
@@ -291,7 +307,7 @@ def _output(
     """
     if wanted.out is None and nobody_reads():
         raise OutputError("standard output is closed; write the records to a file: --out FILE")
-    if wanted.out is None and wanted.form is None and sys.stdout.isatty():
+    if wanted.form == "table" or ((wanted.out or wanted.form) is None and sys.stdout.isatty()):
         from .console import Screen
 
         return Screen(recordings, wanted.coverage)

@@ -26,7 +26,8 @@ def analyze(
             "--out",
             "-o",
             metavar="FILE",
-            help="Write to this file. Its ending says the format: .jsonl, .csv or .parquet.",
+            help="Write to this file. Its ending says the format: .csv, .xlsx (Excel), .jsonl or "
+            ".parquet.",
         ),
     ] = None,
     form: Annotated[
@@ -35,7 +36,8 @@ def analyze(
             "--format",
             "-f",
             metavar="NAME",
-            help="jsonl, csv, parquet, or as other tools write: pyfeat, openface, deepface, bids.",
+            help="table (for people), csv, csv-semicolon (with decimal commas), xlsx, jsonl, "
+            "parquet, or as other tools write: pyfeat, openface, deepface, bids.",
         ),
     ] = None,
     annotate: Annotated[
@@ -56,7 +58,9 @@ def analyze(
     explained: Annotated[
         Path | None,
         typer.Option(
-            "--explain", metavar="DIR", help="Write into DIR where the model looked, face by face."
+            "--explain",
+            metavar="DIR",
+            help="Write into DIR, for each face, a picture of where the model looked.",
         ),
     ] = None,
     crops: Crops = False,

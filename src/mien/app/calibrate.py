@@ -23,7 +23,7 @@ def calibrate(
         str, typer.Option(metavar="all|intensities", help="What to fit. The rest stays as it is.")
     ] = "all",
 ) -> None:
-    """Fit how sure a model is to faces of your own. Its network stays as it is.
+    """Make a model as sure as it is right on faces of your own. Its network stays as it is.
 
     Fits temperature, offsets, the threshold of certainty and prediction sets, and intensities if
     the table has votes or ratings. Cut the faces of the table as the model wants them first (mien

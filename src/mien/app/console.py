@@ -214,7 +214,7 @@ def key_values(rows: Sequence[tuple[str, ...]], header: Sequence[str] = ()) -> N
     """Plain aligned columns on stdout."""
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=bool(header), header_style="dim")
     for name in header or [""] * len(rows[0]):
-        table.add_column(name, overflow="fold")
+        table.add_column(_text(name), overflow="fold")  # a model's, or a column's: no markup
     for row in rows:
         table.add_row(*map(_text, row))
     _console().print(table)
@@ -225,7 +225,13 @@ def models(specs: Iterable[WeightSpec]) -> None:
     console = _console()
     for spec in specs:
         console.print(Text(f"{spec.name:<22}", "bold") + Text(spec.kind, "dim"))
-        for line in (spec.about, f"licence: {spec.licence}", f"file: {_whereabouts(spec)}"):
+        for line in (
+            spec.about,
+            f"licence: {spec.licence}",
+            f"trained on: {spec.trained_on}",
+            f"commercial use: {spec.commercial}",
+            f"file: {_whereabouts(spec)}",
+        ):
             console.print(Padding(_text(line), (0, 0, 0, 4), expand=False))
 
 
@@ -391,6 +397,36 @@ def evaluation(result: dict[str, Any]) -> None:
         for label in results[0]["per_class"]
     ]
     key_values(classes, ("recall", *names))
+    for entry in results:
+        if "by" in entry:
+            _groups(entry["by"], "" if len(results) == 1 else f", {_rates_name(entry)}")
+
+
+def _groups(told: dict[str, Any], rates: str) -> None:
+    """Figures by group: a line each, then the largest gap and whether it may be chance."""
+    over = ", ".join(told["balanced_over"])
+
+    def balanced(figures: dict[str, Any]) -> str:
+        if figures["balanced_accuracy"] is None:
+            return ""
+        low, high = figures["balanced_accuracy_ci95"]
+        return f"{figures['balanced_accuracy']:.3f} ({low:.3f}-{high:.3f})"
+
+    rows = [
+        (name, f"{figures['n']:,}", f"{figures['people']:,}", _share(figures), balanced(figures))
+        for name, figures in told["groups"].items()
+    ]
+    heads = ("n", "people", "accuracy (95 %)", "balanced (95 %)" if over else "")
+    key_values(rows, (f"by {told['column']}{rates}", *heads))
+    if over:
+        say(f"balanced: over the expressions that every group has: {over}")
+    for measure, gap in told["gap"].items():
+        low, high = gap["gap_ci95"]
+        say(
+            f"largest gap, {measure.replace('_', ' ')}: {gap['best']} over {gap['worst']} by "
+            f"{gap['gap']:.3f} ({low:.3f} to {high:.3f}); chance alone gives as much in "
+            f"{_percent(gap['by_chance'])} of deals"
+        )
 
 
 def stressed(result: dict[str, Any]) -> None:

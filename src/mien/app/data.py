@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from .analysis import DEFAULT_MODEL, MOST_REASONS
-from .files import ready, write_json
+from .files import ready_for, write_json
 from .options import Model, TableFile, TableOut, WholeResult
 from .terminal import say
 
@@ -46,10 +46,12 @@ def data_import(
     table.write(result, out)
     say(f"{out}: {len(result)} pictures in {', '.join(result.splits)}")
     say(f"terms of use: {importer.terms}")
-    _say_left_out({**result.notes.get("unreadable", {}), **result.notes.get("left_out", {})})
+    say_left_out(result.notes)
 
 
-def _say_left_out(reasons: Mapping[str, str]) -> None:
+def say_left_out(notes: Mapping[str, Any]) -> None:
+    """What an importer could not read or passed over, with the reason; the first of many."""
+    reasons = {**notes.get("unreadable", {}), **notes.get("left_out", {})}
     for what, reason in list(reasons.items())[:MOST_REASONS]:
         say(f"left out {what}: {reason}")
     if len(reasons) > MOST_REASONS:
@@ -118,7 +120,10 @@ def data_strong(
         ),
     ] = 0.5,
     look: Annotated[
-        Path | None, typer.Option("--sheet", help="A picture of what was chosen (.png).")
+        Path | None,
+        typer.Option(
+            "--sheet", help="A picture of what was chosen (.png).", callback=ready_for(".png")
+        ),
     ] = None,
     model: Model = DEFAULT_MODEL,
 ) -> None:
@@ -155,7 +160,7 @@ def data_decoys(
         ),
     ] = False,
 ) -> None:
-    """Collect what cascades take for faces although it is none, to train on."""
+    """Collect what face detectors take for a face by mistake, to train on."""
     from ..data import decoys, table
     from ..faces.landmarker import Landmarker
 
@@ -217,7 +222,7 @@ def data_split(
         int, typer.Option(metavar="I", help="Which fold, from 0, tests; the one after it selects.")
     ] = 0,
     seed: Annotated[
-        int, typer.Option(metavar="N", help="Deal otherwise: another number, another split.")
+        int, typer.Option(metavar="N", help="Another number deals the rows in another way.")
     ] = 1,
 ) -> None:
     """Deal the rows of a table anew to train, select and test."""
@@ -238,7 +243,9 @@ def data_sheet(
     path: TableFile,
     out: Annotated[
         Path,
-        typer.Option("--out", "-o", help="The picture to write (.png).", callback=ready),
+        typer.Option(
+            "--out", "-o", help="The picture to write (.png).", callback=ready_for(".png")
+        ),
     ],
     split: Annotated[str | None, typer.Option(help="Only this split.")] = None,
     per_label: Annotated[int, typer.Option(min=1, help="Pictures per label.")] = 12,

@@ -1,4 +1,4 @@
-"""``mien evaluate``: a model scored on a table."""
+"""``mien evaluate``: a model scored on labelled pictures."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import typer
 
 from ..errors import ConfigError
 from ..files import write
+from .analysis import MOST_REASONS
 from .files import ready_charts, write_json
 from .options import Alignment, Strength, WholeResult
 from .terminal import say
@@ -17,15 +18,52 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from ..data.table import Table
+    from ..expression.baserates import BaseRates
     from ..expression.recognize import Recognizer
 
 
 def evaluate(
-    model: Annotated[str, typer.Argument(help="A model of `mien models list`, or an .onnx file.")],
+    model: Annotated[
+        str | None,
+        typer.Argument(
+            help="A model of `mien models list`, or an .onnx file. With --run, that run's own if "
+            "you do not say."
+        ),
+    ] = None,
     path: Annotated[
-        Path,
-        typer.Argument(help="A mien table (.parquet). With --panel, the file of a panel (.toml)."),
-    ],
+        Path | None,
+        typer.Argument(
+            metavar="DATA",
+            help="A folder of labelled pictures, as of `mien train --data`, or a mien table "
+            "(.parquet). With --panel, the file of a panel (.toml).",
+        ),
+    ] = None,
+    run: Annotated[
+        Path | None,
+        typer.Option(
+            "--run",
+            metavar="DIR",
+            help="Test on the pictures that this run of `mien train --data` held back, none of "
+            "whose people it was trained on.",
+        ),
+    ] = None,
+    by: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="Also tell the figures of each group: sex, age_band, camera, whatever column "
+            "people.csv or the table has; and the largest gap.",
+        ),
+    ] = None,
+    crops: Annotated[
+        bool,
+        typer.Option(
+            "--crops",
+            metavar="",
+            help="The pictures are faces already: do not search for one. Tables that mien cut, "
+            "and such of small pictures only, are always taken so.",
+        ),
+    ] = False,
     split: Annotated[str | None, typer.Option(help="Only this split.")] = None,
     base_rates: Annotated[
         list[str] | None,
@@ -41,8 +79,8 @@ def evaluate(
         typer.Option(
             "--detector",
             "-d",
-            help="Pictures are whole photographs: find the face first, with auto, mien, yunet "
-            "or haar.",
+            help="Find the faces with this one: mien, yunet or haar. A picture in which it finds "
+            "none is left out; if you do not say, it is tried with more room around it.",
         ),
     ] = None,
     pad: Annotated[
@@ -102,47 +140,130 @@ def evaluate(
     ] = False,
     out: WholeResult = None,
 ) -> None:
-    """Tell how often a model is right on labelled faces, with intervals and baselines."""
-    from ..data import table
+    """Tell how often a model is right on labelled pictures, with intervals and baselines."""
     from ..evaluation import plots as figures
     from ..evaluation.evaluate import TRAINING, settings
-    from ..evaluation.evaluate import evaluate as run
+    from ..evaluation.evaluate import evaluate as measure
     from ..expression.recognize import load_model
     from ..faces import detect
-    from ..training import arrange
+    from ..training import arrange, folder_run
     from . import console
 
+    if run and (path or split or recipe or detector or crops or pad or stress or panel):
+        raise ConfigError(
+            "--run tests on what the run held back, as it cut it: mien evaluate --run runs/mine"
+        )
+    if not run and not (model and path):
+        raise ConfigError(
+            "which model, on which pictures? mien evaluate MODEL FOLDER, or mien evaluate --run DIR"
+        )
+    if crops and detector:
+        raise ConfigError("--crops does not search, --detector says what to search with: leave one")
     if beside and not (stress or panel):
         raise ConfigError(
             "--beside goes with --stress or --panel: mien evaluate MODEL TABLE --stress all"
         )
     if together and not panel:
         raise ConfigError("--together goes with --panel and --beside")
+    if by and (stress or panel):
+        raise ConfigError(
+            "--by goes with the figures of one data set, not with --stress or --panel"
+        )
     if panel:
-        if split or base_rates or strength is not None or detector or pad or alignment or recipe:
+        assert model
+        assert path
+        cut = crops or detector or pad or alignment
+        if split or base_rates or strength is not None or cut or recipe:
             raise ConfigError("--panel reads each set as its file says, at every strength")
         if stress:
             raise ConfigError("--panel and --stress are two questions: ask one at a time")
         _panel([model, *(beside or ())], path, together, plots, out)
         return
-    recognizer = load_model(model)
-    rates = settings(recognizer, base_rates or (), strength)
-    finder = detect.build(detector) if detector else None
-    pictures, trained = table.read(path), TRAINING
+    held_back = folder_run.read(run) if run else None
+    name = model or str(held_back.model if held_back else "")
+    recognizer = load_model(name)
+    finder, trained = detect.build(detector) if detector else None, TRAINING
+    if held_back:
+        pictures, split, trained = held_back.faces, held_back.tested, held_back.trained
+        rates = _of_run(recognizer, base_rates, strength)
+    else:
+        assert path
+        pictures = _pictures(path, split, name, recipe)
+        rates = settings(recognizer, base_rates or (), strength)
     if recipe:
         pictures, tested, trained = arrange.of_recipe(recipe, pictures, uncut_faces=bool(stress))
         split = split or tested
+    elif not (finder or held_back):
+        pictures = _faces(pictures, crops, alignment, recognizer)
     if stress:
         if base_rates or strength is not None or finder or pad:
             raise ConfigError("--stress takes face crops, and a model as it is used by default")
         several = [recognizer, *map(load_model, beside or ())]
         _stress(several, pictures, split, stress, alignment, plots, out)
         return
-    result = run(recognizer, pictures, split, rates, finder, pad, alignment, trained)
+    result = measure(recognizer, pictures, split, rates, finder, pad, alignment, trained, by)
     write_json(result, out)
     if plots:
         _write_figures(figures.of_evaluation(result), plots)
     console.evaluation(result)
+
+
+def _of_run(
+    recognizer: Recognizer, base_rates: Sequence[str] | None, strength: float | None
+) -> list[BaseRates]:
+    """Those that the run printed its figures at, unless others are asked for."""
+    from ..evaluation.evaluate import settings
+    from ..expression.baserates import default_for
+
+    if base_rates or strength is not None:
+        return settings(recognizer, base_rates or (), strength)
+    return [default_for(recognizer.info.base_rates)]
+
+
+def _pictures(path: Path, split: str | None, model: str, recipe: str | None) -> Table:
+    """The labelled pictures of a folder or a table; says where their figures would flatter."""
+    from ..data import table
+    from ..data.sets.folder import read_folder
+    from ..training import folder_run
+    from .data import say_left_out
+
+    pictures = read_folder(path) if path.is_dir() else table.read(path)
+    if path.is_dir():
+        say_left_out(pictures.notes)
+    learnt = folder_run.trained_on(Path(model), pictures)
+    if learnt:
+        say(
+            f"note: {model} was trained on {learnt} of these {len(pictures)} pictures, and figures "
+            f"on them flatter; on those held back: mien evaluate --run {Path(model).parent}"
+        )
+    elif pictures.trained and len(pictures.splits) > 1 and not (split or recipe):
+        other = next(name for name in pictures.splits if name not in pictures.trained)
+        say(
+            f"note: these are all pictures, those of '{pictures.trained[0]}' too; a model that was "
+            f"trained on those is tested with --split {other}"
+        )
+    return pictures
+
+
+def _faces(pictures: Table, crops: bool, alignment: str | None, recognizer: Recognizer) -> Table:
+    """The faces in pictures, as `mien train --data` cuts them, where they are not cut already."""
+    from ..data.cut import faces_of
+    from ..faces import align
+
+    if crops or pictures.are_crops:
+        if not crops and "align" not in pictures.notes:
+            say("small pictures: each is taken for a face that is cut out already")
+        return pictures
+    info = recognizer.info
+    faces = faces_of(pictures, align.known(alignment) or info.align, info.preprocess.size)
+    whole = f", {faces.notes['whole']} of them whole pictures" if faces.notes["whole"] else ""
+    say(f"{len(faces)} faces found in {len(pictures)} pictures{whole} (--crops: do not search)")
+    none = faces.notes["no_face"]
+    for name in none[:MOST_REASONS]:
+        say(f"left out {name}: no face found")
+    if len(none) > MOST_REASONS:
+        say(f"left out {len(none) - MOST_REASONS} more without a face")
+    return faces
 
 
 def _stress(

@@ -32,8 +32,12 @@ def explain(
     ],
     emotion: Annotated[
         str,
-        typer.Option(metavar="NAME|top|all", help="Pictures: which expression to explain."),
-    ] = "all",
+        typer.Option(
+            metavar="top|all|NAME",
+            help="Pictures: which expression to explain: the answered one (top), every one, or one "
+            "by its name.",
+        ),
+    ] = "top",
     average: Annotated[
         int | None,
         typer.Option(
@@ -48,8 +52,8 @@ def explain(
 ) -> None:
     """Show which parts of a face speak for an expression, as the model sees it (Grad-CAM).
 
-    An overlay per face and expression, and a JSON file per picture with the shares of eyes, nose,
-    mouth and the rest. Of a table: mean maps per expression, whole and with parts hidden.
+    An overlay per face, and a JSON file per picture with the shares of eyes, nose, mouth and the
+    rest. Of a table: mean maps per expression, whole and with parts hidden.
     """
     tables = [name for name in inputs if name.endswith(".parquet")]
     if average is None and (tables or split):

@@ -1,13 +1,14 @@
-"""The result that verbs write besides records, as JSON."""
+"""The files that verbs write besides records: whether they can be written, and results as JSON."""
 
 from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ..errors import OutputError
+from ..errors import ConfigError, OutputError
 from ..files import write
 from .laboratory import need
 
@@ -26,6 +27,24 @@ def ready(path: Path | None) -> Path | None:
     return path
 
 
+def ready_for(ending: str) -> Callable[[Path | None], Path | None]:
+    """The same for a file of one kind: raises ConfigError for a name that says another.
+
+    A pipe or a device is named as it is.
+    """
+
+    def check(path: Path | None) -> Path | None:
+        if path is None:
+            return None
+        ready(path)
+        is_special = path.exists() and not path.is_file()
+        if path.suffix.lower() != ending and not is_special:
+            raise ConfigError(f"{path} is to be {ending}; name it {path.with_suffix(ending).name}")
+        return path
+
+    return check
+
+
 def ready_folder(path: Path | None) -> Path | None:
     """The same folder's name, if files can be written into it; raises OutputError."""
     if path is not None:
@@ -36,7 +55,7 @@ def ready_folder(path: Path | None) -> Path | None:
 def ready_table(path: Path) -> Path:
     """The same table's name, if it can be written; raises OutputError, MissingExtra."""
     need("writing a mien table", "pyarrow")
-    ready(path)
+    ready_for(".parquet")(path)
     return path
 
 

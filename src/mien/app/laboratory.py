@@ -1,4 +1,4 @@
-"""What the verbs of the laboratory need before they begin: libraries of the extra ``train``."""
+"""What the verbs of the laboratory need before they begin: libraries of extras."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ from ..errors import MissingExtra
 
 _MODULES = {"markdown-it-py": "markdown_it"}
 """What libraries are imported as, where that is not their name."""
+_EXTRAS = {"pyarrow": "table", "matplotlib": "plot"}
+"""The smallest extra that brings a library, where that is not ``train``."""
 
 
 def need(purpose: str, *libraries: str) -> None:
     """Raises MissingExtra for the first that is not installed; none of them is loaded yet."""
     for library in libraries:
         if find_spec(_MODULES.get(library, library)) is None:
-            raise MissingExtra(library, "train", purpose)
+            raise MissingExtra(library, _EXTRAS.get(library, "train"), purpose)
 
 
 def need_torch(purpose: str) -> None:

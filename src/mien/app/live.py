@@ -74,7 +74,8 @@ def live(
         str | None,
         typer.Option(
             metavar="FILE",
-            help="Write every record to this file; its suffix gives the format. - is standard "
+            help="Write every record to this file; its ending says the format, as of `mien analyze "
+            "--out`. - is standard "
             "output, which needs no word where it is a pipe.",
         ),
     ] = None,
@@ -107,6 +108,7 @@ def live(
     from ..analysis.live import Live
     from ..analysis.pipeline import Analyzer, Settings
     from ..media import capture
+    from ..results import records
 
     if record is None and not (sys.stdout.isatty() or nobody_reads()):
         record = "-"
@@ -114,6 +116,8 @@ def live(
         raise OutputError("standard output is closed; write the records to a file: --record FILE")
     if person is not None and model != DEFAULT_MODEL:
         raise ConfigError("--person reads with that person's recogniser; leave --model out")
+    if record is not None and record != "-":
+        records.form_of(Path(record), None)
     shown = _view(view, record == "-")
     watched = capture.source(source)
     analyzer = Analyzer(Settings(model, detector, rates(base_rates, strength), person=person))

@@ -196,7 +196,7 @@ def _block(face: Face, history: History, width: int) -> Iterator[Text]:
         line.append_text(_bar(share, wide, _style(label)))
         line.append(f"{_percent(share):>{_PERCENT - 1}} ")
         if face.intensity is not None:
-            value = float(face.intensity[i])
+            value = float(face.intensity.values[i])
             line.append_text(_bar(value, strong, _DIM))
             line.append(f"{value:{_STRENGTH}.2f}")
         yield line
@@ -217,7 +217,7 @@ def _name(face: Face, width: int) -> Text:
     line.append(_percent(share))
     more = []
     if face.intensity is not None:
-        strength = float(face.intensity[int(_emotions(face).probs.argmax())])
+        strength = face.intensity.as_dict()[label]
         more.append(f"  intensity {strength:.2f}")
     if face.confidence is not None:
         more.append(f"  confidence {face.confidence:.2f}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import ConfigError
-from .files import ready, ready_table
+from .files import ready_for, ready_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,12 +24,16 @@ TableOut = Annotated[
     Path, typer.Option("--out", "-o", help="The table to write (.parquet).", callback=ready_table)
 ]
 ModelOut = Annotated[
-    Path, typer.Option("--out", "-o", help="The model to write (.onnx).", callback=ready)
+    Path,
+    typer.Option("--out", "-o", help="The model to write (.onnx).", callback=ready_for(".onnx")),
 ]
 WholeResult = Annotated[
     Path | None,
     typer.Option(
-        "--out", "-o", help="Write the whole result as JSON to this file.", callback=ready
+        "--out",
+        "-o",
+        help="Write the whole result as JSON to this file (.json).",
+        callback=ready_for(".json"),
     ),
 ]
 Also = Annotated[
@@ -37,8 +41,8 @@ Also = Annotated[
     typer.Option(
         "--also",
         metavar="NAME=TABLE",
-        help="A table with further labels of the same pictures, for a head that the recipe "
-        "names so.",
+        help="A table with further labels of the same pictures, for the recipe's head of this "
+        "name.",
     ),
 ]
 Rates = Annotated[
@@ -48,7 +52,7 @@ Rates = Annotated[
         metavar="training|equal|FILE",
         help="How common each expression is taken to be: as where the model was trained, all "
         "equally, or as FILE says (JSON or TOML, a rate for each label). If you do not say, mien "
-        "goes half the way from training to equal.",
+        "goes half way from the training's rates to equal ones.",
     ),
 ]
 Strength = Annotated[

@@ -10,7 +10,7 @@ import typer
 
 from ..errors import ConfigError, DataError
 from ..files import write
-from .files import ready
+from .files import ready_for
 from .terminal import say, tell
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ Kind = Annotated[
     typer.Option(
         "--with",
         metavar="head|mouth|both",
-        help="A last layer on the default model; a network on the mouth, which needs "
-        "mien\\[train]; both.",
+        help="head: a new last layer on the default model. mouth: a network on the mouth alone, "
+        "which needs the extra train. both: the two together.",
     ),
 ]
 
@@ -53,15 +53,16 @@ def person_record(
     consent: Annotated[
         str | None,
         typer.Option(
-            metavar="TEXT", help="Who agrees to this, and for whom. It is noted with the date."
+            metavar="TEXT",
+            help="Who consents, in words ('Ann, for herself'). They are kept with the date.",
         ),
     ] = None,
     emotion: Annotated[
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="What to bring about, in any words that name a folder; may be repeated. Without "
-            "it: joy, disgust and neutral.",
+            help="An expression to bring about, by the name of its folder of stimuli. May be "
+            "repeated. If you do not say: joy, disgust and neutral.",
         ),
     ] = None,
     count: Annotated[
@@ -230,7 +231,12 @@ def person_test(
     kind: Kind = "head",
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="Write the result as JSON to this file.", callback=ready),
+        typer.Option(
+            "--out",
+            "-o",
+            help="Write the result as JSON to this file (.json).",
+            callback=ready_for(".json"),
+        ),
     ] = None,
 ) -> None:
     """Tell how good a person's recogniser is on stimuli it was not trained on, before and after.
@@ -304,7 +310,9 @@ def person_export(
     name: Name,
     out: Annotated[
         Path,
-        typer.Option("--out", "-o", metavar="FILE", help="The .zip to write.", callback=ready),
+        typer.Option(
+            "--out", "-o", metavar="FILE", help="The .zip to write.", callback=ready_for(".zip")
+        ),
     ],
 ) -> None:
     """Write all that is kept of a person into one ZIP file."""

@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from .files import ready_charts
-from .terminal import tell
+from ..errors import MissingExtra
+from .files import ready_folder
+from .terminal import say, tell
 
 
 def summary(
@@ -23,7 +24,7 @@ def summary(
             "-o",
             metavar="DIR",
             help="Write it to this folder. Without it, mien only shows it.",
-            callback=ready_charts,
+            callback=ready_folder,
         ),
     ] = None,
     threshold: Annotated[
@@ -38,7 +39,8 @@ def summary(
 ) -> None:
     """How long each face of a recording showed what: shares, episodes, and a timeline.
 
-    Writes summary.csv, episodes.csv, a BIDS events.tsv and a timeline for each recording.
+    Writes summary.csv, episodes.csv, and for each recording a BIDS events.tsv and a timeline (with
+    the extra plot).
     """
     from ..results import summary as sums
     from ..results import timeline
@@ -48,7 +50,10 @@ def summary(
     recordings = sums.read(path)
     if out:  # first: whoever looks at the table may have gone
         sums.write(recordings, out, rule)
-        timeline.draw(recordings, out, rule)
+        try:
+            timeline.draw(recordings, out, rule)
+        except MissingExtra as err:  # the tables are what it is for
+            say(f"the tables are written, no timeline is: {err}")
     console.summary(recordings, rule)
     if out:
         tell(out)

@@ -37,7 +37,7 @@ COMMANDS = {
     "bench": Verb(_DAILY, "mien bench --picture photo.jpg", "figures.md"),
     "train": Verb(_LABORATORY, "mien train --data my_faces --out runs/mine", "train-your-own.md"),
     "evaluate": Verb(
-        _LABORATORY, "mien evaluate mine.onnx faces.parquet --split test", "laboratory.md"
+        _LABORATORY, "mien evaluate --run runs/mine", "train-your-own.md, laboratory.md"
     ),
     "export": Verb(
         _LABORATORY, "mien export runs/mine --data faces.parquet -o mine.onnx", "laboratory.md"

@@ -23,6 +23,8 @@ from .table import Row, Table, png
 
 PAD = 0.5  # of the longer side, around every picture: tight crops leave a detector no room
 _DETECTOR = "mien"  # not whichever the machine has: the same rows everywhere
+_MARGIN = 0.3  # of the longer side, around tight crops of all kinds
+_FINE = 4  # crops are kept at this many times a network's size at the most
 Find = Callable[[Frame], Crop | None]
 CUTS = ("landmarks", "cascade")
 
@@ -100,6 +102,49 @@ def _by_cascade() -> Find:
         return None if box is None else align.box(box, 1.0)
 
     return find
+
+
+def faces_of(pictures: Table, alignment: str, size: int) -> Table:
+    """The surest face of every picture, as ``mien analyze`` would cut it.
+
+    A picture in which the detector finds none, even with more room around it, is taken whole if
+    the landmark network sees one face fill it, and left out otherwise: ``notes["no_face"]`` names
+    those, ``notes["whole"]`` counts the others.
+    """
+    finder, whole = Finder(detect.build()), Finder(None)
+    rows: list[Row] = []
+    none: list[str] = []
+    taken_whole = 0
+    for row, picture in zip(pictures.rows, pictures.pictures(), strict=True):
+        crop = _found(picture, finder, alignment, size)
+        if crop is None and whole.find(Frame(picture), "similarity")[0].landmarks is not None:
+            crop = _found(picture, whole, alignment, size)
+            taken_whole += 1
+        if crop is None:
+            none.append(row.source or row.id)
+            continue
+        rows.append(_kept(row, resize(crop, min(_FINE * size, max(crop.shape[:2])))))
+    if not rows:
+        raise DataError(f"no face was found in any of the {len(pictures)} pictures")
+    notes = {"unreadable": {}, "left_out": {}, **pictures.notes, "align": alignment}
+    notes |= {"faces": len(rows), "whole": taken_whole, "no_face": none}
+    return replace(pictures, rows=rows, notes=notes)
+
+
+def _found(picture: ImageArray, finder: Finder, alignment: str, size: int) -> ImageArray | None:
+    margin = round(_MARGIN * max(picture.shape[:2])) if finder.detector else 0
+    for pad in (0, margin):
+        wide = cv2.copyMakeBorder(picture, pad, pad, pad, pad, cv2.BORDER_REPLICATE)
+        frame = Frame(np.asarray(wide, np.uint8))
+        for face in finder.find(frame, alignment)[:1]:
+            return pixels(frame, finder.framed(face, alignment, size))
+    return None
+
+
+def _kept(row: Row, crop: ImageArray) -> Row:
+    height, width = crop.shape[:2]
+    png = cv2.imencode(".png", cv2.cvtColor(crop, cv2.COLOR_RGB2BGR))[1].tobytes()
+    return replace(row, image=png, width=width, height=height, landmarks=None)
 
 
 def cut_faces(

@@ -6,7 +6,8 @@ said so), ``votes`` counts per ``vote_labels`` where several people tagged it, `
 file as it came (a PNG where it came as numbers), ``landmarks`` the sixty-eight points of the face
 where somebody placed them. ``sequence`` names the recording or stimulus a frame is from,
 ``copy_of`` the row that a changed copy was made of, ``intensity`` how strongly each of
-``intensity_labels`` shows.
+``intensity_labels`` shows. What its owner knows besides (``sex``, ``age_band``, ``camera``) has
+further columns of texts, which figures can be told apart by.
 The pictures travel inside, so a table is one file to move, hash and cite.
 """
 
@@ -15,7 +16,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,8 @@ from ..media.image import read_bytes
 SCHEMA = "mien-table/1"
 _ROWS_PER_GROUP = 2048
 _ADDED = ("landmarks", "sequence", "copy_of", "intensity")  # columns that older tables lack
+_TRAINING_SPLITS = ("train", "training")
+_LARGEST_CROP = 100  # pixels of a side: no data set of photographs is smaller
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,7 @@ class Row:
     sequence : which recording, or which stimulus, of its subject; None for single pictures.
     copy_of : the id of the row this is an augmented copy of; None for a picture as it came.
     intensity : in [0, 1] per label of ``Table.intensity_labels``; None where nobody rated it.
+    more : the texts of further columns by name; one without a text here is not there.
     """
 
     id: str
@@ -61,6 +65,7 @@ class Row:
     sequence: str | None = None
     copy_of: str | None = None
     intensity: tuple[float, ...] | None = None
+    more: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +91,35 @@ class Table:
     @property
     def splits(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(row.split for row in self.rows))
+
+    @property
+    def trained(self) -> tuple[str, ...]:
+        """The splits that their owner trains on, by their names."""
+        return tuple(split for split in self.splits if split.lower() in _TRAINING_SPLITS)
+
+    @property
+    def are_crops(self) -> bool:
+        """Whether its pictures are faces that were cut out already, as far as it tells.
+
+        Mien cut them, or none is larger than data sets of crops are.
+        """
+        return "align" in self.notes or all(
+            max(row.width, row.height) <= _LARGEST_CROP for row in self.rows
+        )
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of texts that rows can be told apart by: its owner's first."""
+        more = dict.fromkeys(name for row in self.rows for name in row.more)
+        return (*more, *_TOLD_APART)
+
+    def column(self, name: str) -> list[str | None]:
+        """The texts of one of ``columns``; raises DataError for another."""
+        if name not in self.columns:
+            raise DataError(f"{self.name} has no column '{name}'; it has {', '.join(self.columns)}")
+        if name in _TOLD_APART:
+            return [getattr(row, name) for row in self.rows]
+        return [row.more.get(name) for row in self.rows]
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -167,6 +201,9 @@ class Table:
         return rated.reshape(-1, len(self.intensity_labels))[:, places]
 
 
+_TOLD_APART = ("subject", "split", "sequence")
+
+
 def join(tables: Sequence[Table], name: str) -> Table:
     """The rows of several tables in one, votes and intensities left behind.
 
@@ -210,7 +247,7 @@ def _pyarrow() -> tuple[Any, Any]:
         import pyarrow
         import pyarrow.parquet
     except ImportError:
-        raise MissingExtra("pyarrow", "train", "reading and writing mien tables") from None
+        raise MissingExtra("pyarrow", "table", "reading and writing mien tables") from None
     return pyarrow, pyarrow.parquet
 
 
@@ -224,6 +261,7 @@ def write(table: Table, path: Path) -> None:
         "intensity_labels": list(table.intensity_labels),
         "notes": table.notes,
     }
+    further = [name for name in table.columns if name not in _TOLD_APART]
     schema = pa.schema(
         [
             ("id", pa.string()),
@@ -239,6 +277,7 @@ def write(table: Table, path: Path) -> None:
             ("sequence", pa.string()),
             ("copy_of", pa.string()),
             ("intensity", pa.list_(pa.float32())),
+            *((name, pa.string()) for name in further),
         ],
         metadata={"mien": json.dumps(meta)},
     )
@@ -249,7 +288,9 @@ def write(table: Table, path: Path) -> None:
         with part.open("wb") as out, pq.ParquetWriter(out, schema, compression="zstd") as writer:
             for start in range(0, len(table), _ROWS_PER_GROUP):
                 rows = table.rows[start : start + _ROWS_PER_GROUP]
-                columns = [[getattr(row, name) for row in rows] for name in schema.names]
+                own = [n for n in schema.names if n not in further]
+                columns = [[getattr(row, name) for row in rows] for name in own]
+                columns += [[row.more.get(name) for row in rows] for name in further]
                 writer.write_table(pa.table(columns, schema=schema))
         part.replace(path)
     except OSError as err:
@@ -269,13 +310,18 @@ def read(path: Path) -> Table:
     meta = _meta((arrow.schema.metadata or {}).get(b"mien", b""))
     if meta.get("schema") != SCHEMA:
         raise DataError(f"{path} is not a mien table; make one with: mien data import")
-    names = [f.name for f in fields(Row) if f.name not in _ADDED or f.name in arrow.schema.names]
+    own = [f.name for f in fields(Row) if f.name != "more"]
+    names = [name for name in own if name not in _ADDED or name in arrow.schema.names]
     missing = [name for name in names if name not in arrow.schema.names]
     if missing:
         raise DataError(f"{path} lacks the columns {missing} of a mien table")
     try:
         columns = [_values(name, arrow.column(name)) for name in names]
-        rows = [_row(dict(zip(names, v, strict=True))) for v in zip(*columns, strict=True)]
+        further = _further(arrow, own)
+        rows = [
+            replace(_row(dict(zip(names, v, strict=True))), more=more)
+            for v, more in zip(zip(*columns, strict=True), further, strict=True)
+        ]
         table = Table(
             foreign.word(meta["name"], "its name"),
             rows,
@@ -321,6 +367,20 @@ def _values(name: str, column: Any) -> list[Any]:
     if name in _NEEDED and column.null_count:
         raise ValueError(f"its column '{name}' has {column.null_count} rows without a value")
     return list(column.to_pylist())
+
+
+def _further(arrow: Any, own: Sequence[str]) -> list[dict[str, str]]:
+    """The texts of each row in columns that are not mien's; numbers and truths as texts."""
+    pa, _ = _pyarrow()
+    found: list[dict[str, str]] = [{} for _ in range(arrow.num_rows)]
+    for name in arrow.schema.names:
+        kind = arrow.schema.field(name).type
+        if name in own or pa.types.is_nested(kind) or pa.types.is_binary(kind):
+            continue
+        for row, value in zip(found, arrow.column(name).to_pylist(), strict=True):
+            if value is not None and (text := str(value).strip()):
+                row[name] = text
+    return found
 
 
 def _is_lists_of_numbers(kind: Any) -> bool:

@@ -22,6 +22,7 @@ from ..faces.detect import FaceDetector
 from ..faces.finder import Finder
 from ..labels import CANONICAL, LabelSet, subset
 from . import metrics
+from .groups import by_group
 
 TRAINING = "Training"
 """What FER2013 and FER+ call the rows they train on."""
@@ -63,6 +64,7 @@ def evaluate(
     pad: float = 0.0,
     alignment: str | None = None,
     trained: str = TRAINING,
+    by: str | None = None,
 ) -> dict[str, Any]:
     """Figures of a model on a split (None: every row), once per base-rate setting, JSON-ready.
 
@@ -71,9 +73,12 @@ def evaluate(
     model was trained. Rows whose label the model cannot answer are left out and counted. Where the
     table also has the split ``trained``, the figures come again without the rows whose pixels occur
     there, without augmented copies of its pictures, and without its near duplicates
-    (``mien.data.audit``): a network may remember what it has seen.
+    (``mien.data.audit``): a network may remember what it has seen. With ``by``, a column of the
+    table, they come for each of its groups, too (``mien.evaluation.groups``).
     """
     part = table.of_split(split) if split else table
+    if by:
+        part.column(by)  # raises DataError for none, before the work
     labels = shared_labels(recognizer.info.label_set, part)
     how = align.known(alignment) or recognizer.info.align
     asked = part.keep(row.label in labels.labels for row in part.rows)
@@ -97,7 +102,7 @@ def evaluate(
         "align": how,
         "missed": len(asked) - len(answered),
         "results": [
-            _result(recognizer, crops, answered, labels, setting, subsets) for setting in rates
+            _result(recognizer, crops, answered, labels, setting, subsets, by) for setting in rates
         ],
     }
 
@@ -109,6 +114,7 @@ def _result(
     labels: LabelSet,
     rates: BaseRates,
     subsets: dict[str, npt.NDArray[np.bool_]],
+    by: str | None,
 ) -> dict[str, Any]:
     read, model = recognizer.read(crops, rates), recognizer.info.label_set
     probs = restrict(read.probs, model, labels)
@@ -119,6 +125,9 @@ def _result(
     known = recognizer.info.prediction_sets
     if known is not None and rates == known.rates:
         score["prediction_sets"] = set_scores(recognizer.info, read.probs, table)
+    if by:
+        targets, tops = table.targets(labels), probs.argmax(axis=1)
+        score["by"] = by_group(targets, tops, labels, table.column(by), people(table), by)
     return {**score, **parts}
 
 

@@ -51,7 +51,7 @@ def blank(
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
     except ImportError:
-        raise MissingExtra("matplotlib", "train", "drawing figures") from None
+        raise MissingExtra("matplotlib", "plot", "drawing figures") from None
     with matplotlib.rc_context(_STYLE):
         figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
         FigureCanvasAgg(figure)

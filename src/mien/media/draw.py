@@ -33,6 +33,7 @@ _PANEL = (20, 22, 26, 200)
 _EDGE = (20, 22, 26, 150)
 _WHITE = (255, 255, 255, 255)
 _TRACK = (74, 78, 86, 220)
+_FAINT = (180, 184, 192, 255)
 _INK, _LIGHT = (20, 22, 26), (255, 255, 255)
 _LINES = (  # first and last point of each line, and whether it closes
     *((0, 16, False), (17, 21, False), (22, 26, False), (27, 30, False), (31, 35, False)),
@@ -53,7 +54,9 @@ def annotate(
     each that has room: bars never cover a face, a name or one another. An uncertain face has a
     thin box and a question mark. With ``landmarks`` the points of faces that have them come, too.
     With ``intensity`` the bars say how strongly each label shows, and the picture's upper left
-    corner names each face's expression and its strength, as figure 13 of Xu et al. (2019).
+    corner names each face's expression and its strength, as figure 13 of Xu et al. (2019). Bars
+    have a heading that says what they are of. Faces have the numbers that records give them: their
+    track, or of several in a still their place, from 0.
     """
     from PIL import Image, ImageDraw, ImageFont
 
@@ -64,14 +67,19 @@ def annotate(
     font = ImageFont.load_default(unit)
     pen = ImageDraw.Draw(layer)
     page = _Page(picture.size, [face.box for face in faces])
-    names = [_name(page, face, unit, font) for face in faces]
+    numbers = _numbers(faces)
+    names = [
+        _name(page, _title(face, number, spelt=intensity), face, unit, font)
+        for face, number in zip(faces, numbers, strict=True)
+    ]
     for face in faces:
         _box(pen, face, unit)
     told = [_strengths(face) if intensity else _emotions(face).as_dict() for face in faces]
     if intensity and faces:
-        _corner(page, faces, unit, font).draw(pen, unit, font)
+        _corner(page, faces, numbers, unit, font).draw(pen, unit, font)
+    heading = "intensity" if intensity else "probability"
     for panel in _beside(page, faces, told, unit) or _near(page, faces, told, unit):
-        _bars(pen, panel, unit, font)
+        _bars(pen, panel, heading, unit, font)
     for name in names:  # last, so that no box covers one
         name.draw(pen, unit, font)
     drawn = layer.getbbox()
@@ -79,6 +87,13 @@ def annotate(
         part = layer.crop(drawn)
         picture.paste(part, drawn, part)
     return np.asarray(picture)
+
+
+def _numbers(faces: Sequence[Face]) -> list[str]:
+    """What each face is called on the picture; nothing of the only one in a still."""
+    if len(faces) == 1 and faces[0].track is None:
+        return [""]
+    return [f"#{i if face.track is None else face.track} " for i, face in enumerate(faces)]
 
 
 def _unit(faces: Sequence[Face], size: tuple[int, int]) -> int:
@@ -95,9 +110,8 @@ def _emotions(face: Face) -> Emotions:
 
 
 def _strengths(face: Face) -> dict[str, float]:
-    labels = _emotions(face).label_set.labels
     assert face.intensity is not None, "intensities are drawn of faces that have them"
-    return {label: float(v) for label, v in zip(labels, face.intensity, strict=True)}
+    return face.intensity.as_dict()
 
 
 def _color(label: str) -> tuple[int, int, int]:
@@ -202,11 +216,16 @@ class _Name:
         pen.text(middle, self.text, fill=(*self.color, 255), font=font, anchor="lm")
 
 
-def _name(page: _Page, face: Face, unit: int, font: _Font) -> _Name:
-    """The name over the face or under it, clear of others; else in the box's upper edge."""
+def _title(face: Face, number: str, spelt: bool) -> str:
+    """What the face is called and shows; ``spelt``: and that the percentage is a probability."""
     label, probability = _emotions(face).top
     percent = f"{probability:.0%}" if probability < 0.995 else ">99%"  # it is never sure
-    text = f"{label}{'?' if face.uncertain else ''} {percent}"
+    what = ", probability " if spelt else " "
+    return f"{number}{label}{'?' if face.uncertain else ''}{what}{percent}"
+
+
+def _name(page: _Page, text: str, face: Face, unit: int, font: _Font) -> _Name:
+    """The name over the face or under it, clear of others; else in the box's upper edge."""
     pad, gap = unit // 3, unit // 4
     width, height = font.getlength(text) + 2 * pad, unit + 2 * pad
     x0, y0, x1, y1 = (float(v) for v in face.box)
@@ -217,7 +236,7 @@ def _name(page: _Page, face: Face, unit: int, font: _Font) -> _Name:
     else:
         top = min(max(0.0, y0) + gap, max(0.0, page.size[1] - height))
         page.taken.append(np.array([left, top, left + width, top + height], np.float32))
-    return _Name(left, top, width, text, _color(label))
+    return _Name(left, top, width, text, _color(_emotions(face).top[0]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,12 +255,14 @@ class _Corner:
             pen.text(middle, text, fill=(*color, 255), font=font, anchor="lm")
 
 
-def _corner(page: _Page, faces: Sequence[Face], unit: int, font: _Font) -> _Corner:
-    """The likeliest expression of each face and how strongly it shows; from left to right."""
+def _corner(
+    page: _Page, faces: Sequence[Face], numbers: Sequence[str], unit: int, font: _Font
+) -> _Corner:
+    """The likeliest expression of each face and how strongly it shows, in the records' order."""
     lines = []
-    for face in sorted(faces, key=lambda face: float(face.box[0])):
+    for face, number in zip(faces, numbers, strict=True):
         label = _emotions(face).top[0]
-        lines.append((f"{label} {_strengths(face)[label]:.2f}", _color(label)))
+        lines.append((f"{number}{label}, intensity {_strengths(face)[label]:.2f}", _color(label)))
     width = max(font.getlength(text) for text, _ in lines)
     corner = _Corner(lines, width)
     box = (0, 0, width + 2 * (unit // 3), len(lines) * 1.4 * unit + 2 * (unit // 3))
@@ -258,7 +279,8 @@ class _Panel:
 
 
 def _height(rows: int, unit: int) -> float:
-    return (rows + 0.6) * 1.3 * unit
+    """Of a panel with so many bars, its heading above them."""
+    return (rows + 1.6) * 1.3 * unit
 
 
 def _beside(
@@ -299,11 +321,12 @@ def _sides(face: Face, width: float, height: float, gap: float) -> Iterator[tupl
         yield x0 - gap - width, y
 
 
-def _bars(pen: ImageDraw.ImageDraw, panel: _Panel, unit: int, font: _Font) -> None:
+def _bars(pen: ImageDraw.ImageDraw, panel: _Panel, heading: str, unit: int, font: _Font) -> None:
     x0, y0, x1, y1 = (float(v) for v in panel.box)
     pen.rounded_rectangle((x0, y0, x1, y1), unit // 3, fill=_PANEL)
     left, right = x0 + 5.6 * unit, x1 - 0.5 * unit
-    for i, (label, value) in enumerate(panel.rows):
+    pen.text((right, y0 + 0.8 * 1.3 * unit), heading, fill=_FAINT, font=font, anchor="rm")
+    for i, (label, value) in enumerate(panel.rows, 1):
         middle = y0 + (i + 0.8) * 1.3 * unit
         pen.text((left - 0.4 * unit, middle), label, fill=_WHITE, font=font, anchor="rm")
         top, bottom = middle - 0.3 * unit, middle + 0.3 * unit

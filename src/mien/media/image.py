@@ -26,7 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import ImageError, InputError, ShapeError
-from ..face import ImageArray
+from ..face import Frame, ImageArray
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -65,11 +65,18 @@ _READERS = {  # first bytes, ? for any -> a plugin of Pillow's and its class
     b"????ftypmsf1": _HEIF,
     b"????ftypavif": ("PIL.AvifImagePlugin", "AvifImageFile"),
 }
-_MISSING = {  # a plugin that is not everywhere -> what its pictures are, and how to read them
-    "pi_heif.as_plugin": "an HEIC picture; pip install 'mien[heic]' reads these, or save it as "
-    "JPEG first",
-    "PIL.AvifImagePlugin": "an AVIF picture; Pillow 11.3 and later reads these, or save it as JPEG "
-    "first",
+
+
+def _heic() -> str:
+    from ..install import adding
+
+    return adding("heic")
+
+
+_MISSING: dict[str, tuple[str, Callable[[], str]]] = {
+    # a plugin that is not everywhere -> what its pictures are, and what reads them
+    "pi_heif.as_plugin": ("an HEIC picture", _heic),
+    "PIL.AvifImagePlugin": ("an AVIF picture", lambda: "Pillow 11.3 and later"),
 }
 _FOREIGN = {  # first bytes -> what the file is instead
     b"????ftyp": "a video",
@@ -108,7 +115,17 @@ _DECODING = {  # bytes a pixel that a decoder takes for itself, beside what Pill
 _PROGRESSIVE = 6  # of a JPEG whose waves come one after the other, each of 2 bytes
 
 
-def read(source: str | os.PathLike[str] | bytes | npt.NDArray[Any]) -> ImageArray:
+Picture = str | os.PathLike[str] | bytes | npt.NDArray[Any]
+"""What a picture may be handed in as: its file's name, the file's bytes, or an array."""
+
+
+def read_frame(picture: Picture) -> Frame:
+    """A picture that knows its file's name, as records tell of it; raises what ``read`` raises."""
+    source = os.fsdecode(picture) if isinstance(picture, str | os.PathLike) else ""
+    return Frame(read(picture), source=source)
+
+
+def read(source: Picture) -> ImageArray:
     """A picture from a file, its bytes, or an array, as (H, W, 3) uint8 RGB.
 
     An array is taken as RGB already: (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), uint8 or uint16.
@@ -177,7 +194,10 @@ def _reader(plugin: str, reader: str, name: str) -> type[ImageFile]:
     try:
         found: type[ImageFile] = getattr(importlib.import_module(plugin), reader)
     except ImportError:
-        raise ImageError(f"{name} is {_MISSING[plugin]}") from None
+        kind, reads = _MISSING[plugin]
+        raise ImageError(
+            f"{name} is {kind}; {reads()} reads these, or save it as JPEG first"
+        ) from None
     return found
 
 

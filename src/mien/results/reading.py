@@ -210,6 +210,8 @@ def _shown(value: Any) -> str:
 def _kind(path: Path) -> str:
     """By its name; else by how it begins."""
     suffix = path.suffix.lower()
+    if suffix == ".xlsx":
+        raise DataError(f"{path} is a workbook; save its sheet as CSV, and give that")
     if suffix in (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet"):
         return {".ndjson": ".jsonl", ".json": ".jsonl", ".tsv": ".csv"}.get(suffix, suffix)
     with path.open("rb") as file:
@@ -333,7 +335,7 @@ def _from_parquet(path: Path) -> Iterator[ReadRecord]:
         import pyarrow as pa
         import pyarrow.parquet as pq
     except ImportError:
-        raise MissingExtra("pyarrow", "train", "a Parquet file") from None
+        raise MissingExtra("pyarrow", "table", "a Parquet file") from None
     try:
         # Opened here: a colon in a name is an address to pyarrow.
         with path.open("rb") as opened, pq.ParquetFile(opened) as file:

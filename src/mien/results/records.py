@@ -1,4 +1,4 @@
-"""Results as records: JSON lines, CSV or Parquet; none is lost that was written.
+"""Results as records: JSON lines, CSV, Excel or Parquet; none is lost that was written.
 
 One record per picture, schema ``mien/1``; one row per face in the flat formats, and one row
 without measures where a picture has none. Beside every file lies ``<file>.meta.json``: model,
@@ -8,21 +8,19 @@ labels, units, thresholds, counts, and whether the run came to its end.
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import json
-import math
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import IO, TYPE_CHECKING, Any, Protocol
-
-import numpy as np
+from typing import IO, TYPE_CHECKING, Any, Protocol, cast
 
 from ..errors import ConfigError, MissingExtra, OutputError
 from ..expression.baserates import BaseRates, read_rates
-from ..face import Face, FloatArray, Frame, Quality
+from ..face import Face, Frame, Quality
 from ..faces import quality
 from ..files import claim, replacing
 from ..labels import BETWEEN
@@ -35,11 +33,13 @@ if TYPE_CHECKING:
 
 SCHEMA = "mien/1"
 Record = dict[str, Any]
-_DIGITS = 5
 
 
-def of_frame(frame: Frame, faces: Sequence[Face]) -> Record:
-    """The record of one analysed picture."""
+def record_of(frame: Frame, faces: Sequence[Face]) -> Record:
+    """The record of an analysed picture, as ``mien analyze`` writes it: what JSON takes, no more.
+
+    ``docs/results.md`` tells what it holds.
+    """
     status = "ok"
     if not faces:
         status = "no_face"
@@ -76,39 +76,7 @@ def _of_face(face: Face) -> Record:
     assert face.emotions is not None
     assert face.quality is not None
     assert face.confidence is not None
-    points = face.landmarks
-    return {
-        "track": face.track,
-        "box": [_rounded(v, 2) for v in face.box],
-        "score": _rounded(face.score),
-        "landmarks": None if points is None else _pixels(points),
-        "emotions": {k: _rounded(v) for k, v in face.emotions.as_dict().items()},
-        "top": face.emotions.top[0],
-        "confidence": _rounded(face.confidence),
-        "uncertain": face.uncertain,
-        "intensity": _named(face.intensity, face.emotions.label_set.labels),
-        "quality": {k: _rounded(v) for k, v in dataclasses.asdict(face.quality).items()},
-        "prediction_set": None if face.prediction_set is None else list(face.prediction_set),
-    }
-
-
-def _named(values: FloatArray | None, labels: Sequence[str]) -> Record | None:
-    if values is None:
-        return None
-    return {label: _rounded(v) for label, v in zip(labels, values, strict=True)}
-
-
-def _pixels(points: FloatArray) -> list[list[float | None]]:
-    """Points to a hundredth of a pixel, all of them at once: it is done for every frame."""
-    rounded: list[list[float | None]] = np.round(points.astype(np.float64), 2).tolist()
-    if np.isfinite(points).all():
-        return rounded
-    return [[_rounded(v, 2) for v in point] for point in points]
-
-
-def _rounded(value: float | None, digits: int = _DIGITS) -> float | None:
-    """A float JSON can hold: it knows no NaN and no infinity."""
-    return None if value is None or not math.isfinite(value) else round(float(value), digits)
+    return face.as_dict()
 
 
 def _unicode(text: str) -> str:
@@ -177,6 +145,8 @@ writers: Registry[Writer] = Registry(
     {
         "jsonl": "mien.results.records:JsonLines",
         "csv": "mien.results.records:Csv",
+        "csv-semicolon": "mien.results.records:CsvSemicolon",
+        "xlsx": "mien.results.records:Excel",
         "parquet": "mien.results.records:Parquet",
         "pyfeat": "mien.results.peers:PyFeat",
         "openface": "mien.results.peers:OpenFace",
@@ -185,8 +155,17 @@ writers: Registry[Writer] = Registry(
     },
     group="mien.formats",
 )
-_AT_ONCE = ("parquet", "bids")
+_AT_ONCE = ("parquet", "xlsx", "bids")
 """Formats whose files are of use only when they are closed, and cannot be gone on with."""
+_ENDINGS = {
+    ".csv": ("csv", "csv-semicolon", "pyfeat", "openface"),
+    ".xlsx": ("xlsx",),
+    ".jsonl": ("jsonl", "deepface"),
+    ".parquet": ("parquet",),
+}
+"""The formats that may be in a file of such a name, first the one that it means by itself."""
+_OURS = frozenset(form for forms in _ENDINGS.values() for form in forms)
+"""Formats whose endings are known; what a program of one's own registers may use any."""
 
 
 _STEERING = {code: f"\\u{code:04x}" for code in range(0x7F, 0xA0)}
@@ -214,24 +193,29 @@ class JsonLines:
 
 
 class Csv:
-    """UTF-8, comma, decimal point, a header, one row per face; NaN where there is no number.
+    """UTF-8, a row per face under a header, cells empty where there is nothing to say.
 
+    It begins with a byte-order mark: without one Excel reads the names of files as another
+    alphabet's. Truths are ``TRUE`` and ``FALSE``, which is what R takes for them.
     The rows of a picture are on the disk when ``write`` returns.
     """
+
+    _separator, _point = ",", "."
 
     def __init__(self, labels: tuple[str, ...]) -> None:
         import csv
         import io
 
-        self._columns = flat_columns(labels)
         self._text = io.StringIO(newline="")
-        self._csv = csv.DictWriter(self._text, self._columns, lineterminator="\n")
+        columns = flat_columns(labels)
+        self._csv = csv.DictWriter(
+            self._text, columns, delimiter=self._separator, lineterminator="\n"
+        )
         self._stream: IO[bytes]
-        no_number = {*_TEXTS, *_WHOLE, *_FLAGS}
-        self._empty = {c: "" if c in no_number else "NaN" for c in self._columns}
 
     def start(self, stream: IO[bytes]) -> None:
         self._stream = stream
+        self._text.write(BYTE_ORDER_MARK)
         self._csv.writeheader()
         self._pass_on()
 
@@ -240,7 +224,7 @@ class Csv:
 
     def write(self, record: Record) -> None:
         for row in flat_rows(record):
-            self._csv.writerow(self._empty | {k: v for k, v in row.items() if v is not None})
+            self._csv.writerow({k: cell(v, self._point) for k, v in row.items()})
         self._pass_on()
 
     def _pass_on(self) -> None:
@@ -253,6 +237,70 @@ class Csv:
         pass
 
 
+class CsvSemicolon(Csv):
+    """The same with semicolons and decimal commas, as spreadsheets have it in much of Europe."""
+
+    _separator, _point = ";", ","
+
+
+BYTE_ORDER_MARK = "\ufeff"
+
+
+def cell(value: Any, point: str = ".") -> Any:
+    """A value as CSV holds it; the csv module makes an empty cell of None.
+
+    >>> cell(0.25, ","), cell(True), cell(1), cell("a.png", ",")
+    ('0,25', 'TRUE', 1, 'a.png')
+    """
+    if isinstance(value, bool):
+        return str(value).upper()
+    return repr(value).replace(".", point) if isinstance(value, float) else value
+
+
+class Excel:
+    """A workbook with the columns of the CSV, its header in sight; sheets of a million rows."""
+
+    _ROWS = 1_048_576  # of a sheet, its header included: more, and Excel cannot open it
+
+    def __init__(self, labels: tuple[str, ...]) -> None:
+        try:
+            import xlsxwriter
+        except ImportError:
+            raise MissingExtra("xlsxwriter", "xlsx", "--out FILE.xlsx") from None
+        self._library = xlsxwriter
+        self._columns = flat_columns(labels)
+        self._book: Any = None
+        self._sheet: Any = None
+        self._row = 0
+
+    def start(self, stream: IO[bytes]) -> None:
+        # A file called =1+1.png is a text, and so is one called https://...
+        plain = {"strings_to_formulas": False, "strings_to_urls": False}
+        self._book = self._library.Workbook(stream, {"constant_memory": True, **plain})
+        self._begin_sheet()
+
+    go_on = start
+
+    def _begin_sheet(self) -> None:
+        number = len(self._book.worksheets())
+        self._sheet = self._book.add_worksheet(f"faces {number + 1}" if number else "faces")
+        self._sheet.write_row(0, 0, self._columns, self._book.add_format({"bold": True}))
+        self._sheet.freeze_panes(1, 0)
+        self._row = 1
+
+    def write(self, record: Record) -> None:
+        for row in flat_rows(record):
+            if self._row == self._ROWS:
+                self._begin_sheet()
+            values = [row.get(column) for column in self._columns]
+            self._sheet.write_row(self._row, 0, values)
+            self._row += 1
+
+    def close(self) -> None:
+        if self._book:
+            self._book.close()
+
+
 class Parquet:
     """The columns of the CSV, typed, null where there is no value."""
 
@@ -263,7 +311,7 @@ class Parquet:
             import pyarrow as pa
             import pyarrow.parquet as pq
         except ImportError:
-            raise MissingExtra("pyarrow", "train", "--format parquet") from None
+            raise MissingExtra("pyarrow", "table", "--format parquet") from None
         kinds = dict.fromkeys(_TEXTS, pa.string()) | dict.fromkeys(_WHOLE, pa.int64())
         kinds |= dict.fromkeys(_FLAGS, pa.bool_())
         self._schema = pa.schema([(c, kinds.get(c, pa.float64())) for c in flat_columns(labels)])
@@ -293,8 +341,32 @@ class Parquet:
 
 
 def form_of(path: Path | None, form: str | None) -> str:
-    """The format asked for, or else of the file's suffix, or else ``jsonl``."""
-    return form or (path.suffix[1:].lower() if path else "") or "jsonl"
+    """The format asked for, or else the one that the file's ending says; ``jsonl`` into a stream.
+
+    Raises ConfigError for an ending that says none, and for one that says another than was asked
+    for: who opens such a file finds something else than its name says.
+    """
+    if path is None or _is_device(path):
+        return form or "jsonl"
+    ending = path.suffix.lower()
+    of_ending = _ENDINGS.get(ending, (ending[1:],))
+    if form is None and of_ending[0] in writers:
+        return of_ending[0]
+    endings = ", ".join(_ENDINGS)
+    if form is None:
+        near = difflib.get_close_matches(ending, _ENDINGS, n=1) or [".csv"]
+        what = f"the ending '{ending}' is of no format" if ending else "no ending says the format"
+        raise ConfigError(
+            f"cannot tell the format of {path}: {what}; give the file one of {endings} "
+            f"({path.with_suffix(near[0]).name}), or say --format"
+        )
+    if ending in _ENDINGS and form in _OURS and form not in of_ending:
+        its_own = next(e for e, forms in _ENDINGS.items() if form in forms)
+        raise ConfigError(
+            f"{path} is to hold {form}, but {ending} means {of_ending[0]}; name it "
+            f"{path.with_suffix(its_own).name}, or leave --format out"
+        )
+    return form
 
 
 def growing(path: Path, form: str | None) -> Path:
@@ -363,6 +435,39 @@ class Maker(Protocol):
     def coverage(self) -> float | None: ...
 
 
+def open_records(
+    path: str | os.PathLike[str],
+    analyzer: Maker,
+    *,
+    form: str | None = None,
+    overwrite: bool = False,
+) -> Output:
+    """A file of records to write, as ``mien analyze --out`` writes it; use it in a ``with``.
+
+    ``add(frame, faces)`` takes an analysed picture, ``write(record)`` what ``mien.record_of``
+    makes. What was added is in the file even if the program fails later, and beside it lies its
+    ``*.meta.json``.
+
+    Parameters
+    ----------
+    path
+        Its ending says the format: ``.csv``, ``.xlsx``, ``.jsonl`` or ``.parquet``.
+    analyzer
+        What the faces were read with; the meta file tells of it.
+    form
+        A format of ``mien analyze --format`` instead of the one that the ending says.
+    overwrite
+        Replace a file that is there.
+
+    Raises
+    ------
+    ConfigError, OutputError
+        For an ending that says no format, or another one; for a file that is there, or cannot be
+        written.
+    """
+    return Output(Path(path), form, analyzer, overwrite=overwrite)
+
+
 class Output:
     """Where records go: a file with its meta file beside it, or a stream.
 
@@ -377,15 +482,15 @@ class Output:
         path: Path | None,
         form: str | None,
         maker: Maker,
-        stream: IO[bytes],
+        stream: IO[bytes] | None = None,
         overwrite: bool = False,
         keep: int = 0,
         counts: dict[str, int] | None = None,
         more: Record | None = None,
     ) -> None:
         form = form_of(path, form)
-        if form == "parquet" and path is None:
-            raise ConfigError("--format parquet needs a file to write: --out FILE.parquet")
+        if form in ("parquet", "xlsx") and path is None:
+            raise ConfigError(f"--format {form} needs a file to write: --out FILE.{form}")
         if form == "bids" and not (path and path.name.endswith(("_physio.tsv", "_physio.tsv.gz"))):
             raise ConfigError(
                 "--format bids needs a file named as BIDS has it: "
@@ -401,7 +506,10 @@ class Output:
         self._maker = maker
         self.path, self.counts = path, Counter[str](counts or {})
         self._keep, self._more = keep, more or {}
-        self._stream = _open(self._grows, overwrite, keep) if self._grows else stream
+        assert path or stream, "records go to a file or to a stream"
+        self._stream = (
+            _open(self._grows, overwrite, keep) if self._grows else cast("IO[bytes]", stream)
+        )
         self.is_stream = path is None
         self._is_file = self._grows is not None and self._grows.is_file()
         self.whole_bytes = 0
@@ -419,6 +527,10 @@ class Output:
             raise self._failure() from err
         self._note_whole()
         return self
+
+    def add(self, frame: Frame, faces: Sequence[Face]) -> None:
+        """Take an analysed picture; raises as ``write`` does."""
+        self.write(record_of(frame, faces))
 
     def write(self, record: Record) -> None:
         """Take one record; raises OutputError, and then leaves no half of it in the file."""

@@ -28,6 +28,7 @@ from ..errors import ConfigError, DataError
 from ..names import folded
 from . import reading
 from .reading import ReadRecord
+from .records import BYTE_ORDER_MARK, cell
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -321,10 +322,9 @@ def write(recordings: Sequence[Recording], folder: Path, rule: Rule | None = Non
         for r, t in faces
         for episode in episodes(r, t, rule)
     ]
-    columns = [*_FACE, *_EPISODE]
     written = [
         _table(folder / "summary.csv", rows, list(rows[0]) if rows else [*_FACE]),
-        _table(folder / "episodes.csv", told, columns),
+        _table(folder / "episodes.csv", told, list(EPISODE_COLUMNS)),
     ]
     for recording, name in zip(recordings, names(recordings), strict=True):
         events = [
@@ -348,7 +348,8 @@ def write(recordings: Sequence[Recording], folder: Path, rule: Rule | None = Non
 
 
 _FACE = ("source", "track")
-_EPISODE = (
+EPISODE_COLUMNS = (
+    *_FACE,
     "emotion",
     "onset_s",
     "peak_s",
@@ -393,9 +394,11 @@ def _table(
     path: Path, rows: Sequence[dict[str, Any]], columns: Sequence[str], delimiter: str = ","
 ) -> Path:
     text = io.StringIO(newline="")
+    if delimiter == ",":  # for a spreadsheet; BIDS wants no mark
+        text.write(BYTE_ORDER_MARK)
     out = csv.DictWriter(text, columns, delimiter=delimiter, lineterminator="\n")
     out.writeheader()
-    out.writerows(rows)
+    out.writerows({name: cell(value) for name, value in row.items()} for row in rows)
     files.write(path, text.getvalue().encode())
     return path
 

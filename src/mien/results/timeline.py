@@ -63,12 +63,16 @@ def _stacked(
             for label, onset, offset in face["episodes"]:
                 color = colors[list(labels).index(label)]
                 place.plot([onset, offset], [1.06, 1.06], color=color, lw=4, solid_capstyle="butt")
-            place.set(ylabel=face["name"], xlim=(0, end_s), ylim=(0, 1.1), yticks=[0, 0.5, 1])
-        place.set_xlabel("seconds")
+            place.set(ylabel=f"{face['name']}\nprobability", xlim=(0, end_s), ylim=(0, 1.1))
+            place.set(yticks=[0, 0.5, 1])
+        place.set_xlabel("seconds from the beginning")
+        from matplotlib.artist import Artist
+        from matplotlib.lines import Line2D
         from matplotlib.patches import Patch
 
-        keys = [Patch(color=c, label=label) for c, label in zip(colors, labels, strict=True)]
-        figure.legend(handles=keys, loc="outside lower center", ncols=len(labels), fontsize=8)
+        keys: list[Artist] = [Patch(color=c, label=k) for c, k in zip(colors, labels, strict=True)]
+        keys.append(Line2D([], [], color="#444444", lw=4, label="line on top: an episode"))
+        figure.legend(handles=keys, loc="outside lower center", ncols=len(keys), fontsize=8)
         figure.suptitle(title, fontsize=10)
         return encoded(figure, "png")
 

@@ -29,7 +29,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import InputError
-from ..face import Emotions, RecognizedFace
+from ..face import Emotions, Intensity, RecognizedFace
 from ..faces import quality
 from ..registry import Registry
 
@@ -95,11 +95,12 @@ class Smoother(ABC, Generic[Item]):
     def _smoothed(self, face: RecognizedFace, values: Values) -> RecognizedFace:
         """A face with other values, and what follows from them."""
         probs = (values[0] / values[0].sum()).astype(np.float32)
-        top = float(probs.max())
+        top, labels = float(probs.max()), face.emotions.label_set
+        strengths = Intensity(labels, values[1].astype(np.float32)) if face.intensity else None
         return replace(
             face,
-            emotions=Emotions(face.emotions.label_set, probs),
-            intensity=None if face.intensity is None else values[1].astype(np.float32),
+            emotions=Emotions(labels, probs),
+            intensity=strengths,
             uncertain=quality.uncertain(top, self._uncertain_below, face.confidence),
         )
 
@@ -242,7 +243,7 @@ def _sample(time_s: float, face: RecognizedFace) -> tuple[int, _Sample]:
         raise InputError(
             "smoothing takes faces with a track and emotions: Tracker.follow, Analyzer.recognize"
         )
-    rows = [face.emotions.probs, *([] if face.intensity is None else [face.intensity])]
+    rows = [face.emotions.probs, *([face.intensity.values] if face.intensity else [])]
     return face.track, _Sample(time_s, np.array(rows, np.float64))
 
 

@@ -15,33 +15,24 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
-
 from ..data import table
+from ..data.cut import faces_of
 from ..data.sets import folder
-from ..data.table import Row, Table
+from ..data.table import Table
 from ..errors import DataError
 from ..evaluation.evaluate import evaluate
 from ..expression.baserates import default_for
 from ..expression.recognize import load_model
-from ..face import Frame, ImageArray
-from ..faces import detect
-from ..faces.finder import Finder, pixels
 from ..files import write
 from ..labels import CANONICAL
-from ..media import preprocess
 from . import recipes
 from .arrange import arrange
 from .export import export
+from .folder_run import FACES, MODEL, REPORT
 from .recipes import ExpressionRecipe
 from .train import Progress, train
 
 RECIPE = "folder"
-FACES, MODEL, REPORT = "faces.parquet", "model.onnx", "report.json"
-_PAD = 0.3  # of the longer side, around tight crops, where a detector needs room
-_FINE = 4  # crops are kept at this many times the network's size at the most
-_TRAINING_SPLITS = ("train", "training")
 FEWEST_TO_CHOOSE = 100
 """Pictures that an epoch is chosen by: with fewer, 5 points of accuracy are one deviation."""
 _SEEDS = 20  # so many others are looked at
@@ -99,8 +90,7 @@ def _pictures(path: Path) -> Table:
 
 def _of_training(pictures: Table) -> Table:
     """What may be trained on: where a folder is split already, its training pictures alone."""
-    names = [split for split in pictures.splits if split.lower() in _TRAINING_SPLITS]
-    return pictures.of_split(*names) if names else pictures
+    return pictures.of_split(*pictures.trained) if pictures.trained else pictures
 
 
 def _fitted(recipe: ExpressionRecipe, faces: Table) -> ExpressionRecipe:
@@ -130,7 +120,7 @@ def _faces(pictures: Table, recipe: ExpressionRecipe, out: Path) -> Table:
                 f"{out} holds a run on other pictures; name another --out, or remove that folder"
             )
         return faces
-    faces = cut(pictures, recipe.model.align, size)
+    faces = faces_of(pictures, recipe.model.align, size)
     faces = replace(faces, notes={**faces.notes, "of": wanted})
     table.write(faces, path)
     return faces
@@ -143,49 +133,6 @@ def _fingerprint(pictures: Table, settings: Sequence[str]) -> str:
         digest.update("\n".join([row.id, row.label, row.subject or ""]).encode())
         digest.update(hashlib.sha256(row.image).digest())
     return digest.hexdigest()
-
-
-def cut(pictures: Table, alignment: str, size: int) -> Table:
-    """The surest face of every picture, as ``mien analyze`` would cut it.
-
-    A picture in which the detector finds none, even with more room around it, is taken whole if
-    the landmark network sees one face fill it, and left out otherwise: ``notes["no_face"]`` names
-    those, ``notes["whole"]`` counts the others.
-    """
-    finder, whole = Finder(detect.build()), Finder(None)
-    rows: list[Row] = []
-    none: list[str] = []
-    taken_whole = 0
-    for row, picture in zip(pictures.rows, pictures.pictures(), strict=True):
-        crop = _found(picture, finder, alignment, size)
-        if crop is None and whole.find(Frame(picture), "similarity")[0].landmarks is not None:
-            crop = _found(picture, whole, alignment, size)
-            taken_whole += 1
-        if crop is None:
-            none.append(row.source or row.id)
-            continue
-        rows.append(_row(row, preprocess.resize(crop, min(_FINE * size, max(crop.shape[:2])))))
-    if not rows:
-        raise DataError(f"no face was found in any of the {len(pictures)} pictures")
-    notes = {"unreadable": {}, "left_out": {}, **pictures.notes, "align": alignment}
-    notes |= {"faces": len(rows), "whole": taken_whole, "no_face": none}
-    return replace(pictures, rows=rows, notes=notes)
-
-
-def _found(picture: ImageArray, finder: Finder, alignment: str, size: int) -> ImageArray | None:
-    margin = round(_PAD * max(picture.shape[:2])) if finder.detector else 0
-    for pad in (0, margin):
-        wide = cv2.copyMakeBorder(picture, pad, pad, pad, pad, cv2.BORDER_REPLICATE)
-        frame = Frame(np.asarray(wide, np.uint8))
-        for face in finder.find(frame, alignment)[:1]:
-            return pixels(frame, finder.framed(face, alignment, size))
-    return None
-
-
-def _row(row: Row, crop: ImageArray) -> Row:
-    height, width = crop.shape[:2]
-    png = cv2.imencode(".png", cv2.cvtColor(crop, cv2.COLOR_RGB2BGR))[1].tobytes()
-    return replace(row, image=png, width=width, height=height, landmarks=None)
 
 
 def _people(recipe: ExpressionRecipe, faces: Table, arranged: Table) -> dict[str, Any]:

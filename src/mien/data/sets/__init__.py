@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from ...errors import ConfigError, DataError, UnknownName
 from ...labels import canonical
 from ...registry import Registry
-from ..table import Table
+from ..table import Row, Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +98,19 @@ def csv_rows(path: Path, columns: Sequence[str]) -> Iterator[dict[str, str]]:
             yield from reader
     except (OSError, UnicodeDecodeError, csv.Error) as err:
         raise DataError(f"{path} is not readable CSV: {err}") from err
+
+
+def further(record: Mapping[str, str | None], own: Sequence[str]) -> dict[str, str]:
+    """What a row of a list says in columns of its owner's: nothing of empty cells.
+
+    Without columns that a mien table has another use for.
+    """
+    taken = {*own, *(column.name for column in fields(Row) if column.name != "subject")}
+    return {
+        name.strip(): value.strip()
+        for name, value in record.items()
+        if name and name.strip() not in taken and isinstance(value, str) and value.strip()
+    }
 
 
 def visible_folders(root: Path) -> list[Path]:

@@ -1,7 +1,8 @@
 """A folder of one's own: ``<label>/*.jpg``, or ``<split>/<label>/*.jpg``, with an optional table.
 
 ``people.csv`` (or ``subjects.csv``) beside the folders, with the columns ``file`` and ``subject``,
-says who is on a picture, so that a person can be kept on one side of a split.
+says who is on a picture, so that a person can be kept on one side of a split. What it says in other
+columns (``sex``, ``age_band``, ``camera``) is kept, too.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from pathlib import Path
 from ...errors import DataError
 from ...names import Spelled
 from ..table import Table
-from . import Importer, csv_rows, is_label, visible_folders
+from . import Importer, csv_rows, further, is_label, visible_folders
 from .collection import Collection
 
 LAYOUT = "<label>/*.jpg or <split>/<label>/*.jpg"
@@ -31,13 +32,14 @@ def label_folders(collection: Collection) -> Iterator[tuple[str | None, str, Pat
                 yield None if alone else first.name, label, folder
 
 
-def _subjects(root: Path) -> tuple[str, Spelled[str]]:
-    """Who is on which picture, and the name of the table that says so."""
+def _subjects(root: Path) -> tuple[str, Spelled[dict[str, str]]]:
+    """Who is on which picture, and the name of the table that says so: each row by its file."""
     for name in _SUBJECT_TABLES:
         path = root / name
         if path.is_file():
             rows = csv_rows(path, ("file", "subject"))
-            return name, Spelled({r["file"].strip(): r["subject"] for r in rows if r["subject"]})
+            told = {r["file"].strip(): further(r, ("file",)) for r in rows}
+            return name, Spelled({file: said for file, said in told.items() if said})
     return "", Spelled({})
 
 
@@ -52,19 +54,21 @@ def read_folder(path: Path) -> Table:
     for split, label, folder in label_folders(collection):
         for file in collection.files(folder):
             name = collection.relative(file)
-            collection.add(file, name, split or _ONE_SPLIT, label, subject=subjects.get(name))
+            said = dict(subjects.get(name) or {})
+            subject = said.pop("subject", None)
+            collection.add(file, name, split or _ONE_SPLIT, label, subject=subject, more=said)
     table = collection.table(LAYOUT)
-    if subjects and not any(row.subject for row in table.rows):
+    if subjects and not any(row.subject or row.more for row in table.rows):
         raise DataError(
             f"the table of people in {path} names files like '{next(iter(subjects))}', but the "
             f"pictures are called like '{table.rows[0].source}'"
         )
-    if said := _unmatched(subjects, table):
-        collection.left_out[listed_in] = said
+    if gaps := _unmatched(subjects, table):
+        collection.left_out[listed_in] = gaps
     return table
 
 
-def _unmatched(subjects: Spelled[str], table: Table) -> str:
+def _unmatched(subjects: Spelled[dict[str, str]], table: Table) -> str:
     """Which rows of the table of people have no picture, and how many pictures no row."""
     unused, nobody = subjects.unused(), [row.source for row in table.rows if not row.subject]
     parts = []

@@ -1,7 +1,7 @@
 """A table of one's own beside pictures: a CSV file with the columns ``file`` and ``label``.
 
-``subject``, ``split`` and ``sequence`` are taken where there are such columns. Files are named
-from the table's folder on.
+``subject``, ``split`` and ``sequence`` are taken where there are such columns, and all others as
+they are (``sex``, ``age_band``, ``camera``). Files are named from the table's folder on.
 """
 
 from __future__ import annotations
@@ -12,10 +12,13 @@ from pathlib import Path
 
 from ...errors import DataError
 from ..table import Table
-from . import Importer, csv_rows
+from . import Importer, csv_rows, further
 from .collection import Collection
 
 LAYOUT = "a .csv file with the columns file,label[,subject,split,sequence] beside the pictures"
+
+
+_COLUMNS = ("file", "label", "subject", "split", "sequence")
 
 
 def table_in(path: Path) -> Path:
@@ -63,6 +66,7 @@ def add_listed(
             label,
             subject=record.get("subject") or subject_of(file),
             sequence=record.get("sequence") or None,
+            more=further(record, _COLUMNS),
         )
     for given, count in unknown.items():
         collection.left_out[f"label '{given}'"] += f" ({count} rows)"
