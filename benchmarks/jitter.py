@@ -12,6 +12,7 @@ the head is taken away.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
@@ -61,7 +62,7 @@ def _called(name: str) -> str:
     return path.parent.name if path.suffix == ".onnx" else name
 
 
-def _variation(faces: list[Face]) -> dict[str, Any]:
+def _variation(faces: Sequence[Face]) -> dict[str, Any]:
     moved = np.array([_moved(a, b) for a, b in pairwise(faces)])
     calm, quick = moved <= np.quantile(moved, CALM), moved >= np.quantile(moved, QUICK)
     probs = np.array([face.emotions.probs for face in faces if face.emotions], np.float64)

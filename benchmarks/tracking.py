@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from mien import provenance
 from mien.analysis.pipeline import Analyzer
-from mien.face import Face, Frame
+from mien.face import Face, Frame, RecognizedFace
 from mien.media import image
 from mien.tracking.smooth import smoothers
 from mien.tracking.tracks import MEMORY_S, SEARCH_S, Tracker
@@ -125,7 +125,9 @@ def shaking(photo: np.ndarray, count: int = 90) -> Iterator[Frame]:
         yield Frame(np.asarray(cv2.imdecode(jpeg, cv2.IMREAD_COLOR), np.uint8), i, i / 30)
 
 
-def read(analyzer: Analyzer, frames: Iterable[Frame]) -> tuple[list[float], list[list[Face]]]:
+def read(
+    analyzer: Analyzer, frames: Iterable[Frame]
+) -> tuple[list[float], list[list[RecognizedFace]]]:
     tracker, times, faces = Tracker(analyzer), [], []
     for frame in frames:
         times.append(frame.time_s)
@@ -133,7 +135,7 @@ def read(analyzer: Analyzer, frames: Iterable[Frame]) -> tuple[list[float], list
     return times, faces
 
 
-def smoothed(name: str, times: list[float], faces: list[list[Face]]) -> np.ndarray:
+def smoothed(name: str, times: list[float], faces: list[list[RecognizedFace]]) -> np.ndarray:
     smoother, out = smoothers.build(name, 0.5), []
     for time_s, here in zip(times, faces, strict=True):
         out += smoother.push(time_s, here, None)
@@ -180,7 +182,7 @@ def crossed(times: list[float], signal: np.ndarray, which: int = 0) -> float:
 
 def made_signals() -> dict[str, Any]:
     """Lag of a step, and the height that peaks keep, at 30 frames a second."""
-    from mien.face import Emotions
+    from mien.face import Emotions, Quality
     from mien.labels import label_set
 
     labels, times = label_set("mien8"), np.arange(90) / 30
@@ -191,9 +193,9 @@ def made_signals() -> dict[str, Any]:
             probs = np.zeros(8, np.float32)
             probs[:2] = 1 - x, x
             box = np.array([0, 0, 9, 9], np.float32)
-            faces.append(
-                [Face(box, 1.0, emotions=Emotions(labels, probs), confidence=1.0, track=1)]
-            )
+            face = Face(box, 1.0, track=1)
+            seen = Quality(9, 9, 0.5, 0.5, 1.0)
+            faces.append([RecognizedFace.of(face, Emotions(labels, probs), seen, 1.0, False)])
         return smoothed(mode, times.tolist(), faces)[:, 1]
 
     def late_ms(after: np.ndarray, level: float) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import shutil
@@ -103,9 +104,38 @@ def test_the_python_code(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(workplace)
-    (code,) = blocks(page, "python")
+    code, *_ = blocks(page, "python")
     exec(compile(code, page, "exec"), {})
     assert capsys.readouterr().out.startswith("happiness ")
+
+
+def test_threads_and_processes(workplace: Path) -> None:
+    _, *shown = blocks("docs/api.md", "python")
+    for number, code in enumerate(shown):
+        script = workplace / f"shared{number}.py"
+        script.write_text(code)
+        done = run_python(script, workplace)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout == "beach.jpg ['happiness']\n"
+    assert len(shown) == 2
+
+
+def run_python(script: Path, place: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(script)], cwd=place, capture_output=True, text=True, timeout=300
+    )
+
+
+def test_the_python_code_is_typed_as_strictly_as_can_be(tmp_path: Path) -> None:
+    pytest.importorskip("mypy", reason="mypy comes with the development dependencies")
+    for page in ("README.md", "docs/api.md"):
+        for number, code in enumerate(blocks(page, "python")):
+            (tmp_path / f"{Path(page).stem.lower()}_{number}.py").write_text(code)
+    files = sorted(map(str, tmp_path.glob("*.py")))
+    words = [sys.executable, "-m", "mypy", "--strict", "--no-error-summary"]
+    words += ["--cache-dir", str(ROOT / ".mypy_cache"), "--config-file", os.devnull]
+    done = subprocess.run([*words, *files], cwd=ROOT, capture_output=True, text=True, timeout=600)
+    assert (done.returncode, done.stdout) == (0, ""), done.stdout + done.stderr
 
 
 def test_the_python_of_tracks(astronaut: ImageArray) -> None:

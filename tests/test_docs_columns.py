@@ -75,7 +75,7 @@ def test_its_ranges_and_empty_cells_are_so(analyzed: Path) -> None:
         empty = row["empty"]
         full = [record for record in (face, blank, bad) if not pd.isna(record[name(row)])]
         wanted = {"never": [face, blank, bad], "`error`": [face, blank]}.get(empty, [face])
-        if "pictures" in empty or "--coverage" in empty:
+        if "pictures" in empty or "without" in empty:
             wanted = []
         elif empty.startswith("unless"):
             wanted = [bad]

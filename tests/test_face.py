@@ -123,7 +123,7 @@ def test_a_face_as_json_takes_it() -> None:
     assert (plain["score"], plain["box"]) == (0.12346, [float(v) for v in BOX])
     assert {k for k, v in plain.items() if v is None} == {
         *("track", "landmarks", "emotions", "top", "confidence", "uncertain"),
-        *("intensity", "quality"),
+        *("intensity", "quality", "prediction_set"),
     }
     emotions, strengths = (
         Emotions(FER2013, PROBS),

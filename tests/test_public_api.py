@@ -18,6 +18,7 @@ PUBLIC = {
     "LabelSet": "mien.labels",
     "MienError": "mien.errors",
     "Quality": "mien.face",
+    "RecognizedFace": "mien.face",
     "Settings": "mien.analysis.pipeline",
     "analyze_video": "mien.analysis.recording",
     "label_set": "mien.labels",

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .errors import MienError
     from .expression.baserates import BaseRates
     from .expression.recognize import load_model
-    from .face import Emotions, Face, Frame, Intensity, Quality
+    from .face import Emotions, Face, Frame, Intensity, Quality, RecognizedFace
     from .labels import LabelSet, label_set
     from .media.image import read_frame
     from .results.records import open_records, record_of
@@ -39,6 +39,7 @@ _HOME = {
     "LabelSet": "labels",
     "MienError": "errors",
     "Quality": "face",
+    "RecognizedFace": "face",
     "Settings": "analysis.pipeline",
     "__version__": "version",
     "analyze_video": "analysis.recording",
@@ -58,6 +59,7 @@ __all__ = [
     "LabelSet",
     "MienError",
     "Quality",
+    "RecognizedFace",
     "Settings",
     "analyze_video",
     "label_set",

@@ -8,7 +8,7 @@ Left and right are the subject's.
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -256,6 +256,45 @@ class Face:
             "quality": _all_rounded(asdict(self.quality)) if self.quality else None,
             "prediction_set": None if self.prediction_set is None else list(self.prediction_set),
         }
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RecognizedFace(Face):
+    """A face as ``Analyzer.analyze`` gives it: what it shows, and how well it was seen, is there.
+
+    ``emotions``, ``quality``, ``confidence`` and ``uncertain`` are never None.
+    """
+
+    emotions: Emotions = field(kw_only=True)
+    quality: Quality = field(kw_only=True)
+    confidence: float = field(kw_only=True)
+    uncertain: bool = field(kw_only=True)
+
+    @classmethod
+    def of(
+        cls,
+        face: Face,
+        emotions: Emotions,
+        quality: Quality,
+        confidence: float,
+        uncertain: bool,
+        intensity: Intensity | None = None,
+        prediction_set: tuple[str, ...] | None = None,
+    ) -> RecognizedFace:
+        """The same face with what was read of it."""
+        return cls(
+            face.box,
+            face.score,
+            face.landmarks,
+            face.crop,
+            emotions=emotions,
+            quality=quality,
+            confidence=confidence,
+            uncertain=uncertain,
+            intensity=intensity,
+            track=face.track,
+            prediction_set=prediction_set,
+        )
 
 
 def _pixels(points: FloatArray) -> list[list[float | None]]:

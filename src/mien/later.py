@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from threading import Thread
+from threading import Lock, Thread
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -29,15 +29,16 @@ class Later(Generic[T]):
         self._error: BaseException | None = None
         # Not a daemon: one that is cut off within a library's code takes the process down with it.
         self._thread = Thread(target=self._run)
-        self._begun = False
+        self._begun, self._lock = False, Lock()  # several threads may ask first
         if begin:
             self.begin()
 
     def begin(self) -> None:
         """Start making it, unless that has begun; for values that would be in the way earlier."""
-        if not self._begun:
-            self._begun = True
-            self._thread.start()
+        with self._lock:
+            if not self._begun:
+                self._begun = True
+                self._thread.start()
 
     def _run(self) -> None:
         try:

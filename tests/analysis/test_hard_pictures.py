@@ -6,7 +6,7 @@ there is none.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import cv2
@@ -52,7 +52,7 @@ def points(analyzer: Analyzer, astronaut: ImageArray) -> FloatArray:
     return face.landmarks
 
 
-def read(analyzer: Analyzer, rgb: npt.NDArray[np.uint8]) -> list[Face]:
+def read(analyzer: Analyzer, rgb: npt.NDArray[np.uint8]) -> Sequence[Face]:
     """The faces of a picture, which must be sound ones."""
     frame = Frame(np.ascontiguousarray(rgb))
     faces = analyzer.analyze_frame(frame)
@@ -76,7 +76,7 @@ def sound(face: Face, frame: Frame) -> None:
     assert pale.rgb.min() <= crop.min() <= crop.max() <= pale.rgb.max()
 
 
-def trusted(faces: list[Face]) -> list[Face]:
+def trusted(faces: Sequence[Face]) -> list[Face]:
     return [face for face in faces if face.confidence is not None and face.confidence > TRUSTED]
 
 

@@ -17,7 +17,7 @@ import pytest
 from mien.analysis.live import Latency, Live, Rate, Reading, Recorder, Slot, Status
 from mien.analysis.pipeline import Analyzer
 from mien.errors import OutputError, ShapeError, VideoError
-from mien.face import Face, Frame
+from mien.face import Face, Frame, RecognizedFace
 from mien.media.capture import SYSTEM, Clock, Control
 from mien.media.video import Hole
 from mien.results.records import Output
@@ -53,7 +53,7 @@ class Quick(Analyzer):
         super().__init__(recognizer=FakeRecognizer(), detector=FakeDetector(*found))
         self._seconds = seconds
 
-    def recognize(self, frame: Frame, faces: list[Face]) -> list[Face]:
+    def recognize(self, frame: Frame, faces: Sequence[Face]) -> list[RecognizedFace]:
         time.sleep(self._seconds)
         return super().recognize(frame, faces)
 
@@ -76,7 +76,7 @@ class Gate(Quick):
         super().__init__()
         self.reads, self.go = threading.Semaphore(0), threading.Semaphore(0)
 
-    def recognize(self, frame: Frame, faces: list[Face]) -> list[Face]:
+    def recognize(self, frame: Frame, faces: Sequence[Face]) -> list[RecognizedFace]:
         self.reads.release()
         assert self.go.acquire(timeout=PATIENCE_S)
         return super().recognize(frame, faces)

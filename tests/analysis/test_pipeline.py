@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import pickle
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -51,7 +52,7 @@ def black(width: int, height: int) -> ImageArray:
     return np.zeros((height, width, 3), np.uint8)
 
 
-def smiles(faces: list[Face]) -> None:
+def smiles(faces: Sequence[Face]) -> None:
     """One face, the astronaut's, with everything filled in."""
     assert len(faces) == 1
     face = faces[0]
@@ -66,7 +67,7 @@ def smiles(faces: list[Face]) -> None:
     assert face.uncertain is False
 
 
-def equal(ours: list[Face], theirs: list[Face]) -> None:
+def equal(ours: Sequence[Face], theirs: Sequence[Face]) -> None:
     for a, b in zip(ours, theirs, strict=True):
         np.testing.assert_array_equal(a.box, b.box)
         assert a.emotions is not None
@@ -482,3 +483,17 @@ def test_fakes_answer_what_they_were_told(portrait: Frame) -> None:
     assert [face.box.tolist() for face in faces] == [list(FACE), [0, 0, 5, 5]]
     assert {face.score for face in faces} == {0.4}
     assert fakes().analyze_frame(portrait) == []
+
+
+@pytest.mark.parametrize("detector", ["mien", "haar"])
+def test_threads_may_share_one(astronaut: ImageArray, detector: str) -> None:
+    """Eight at once, the first call included, and on pictures of several sizes."""
+    pictures = [np.ascontiguousarray(astronaut[: 300 + 20 * i, : 400 + 10 * i]) for i in range(8)]
+    alone = Analyzer(Settings(detector=detector))
+    expected = [alone.analyze(p) for p in pictures]
+    shared = Analyzer(Settings(detector=detector))
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(shared.analyze, pictures))
+    for ours, theirs in zip(found, expected, strict=True):
+        assert len(ours) == len(theirs) >= 1
+        equal(ours, theirs)

@@ -20,7 +20,7 @@ from mien.analysis.live import Live, Reading
 from mien.analysis.pipeline import Analyzer
 from mien.app import keys
 from mien.app.live_terminal import History, page
-from mien.face import Emotions, Face, Frame, Intensity
+from mien.face import Emotions, Frame, Intensity, Quality, RecognizedFace
 from mien.labels import label_set
 from mien.media.capture import SYSTEM, Clock, Control
 from mien.media.video import Hole
@@ -42,13 +42,14 @@ def watching(name: str = "camera 0") -> Live:
     return Live(analyzer, Source(name))
 
 
-def face(track: int, intensity: bool = True) -> Face:
+def face(track: int, intensity: bool = True) -> RecognizedFace:
     probs = np.full(8, 0.02, np.float32)
     probs[1] = 0.86
-    return Face(
+    return RecognizedFace(
         np.array([0, 0, 9, 9], np.float32),
         1.0,
         emotions=Emotions(LABELS, probs),
+        quality=Quality(9, 9, 0.5, 0.5, 1.0),
         confidence=0.83,
         uncertain=False,
         track=track,
@@ -58,7 +59,7 @@ def face(track: int, intensity: bool = True) -> Face:
     )
 
 
-def reading(*faces: Face, taken_s: float = 0.0) -> Reading:
+def reading(*faces: RecognizedFace, taken_s: float = 0.0) -> Reading:
     frame = Frame(np.zeros((48, 64, 3), np.uint8), 5, 2.5, "camera 0")
     return Reading(frame, list(faces), taken_s, taken_s)
 

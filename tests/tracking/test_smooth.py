@@ -15,7 +15,7 @@ import pytest
 
 from mien.analysis.pipeline import Analyzer
 from mien.errors import InputError, UnknownName
-from mien.face import Emotions, Face, Frame, ImageArray, Intensity
+from mien.face import Emotions, Frame, ImageArray, Intensity, Quality, RecognizedFace
 from mien.faces import quality
 from mien.labels import label_set
 from mien.media import image
@@ -29,14 +29,15 @@ LABELS = label_set("mien8")
 FILTERS = ("causal", "two-sided")
 
 
-def face(share: float, track: int = 1, intensity: bool = False) -> Face:
+def face(share: float, track: int = 1, intensity: bool = False) -> RecognizedFace:
     """``share`` of happiness, the rest neutral."""
     probs = np.zeros(8, np.float32)
     probs[:2] = 1 - share, share
-    return Face(
+    return RecognizedFace(
         np.array([0, 0, 9, 9], np.float32),
         1.0,
         emotions=Emotions(LABELS, probs),
+        quality=Quality(9, 9, 0.5, 0.5, 1.0),
         confidence=0.9,
         uncertain=False,
         track=track,
@@ -49,8 +50,8 @@ def smoother(name: str) -> Smoother[int]:
 
 
 def through(
-    name: str, times: Sequence[float] | Floats, faces: Iterable[list[Face]]
-) -> list[list[Face]]:
+    name: str, times: Sequence[float] | Floats, faces: Iterable[list[RecognizedFace]]
+) -> list[list[RecognizedFace]]:
     """What comes out, each frame's faces; checks that every frame does, in order."""
     smooth, out = smoother(name), []
     for i, (time_s, here) in enumerate(zip(times, faces, strict=True)):
@@ -203,7 +204,7 @@ def test_it_goes_on_from_its_state_to_the_last_digit(name: str) -> None:
         for _ in range(80)
     ]
 
-    def plain(faces: list[Face]) -> list[list[float]]:
+    def plain(faces: list[RecognizedFace]) -> list[list[float]]:
         return [f.emotions.probs.tolist() for f in faces if f.emotions]
 
     whole = [plain(f) for f in through(name, np.arange(80) / FPS, frames)]
@@ -253,7 +254,7 @@ def still(photo: ImageArray, count: int) -> Iterable[Frame]:
         yield Frame(np.asarray(picture, np.uint8), i, i / FPS)
 
 
-def read(analyzer: Analyzer, frames: Iterable[Frame]) -> tuple[Floats, list[list[Face]]]:
+def read(analyzer: Analyzer, frames: Iterable[Frame]) -> tuple[Floats, list[list[RecognizedFace]]]:
     tracker, times, out = Tracker(analyzer), [], []
     for frame in frames:
         times.append(frame.time_s)
@@ -261,7 +262,7 @@ def read(analyzer: Analyzer, frames: Iterable[Frame]) -> tuple[Floats, list[list
     return np.array(times), out
 
 
-def probabilities(frames: list[list[Face]]) -> Floats:
+def probabilities(frames: list[list[RecognizedFace]]) -> Floats:
     return np.array([f[0].emotions.probs for f in frames if f[0].emotions], np.float64)
 
 

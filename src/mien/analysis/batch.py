@@ -265,8 +265,8 @@ def run_job(analyzer: Analyzer, job: Job, begun: Later[Looked] | None = None) ->
     begun : the picture's ``look``, if it goes on already.
     """
     try:
-        frame, faces = begun.get() if begun else look(analyzer, job.path)
-        faces = analyzer.recognize(frame, faces)
+        frame, found = begun.get() if begun else look(analyzer, job.path)
+        faces = analyzer.recognize(frame, found)
         if job.annotated:
             from ..media import draw
 
@@ -283,7 +283,9 @@ def run_job(analyzer: Analyzer, job: Job, begun: Later[Looked] | None = None) ->
         return records.of_error(str(job.path), f"unexpected {_whereabouts(err)}; please report it")
 
 
-def _explain(analyzer: Analyzer, frame: Frame, faces: list[Face], base: Path, emotion: str) -> None:
+def _explain(
+    analyzer: Analyzer, frame: Frame, faces: Sequence[Face], base: Path, emotion: str
+) -> None:
     """An overlay per face and label, ``<base>.face0.happiness.png``, and ``<base>.json`` on all.
 
     The number is the face's place in the record.

@@ -25,7 +25,7 @@ from types import TracebackType
 from typing import Any, Generic, TypeVar
 
 from ..errors import MienError, OutputError
-from ..face import Face, Frame
+from ..face import Frame, RecognizedFace
 from ..files import write
 from ..media.capture import SYSTEM, Clock, Control, Source
 from ..media.video import Hole
@@ -164,7 +164,7 @@ class Reading:
     """A frame with its recognised, smoothed faces; when it was taken, and when it was read."""
 
     frame: Frame
-    faces: list[Face]
+    faces: list[RecognizedFace]
     taken_s: float
     read_s: float
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ from ..errors import ConfigError, ModelError
 from ..expression import sets
 from ..expression.baserates import BaseRates, default_for
 from ..expression.recognize import ModelInfo, Recognizer, recognizers
-from ..face import Emotions, Face, FloatArray, Frame, ImageArray, Intensity
+from ..face import Emotions, Face, FloatArray, Frame, ImageArray, Intensity, RecognizedFace
 from ..faces import align, detect, quality
 from ..faces.finder import Finder, pixels
 from ..faces.landmarker import Placed
@@ -75,6 +75,8 @@ class Settings:
 
 class Analyzer:
     """Reads the expressions in pictures; owns its detector and its model.
+
+    Threads may share one. It does not travel to other processes; its ``settings`` do.
 
     ``settings`` say what it is made with; without them it is made as the command line's is.
     ``recognizer`` and ``detector`` may be handed in, which is how tests bring fakes. With
@@ -185,14 +187,14 @@ class Analyzer:
 
         return explain.Explainer(self.recognizer, self.settings.threads or 1)
 
-    def analyze(self, picture: Picture) -> list[Face]:
+    def analyze(self, picture: Picture) -> list[RecognizedFace]:
         """The faces of a file, its bytes, or an RGB array, best found first; [] for none.
 
         Raises ImageError for a picture that cannot be read, ShapeError for an unfit array.
         """
         return self.analyze_frame(image.read_frame(picture))
 
-    def analyze_frame(self, frame: Frame) -> list[Face]:
+    def analyze_frame(self, frame: Frame) -> list[RecognizedFace]:
         """The faces of a frame with everything filled in."""
         return self.recognize(frame, self.find(frame))
 
@@ -212,7 +214,7 @@ class Analyzer:
         """
         return self._finder.again(frame, boxes, rolls)
 
-    def recognize(self, frame: Frame, faces: list[Face]) -> list[Face]:
+    def recognize(self, frame: Frame, faces: Sequence[Face]) -> list[RecognizedFace]:
         """The same faces with crop, emotions, intensity, quality and confidence."""
         info = self.recognizer.info
         size, labels = info.preprocess.size, info.label_set
@@ -222,10 +224,13 @@ class Analyzer:
         strengths = [None] * len(faces) if read.intensity is None else read.intensity
         members = self._sets(read.probs)
         return [
-            replace(
-                self._judged(frame, face, crop, Emotions(labels, probs)),
-                intensity=None if strength is None else Intensity(labels, strength),
-                prediction_set=among,
+            self._judged(
+                frame,
+                face,
+                crop,
+                Emotions(labels, probs),
+                None if strength is None else Intensity(labels, strength),
+                among,
             )
             for face, crop, probs, strength, among in zip(
                 faces, crops, read.probs, strengths, members, strict=True
@@ -243,14 +248,19 @@ class Analyzer:
             for p, among in zip(probs, inside, strict=True)
         ]
 
-    def _judged(self, frame: Frame, face: Face, crop: ImageArray, emotions: Emotions) -> Face:
+    def _judged(
+        self,
+        frame: Frame,
+        face: Face,
+        crop: ImageArray,
+        emotions: Emotions,
+        intensity: Intensity | None,
+        prediction_set: tuple[str, ...] | None,
+    ) -> RecognizedFace:
         measured = quality.measure(frame, face, crop)
         confidence = quality.confidence(face.score, measured)
         least = self.recognizer.info.uncertain_below
-        return replace(
-            face,
-            emotions=emotions,
-            quality=measured,
-            confidence=confidence,
-            uncertain=quality.uncertain(emotions.top[1], least, confidence),
+        uncertain = quality.uncertain(emotions.top[1], least, confidence)
+        return RecognizedFace.of(
+            face, emotions, measured, confidence, uncertain, intensity, prediction_set
         )

@@ -13,10 +13,10 @@ from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ..errors import ConfigError, MienError
-from ..face import Face, Frame
+from ..face import Face, Frame, RecognizedFace
 from ..media import video
 from ..media.video import Hole, Place, Span, Video
 from ..tracking.smooth import smoothers
@@ -24,6 +24,8 @@ from ..tracking.tracks import Tracker
 from .pipeline import Analyzer, Settings
 
 log = logging.getLogger(__name__)
+
+AnyFace = TypeVar("AnyFace", bound=Face)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,7 @@ class _Seen:
 
 def analyze(
     analyzer: Analyzer, source: Video, options: Options, state: State
-) -> Generator[tuple[Frame, list[Face]] | Hole, None, None]:
+) -> Generator[tuple[Frame, list[RecognizedFace]] | Hole, None, None]:
     """The frames asked for with their faces, and the holes among them, in the order of time.
 
     ``state`` is brought up to date before each is given out. Frames that cannot be analysed are
@@ -103,8 +105,8 @@ def analyze(
     again, state.given = state.given, 0
 
     def given_out(
-        ready: list[tuple[_Seen, list[Face]]],
-    ) -> Iterator[tuple[Frame, list[Face]] | Hole]:
+        ready: list[tuple[_Seen, list[RecognizedFace]]],
+    ) -> Iterator[tuple[Frame, list[RecognizedFace]] | Hole]:
         nonlocal again
         for number, (seen, faces) in enumerate(ready, 1):
             if number < len(ready):
@@ -150,7 +152,9 @@ def _placed(source: Video, span: Span, place: Place) -> Iterator[tuple[Frame | H
         yield item, replace(place)
 
 
-def _read(analyzer: Analyzer, options: Options, found: list[Face], frame: Frame) -> list[Face]:
+def _read(
+    analyzer: Analyzer, options: Options, found: list[Face], frame: Frame
+) -> list[RecognizedFace]:
     """The faces of a frame with all that can be said of them."""
     faces = analyzer.recognize(frame, found)
     if options.tracks and analyzer.detector is None:  # a recording of face crops is of one face
@@ -158,7 +162,7 @@ def _read(analyzer: Analyzer, options: Options, found: list[Face], frame: Frame)
     return faces
 
 
-def _guarded(seen: _Seen, look: Callable[[Frame], list[Face]]) -> tuple[_Seen, list[Face]]:
+def _guarded(seen: _Seen, look: Callable[[Frame], list[AnyFace]]) -> tuple[_Seen, list[AnyFace]]:
     """What ``look`` makes of a frame; a hole where it fails."""
     item = seen.item
     if isinstance(item, Hole):
@@ -184,7 +188,7 @@ def analyze_video(
     fps: float | None = None,
     tracks: bool = True,
     smooth: str = "none",
-) -> Iterator[tuple[Frame, list[Face]]]:
+) -> Iterator[tuple[Frame, list[RecognizedFace]]]:
     """Each frame of a recording with its faces, as it is analysed; memory stays the same.
 
     Frames that are damaged in the file are left out, and logged as warnings; ``mien analyze``

@@ -11,7 +11,7 @@ import heapq
 import math
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
@@ -89,7 +89,7 @@ class Copy:
         """How much of the frames is written."""
         return self._file.tell()
 
-    def add(self, frame: Frame, faces: list[Face]) -> None:
+    def add(self, frame: Frame, faces: Sequence[Face]) -> None:
         """Draw the faces on a frame and append it; raises OutputError."""
         ticks = max(round(frame.time_s / _BASE), self._last + 1)  # less than a tick apart
         self._last = ticks

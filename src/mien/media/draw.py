@@ -46,7 +46,7 @@ _LEAST_UNIT = 11  # pixels; smaller letters cannot be read
 
 
 def annotate(
-    frame: Frame, faces: list[Face], landmarks: bool = False, intensity: bool = False
+    frame: Frame, faces: Sequence[Face], landmarks: bool = False, intensity: bool = False
 ) -> ImageArray:
     """The picture with a box and a name on every face, and bars for what else it may show.
 

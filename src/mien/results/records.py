@@ -544,7 +544,7 @@ class Output:
         self._note_whole()
         return self
 
-    def add(self, frame: Frame, faces: list[Face]) -> None:
+    def add(self, frame: Frame, faces: Sequence[Face]) -> None:
         """Take an analysed picture; raises as ``write`` does."""
         self.write(record_of(frame, faces))
 

@@ -29,7 +29,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import InputError
-from ..face import Emotions, Face, Intensity
+from ..face import Emotions, Intensity, RecognizedFace
 from ..faces import quality
 from ..registry import Registry
 
@@ -44,6 +44,7 @@ _BREADTH_S, _LIKE = 0.07, 0.1  # deviations of the two-sided mean, in time and i
 _SLIP = 0.3  # how far from both its neighbours a frame is taken for a slip
 
 Item = TypeVar("Item")
+Faces = list[RecognizedFace]
 Values = npt.NDArray[np.float64]  # (1, K) probabilities, and (2, K) with intensities below them
 smoothers: Registry[Smoother[Any]] = Registry("smoothing")
 
@@ -70,13 +71,13 @@ class Smoother(ABC, Generic[Item]):
         self._uncertain_below = uncertain_below
 
     @abstractmethod
-    def push(self, time_s: float, faces: list[Face], item: Item) -> list[tuple[Item, list[Face]]]:
+    def push(self, time_s: float, faces: Faces, item: Item) -> list[tuple[Item, Faces]]:
         """The frames that are ready now, the oldest first; ``item`` is what a frame is told by.
 
         Raises InputError for a face without emotions or without a track.
         """
 
-    def flush(self) -> list[tuple[Item, list[Face]]]:
+    def flush(self) -> list[tuple[Item, Faces]]:
         """The frames still kept back, at the end."""
         return []
 
@@ -91,10 +92,8 @@ class Smoother(ABC, Generic[Item]):
     def restore(self, state: dict[str, Any]) -> None:
         """Go on where the smoother whose ``state`` this is stood."""
 
-    def _smoothed(self, face: Face, values: Values) -> Face:
+    def _smoothed(self, face: RecognizedFace, values: Values) -> RecognizedFace:
         """A face with other values, and what follows from them."""
-        assert face.emotions is not None
-        assert face.confidence is not None
         probs = (values[0] / values[0].sum()).astype(np.float32)
         top, labels = float(probs.max()), face.emotions.label_set
         strengths = Intensity(labels, values[1].astype(np.float32)) if face.intensity else None
@@ -110,7 +109,7 @@ class Smoother(ABC, Generic[Item]):
 class Unsmoothed(Smoother[Item]):
     """Every face as it was read."""
 
-    def push(self, time_s: float, faces: list[Face], item: Item) -> list[tuple[Item, list[Face]]]:
+    def push(self, time_s: float, faces: Faces, item: Item) -> list[tuple[Item, Faces]]:
         return [(item, faces)]
 
     def state(self) -> dict[str, Any]:
@@ -128,7 +127,7 @@ class Causal(Smoother[Item]):
         super().__init__(uncertain_below)
         self._last: dict[int, tuple[_Sample, Values]] = {}  # of a track: as read, and the mean
 
-    def push(self, time_s: float, faces: list[Face], item: Item) -> list[tuple[Item, list[Face]]]:
+    def push(self, time_s: float, faces: Faces, item: Item) -> list[tuple[Item, Faces]]:
         smoothed = []
         for face in faces:
             track, now = _sample(time_s, face)
@@ -172,7 +171,7 @@ class _Waiting(Generic[Item]):
 
     time_s: float
     samples: dict[int, _Sample]
-    faces: list[Face]
+    faces: Faces
     item: Item
 
 
@@ -187,7 +186,7 @@ class TwoSided(Smoother[Item]):
         self._past: dict[int, deque[_Sample]] = {}
         self._waiting: deque[_Waiting[Item]] = deque()
 
-    def push(self, time_s: float, faces: list[Face], item: Item) -> list[tuple[Item, list[Face]]]:
+    def push(self, time_s: float, faces: Faces, item: Item) -> list[tuple[Item, Faces]]:
         samples = dict(_sample(time_s, face) for face in faces)
         out = []
         if self._waiting and time_s < self._waiting[-1].time_s:  # a source that begins anew
@@ -198,10 +197,10 @@ class TwoSided(Smoother[Item]):
             out.append(self._next())
         return out
 
-    def flush(self) -> list[tuple[Item, list[Face]]]:
+    def flush(self) -> list[tuple[Item, Faces]]:
         return [self._next() for _ in range(len(self._waiting))]
 
-    def _next(self) -> tuple[Item, list[Face]]:
+    def _next(self) -> tuple[Item, Faces]:
         frame = self._waiting.popleft()
         means = [self._mean(track, sample) for track, sample in frame.samples.items()]
         for track, sample in frame.samples.items():
@@ -238,9 +237,9 @@ class TwoSided(Smoother[Item]):
         }
 
 
-def _sample(time_s: float, face: Face) -> tuple[int, _Sample]:
+def _sample(time_s: float, face: RecognizedFace) -> tuple[int, _Sample]:
     """What is smoothed of a face, under its track."""
-    if face.emotions is None or face.track is None:
+    if not isinstance(face, RecognizedFace) or face.track is None:
         raise InputError(
             "smoothing takes faces with a track and emotions: Tracker.follow, Analyzer.recognize"
         )

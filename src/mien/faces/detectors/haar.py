@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from threading import Lock
 
 import cv2
 import numpy as np
@@ -30,7 +31,7 @@ class Haar:
     inset = cascades.INSET
 
     def __init__(self) -> None:
-        self._cascade = cascades.read(_CASCADE)
+        self._cascade, self._lock = cascades.read(_CASCADE), Lock()  # it is one thread's at a time
 
     def detect(self, frame: Frame, known: Sequence[Face] = ()) -> list[Face]:
         """Faces, best score first; the score is a logistic of the cascade's last-stage sum."""
@@ -39,9 +40,10 @@ class Haar:
         least = max(_SMALLEST, round(cascades.SMALLEST_SHARE * max(gray.shape)))
         if min(gray.shape) < least:
             return []
-        found, _, weights = self._cascade.detectMultiScale3(
-            gray, _STEP, _NEIGHBOURS, minSize=(least, least), outputRejectLevels=True
-        )
+        with self._lock:
+            found, _, weights = self._cascade.detectMultiScale3(
+                gray, _STEP, _NEIGHBOURS, minSize=(least, least), outputRejectLevels=True
+            )
         if len(found) == 0:
             return []
         boxes = np.asarray(found, np.float32) * factor

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from threading import Lock
 
 import cv2
 import numpy as np
@@ -28,6 +29,7 @@ class YuNet:
 
     def __init__(self) -> None:
         path, _ = catalogue.read(catalogue.spec("yunet"))
+        self._lock = Lock()  # the network keeps the size of the picture it is at
         try:
             self._net = cv2.FaceDetectorYN.create(
                 str(path), "", (320, 320), _LEAST_SCORE, _OVERLAP, _MOST
@@ -39,8 +41,9 @@ class YuNet:
         """Faces, best score first."""
         small, factor = shrink(frame.rgb, _LONGEST)
         small = _at_least(small, _LEAST_SIDE)
-        self._net.setInputSize((small.shape[1], small.shape[0]))
-        found = self._net.detect(cv2.cvtColor(small, cv2.COLOR_RGB2BGR))[1]
+        with self._lock:
+            self._net.setInputSize((small.shape[1], small.shape[0]))
+            found = self._net.detect(cv2.cvtColor(small, cv2.COLOR_RGB2BGR))[1]
         if found is None:
             return []
         # Columns: x y w h, five points that the landmark network does better, score.
