@@ -26,7 +26,7 @@ from mien.evaluation import metrics
 from mien.evaluation.evaluate import restrict
 from mien.evaluation.panel import SEVEN
 from mien.expression.recognize import load_model
-from mien.face import Face, FloatArray, ImageArray
+from mien.face import FloatArray, ImageArray, RecognizedFace
 from mien.labels import subset
 
 COVERAGES = (1.0, 0.9, 0.8, 0.7, 0.5)
@@ -66,7 +66,7 @@ def main(
     typer.echo(json.dumps(result["doubtful"], indent=2))
 
 
-Asked = list[tuple[int, Face]]
+Asked = list[tuple[int, RecognizedFace]]
 """The place in SEVEN of what a face shows, and what was answered."""
 
 
@@ -83,10 +83,10 @@ def _asked(
 
 
 def _probs(asked: Asked) -> tuple[FloatArray, metrics.IntArray]:
-    first = asked[0][1].emotions
-    assert first is not None
-    probs = np.stack([face.emotions.probs for _, face in asked if face.emotions])
-    return restrict(probs, first.label_set, subset(SEVEN)), np.array([t for t, _ in asked])
+    probs = np.stack([face.emotions.probs for _, face in asked])
+    return restrict(probs, asked[0][1].emotions.label_set, subset(SEVEN)), np.array(
+        [t for t, _ in asked]
+    )
 
 
 def _coverage(asked: Asked) -> dict[str, Any]:

@@ -221,8 +221,8 @@ def test_a_folder(tmp_path: Path) -> None:
 
 
 def test_what_a_model_is_read_with_unless_asked_otherwise() -> None:
-    assert (BaseRates().target, BaseRates().strength) == ("equal", 0.5)
-    assert default_for([0.5, 0.5]) == BaseRates("equal", 0.5)
+    assert (BaseRates().target, BaseRates().strength) == ("equal", 0.75)
+    assert default_for([0.5, 0.5]) == BaseRates("equal", 0.75)
     assert default_for(None).target == "training"
     for strength in (0.0, 1.0):
         assert BaseRates("equal", strength).strength == strength

@@ -152,7 +152,7 @@ SEVEN = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fea
 
 @pytest.fixture(scope="module")
 def model(dealt: list[Table]) -> OnnxRecognizer:
-    content, _ = recalibrated("resnet10-ferplus", dealt[0])
+    content, _ = recalibrated("mien", dealt[0])
     return OnnxRecognizer(content, "calibrated", "")
 
 
