@@ -548,6 +548,16 @@ def test_metadata_of_odd_types_begins_with_what_it_is(
         load_model(saved(tmp_path, tiny(meta(**wrong))))
 
 
+def test_intensities_are_told_where_the_file_says_how(tmp_path: Path) -> None:
+    """Here as the sigmoid of its answers, whatever the temperature; none where it does not say."""
+    told = meta(intensity={"weights": None, "offsets": []}, temperature=2.0)
+    reading = load_model(saved(tmp_path, tiny(told))).read(white(), TRAINING)
+    assert reading.intensity is not None
+    expected = 1 / (1 + np.exp(-np.array([[2.0, 1.0, 0.0]])))
+    np.testing.assert_allclose(reading.intensity, expected, rtol=1e-5)
+    assert load_model(saved(tmp_path, tiny(meta()))).read(white(), TRAINING).intensity is None
+
+
 def test_threads_are_those_that_were_asked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
