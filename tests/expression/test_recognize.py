@@ -21,7 +21,7 @@ from mien.expression.recognize import METADATA_SCHEMA, OnnxRecognizer, load_mode
 from mien.face import FloatArray, ImageArray
 from mien.media.preprocess import prepare
 from mien.weights import catalogue
-from mien.weights.session import METADATA_KEY
+from mien.weights.session import METADATA_KEY, Session
 
 onnx: Any = pytest.importorskip("onnx", reason="onnx comes with the train extra")
 
@@ -526,6 +526,52 @@ def test_what_a_file_may_leave_out(tmp_path: Path) -> None:
 def test_metadata_out_of_range_names_what(tmp_path: Path, wrong: dict[str, Any], said: str) -> None:
     with pytest.raises(ModelError, match=f"damaged metadata.*{said}.*mien export"):
         load_model(saved(tmp_path, tiny(meta(**wrong))))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"name": 5}, "its name"),
+        ({"label_set": 5}, "label_set"),
+        ({"labels": [5, "happy", "sad"]}, "a label"),
+        ({"temperature": "warm"}, "temperature"),
+        ({"uncertain_below": "x"}, "uncertain_below"),
+        ({"base_rates": 5}, "base_rates"),
+        ({"intensity": 5}, "intensity"),
+    ],
+    ids=str,
+)
+def test_metadata_of_odd_types_begins_with_what_it_is(
+    tmp_path: Path, wrong: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(ModelError, match=rf"damaged metadata \({said} "):
+        load_model(saved(tmp_path, tiny(meta(**wrong))))
+
+
+def test_intensities_are_told_where_the_file_says_how(tmp_path: Path) -> None:
+    """Here as the sigmoid of its answers, whatever the temperature; none where it does not say."""
+    told = meta(intensity={"weights": None, "offsets": []}, temperature=2.0)
+    reading = load_model(saved(tmp_path, tiny(told))).read(white(), TRAINING)
+    assert reading.intensity is not None
+    expected = 1 / (1 + np.exp(-np.array([[2.0, 1.0, 0.0]])))
+    np.testing.assert_allclose(reading.intensity, expected, rtol=1e-5)
+    assert load_model(saved(tmp_path, tiny(meta()))).read(white(), TRAINING).intensity is None
+
+
+def test_threads_are_those_that_were_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    def noted(content: bytes, name: str, threads: int = 0) -> Session:
+        asked.append(threads)
+        return Session(content, name, threads)
+
+    monkeypatch.setattr("mien.expression.recognize.Session", noted)
+    path = saved(tmp_path, tiny(meta()))
+    load_model(path)
+    load_model(path, 2)
+    assert asked == [0, 2]
 
 
 def test_a_name_may_have_so_many_characters(tmp_path: Path) -> None:

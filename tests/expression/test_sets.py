@@ -15,6 +15,7 @@ import pytest
 from mien.analysis.live import Live
 from mien.analysis.pipeline import Analyzer, Settings
 from mien.analysis.recording import analyze_video
+from mien.data.cut import cut_faces
 from mien.data.table import Table
 from mien.errors import ConfigError, ModelError
 from mien.evaluation import cards
@@ -24,6 +25,7 @@ from mien.expression.logits import softmax
 from mien.expression.recognize import OnnxRecognizer
 from mien.expression.sets import PredictionSets, asked, fit
 from mien.face import FloatArray, Frame
+from mien.faces.finder import Finder
 from mien.labels import subset
 from mien.media.capture import source
 from mien.results import records
@@ -226,7 +228,7 @@ def test_a_face_has_its_set_likeliest_first() -> None:
 def test_the_meta_file_says_what_was_promised() -> None:
     meta = records.meta(fakes(wide(0.5), Settings(coverage=0.9)))
     assert meta["prediction_sets"] == {"coverage": 0.9, "faces": 100}
-    assert meta["base_rates"]["strength"] == 0.5
+    assert meta["base_rates"]["strength"] == 0.75
     assert records.meta(fakes(wide(0.5), Settings()))["prediction_sets"] is None
 
 
@@ -273,7 +275,9 @@ def test_every_face_of_many(model: OnnxRecognizer, dealt: list[Table]) -> None:
     ]
     known, labels = model.info.prediction_sets, model.info.label_set.labels
     assert known is not None
-    inside = known.of(model.probabilities(crops, BaseRates()), 0.9)
+    few = dealt[1].keep(i < 20 for i in range(700))
+    _, cut = cut_faces(few, Finder(None), model.info.align, model.info.preprocess.size)
+    inside = known.of(model.probabilities(cut, BaseRates()), 0.9)
     assert [set(one or ()) for one in found] == [
         {label for label, among in zip(labels, row, strict=True) if among} for row in inside
     ]

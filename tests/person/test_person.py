@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 from PIL import Image
@@ -566,6 +567,47 @@ def test_consents_are_kept_with_their_dates() -> None:
     assert kept[0].date.startswith("20")
     with pytest.raises(ConfigError, match="who agrees"):
         people.get_or_make("Bob", "  ")
+
+
+def test_a_recording_that_was_cut_off_is_taken_from_there(
+    tmp_path: Path, woman: ImageArray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed within a film: the next time its other frames, none twice, and then no more."""
+    source = faces(tmp_path / "faces", woman, each=1)
+    with av.open(str(source / "joy" / "film.mp4"), "w") as out:
+        stream: Any = out.add_stream("mpeg4", rate=6)
+        stream.width, stream.height, stream.pix_fmt = 220, 220, "yuv420p"
+        for _ in range(18):
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(woman, format="rgb24")))
+        out.mux(stream.encode(None))
+
+    def kept(name: str) -> list[tuple[str, str, float]]:
+        samples = people.get(name).samples()
+        return sorted((s.label, s.stimulus, s.time_s) for s in samples)
+
+    whole = person_samples.from_folder(taker("Bea"), source)
+    assert len(whole.samples) == len(kept("Bea")) == 2 + 9
+
+    class Killed(BaseException):
+        pass
+
+    cut, add = taker("Ann"), Person.add
+
+    def killed(person: Person, sample: Any, region: ImageArray) -> None:
+        if len(person.samples()) == 5:
+            raise Killed
+        add(person, sample, region)
+
+    monkeypatch.setattr(Person, "add", killed)
+    with pytest.raises(Killed):
+        person_samples.from_folder(cut, source)
+    monkeypatch.undo()
+    monkeypatch.setenv("MIEN_HOME", str(tmp_path / "home"))
+    assert len(kept("Ann")) == 5
+    assert len(person_samples.from_folder(taker("Ann"), source).samples) == 6
+    assert kept("Ann") == kept("Bea")
+    again = person_samples.from_folder(taker("Ann"), source)
+    assert (again.samples, again.left_out["taken before"]) == ([], 3)
 
 
 def test_labels_are_told_in_one_order(tmp_path: Path) -> None:

@@ -43,6 +43,7 @@ PERSON, SAMPLES, SHEET, TEST = "person.json", "samples", "sheet.png", "test.json
 _LONGEST = 100  # characters of a name
 _LONGEST_WORD = 40
 _GONE = ".deleted-"
+_BEGUN = ".begun"
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +143,22 @@ class Person:
 
         self.write(f"{SAMPLES}/{sample.id}.png", png(picture))
         self._describe(sample)
+
+    def begin(self, stimulus: str) -> None:
+        """Note that a recording's samples are being taken, in case that is cut off."""
+        self.write(f"{SAMPLES}/{_BEGUN}", stimulus.encode(errors="surrogatepass"))
+
+    def begun(self) -> str:
+        """The recording in which taking samples was cut off; "" where it was not."""
+        try:
+            content = (self.folder / SAMPLES / _BEGUN).read_bytes()
+        except OSError:
+            return ""
+        return content.decode(errors="replace")
+
+    def finish(self) -> None:
+        """All samples of what was begun are there."""
+        (self.folder / SAMPLES / _BEGUN).unlink(missing_ok=True)
 
     def _describe(self, sample: Sample) -> None:
         text = json.dumps(asdict(sample), ensure_ascii=False) + "\n"

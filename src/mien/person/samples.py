@@ -109,23 +109,36 @@ def from_folder(taker: Taker, folder: Path) -> Taken:
     """The pictures and recordings of a folder per label; raises DataError where there are none.
 
     What cannot be read is told in ``unreadable``. A file that was taken before, by its content, is
-    not taken again.
+    not taken again; a recording in which that was cut off is taken from there.
     """
-    known = {sample.stimulus.rpartition("#")[2] for sample in taker.person.samples()}
+    samples, begun = taker.person.samples(), taker.person.begun()
+    known = {_content(sample.stimulus) for sample in samples}
+    times = {sample.time_s for sample in samples if _content(sample.stimulus) == begun}
     passed_over = Counter[str]()
     for label, path in labelled_files(folder, passed_over):
         try:
             stimulus = named(path, folder)
-            if stimulus.rpartition("#")[2] in known:
+            content = _content(stimulus)
+            if content in known - {begun}:
                 taker.taken.left_out["taken before"] += 1
                 continue
+            if is_recording(path):
+                taker.person.begin(content)
             for frame in frames_of(path):
-                taker.take(frame, label, stimulus)
+                if content != begun or round(frame.time_s, 3) not in times:
+                    taker.take(frame, label, stimulus)
         except (ImageError, VideoError) as err:
             taker.taken.unreadable[str(path.relative_to(folder))] = str(err)
+        if is_recording(path):
+            taker.person.finish()
     for suffix, count in passed_over.items():
         taker.taken.left_out[f"{suffix} by their names"] += count
     return taker.taken
+
+
+def _content(stimulus: str) -> str:
+    """What tells a stimulus from others wherever it lies; see ``named``."""
+    return stimulus.rpartition("#")[2]
 
 
 def labelled_files(folder: Path, passed_over: Counter[str] | None = None) -> list[tuple[str, Path]]:
