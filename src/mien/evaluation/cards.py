@@ -141,7 +141,7 @@ def _lines(info: ModelInfo) -> Iterator[str]:
     if info.base_rates:
         rates = zip(info.label_set.labels, info.base_rates, strict=True)
         yield f"- temperature: {info.temperature:.3f}"
-        if info.offsets:
+        if info.offsets and any(info.offsets):
             moved = zip(info.label_set.labels, info.offsets, strict=True)
             yield "- offsets of calibration: " + ", ".join(f"{k} {v:+.2f}" for k, v in moved)
         if info.look_again_below:

@@ -71,7 +71,7 @@ CATALOGUE = {
             name=DEFAULT_MODEL,
             kind="recognizer",
             file="mien.onnx",
-            sha256="8c55c9184790e2c37033a67c708baa97fc9a2e2304d14bf08ef974cf8f91f738",
+            sha256="b5e764614e28cda6bb6aa18ab565c2f4c9dd63ead505618ca471458d565e77b1",
             licence="Apache-2.0",
             trained_on=(
                 f"{_FERPLUS} and FER2013's own; taught in part by a network that began with "
