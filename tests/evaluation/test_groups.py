@@ -99,6 +99,17 @@ def test_one_person_speaks_for_itself() -> None:
     assert low < 0.75 < high
 
 
+def test_people_against_each_other() -> None:
+    """Of ann's forty pictures nine tenths are read, of eva's three tenths: that is no chance."""
+    people = ["ann"] * 40 + ["eva"] * 40
+    answers = [0] * 36 + [1] * 4 + [0] * 12 + [1] * 28
+    gap = told([0] * 80, answers, people, people)["gap"]["accuracy"]
+    assert (gap["best"], gap["gap"]) == ("ann", pytest.approx(0.6))
+    assert gap["by_chance"] < 0.001
+    alike = told([0] * 80, ([0] * 20 + [1] * 20) * 2, people, people)["gap"]["accuracy"]
+    assert alike["by_chance"] == 1.0
+
+
 def test_rows_that_say_nothing_are_a_group_but_no_gap() -> None:
     found = told([0, 1] * 6, [0, 1] * 4 + [1, 0] * 2, ["b"] * 4 + ["a"] * 4 + [None] * 4)
     assert list(found["groups"]) == ["a", "b", NOT_SAID]

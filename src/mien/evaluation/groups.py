@@ -201,10 +201,12 @@ def _by_chance(values: Any, place: IntArray, who: IntArray, gap: float) -> float
     """The share of random deals in which best and worst lie at least ``gap`` apart.
 
     People are dealt where each is in one group only; else each person's pictures among themselves,
-    as of two cameras that saw the same faces.
+    as of two cameras that saw the same faces. Where each group is one person, pictures are dealt.
     """
     rng = np.random.default_rng(BOOTSTRAP_SEED)
     groups, place = np.unique(place, return_inverse=True)
+    if len(np.unique(who)) == len(groups) == len(set(zip(who, place, strict=True))):
+        who = np.arange(len(who))
     persons, who = np.unique(who, return_inverse=True)
     first = np.zeros(len(persons), np.intp)
     first[who] = place
