@@ -12,8 +12,9 @@ from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-_CPU_TORCH = "torch --index-url https://download.pytorch.org/whl/cpu"
+_CPU_TORCH = "torch --index-url URL"
 """What pip takes for torch without the libraries of NVIDIA's GPUs; Linux alone brings those."""
+_WHERE = "without an NVIDIA GPU; URL is the one for CPUs that pytorch.org/get-started names"
 
 
 def adding(extra: str) -> str:
@@ -28,7 +29,7 @@ def adding(extra: str) -> str:
     if command.startswith("uv "):
         return f"{command} --torch-backend cpu {target} (with an NVIDIA GPU without the backend)"
     first = "pipx inject mien" if command.startswith("pipx ") else command
-    return f"{first} {_CPU_TORCH} (without an NVIDIA GPU), and then {line}"
+    return f"{first} {_CPU_TORCH} ({_WHERE}), and then {line}"
 
 
 def _has(name: str) -> bool:
