@@ -110,7 +110,7 @@ def test_what_it_leaves_behind(workplace: Path) -> None:
     faces = table.read(run / "faces.parquet")
     info = load_model(run / "model.onnx").info
     assert info.label_set.labels == ("neutral", "happiness", "surprise", "sadness")
-    assert info.align == faces.notes["align"] == "box"
+    assert info.align == faces.notes["align"] == "similarity"
     assert info.base_rates is not None
     shares = Counter(row.label for row in faces.rows)
     # drawn by the square root of how many there are: nearer to each other than in the folder

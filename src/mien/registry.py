@@ -62,7 +62,7 @@ class Registry(Generic[T]):
         return factory(*args, **kwargs)
 
     def __contains__(self, name: object) -> bool:
-        return name in self._factories
+        return name in self._factories or name in self._plugins()
 
     def __iter__(self) -> Iterator[str]:
         yield from list(self._factories)

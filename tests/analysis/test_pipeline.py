@@ -466,7 +466,7 @@ def test_base_rates_by_name_say_how_to_write_them() -> None:
 
 def test_a_model_of_unknown_base_rates_is_read_untouched(peer_models: Path) -> None:
     assert Analyzer(Settings("face-api", "haar")).base_rates == BaseRates("training")
-    assert Analyzer(Settings(detector="haar")).base_rates == BaseRates("equal", 0.5)
+    assert Analyzer(Settings(detector="haar")).base_rates == BaseRates("equal", 0.75)
 
 
 # -- the fakes themselves -----------------------------------------------------------------------

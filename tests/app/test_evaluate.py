@@ -53,16 +53,16 @@ def test_a_folder_of_photographs_has_its_faces_found(
     call: Call, faces: Path, tmp_path: Path
 ) -> None:
     """Taken for crops, the same photographs are read worse: nobody is to do that unasked."""
-    found, said = result(call, tmp_path / "a.json", "resnet10-ferplus", faces)
+    found, said = result(call, tmp_path / "a.json", "mien", faces)
     count = len(list(faces.glob("*/*.png")))
     assert f"{count} faces found in {count} pictures" in said
     assert found["data"] == {"name": "my_faces", "split": "all", "rows": count}
-    taken, said = result(call, tmp_path / "b.json", "resnet10-ferplus", faces, "--crops")
+    taken, said = result(call, tmp_path / "b.json", "mien", faces, "--crops")
     assert "faces found" not in said
     assert accuracy(found) > accuracy(taken) + 0.2
     own = tmp_path / "t.parquet"
     assert call("data", "import", "folder", faces, "-o", own).status == 0
-    of_table, _ = result(call, tmp_path / "c.json", "resnet10-ferplus", own)
+    of_table, _ = result(call, tmp_path / "c.json", "mien", own)
     assert of_table["results"] == found["results"]
 
 
@@ -74,12 +74,12 @@ def test_small_pictures_are_crops_and_it_says_so(
         for row, picture in zip(jaffe_table.rows[:6], jaffe_table.pictures(), strict=False)
     ]
     table.write(replace(jaffe_table, rows=small), tmp_path / "t.parquet")
-    _, said = result(call, tmp_path / "a.json", "resnet10-ferplus", tmp_path / "t.parquet")
+    _, said = result(call, tmp_path / "a.json", "mien", tmp_path / "t.parquet")
     assert "small pictures: each is taken for a face" in said
 
 
 def test_figures_by_a_column(call: Call, faces: Path, tmp_path: Path) -> None:
-    found, said = result(call, tmp_path / "a.json", "resnet10-ferplus", faces, "--by", "camera")
+    found, said = result(call, tmp_path / "a.json", "mien", faces, "--by", "camera")
     told = found["results"][0]["by"]
     assert list(told["groups"]) == ["left", "right"]
     assert [group["people"] for group in told["groups"].values()] == [4, 4]
@@ -88,7 +88,7 @@ def test_figures_by_a_column(call: Call, faces: Path, tmp_path: Path) -> None:
     assert right / found["results"][0]["n"] == pytest.approx(found["results"][0]["accuracy"])
     assert "largest gap, accuracy: " in said
     assert "by camera, training" in said
-    done = call("evaluate", "resnet10-ferplus", faces, "--crops", "--by", "sex")
+    done = call("evaluate", "mien", faces, "--crops", "--by", "sex")
     assert done.status == 2
     assert "my_faces has no column 'sex'; it has camera, subject, split, sequence" in done.err
 
@@ -136,19 +136,17 @@ def test_a_split_folder_says_which_part_nobody_trained_on(
     ]
     path = tmp_path / "t.parquet"
     table.write(replace(jaffe_table, rows=rows[:8]), path)
-    done = call("evaluate", "resnet10-ferplus", path, "--crops")
+    done = call("evaluate", "mien", path, "--crops")
     assert "those of 'train' too" in done.err
     assert "--split test" in done.err
-    assert (
-        "note:" not in call("evaluate", "resnet10-ferplus", path, "--crops", "--split", "test").err
-    )
+    assert "note:" not in call("evaluate", "mien", path, "--crops", "--split", "test").err
 
 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
         ([], "which model, on which pictures?"),
-        (["resnet10-ferplus"], "which model, on which pictures?"),
+        (["mien"], "which model, on which pictures?"),
         (["--run", "."], "holds no run of `mien train --data`"),
         (["m.onnx", "t.parquet", "--run", "."], "--run tests on what the run held back"),
         (["--run", ".", "--crops"], "--run tests on what the run held back"),

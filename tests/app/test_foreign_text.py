@@ -45,7 +45,8 @@ def test_what_an_evaluation_and_a_training_tell(capfd: pytest.CaptureFixture[str
     report = {
         "faces": faces | {"left_out": {"a": STEERING}},
         "labels": {STEERING: 3},
-        "split": {"by": "subject"},
+        "split": {"by": "subject", "tested": [STEERING], "as_seed": None},
+        "weights": "best",
         "figures": {},
     }
     console.trained(report)

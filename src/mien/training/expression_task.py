@@ -43,8 +43,7 @@ class Classification:
         return score(torch.cat(predict(net, select.x, device)), select.y)
 
     def rank(self, figures: dict[str, float]) -> tuple[float, ...]:
-        """Of a few pictures many epochs name as many right: then the likelier answers."""
-        return figures["accuracy"], -figures["nll"]
+        return rank(figures)
 
 
 class ExpressionTask(Classification):
@@ -195,6 +194,12 @@ def draws(recipe: ExpressionRecipe, pictures: int) -> int:
 def cross_entropy(logits: Tensor, shares: Tensor) -> Tensor:
     """Mean cross-entropy against target distributions; logits and shares (N, K)."""
     return -(shares * F.log_softmax(logits.float(), dim=1)).sum(dim=1).mean()
+
+
+def rank(figures: Mapping[str, float]) -> tuple[float, float]:
+    """What the best epoch has most of: of a few pictures many epochs name as many right, and then
+    the likelier answers count."""
+    return figures["accuracy"], -figures["nll"]
 
 
 def score(logits: Tensor, y: Tensor) -> dict[str, float]:

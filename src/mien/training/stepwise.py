@@ -23,6 +23,7 @@ from ..errors import DataError
 from ..expression.logits import softmax
 from ..labels import LabelSet
 from . import arrange
+from .expression_task import rank
 from .recipes import ExpressionRecipe
 from .train import answers_of
 
@@ -81,8 +82,9 @@ def _probs(run: Path, epoch: int, name: str, rows: int, places: Sequence[int]) -
 
 
 def best_epoch(epochs: Sequence[Mapping[str, Any]]) -> int:
-    """The first of the epochs most accurate on the select side, as training chooses."""
-    return int(np.argmax([epoch["select"]["accuracy"] for epoch in epochs]))
+    """The epoch that is best on the select side, as training chooses."""
+    ranks = [rank(epoch["select"]) for epoch in epochs]
+    return ranks.index(max(ranks))
 
 
 def at_step(parts: Sequence[Answers], step: str) -> list[Answers]:
