@@ -172,7 +172,7 @@ def test_blanking_the_hottest_tenth_hurts_most(analyzer: Analyzer, ferplus_table
     gone = attention.deletion(analyzer.explainer, analyzer.recognizer, crops)
     hottest, random = gone["hottest"], gone["random"]
     assert len(hottest) == len(some)
-    assert hottest.mean() > random.mean() + 0.02
+    assert hottest.mean() > random.mean() + 0.05
     difference = hottest - random
     assert difference.mean() > 2 * difference.std() / np.sqrt(len(difference))
 
@@ -186,7 +186,7 @@ def test_a_smile_is_read_below_the_eyes(analyzer: Analyzer, portrait: Frame, fac
     assert found.areas is not None
     assert sum(found.shares.values()) == pytest.approx(1)
     assert tuple(found.shares) == PARTS
-    assert found.shares["mouth"] > 1.5 * found.areas["mouth"]
+    assert found.shares["mouth"] > 2 * found.areas["mouth"]
     assert found.shares["outside"] < found.areas["outside"] / 2
     assert found.hottest in ("nose", "mouth")
 
