@@ -175,7 +175,8 @@ def test_every_option_on_a_page_exists() -> None:
         for word in words:
             if word in getattr(command, "commands", {}):
                 command = command.commands[word]
-        known = {name for param in command.params for name in param.opts} | {"--help", "--version"}
+        known = {"--help", "--version"}
+        known |= {name for p in command.params for name in (*p.opts, *p.secondary_opts)}
         for word in words:
             assert not re.match("--?[a-z]", word) or word in known, (page, words, word)
 
