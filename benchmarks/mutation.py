@@ -192,6 +192,7 @@ def _names_a_type(node: Any) -> bool:
 def _changes(node: Any) -> Iterator[Any]:
     for kind, operator in mutation_operators:
         if isinstance(node, kind):
+            changed: Any
             for changed in operator(node):
                 same = isinstance(node, cst.Float) and float(changed.value) == node.evaluated_value
                 if not same and _is_strict(node) == _is_strict(changed):
