@@ -223,9 +223,9 @@ def faults(
 def record(showing: str | None) -> dict[str, Any]:
     emotions = dict.fromkeys(("neutral", "sadness", "fear"), 0.05)
     emotions[showing or "neutral"] = 0.9
-    face = {"emotions": emotions, "confidence": 0.9, "uncertain": False}
+    face = {"emotions": emotions, "picture_quality": 0.9, "uncertain": False}
     faces = [face | {"intensity": None, "track": None}]
-    return {"schema": "mien/1", "source": "camera", "status": "ok", "faces": faces}
+    return {"schema": "mien/2", "source": "camera", "status": "ok", "faces": faces}
 
 
 def acknowledge(runner: Runner, carer: Carer, path: Path, chance: random.Random) -> str | None:

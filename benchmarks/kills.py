@@ -159,8 +159,8 @@ def some_alarms(folder: Path) -> None:
     for i in range(RECORDS):
         smile = 0.9 if i % 2 else 0.1
         face = {"track": 1, "emotions": {"happiness": smile, "neutral": 1 - smile}}
-        face |= {"intensity": None, "uncertain": False, "confidence": 0.9}
-        record = {"schema": "mien/1", "source": "a", "frame": i, "time_s": i / 10, "status": "ok"}
+        face |= {"intensity": None, "uncertain": False, "picture_quality": 0.9}
+        record = {"schema": "mien/2", "source": "a", "frame": i, "time_s": i / 10, "status": "ok"}
         lines.append(json.dumps(record | {"faces": [face]}))
     (folder / "records.jsonl").write_text("\n".join(lines) + "\n")
 

@@ -57,8 +57,8 @@ def test_the_commands(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     Path("rules.toml").write_text(blocks("toml")[0], encoding="utf-8")
-    seen = {"emotions": {"happiness": 0.9}, "confidence": 0.9, "uncertain": False}
-    smile = {"schema": "mien/1", "source": "a.mp4", "status": "ok"}
+    seen = {"emotions": {"happiness": 0.9}, "picture_quality": 0.9, "uncertain": False}
+    smile = {"schema": "mien/2", "source": "a.mp4", "status": "ok"}
     smile["faces"] = [seen | {"intensity": None, "track": 1}]  # type: ignore[assignment]
     lines = [json.dumps(smile | {"time_s": s / 10}) for s in range(20)]
     Path("records.jsonl").write_text("\n".join(lines))

@@ -98,7 +98,7 @@ def test_the_columns_of_summaries() -> None:
     for frame in (0, 1):
         track.frames.append(frame)
         track.probabilities.extend([0.25, 0.75])
-        track.confidence.append(1.0)
+        track.picture_quality.append(1.0)
         track.uncertain.append(0)
     assert [*map(name, of_faces), *labels] == list(summary.shares(recording, track))
     assert [*map(name, of_episodes)] == list(summary.EPISODE_COLUMNS)

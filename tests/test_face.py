@@ -117,12 +117,19 @@ def test_intensities_have_the_labels_shape_and_lie_between_0_and_1() -> None:
             Intensity(FER2013, bad)
 
 
+def test_picture_quality_can_be_read_by_its_old_name() -> None:
+    face = Face(BOX, 1.0, picture_quality=0.4)
+    with pytest.warns(DeprecationWarning, match="called Face.picture_quality"):
+        assert face.confidence == 0.4
+    assert "confidence" not in face.as_dict()
+
+
 def test_a_face_as_json_takes_it() -> None:
     """What is not known is None; what is known is what a record says."""
     plain = Face(BOX, 0.123456789).as_dict()
     assert (plain["score"], plain["box"]) == (0.12346, [float(v) for v in BOX])
     assert {k for k, v in plain.items() if v is None} == {
-        *("track", "landmarks", "emotions", "top", "confidence", "uncertain"),
+        *("track", "landmarks", "emotions", "top", "picture_quality", "uncertain"),
         *("intensity", "quality", "prediction_set"),
     }
     emotions, strengths = (

@@ -8,6 +8,7 @@ Left and right are the subject's.
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -202,8 +203,9 @@ class Face:
         None until recognised.
     quality
         None until measured.
-    confidence
-        How far to trust the picture of this face, in [0, 1]. None until measured.
+    picture_quality
+        How good the picture of this face is, in [0, 1]: see ``mien.faces.quality``. It does not
+        know what hides a face, nor whether the answer is right. None until measured.
     uncertain
         The answer falls short of the model's own threshold, or the picture of it does.
     intensity
@@ -221,7 +223,7 @@ class Face:
     crop: Crop | None = None
     emotions: Emotions | None = None
     quality: Quality | None = None
-    confidence: float | None = None
+    picture_quality: float | None = None
     uncertain: bool | None = None
     intensity: Intensity | None = None
     track: int | None = None
@@ -237,6 +239,17 @@ class Face:
         if self.landmarks is not None and self.landmarks.shape != (68, 2):
             raise ShapeError(f"landmarks are (68, 2) x y, got an array of {self.landmarks.shape}")
 
+    @property
+    def confidence(self) -> float | None:
+        """``picture_quality`` by its name in records of mien/1; DeprecationWarning."""
+        warnings.warn(
+            "Face.confidence is called Face.picture_quality, which is what it measures; how likely "
+            "the answer is right, Face.emotions.top tells",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        return self.picture_quality
+
     def as_dict(self) -> dict[str, Any]:
         """What a record holds of it: numbers and texts that JSON takes, None for what is not known.
 
@@ -250,7 +263,7 @@ class Face:
             "landmarks": None if self.landmarks is None else _pixels(self.landmarks),
             "emotions": _all_rounded(emotions.as_dict()) if emotions else None,
             "top": emotions.top[0] if emotions else None,
-            "confidence": _rounded(self.confidence),
+            "picture_quality": _rounded(self.picture_quality),
             "uncertain": self.uncertain,
             "intensity": _all_rounded(intensity.as_dict()) if intensity else None,
             "quality": _all_rounded(asdict(self.quality)) if self.quality else None,
@@ -262,12 +275,12 @@ class Face:
 class RecognizedFace(Face):
     """A face as ``Analyzer.analyze`` gives it: what it shows, and how well it was seen, is there.
 
-    ``emotions``, ``quality``, ``confidence`` and ``uncertain`` are never None.
+    ``emotions``, ``quality``, ``picture_quality`` and ``uncertain`` are never None.
     """
 
     emotions: Emotions = field(kw_only=True)
     quality: Quality = field(kw_only=True)
-    confidence: float = field(kw_only=True)
+    picture_quality: float = field(kw_only=True)
     uncertain: bool = field(kw_only=True)
 
     @classmethod
@@ -276,7 +289,7 @@ class RecognizedFace(Face):
         face: Face,
         emotions: Emotions,
         quality: Quality,
-        confidence: float,
+        picture_quality: float,
         uncertain: bool,
         intensity: Intensity | None = None,
         prediction_set: tuple[str, ...] | None = None,
@@ -289,7 +302,7 @@ class RecognizedFace(Face):
             face.crop,
             emotions=emotions,
             quality=quality,
-            confidence=confidence,
+            picture_quality=picture_quality,
             uncertain=uncertain,
             intensity=intensity,
             track=face.track,

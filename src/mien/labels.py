@@ -27,7 +27,8 @@ NOT_EMOTIONS = ("unknown", "not_a_face")
 RESERVED = frozenset(
     {
         *("source", "frame", "time_s", "status", "reason", "face", "faces", "track", "box"),
-        *("x0", "y0", "x1", "y1", "score", "landmarks", "emotions", "top", "confidence"),
+        *("x0", "y0", "x1", "y1", "score", "landmarks", "emotions", "top"),
+        *("picture_quality", "confidence"),  # the same, in records of mien/1
         *("uncertain", "intensity", "quality", "timestamp", "n_faces", "width", "height"),
         "prediction_set",
         *("first_s", "last_s", "frames", "seen_s", "set_size", "set_single"),  # of summaries

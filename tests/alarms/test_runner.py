@@ -69,7 +69,7 @@ def table(**changes: Any) -> dict[str, Any]:
     return {"rule": [rule | {"to": ["nurse"], "say": "Hilfe!"} | changes], "output": {"nurse": {}}}
 
 
-def face(sadness: float = 0.9, confidence: float = 0.9) -> Face:
+def face(sadness: float = 0.9, picture_quality: float = 0.9) -> Face:
     labels = label_set("mien8")
     probs = np.full(8, (1 - sadness) / 7, np.float32)
     probs[labels.index("sadness")] = sadness
@@ -77,7 +77,7 @@ def face(sadness: float = 0.9, confidence: float = 0.9) -> Face:
         np.array([0, 0, 9, 9], np.float32),
         0.9,
         emotions=Emotions(labels, probs),
-        confidence=confidence,
+        picture_quality=picture_quality,
         uncertain=False,
         track=1,
     )
@@ -620,7 +620,7 @@ def test_a_record_of_unfit_types_costs_no_repeat_and_is_no_data(
 
 
 def test_faces_and_records_say_the_same() -> None:
-    faces = [face(0.9), face(0.8, confidence=0.1)]
+    faces = [face(0.9), face(0.8, picture_quality=0.1)]
     seen = of_faces(faces)
     assert [look.emotions["sadness"] for look in seen.looks] == [pytest.approx(0.9)]
     assert (seen.usable, seen.poor) == (True, True)
@@ -631,17 +631,17 @@ def test_faces_and_records_say_the_same() -> None:
     assert not of_record(record("error", [])).usable
 
 
-def recorded(confidence: float) -> dict[str, Any]:
+def recorded(picture_quality: float) -> dict[str, Any]:
     emotions = {"sadness": 0.9, "neutral": 0.1}
     more = {"intensity": None, "uncertain": False, "track": 7}
-    return {"emotions": emotions, "confidence": confidence} | more
+    return {"emotions": emotions, "picture_quality": picture_quality} | more
 
 
 def record(status: str, faces: list[dict[str, Any]]) -> dict[str, Any]:
-    return {"schema": "mien/1", "source": "a", "time_s": 0.0, "status": status, "faces": faces}
+    return {"schema": "mien/2", "source": "a", "time_s": 0.0, "status": status, "faces": faces}
 
 
-@pytest.mark.parametrize("value", [{}, [], None, 3, {"schema": "mien/2"}, record("ok", [{}])])
+@pytest.mark.parametrize("value", [{}, [], None, 3, {"schema": "mien/9"}, record("ok", [{}])])
 def test_what_is_no_record(value: Any) -> None:
     with pytest.raises(DataError, match="record of mien"):
         of_record(value)

@@ -66,8 +66,8 @@ def sound(face: Face, frame: Frame) -> None:
     assert 0 <= x0 < x1 <= frame.width
     assert 0 <= y0 < y1 <= frame.height
     assert face.landmarks is None or np.isfinite(face.landmarks).all()
-    assert face.confidence is not None
-    assert 0 <= face.confidence <= face.score <= 1
+    assert face.picture_quality is not None
+    assert 0 <= face.picture_quality <= face.score <= 1
     assert face.emotions is not None
     assert np.isfinite(face.emotions.probs).all()
     # The same places of a picture without dark or bright: nothing else may come out.
@@ -77,7 +77,11 @@ def sound(face: Face, frame: Frame) -> None:
 
 
 def trusted(faces: Sequence[Face]) -> list[Face]:
-    return [face for face in faces if face.confidence is not None and face.confidence > TRUSTED]
+    return [
+        face
+        for face in faces
+        if face.picture_quality is not None and face.picture_quality > TRUSTED
+    ]
 
 
 def is_at(face: Face, place: npt.ArrayLike) -> bool:
@@ -172,8 +176,8 @@ def test_the_smallest_faces_that_are_found(
     """Where they are, and trusted the less the smaller."""
     [face] = read(analyzer, shrunk(astronaut[30:310, 80:360], side / 90))
     assert is_at(face, (HEAD - np.array([80, 30, 80, 30])) * side / 90)
-    assert face.confidence is not None
-    assert face.confidence < 0.9 * face.score
+    assert face.picture_quality is not None
+    assert face.picture_quality < 0.9 * face.score
 
 
 def test_a_face_of_four_thousand_pixels(analyzer: Analyzer, astronaut: ImageArray) -> None:
@@ -336,7 +340,7 @@ def test_a_crop_of_one_colour_is_not_trusted(alignment: str | None) -> None:
         for side in (1, 2, 48, 200):
             blank = np.full((side, side, 3), colour, np.uint8)
             [face] = read(crops, blank)
-            assert face.confidence == 0
+            assert face.picture_quality == 0
             assert face.uncertain is True
             assert face.landmarks is None
             np.testing.assert_array_equal(pixels(Frame(blank), face), blank)

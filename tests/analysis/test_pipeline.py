@@ -62,8 +62,8 @@ def smiles(faces: Sequence[Face]) -> None:
     assert face.emotions.top[1] > 0.9
     assert face.crop is not None
     assert face.quality is not None
-    assert face.confidence is not None
-    assert face.confidence > 0.5
+    assert face.picture_quality is not None
+    assert face.picture_quality > 0.5
     assert face.uncertain is False
 
 
@@ -73,10 +73,10 @@ def equal(ours: Sequence[Face], theirs: Sequence[Face]) -> None:
         assert a.emotions is not None
         assert b.emotions is not None
         np.testing.assert_array_equal(a.emotions.probs, b.emotions.probs)
-        assert (a.score, a.quality, a.confidence, a.uncertain) == (
+        assert (a.score, a.quality, a.picture_quality, a.uncertain) == (
             b.score,
             b.quality,
-            b.confidence,
+            b.picture_quality,
             b.uncertain,
         )
 
@@ -229,7 +229,7 @@ def test_a_crop_of_any_shape_is_one_face(of_crops: Analyzer, width: int, height:
     assert faces[0].box.tolist() == [0, 0, width, height]
     assert faces[0].quality is not None
     assert faces[0].quality.size_px == max(width, height)  # the square it is padded to
-    assert faces[0].confidence == 0  # a flat picture shows nothing
+    assert faces[0].picture_quality == 0  # a flat picture shows nothing
     assert faces[0].uncertain is True
 
 
@@ -325,8 +325,8 @@ def test_by_default_landmarks_change_no_crop(portrait: Frame) -> None:
     np.testing.assert_array_equal(plain.calls[-1][0], pointed.calls[-1][0])
     assert face.quality is not None
     assert face.quality.tilt_rad == pytest.approx(0.7, abs=0.01)
-    assert face.confidence is not None
-    assert face.confidence < 0.9 * (1.2 - 0.69) / 0.8  # the recogniser sees a tilted face
+    assert face.picture_quality is not None
+    assert face.picture_quality < 0.9 * (1.2 - 0.69) / 0.8  # the recogniser sees a tilted face
 
 
 def test_what_no_landmarks_are_found_on_is_cut_by_its_box() -> None:
@@ -375,7 +375,7 @@ def test_faces_at_the_border(
 
 def test_a_face_found_in_the_dark_is_uncertain() -> None:
     (face,) = fakes((100, 100, 200, 200)).analyze(black(640, 480))
-    assert face.confidence == 0
+    assert face.picture_quality == 0
     assert face.uncertain is True
     assert face.emotions is not None  # it is given, and marked
 
@@ -398,7 +398,7 @@ def test_uncertain_is_a_weak_answer_or_a_weak_picture(
     assert quality.LOW == 0.3
     analyzer = Analyzer(recognizer=recognizer, detector=FakeDetector(FACE, score=score))
     (face,) = analyzer.analyze_frame(portrait)
-    assert face.confidence == pytest.approx(score)  # the picture itself is faultless
+    assert face.picture_quality == pytest.approx(score)  # the picture itself is faultless
     assert face.uncertain is uncertain
 
 

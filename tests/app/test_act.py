@@ -91,11 +91,11 @@ def record(time_s: float, sadness: float | None = 0.1, source: str = "a.mp4") ->
     faces = []
     if sadness is not None:
         emotions = {"sadness": sadness, "neutral": 1 - sadness}
-        rest = {"confidence": 0.9, "uncertain": False, "intensity": None, "track": None}
+        rest = {"picture_quality": 0.9, "uncertain": False, "intensity": None, "track": None}
         faces = [{"emotions": emotions} | rest]
     status = "ok" if faces else "no_face"
     return {
-        "schema": "mien/1",
+        "schema": "mien/2",
         "source": source,
         "time_s": time_s,
         "status": status,
@@ -231,7 +231,7 @@ def test_every_source_is_a_recording_by_itself(mien: Mien, rules: Path, tmp_path
     [
         ("{", "line 1 is no JSON"),
         ("source,frame\n", "line 1 is no JSON"),
-        ('{"schema": "mien/9"}', "records of mien/9; this mien reads mien/1"),
+        ('{"schema": "mien/9"}', "records of mien/9; this mien reads mien/1 and mien/2"),
         ("[1]", "no record of mien"),
         ("[" * 100_000, "line 1 is no JSON: nested too deeply"),
         ('{"a": ' + "1" * 5000 + "}", "line 1 is no JSON"),
@@ -261,7 +261,7 @@ def test_a_line_that_is_no_record_is_counted_and_the_others_are_rehearsed(
     lines = [json.dumps(record(i / 10, 0.9)) for i in range(40)]
     (tmp_path / "whole.jsonl").write_text("\n".join(lines) + "\n")
     whole = mien("test", rules, tmp_path / "whole.jsonl")
-    lines.insert(at % 41, '{"schema": "mien/1"')
+    lines.insert(at % 41, '{"schema": "mien/2"')
     lines.insert(at % 41, "[" * 100_000)
     (tmp_path / "a.jsonl").write_text("\n".join(lines) + "\n")
     done = mien("test", rules, tmp_path / "a.jsonl")
@@ -327,7 +327,7 @@ def test_a_gap_of_weeks_takes_no_time(mien: Mien, rules: Path, tmp_path: Path) -
 
 
 def test_a_rehearsal_on_a_table(mien: Mien, rules: Path, tmp_path: Path) -> None:
-    head = "source,frame,time_s,status,face,track,confidence,uncertain,sadness,neutral"
+    head = "source,frame,time_s,status,face,track,picture_quality,uncertain,sadness,neutral"
     rows = [f"a.mp4,{i},{i / 10},ok,0.0,1.0,0.9,FALSE,0.9,0.1" for i in range(30)]
     (tmp_path / "a.csv").write_text("\n".join([head, *rows]))
     done = mien("test", rules, tmp_path / "a.csv")
@@ -412,7 +412,7 @@ def test_lines_that_no_reader_likes_are_counted_and_those_behind_them_seen(
         {"emotions": {"sadness": [0.9]}},
         {"emotions": [0.9]},
         {"emotions": None},
-        {"confidence": {}},
+        {"picture_quality": {}},
         {"track": [1]},
         {"track": {"a": 1}},
         {"intensity": 5},

@@ -337,7 +337,7 @@ def test_a_person_sees_a_table(album: Path, columns: int) -> None:
     assert done.status == 1
     _, _, table = done.out.rpartition("picture  ")
     heading, *rows = table.splitlines()
-    assert heading.split() == ["expression", "probability", "next", "confidence"]
+    assert heading.split() == ["expression", "probability", "next", "quality"]
     assert max(len(row) for row in rows if "mien:" not in row) <= columns
     assert "{" not in done.out
     shown = "".join(row[: heading.index("expression") + 9].rstrip() for row in rows)

@@ -47,7 +47,7 @@ def test_a_table_on_a_terminal(calibrated: Path, portrait: Path) -> None:
     words: list[Words] = ["analyze", portrait, "--model", calibrated, "--coverage", "0.9"]
     shown = on_terminal(*words, columns=100)
     head, row, *_ = shown.out.splitlines()
-    assert head.split("confidence")[1].strip() == "one of these, 90%"
+    assert head.split("quality")[1].strip() == "one of these, 90%"
     assert row.rstrip().endswith("happiness")
 
 

@@ -50,7 +50,7 @@ def face(track: int, intensity: bool = True) -> RecognizedFace:
         1.0,
         emotions=Emotions(LABELS, probs),
         quality=Quality(9, 9, 0.5, 0.5, 1.0),
-        confidence=0.83,
+        picture_quality=0.83,
         uncertain=False,
         track=track,
         intensity=Intensity(LABELS, np.linspace(0, 0.7, 8, dtype=np.float32))
@@ -82,7 +82,7 @@ def shown(live: Live, seen: Reading | None, width: int = 80, height: int = 24) -
 def test_a_face_has_all_its_numbers() -> None:
     rows = shown(watching(), reading(face(3)))
     text = "\n".join(rows)
-    assert "face 3  happiness 86%  intensity 0.10  confidence 0.83" in text
+    assert "face 3  happiness 86%  intensity 0.10  picture quality 0.83" in text
     for label in LABELS.labels:
         assert label in text
     assert "0.70" in text

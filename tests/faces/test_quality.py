@@ -56,7 +56,7 @@ def sharpness(crop: ImageArray) -> float:
 
 
 def test_a_good_picture_is_as_good_as_its_detection() -> None:
-    assert quality.confidence(0.83, GOOD) == pytest.approx(0.83)
+    assert quality.picture_quality(0.83, GOOD) == pytest.approx(0.83)
 
 
 @pytest.mark.parametrize("name", MEASURES)
@@ -64,7 +64,7 @@ def test_the_documented_bounds_hold(name: str) -> None:
     low, high = documented()[name]
 
     def factor(value: float) -> float:
-        return quality.confidence(1.0, dataclasses.replace(GOOD, **{MEASURES[name]: value}))
+        return quality.picture_quality(1.0, dataclasses.replace(GOOD, **{MEASURES[name]: value}))
 
     beyond = (high - low) / 10
     assert factor(low) == 0
@@ -78,7 +78,7 @@ def test_the_documented_bounds_hold(name: str) -> None:
 def test_either_side_is_alike_and_turning_further_never_helps(name: str) -> None:
     angles = np.linspace(0, np.pi, 50)
     values = [
-        quality.confidence(0.9, dataclasses.replace(GOOD, **{MEASURES[name]: float(angle)}))
+        quality.picture_quality(0.9, dataclasses.replace(GOOD, **{MEASURES[name]: float(angle)}))
         for angle in angles
     ]
     assert values == sorted(values, reverse=True)
@@ -86,17 +86,17 @@ def test_either_side_is_alike_and_turning_further_never_helps(name: str) -> None
     assert values[-1] == 0
     for angle, value in zip(angles, values, strict=True):
         other = dataclasses.replace(GOOD, **{MEASURES[name]: -float(angle)})
-        assert quality.confidence(0.9, other) == value
+        assert quality.picture_quality(0.9, other) == value
 
 
 def test_what_is_not_known_costs_nothing_and_roll_by_itself_neither() -> None:
     assert GOOD.yaw_rad is None
-    assert quality.confidence(0.9, GOOD) == pytest.approx(0.9)
+    assert quality.picture_quality(0.9, GOOD) == pytest.approx(0.9)
     rolled = dataclasses.replace(GOOD, yaw_rad=0, pitch_rad=0, roll_rad=3, tilt_rad=0)
-    assert quality.confidence(0.9, rolled) == pytest.approx(0.9)
+    assert quality.picture_quality(0.9, rolled) == pytest.approx(0.9)
 
 
-def test_confidence_never_falls_when_one_measure_improves() -> None:
+def test_picture_quality_never_falls_when_one_measure_improves() -> None:
     bounds = {
         name: (low, high)
         for name, (low, high) in documented().items()
@@ -113,16 +113,18 @@ def test_confidence_never_falls_when_one_measure_improves() -> None:
             fields = {MEASURES[name]: max(0.0, value) for name, value in changed.items()}
             return Quality(brightness=0.5, **fields)
 
-        before = quality.confidence(score, made(named))
+        before = quality.picture_quality(score, made(named))
         assert 0 <= before <= score
-        assert quality.confidence(min(1, score + 0.1), made(named)) >= before
+        assert quality.picture_quality(min(1, score + 0.1), made(named)) >= before
         for name, step in steps.items():
-            assert quality.confidence(score, made(named | {name: named[name] + step})) >= before
+            assert (
+                quality.picture_quality(score, made(named | {name: named[name] + step})) >= before
+            )
 
 
 def test_a_face_in_good_light_is_trusted(face: ImageArray) -> None:
     measured = of_crop(face)
-    assert quality.confidence(1.0, measured) == 1
+    assert quality.picture_quality(1.0, measured) == 1
     assert measured.size_px == 120
     assert 0.3 < measured.brightness < 0.8
 
@@ -133,7 +135,9 @@ def test_blur_lowers_sharpness(face: ImageArray) -> None:
     assert sharp == sorted(sharp, reverse=True)
     assert sharp[0] > 3 * sharp[-1]
     measured = of_crop(blurred[-1])
-    assert quality.confidence(1.0, measured) < 0.3 < quality.confidence(1.0, of_crop(face))
+    assert (
+        quality.picture_quality(1.0, measured) < 0.3 < quality.picture_quality(1.0, of_crop(face))
+    )
 
 
 def test_darkness_lowers_contrast_and_brightness(face: ImageArray) -> None:
@@ -141,7 +145,7 @@ def test_darkness_lowers_contrast_and_brightness(face: ImageArray) -> None:
     contrasts, lights = [m.contrast for m in dark], [m.brightness for m in dark]
     assert contrasts == sorted(contrasts, reverse=True)
     assert lights == sorted(lights, reverse=True)
-    assert quality.confidence(1.0, dark[-1]) < quality.LOW
+    assert quality.picture_quality(1.0, dark[-1]) < quality.LOW
 
 
 @pytest.mark.parametrize("level", [0, 128, 255])
@@ -149,7 +153,7 @@ def test_a_flat_crop_is_worth_nothing(level: int) -> None:
     measured = of_crop(np.full((120, 120, 3), level, np.uint8))
     assert (measured.sharpness, measured.contrast) == (0, 0)
     assert measured.brightness == pytest.approx(level / 255)
-    assert quality.confidence(1.0, measured) == 0
+    assert quality.picture_quality(1.0, measured) == 0
 
 
 def test_sharpness_does_not_depend_on_the_size_of_the_crop(face: ImageArray) -> None:
@@ -177,7 +181,7 @@ def test_odd_shapes_are_measured(shape: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("top", "least", "confidence", "expected"),
+    ("top", "least", "good", "expected"),
     [
         (0.6, 0.6, 1.0, False),
         (0.59, 0.6, 1.0, True),
@@ -187,9 +191,9 @@ def test_odd_shapes_are_measured(shape: tuple[int, int]) -> None:
     ],
 )
 def test_an_answer_is_uncertain_by_itself_or_by_its_picture(
-    top: float, least: float, confidence: float, expected: bool
+    top: float, least: float, good: float, expected: bool
 ) -> None:
-    assert quality.uncertain(top, least, confidence) is expected
+    assert quality.uncertain(top, least, good) is expected
     assert quality.LOW == 0.3
 
 
@@ -230,8 +234,8 @@ def test_roll_costs_what_the_crop_leaves_of_it(roll: float) -> None:
     assert ours.yaw_rad == pytest.approx(0, abs=0.01)
     assert ours.pitch_rad == pytest.approx(0, abs=0.01)
     expected = float(np.clip((1.2 - abs(roll)) / 0.8, 0, 1))
-    assert quality.confidence(1.0, ours) == pytest.approx(1, abs=1e-3)
-    assert quality.confidence(1.0, theirs) == pytest.approx(expected, abs=2e-3)
+    assert quality.picture_quality(1.0, ours) == pytest.approx(1, abs=1e-3)
+    assert quality.picture_quality(1.0, theirs) == pytest.approx(expected, abs=2e-3)
 
 
 def test_size_and_share_are_the_crop_s() -> None:

@@ -633,8 +633,15 @@ def test_damaged_files_are_named() -> None:
 
 SAMPLE: dict[str, Any] = {
     **{"id": "x", "label": "pain", "stimulus": "a#1", "date": "2026-11-25", "time_s": 0.0},
-    **{"box": [0, 0, 9, 9], "landmarks": None, "framing": 1.0, "confidence": 0.9},
+    **{"box": [0, 0, 9, 9], "landmarks": None, "framing": 1.0, "picture_quality": 0.9},
 }
+
+
+def test_a_sample_that_an_older_mien_kept() -> None:
+    mine = people.get_or_make("Ann", "yes")
+    old = {"confidence" if k == "picture_quality" else k: v for k, v in SAMPLE.items()}
+    (mine.folder / "samples" / "x.json").write_text(json.dumps(old))
+    assert [sample.picture_quality for sample in mine.samples()] == [0.9]
 
 
 @pytest.mark.parametrize("odd", [None, 3, "a", [], ["a"], {}, float("nan"), True])

@@ -38,7 +38,7 @@ def face(track: int | None = 2) -> Face:
         None,
         Emotions(label_set("mien8"), probs),
         quality,
-        confidence=0.9,
+        picture_quality=0.9,
         uncertain=False,
         track=track,
     )
@@ -187,7 +187,7 @@ def test_bids_continuous_recording(tmp_path: Path) -> None:
     assert list(data["timestamp"]) == pytest.approx([65, 65.04, 65.08, 65.12])
     assert list(data["n_faces"]) == [1, 0, 0, 2]
     assert list(data["happiness"].dropna()) == pytest.approx([0.6, 0.6])
-    assert set(said) >= {"happiness", "timestamp", "face", "confidence"}
+    assert set(said) >= {"happiness", "timestamp", "face", "picture_quality"}
 
 
 def test_bids_holds_one_recording_under_its_name(tmp_path: Path) -> None:

@@ -159,6 +159,55 @@ def test_json_lines_that_another_tool_saved(
     assert told(touched) == told(plain)
 
 
+def of_mien_1(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The same records, as a mien before schema mien/2 wrote them."""
+    old = json.loads(json.dumps(records).replace('"picture_quality"', '"confidence"'))
+    return [record | {"schema": "mien/1"} for record in old]
+
+
+def test_json_lines_of_mien_1(tmp_path: Path) -> None:
+    old = of_mien_1(film())
+    assert "picture_quality" not in json.dumps(old)
+    (tmp_path / "old.jsonl").write_text("".join(json.dumps(then) + "\n" for then in old))
+    assert told(tmp_path / "old.jsonl") == told(saved(tmp_path / "new.jsonl", film()))
+    for then, now in zip(old, film(), strict=True):
+        assert reading.of_plain(then) == reading.of_plain(now)
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_table_of_mien_1(plain: Path, tmp_path: Path, kind: str) -> None:
+    rows = [
+        {"confidence" if k == "picture_quality" else k: v for k, v in row.items()}
+        for row in rows_of(plain)
+    ]
+    path = tmp_path / f"old.{kind}"
+    if kind == "csv":
+        path.write_text(as_text(rows))
+    else:
+        pq.write_table(pa.Table.from_pylist(rows), path)
+    assert "confidence" in rows[0]
+    assert told(path) == told(plain)
+
+
+def test_tables_of_both_miens_put_together(plain: Path, tmp_path: Path) -> None:
+    """As pandas.concat does it: each row has one of the two columns."""
+    rows = rows_of(plain)
+    for row in rows:
+        row["confidence"] = ""
+    for row in rows[: len(rows) // 2]:
+        row["confidence"], row["picture_quality"] = row["picture_quality"], ""
+    (tmp_path / "b.csv").write_text(as_text(rows))
+    assert told(tmp_path / "b.csv") == told(plain)
+
+
+def test_a_record_says_its_picture_quality_by_the_name_of_its_schema() -> None:
+    (old,) = of_mien_1(film()[:1])
+    with pytest.raises(DataError, match="no 'picture_quality'"):
+        reading.of_plain(old | {"schema": "mien/2"})
+    with pytest.raises(DataError, match="no 'confidence'"):
+        reading.of_plain(film()[0] | {"schema": "mien/1"})
+
+
 def test_a_filtered_table_keeps_its_frames_apart(plain: Path, tmp_path: Path) -> None:
     """Of the second face alone, whose number in each frame is 1."""
     rows = [row for row in rows_of(plain) if row["track"] == "2"]
@@ -188,7 +237,7 @@ def test_two_runs_in_one_table_are_told(plain: Path, tmp_path: Path) -> None:
         ("track", "1e300", "track is a whole number"),
         ("happiness", "70", "happiness lies between 0 and 1, got '70'"),
         ("uncertain", "maybe", "uncertain is true or false, got 'maybe'"),
-        ("confidence", "high", "confidence is a number, got 'high'"),
+        ("picture_quality", "high", "picture_quality is a number, got 'high'"),
     ],
 )
 def test_a_cell_that_cannot_be_meant_is_told(
@@ -205,6 +254,13 @@ def test_a_column_that_is_gone_is_told(plain: Path, tmp_path: Path) -> None:
     rows = [{k: v for k, v in row.items() if k != "uncertain"} for row in rows_of(plain)]
     (tmp_path / "b.csv").write_text(as_text(rows))
     with pytest.raises(DataError, match="it has no column uncertain"):
+        summary.read(tmp_path / "b.csv")
+
+
+def test_a_table_without_a_picture_quality_is_told(plain: Path, tmp_path: Path) -> None:
+    rows = [{k: v for k, v in row.items() if k != "picture_quality"} for row in rows_of(plain)]
+    (tmp_path / "b.csv").write_text(as_text(rows))
+    with pytest.raises(DataError, match="it has no column picture_quality"):
         summary.read(tmp_path / "b.csv")
 
 
@@ -286,7 +342,7 @@ def test_where_no_line_is_a_record_it_is_refused(tmp_path: Path, text: str) -> N
     [
         "a\0b,c\n\0,\n",
         "source,time_s\n" + "x" * 200_000 + ",1\n",
-        "source,time_s,confidence,uncertain,joy,intensity_joy\n" + "x" * 17_000_000,
+        "source,time_s,picture_quality,uncertain,joy,intensity_joy\n" + "x" * 17_000_000,
     ],
     ids=["zeros", "a long cell", "no end"],
 )

@@ -93,7 +93,7 @@ def test_the_keys_are_the_schemas(two_faces: Record) -> None:
     keys = ["schema", "source", "frame", "time_s", "status", "width", "height", "faces"]
     assert list(two_faces) == keys
     assert (two_faces["width"], two_faces["height"]) == (picture().width, picture().height)
-    assert two_faces["schema"] == "mien/1"
+    assert two_faces["schema"] == "mien/2"
     assert (two_faces["source"], two_faces["frame"], two_faces["time_s"]) == ("a.png", 0, 0.0)
     face = two_faces["faces"][0]
     assert list(face) == [
@@ -103,7 +103,7 @@ def test_the_keys_are_the_schemas(two_faces: Record) -> None:
         "landmarks",
         "emotions",
         "top",
-        "confidence",
+        "picture_quality",
         "uncertain",
         "intensity",
         "quality",
@@ -118,7 +118,7 @@ def test_the_keys_are_the_schemas(two_faces: Record) -> None:
 
 def test_statuses(analyzer: Analyzer, no_face: Record, error: Record) -> None:
     faces = analyzer.analyze_frame(picture())
-    poor = [replace(face, confidence=0.1) for face in faces]
+    poor = [replace(face, picture_quality=0.1) for face in faces]
     mixed = [faces[0], poor[1]]
     assert no_face["status"] == "no_face"
     assert no_face["faces"] == []
@@ -176,7 +176,7 @@ def test_csv_reads_back(
     content = path.read_bytes().decode("utf-8")
     assert content.splitlines()[0].removeprefix("\ufeff").split(",") == [
         *("source", "frame", "time_s", "status", "reason", "face", "track"),
-        *("x0", "y0", "x1", "y1", "score", "top", "confidence", "uncertain"),
+        *("x0", "y0", "x1", "y1", "score", "top", "picture_quality", "uncertain"),
         *LABELS,
         *(f"intensity_{label}" for label in LABELS),
         *(f"quality_{name}" for name in QUALITIES),
@@ -417,7 +417,7 @@ def test_meta_says_what_a_reader_needs(
 ) -> None:
     path = written(tmp_path / "out.csv", analyzer, two_faces, two_faces, no_face, error)
     meta = meta_of(path)
-    assert meta["schema"] == "mien/1"
+    assert meta["schema"] == "mien/2"
     assert meta["complete"] is True
     assert meta["records"] == {"ok": 2, "no_face": 1, "error": 1}
     assert meta["model"] == {
@@ -431,9 +431,12 @@ def test_meta_says_what_a_reader_needs(
     }
     assert meta["detector"] == "fake"
     assert meta["base_rates"]["target"] == "training"  # the fake does not know its own rates
-    assert {*meta["thresholds"]} == {"uncertain_below_probability", "uncertain_below_confidence"}
+    assert {*meta["thresholds"]} == {
+        "uncertain_below_probability",
+        "uncertain_below_picture_quality",
+    }
     assert {*meta["units"]} == {
-        *("box", "landmarks", "emotions", "intensity", "confidence", "quality", "time_s"),
+        *("box", "landmarks", "emotions", "intensity", "picture_quality", "quality", "time_s"),
         *("width", "prediction_set"),
     }
     assert meta["align"] == "box"

@@ -32,7 +32,15 @@ def face(track: int | None, happy: float, sad: float = 0.0) -> Face:
     quality = Quality(9, 9, 0.5, 0.5, 1.0)
     emotions = Emotions(label_set("mien8"), probs)
     return Face(
-        box, 1.0, None, None, emotions, quality, confidence=0.8, uncertain=happy == 0.5, track=track
+        box,
+        1.0,
+        None,
+        None,
+        emotions,
+        quality,
+        picture_quality=0.8,
+        uncertain=happy == 0.5,
+        track=track,
     )
 
 
@@ -81,7 +89,7 @@ def test_shares_of_the_time_a_face_was_seen(kept: Path) -> None:
     assert first["seen_s"] == pytest.approx(4.0)
     assert first["happiness"] == pytest.approx(0.25)
     assert first["neutral"] == pytest.approx(0.75)
-    assert first["confidence"] == pytest.approx(0.8)
+    assert first["picture_quality"] == pytest.approx(0.8)
     assert second["sadness"] == pytest.approx(1 / 3, abs=1e-3)
     assert second["last_s"] == pytest.approx(2.9)
     assert sum(first[label] for label in LABELS) == pytest.approx(1)
@@ -223,7 +231,11 @@ def test_a_run_that_goes_on_is_read_as_far_as_it_came(tmp_path: Path) -> None:
     [
         ("a.jsonl", "", "holds no recording"),
         ("a.jsonl", "no json\n", "holds no records as mien analyze writes them"),
-        ("a.jsonl", '{"schema": "other/1"}\n', "records of other/1; this mien reads mien/1"),
+        (
+            "a.jsonl",
+            '{"schema": "other/1"}\n',
+            "records of other/1; this mien reads mien/1 and mien/2",
+        ),
         ("a.csv", "a,b\n1,2\n", "without a --format of other tools"),
         ("a.parquet", "PAR1", "holds no records as mien analyze writes them"),
         ("a.jsonl", None, "no such file"),

@@ -38,7 +38,7 @@ def face(share: float, track: int = 1, intensity: bool = False) -> RecognizedFac
         1.0,
         emotions=Emotions(LABELS, probs),
         quality=Quality(9, 9, 0.5, 0.5, 1.0),
-        confidence=0.9,
+        picture_quality=0.9,
         uncertain=False,
         track=track,
         intensity=Intensity(LABELS, probs * np.float32(0.5)) if intensity else None,
@@ -175,7 +175,7 @@ def test_what_follows_from_the_probabilities_follows(name: str) -> None:
     settled = [f[0] for f in out[15:25]]
     assert all(f.emotions is not None and f.emotions.top[0] == "happiness" for f in settled)
     assert not any(f.uncertain for f in settled)
-    poor = [[replace(face(0.9), confidence=quality.LOW / 2)] for _ in times]
+    poor = [[replace(face(0.9), picture_quality=quality.LOW / 2)] for _ in times]
     assert all(f[0].uncertain for f in through(name, times, poor))
 
 

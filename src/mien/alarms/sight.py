@@ -14,7 +14,7 @@ from .watch import Look, Seen
 
 def of_faces(faces: Sequence[Face]) -> Seen:
     """One frame's faces as ``mien.Analyzer`` gives them; none is a frame with nobody in it."""
-    looks = tuple(_of_face(face) for face in faces if (face.confidence or 0) >= LOW)
+    looks = tuple(_of_face(face) for face in faces if (face.picture_quality or 0) >= LOW)
     poor = len(looks) < len(faces)
     return Seen(usable=bool(looks) or not faces, looks=looks, poor=poor)
 
@@ -41,7 +41,7 @@ def of_read(record: ReadRecord) -> Seen:
     looks = tuple(
         Look(face.track, face.emotions, face.intensity, face.uncertain)
         for face in record.faces
-        if face.confidence >= LOW
+        if face.picture_quality >= LOW
     )
     poor = len(looks) < len(record.faces)
     return Seen(usable=bool(looks) or not record.faces, looks=looks, poor=poor)

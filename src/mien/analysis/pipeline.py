@@ -215,7 +215,7 @@ class Analyzer:
         return self._finder.again(frame, boxes, rolls)
 
     def recognize(self, frame: Frame, faces: Sequence[Face]) -> list[RecognizedFace]:
-        """The same faces with crop, emotions, intensity, quality and confidence."""
+        """The same faces with crop, emotions, intensity and quality."""
         info = self.recognizer.info
         size, labels = info.preprocess.size, info.label_set
         faces = [self._finder.framed(face, self.alignment, size) for face in faces]
@@ -258,9 +258,9 @@ class Analyzer:
         prediction_set: tuple[str, ...] | None,
     ) -> RecognizedFace:
         measured = quality.measure(frame, face, crop)
-        confidence = quality.confidence(face.score, measured)
+        good = quality.picture_quality(face.score, measured)
         least = self.recognizer.info.uncertain_below
-        uncertain = quality.uncertain(emotions.top[1], least, confidence)
+        uncertain = quality.uncertain(emotions.top[1], least, good)
         return RecognizedFace.of(
-            face, emotions, measured, confidence, uncertain, intensity, prediction_set
+            face, emotions, measured, good, uncertain, intensity, prediction_set
         )

@@ -79,7 +79,7 @@ class Screen:
         self._table.add_column("expression", no_wrap=True)
         self._table.add_column("probability", no_wrap=True)
         self._table.add_column("next", no_wrap=True, style="dim")
-        self._table.add_column("confidence", justify="right", no_wrap=True)
+        self._table.add_column("quality", justify="right", no_wrap=True)
         if coverage is not None:
             self._table.add_column(f"one of these, {coverage:.1%}".replace(".0%", "%"))
         self._unsure = False
@@ -111,14 +111,14 @@ class Screen:
         bar = Text(self._bar[0] * full, "green") + Text(self._bar[1] * (_BAR - full), "dim")
         yield bar + f" {_percent(top):>4}"
         yield Text(f"{other} {_percent(second)}" if second >= 0.01 else "")
-        yield Text(f"{face['confidence']:.2f}")
+        yield Text(f"{face['picture_quality']:.2f}")
         if self._coverage is not None:
             yield _text(", ".join(face["prediction_set"]))
 
     def _of_recordings(self) -> Table:
         """A row for each face of each recording: what it shows most, and in how many frames."""
         table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-        for name in ("recording", "face", "frames", "mostly", "of the time", "next", "confidence"):
+        for name in ("recording", "face", "frames", "mostly", "of the time", "next", "quality"):
             table.add_column(name, overflow="fold", no_wrap=name != "recording")
         for source, tracks in self._shown.items():
             file = _text(Path(source).name)
@@ -137,7 +137,7 @@ class Screen:
         yield Text(label, "bold")
         yield bar + f" {_percent(most / frames):>4}"
         yield Text("".join(f"{name} {_percent(count / frames)}" for name, count in others), "dim")
-        yield Text(f"{shown.confidence / frames:.2f}")
+        yield Text(f"{shown.quality / frames:.2f}")
 
     def __exit__(
         self,
@@ -160,11 +160,11 @@ class _Shown:
     """What one face showed in the frames it was seen in."""
 
     tops: Counter[str] = field(default_factory=Counter)
-    confidence: float = 0.0
+    quality: float = 0.0
 
     def add(self, face: Record) -> None:
         self.tops[face["top"]] += 1
-        self.confidence += face["confidence"]
+        self.quality += face["picture_quality"]
 
 
 def _percent(probability: float) -> str:

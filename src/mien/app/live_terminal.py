@@ -219,8 +219,8 @@ def _name(face: Face, width: int) -> Text:
     if face.intensity is not None:
         strength = face.intensity.as_dict()[label]
         more.append(f"  intensity {strength:.2f}")
-    if face.confidence is not None:
-        more.append(f"  confidence {face.confidence:.2f}")
+    if face.picture_quality is not None:
+        more.append(f"  picture quality {face.picture_quality:.2f}")
     if face.quality and face.quality.yaw_rad is not None:
         more.append(f"  turned {degrees(face.quality.yaw_rad):+.0f}°")
     for part in more:

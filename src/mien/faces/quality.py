@@ -1,9 +1,9 @@
-"""How far a face's picture can be trusted, before asking what it shows.
+"""How good the picture of a face is, before asking what it shows.
 
-``confidence`` is the detector's score times one factor in [0, 1] for each measure. A factor moves
-from 0 to 1 between two bounds and stays there, so confidence never falls when a picture gets
-better. The bounds are chosen, not fitted. It says nothing about which expression shows: that is
-what the probabilities are for.
+``picture_quality`` is the detector's score times one factor in [0, 1] for each measure. A factor
+moves from 0 to 1 between two bounds and stays there, so that it never falls when a picture gets
+better. The bounds are chosen, not fitted. It knows nothing of a hand or a mask before the face, and
+does not tell right answers from wrong ones: that is what the probabilities are for (ADR 21).
 
 =========== ============================================== ===== =====
 factor      measure                                         0 at  1 at
@@ -35,7 +35,7 @@ from ..media.preprocess import Preprocess, prepare
 from . import align, pose
 
 LOW = 0.3
-"""A face below this confidence is of low quality: its answer is marked uncertain."""
+"""A face whose picture is worse than this: its answer is marked uncertain."""
 
 _FACTORS = (  # measure, 0 at, 1 at; angles by their size
     ("size_px", 8.0, 40.0),
@@ -70,8 +70,8 @@ def measure(frame: Frame, face: Face, pixels: ImageArray) -> Quality:
     )
 
 
-def confidence(score: float, quality: Quality) -> float:
-    """How far to trust a face found with ``score``, in [0, 1]."""
+def picture_quality(score: float, quality: Quality) -> float:
+    """How good the picture is of a face found with ``score``, in [0, 1]."""
     result = score
     for name, worst, best in _FACTORS:
         value = getattr(quality, name)
@@ -80,9 +80,9 @@ def confidence(score: float, quality: Quality) -> float:
     return result
 
 
-def uncertain(top: float, least: float, confidence: float) -> bool:
+def uncertain(top: float, least: float, picture_quality: float) -> bool:
     """Whether an answer falls short: its top probability of the model's ``least``, or its picture.
 
     All in [0, 1].
     """
-    return top < least or confidence < LOW
+    return top < least or picture_quality < LOW

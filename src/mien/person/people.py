@@ -74,7 +74,7 @@ class Sample:
     box: tuple[float, ...]
     landmarks: tuple[float, ...] | None
     framing: float
-    confidence: float
+    picture_quality: float
 
     @property
     def face(self) -> Face:
@@ -218,7 +218,9 @@ def new_sample(
         box=tuple(round(float(v), 2) for v in face.box),
         landmarks=None if points is None else tuple(round(float(v), 2) for v in points.ravel()),
         framing=framing,
-        confidence=round(face.score if face.confidence is None else face.confidence, 4),
+        picture_quality=round(
+            face.score if face.picture_quality is None else face.picture_quality, 4
+        ),
     )
 
 
@@ -366,7 +368,9 @@ def _sample(values: dict[str, Any]) -> Sample:
     """Raises KeyError, TypeError or ValueError for values that are none."""
     for name in ("id", "label", "stimulus", "date"):
         foreign.word(values[name], name)
-    for name in ("time_s", "framing", "confidence"):
+    if "confidence" in values:  # an older mien's name for it
+        values["picture_quality"] = values.pop("confidence")
+    for name in ("time_s", "framing", "picture_quality"):
         foreign.number(values[name], name)
     values["box"] = _numbers(values["box"], "box", 4)
     if values["landmarks"] is not None:

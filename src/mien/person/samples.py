@@ -81,8 +81,8 @@ def _side(face: Face) -> float:
 
 
 def _well_seen(face: Face) -> bool:
-    assert face.confidence is not None, "faces are recognised"
-    return face.confidence >= quality.LOW
+    assert face.picture_quality is not None, "faces are recognised"
+    return face.picture_quality >= quality.LOW
 
 
 def _region(frame: Frame, face: Face) -> tuple[ImageArray, Face]:

@@ -173,7 +173,7 @@ class OpenFace(_Table):
     def row(self, record: Record, face: Record, number: int) -> Record:
         seen = {
             "face_id": _number(face, number),
-            "confidence": face["confidence"],
+            "confidence": face["picture_quality"],
             "success": 1,
         }
         quality = face["quality"]
@@ -244,7 +244,7 @@ class Bids:
 
     def __init__(self, labels: tuple[str, ...]) -> None:
         self._labels = labels
-        self._columns = ["timestamp", "n_faces", "face", "confidence", *labels]
+        self._columns = ["timestamp", "n_faces", "face", "picture_quality", *labels]
         self._stream: IO[bytes] | None = None
         self._rows: list[str] = []
         self._times: tuple[float, float] | None = None
@@ -267,7 +267,7 @@ class Bids:
         cells: list[Any] = [time, len(faces)]
         if faces:
             face = min(faces, key=lambda face: face["track"] or 0)
-            cells += [face["track"] or 1, face["confidence"]]
+            cells += [face["track"] or 1, face["picture_quality"]]
             cells += [face["emotions"][label] for label in self._labels]
         cells += ["n/a"] * (len(self._columns) - len(cells))
         self._rows.append("\t".join(map(str, cells)) + "\n")
@@ -301,6 +301,6 @@ class Bids:
             "timestamp": {"Description": "time of the frame in the recording", "Units": "s"},
             "n_faces": {"Description": "how many faces are in the frame"},
             "face": {"Description": "number of the face, the same while it is seen"},
-            "confidence": {"Description": "how far to trust the picture of the face, 0 to 1"},
+            "picture_quality": {"Description": "how good the picture of the face is, 0 to 1"},
             **{label: {"Description": share} for label in self._labels},
         }

@@ -4,6 +4,8 @@ pandas, R and spreadsheets write a table back in their own way: whole numbers as
 ``;`` and decimal commas, a mark at the beginning, empty lines, columns in another order and columns
 of their own. All of that says the same here. What cannot be meant is a DataError that names the
 line; nothing is guessed.
+
+Records of mien/1 are read, too: what is ``picture_quality`` now was called ``confidence`` there.
 """
 
 from __future__ import annotations
@@ -23,6 +25,8 @@ from ..labels import BETWEEN, CANONICAL
 from ..secrecy import public
 from .records import SCHEMA
 
+_QUALITY = {SCHEMA: "picture_quality", "mien/1": "confidence"}
+"""What each schema that is read calls a face's picture quality."""
 _NOTHING = frozenset({"", "nan", "na", "n/a", "#n/a", "<na>", "none", "null", "nat"})
 _TRUE = frozenset({"true", "t", "yes", "y", "1", "1.0", "1,0", "wahr", "vrai", "verdadero", "vero"})
 _FALSE = frozenset(
@@ -42,7 +46,7 @@ class ReadFace:
     track: int | None
     emotions: dict[str, float]
     intensity: dict[str, float] | None
-    confidence: float
+    picture_quality: float
     uncertain: bool
     prediction_set: tuple[str, ...] | None = None
 
@@ -123,8 +127,10 @@ def of_plain(value: Any) -> ReadRecord:
 def _of_plain(value: Any) -> ReadRecord:
     if not isinstance(value, Mapping):
         raise ValueError(f"{_A.get(type(value), type(value).__name__)}")
-    if value["schema"] != SCHEMA:
-        raise ValueError(f"records of {str(value['schema'])[:40]}; this mien reads {SCHEMA}")
+    schema = value["schema"]
+    if not isinstance(schema, str) or schema not in _QUALITY:
+        known = " and ".join(sorted(_QUALITY))
+        raise ValueError(f"records of {str(schema)[:40]}; this mien reads {known}")
     faces = value["faces"] or ()  # R writes an empty list as {}
     if not isinstance(faces, list | tuple):
         raise ValueError("faces is a list")
@@ -133,14 +139,15 @@ def _of_plain(value: Any) -> ReadRecord:
         _whole(value.get("frame"), "frame"),
         _time(value["time_s"]),
         _text(value["status"], "status"),
-        [_face(face) for face in faces],
+        [_face(face, _QUALITY[schema]) for face in faces],
     )
 
 
 _A = {list: "a list", str: "a text", int: "a number", float: "a number", type(None): "nothing"}
 
 
-def _face(face: Any) -> ReadFace:
+def _face(face: Any, quality: str) -> ReadFace:
+    """A face of a record that calls its picture quality ``quality``."""
     if not isinstance(face, Mapping):
         raise ValueError("a face is an object")
     emotions = face["emotions"]
@@ -153,7 +160,7 @@ def _face(face: Any) -> ReadFace:
         _whole(face.get("track"), "track"),
         {str(k): _share(v, k) for k, v in emotions.items()},
         {str(k): _share(v, k) for k, v in intensity.items()} if intensity else None,
-        _share(face["confidence"], "confidence"),
+        _share(face[quality], quality),
         _truth(face["uncertain"], "uncertain"),
         _among(face.get("prediction_set"), emotions),
     )
@@ -404,7 +411,8 @@ class _Flat:
         self.labels = [n for n in names if f"intensity_{n}" in self._column] or [
             n for n in names if n in CANONICAL
         ]
-        needed = ("source", "time_s", "confidence", "uncertain")
+        quality = [n for n in _QUALITY.values() if n in names] or [_QUALITY[SCHEMA]]
+        needed = ("source", "time_s", *quality, "uncertain")
         lacking = [name for name in needed if name not in self._column]
         if lacking or not self.labels:
             raise ValueError(f"it has no column {', '.join(lacking) or 'of an expression'}")
@@ -442,10 +450,17 @@ class _Flat:
             _whole(self._get(row, "track"), "track"),
             emotions,
             None if all(map(math.isnan, strengths.values())) else strengths,
-            _share(self._get(row, "confidence"), "confidence"),
+            self._quality(row),
             _truth(self._get(row, "uncertain"), "uncertain"),
             _among(self._get(row, "prediction_set"), emotions),
         )
+
+    def _quality(self, row: Mapping[Any, Any]) -> float:
+        """By whichever name a row has it; tables of two miens may have been put together."""
+        for name in _QUALITY.values():
+            if not math.isnan(share := _share(self._get(row, name), name)):
+                return share
+        return math.nan
 
 
 def _flat_records(

@@ -1,6 +1,6 @@
 """Results as records: JSON lines, CSV, Excel or Parquet; none is lost that was written.
 
-One record per picture, schema ``mien/1``; one row per face in the flat formats, and one row
+One record per picture, schema ``mien/2``; one row per face in the flat formats, and one row
 without measures where a picture has none. Beside every file lies ``<file>.meta.json``: model,
 labels, units, thresholds, counts, and whether the run came to its end.
 """
@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from ..expression.recognize import Recognizer
     from ..faces.detect import FaceDetector
 
-SCHEMA = "mien/1"
+SCHEMA = "mien/2"
+"""Until mien/1 ``picture_quality`` was called ``confidence``; ``reading`` reads both."""
 Record = dict[str, Any]
 
 
@@ -43,7 +44,7 @@ def record_of(frame: Frame, faces: Sequence[Face]) -> Record:
     status = "ok"
     if not faces:
         status = "no_face"
-    elif all((face.confidence or 0) < quality.LOW for face in faces):
+    elif all((face.picture_quality or 0) < quality.LOW for face in faces):
         status = "low_quality"
     return {
         "schema": SCHEMA,
@@ -75,7 +76,7 @@ def of_error(source: str, reason: str, frame: int = 0, time_s: float = 0.0) -> R
 def _of_face(face: Face) -> Record:
     assert face.emotions is not None
     assert face.quality is not None
-    assert face.confidence is not None
+    assert face.picture_quality is not None
     return face.as_dict()
 
 
@@ -100,7 +101,7 @@ def flat_columns(labels: Sequence[str]) -> list[str]:
     measures = [f"quality_{f.name}" for f in dataclasses.fields(Quality)]
     head = ["source", "frame", "time_s", "status", "reason", "face", "track"]
     box = ["x0", "y0", "x1", "y1", "score"]
-    face = ["top", "confidence", "uncertain", *labels, *strengths, *measures]
+    face = ["top", "picture_quality", "uncertain", *labels, *strengths, *measures]
     return [*head, *box, *face, *_SIZE, _SET]  # these last: nobody's columns by number move
 
 
@@ -118,7 +119,7 @@ def flat_rows(record: Record) -> Iterator[Record]:
         yield head | {"reason": record.get("reason")}
     for number, face in enumerate(record["faces"]):
         box = dict(zip(("x0", "y0", "x1", "y1"), face["box"], strict=True))
-        plain = {k: face[k] for k in ("track", "score", "top", "confidence", "uncertain")}
+        plain = {k: face[k] for k in ("track", "score", "top", "picture_quality", "uncertain")}
         measures = {f"quality_{k}": v for k, v in face["quality"].items()}
         strengths = {_strength(k): v for k, v in (face["intensity"] or {}).items()}
         among = face.get(_SET)
@@ -642,7 +643,7 @@ def meta(maker: Maker) -> Record:
         "prediction_sets": _prediction_sets(maker),
         "thresholds": {
             "uncertain_below_probability": info.uncertain_below,
-            "uncertain_below_confidence": quality.LOW,
+            "uncertain_below_picture_quality": quality.LOW,
         },
         "units": {
             "width": "pixels of the upright picture, as height; null where it could not be read",
@@ -657,7 +658,10 @@ def meta(maker: Maker) -> Record:
                 "prediction_sets says on faces like those it was calibrated on; null: not asked for"
             ),
             "intensity": "0..1, how strongly each shows, apart from the others; null: unknown",
-            "confidence": "0..1, how far to trust the face's picture; not a probability",
+            "picture_quality": (
+                "0..1, by size, sharpness, light, pose and the detector's score; knows nothing of "
+                "what hides a face; no probability"
+            ),
             "quality": (
                 "size_px: pixels; brightness, contrast, inside: 0..1; yaw_rad > 0: to the "
                 "subject's left, pitch_rad > 0: up, roll_rad and tilt_rad (what the crop leaves of "

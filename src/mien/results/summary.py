@@ -88,7 +88,7 @@ class Track:
     number: int
     frames: array[int] = field(default_factory=lambda: array("q"))
     probabilities: array[float] = field(default_factory=lambda: array("f"))
-    confidence: array[float] = field(default_factory=lambda: array("f"))
+    picture_quality: array[float] = field(default_factory=lambda: array("f"))
     uncertain: array[int] = field(default_factory=lambda: array("b"))
     among: array[int] = field(default_factory=lambda: array("h"))
 
@@ -163,7 +163,7 @@ class _Gathered:
     rows: array[int] = field(default_factory=lambda: array("q"))
     numbers: array[int] = field(default_factory=lambda: array("q"))
     probabilities: array[float] = field(default_factory=lambda: array("f"))
-    confidence: array[float] = field(default_factory=lambda: array("f"))
+    picture_quality: array[float] = field(default_factory=lambda: array("f"))
     uncertain: array[int] = field(default_factory=lambda: array("b"))
     among: array[int] = field(default_factory=lambda: array("h"))
 
@@ -180,7 +180,7 @@ class _Gathered:
             self.rows.append(len(self.keys))
             self.numbers.append(face.track)
             self.probabilities.extend(face.emotions[label] for label in self.labels)
-            self.confidence.append(face.confidence)
+            self.picture_quality.append(face.picture_quality)
             self.uncertain.append(face.uncertain)
             self.among.append(len(face.prediction_set or ()))
         self.keys.append(record.time_s if record.frame is None else record.frame)
@@ -215,7 +215,7 @@ class _Gathered:
             number,
             array("q", frames.tolist()),
             array("f", probs.ravel().tolist()),
-            array("f", np.array(self.confidence, np.float32)[rows].tolist()),
+            array("f", np.array(self.picture_quality, np.float32)[rows].tolist()),
             array("b", np.array(self.uncertain, np.int8)[rows].tolist()),
             array("h", np.array(self.among, np.int16)[rows].tolist()),
         )
@@ -243,7 +243,7 @@ def shares(recording: Recording, track: Track) -> dict[str, Any]:
         "last_s": recording.times[track.frames[-1]],
         "frames": len(track.frames),
         "seen_s": round(seen, 3),
-        "confidence": round(float((even * track.confidence).sum()), 4),
+        "picture_quality": round(float((even * track.picture_quality).sum()), 4),
         "uncertain": round(float((even * track.uncertain).sum()), 4),
         "set_size": round(float((even * among).sum()), 4) if told else None,
         "set_single": round(float(even[among == 1].sum()), 4) if told else None,

@@ -101,7 +101,7 @@ class Smoother(ABC, Generic[Item]):
             face,
             emotions=Emotions(labels, probs),
             intensity=strengths,
-            uncertain=quality.uncertain(top, self._uncertain_below, face.confidence),
+            uncertain=quality.uncertain(top, self._uncertain_below, face.picture_quality),
         )
 
 
