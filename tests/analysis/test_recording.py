@@ -213,6 +213,9 @@ def test_killed_at_random_and_resumed(film: Path, tmp_path: Path, suffix: str, t
     meta = json.loads((tmp_path / f"broken.{suffix}.meta.json").read_bytes())
     assert meta["complete"]
     assert sum(meta["records"].values()) == 2 * FRAMES
+    at_once = json.loads((tmp_path / f"whole.{suffix}.meta.json").read_bytes())
+    assert meta["answers"] == at_once["answers"]
+    assert meta["answers"]["given"] > FRAMES
 
 
 @pytest.mark.parametrize("name", ["sub-01_recording-face_physio.tsv.gz", "a.parquet"])
@@ -327,13 +330,14 @@ def test_a_mark_of_another_request(tmp_path: Path) -> None:
     out.write_text("x" * 10)
     (tmp_path / "a.jsonl.meta.json").write_text('{"complete": false}')
     bookmark = Bookmark(out, {"model": "a", "frames": {"every": 2}}, lambda: now[0])
-    bookmark.note(4, Counter(ok=1), Reached(1))
+    bookmark.note(4, Counter(ok=1), Counter(given=2, uncertain=1), Reached(1))
     assert bookmark.find() == Mark()  # too soon for one that is kept
     now[0] = 10.0
-    bookmark.note(4, Counter(ok=1), Reached(1))
+    bookmark.note(4, Counter(ok=1), Counter(given=2, uncertain=1), Reached(1))
     mark = bookmark.find()
     assert mark
     assert (mark.bytes, mark.counts, mark.reached.jobs) == (4, {"ok": 1}, 1)
+    assert mark.answers == {"given": 2, "uncertain": 1}
     kept = tmp_path / "a.jsonl.resume.json"
     whole = kept.read_text()
     for cut in ("", whole[:9], "[" * 100_000):
@@ -361,8 +365,8 @@ def test_a_file_that_another_tool_saved_meanwhile_is_not_gone_on_with(tmp_path: 
     out.write_text("frame,face\n0,0\n1,0\n")
     bookmark = Bookmark(out, {}, lambda: now[0])
     now[0] = 10.0
-    bookmark.note(15, Counter(ok=1), Reached(1))
-    assert bookmark.find() == Mark(15, {"ok": 1}, Reached(1))
+    bookmark.note(15, Counter(ok=1), Counter(given=1), Reached(1))
+    assert bookmark.find() == Mark(15, {"ok": 1}, {"given": 1}, Reached(1))
     out.write_text("frame,face\n0,0.0\n1,0.0\n")
     with pytest.raises(OutputError, match="was changed since mien wrote it"):
         bookmark.find()

@@ -63,10 +63,11 @@ def test_formats_and_files(call: Call, smile: Path, landscape: Path, tmp_path: P
         out = tmp_path / name
         done = call("analyze", smile, landscape, "-o", out)
         assert (done.status, done.out) == (0, "")
-        assert done.err == f"2 pictures: 1 ok, 1 no_face -> {out}\n"
+        assert done.err == (f"2 pictures: 1 ok, 1 no_face; 1 answer, none uncertain -> {out}\n")
         meta = json.loads(out.with_name(out.name + ".meta.json").read_text())
         assert meta["complete"] is True
         assert meta["records"] == {"ok": 1, "no_face": 1}
+        assert meta["answers"] == {"given": 1, "uncertain": 0}
         assert meta["model"]["name"] == catalogue.DEFAULT_MODEL
     assert pq.read_table(tmp_path / "a.parquet").num_rows == 2
     assert [
@@ -197,6 +198,15 @@ def test_bad_pictures_are_records_and_lines(call: Call, head: ImageArray, tmp_pa
     assert done.err.splitlines()[-1] == "6 pictures: 3 no_face, 3 error"
 
 
+def test_the_last_line_tells_how_many_answers_are_uncertain(
+    call: Call, smile: Path, head: ImageArray, tmp_path: Path
+) -> None:
+    save(head // 5, tmp_path / "dusk.png")
+    done = call("analyze", smile, tmp_path / "dusk.png")
+    assert [r["faces"][0]["uncertain"] for r in done.records] == [False, True]
+    assert done.err.splitlines()[-1].endswith("; 2 answers, 1 uncertain")
+
+
 def test_one_bad_file_among_fifty(smile: Path, tmp_path: Path) -> None:
     folder = tmp_path / "fifty"
     folder.mkdir()
@@ -207,7 +217,7 @@ def test_one_bad_file_among_fifty(smile: Path, tmp_path: Path) -> None:
     assert done.status == 1
     statuses = [json.loads(line)["status"] for line in out_of(tmp_path / "out.jsonl").splitlines()]
     assert statuses == ["ok"] * 17 + ["error"] + ["ok"] * 32
-    assert f"50 pictures: 49 ok, 1 error -> {tmp_path / 'out.jsonl'}" in done.err
+    assert "50 pictures: 49 ok, 1 error; 49 answers, none uncertain -> " in done.err
     assert "17.png" in done.err
 
 
@@ -347,14 +357,14 @@ def test_a_person_sees_a_table(album: Path, columns: int) -> None:
     assert re.search(r"dark\.png +no face", table)
     assert re.search(r"empty\.jpg +error", table)
     assert f"mien: {album}/empty.jpg is empty (0 bytes)" in table
-    assert rows[-1] == "3 pictures: 1 ok, 1 no_face, 1 error"
+    assert rows[-1] == "3 pictures: 1 ok, 1 no_face, 1 error; 1 answer, none uncertain"
 
 
 def test_a_format_named_on_a_terminal_is_obeyed(smile: Path) -> None:
     done = on_terminal("analyze", smile, smile, "--format", "jsonl", columns=80)
     first, second, summary = done.out.splitlines()  # and no bar between them
     assert json.loads(first) == json.loads(second)
-    assert summary == "2 pictures: 2 ok"
+    assert summary == "2 pictures: 2 ok; 2 answers, none uncertain"
 
 
 @pytest.mark.parametrize(("theirs", "then"), [({}, "1"), ({"OPENBLAS_NUM_THREADS": "2"}, "2")])
@@ -433,7 +443,9 @@ def test_stopped_in_the_middle(
     meta = json.loads(out_of(tmp_path / "out.jsonl.meta.json"))
     assert meta["complete"] is False
     assert 0 <= len(records) - sum(meta["records"].values()) <= 1  # stopped before counting it
-    assert re.search(rf"stopped after \d+ of 200 pictures: \d+ ok -> {out}\n", err)
+    assert re.search(
+        rf"stopped after \d+ of 200 pictures: (\d+) ok; \1 answers, none uncertain -> {out}\n", err
+    )
 
 
 def test_ctrl_c_while_the_processes_start(many: Path, tmp_path: Path) -> None:

@@ -415,8 +415,10 @@ def test_records_from_python(tmp_path: Path, analyzer: Analyzer, two_faces: Reco
 def test_meta_says_what_a_reader_needs(
     tmp_path: Path, analyzer: Analyzer, two_faces: Record, no_face: Record, error: Record
 ) -> None:
+    two_faces["faces"][1]["uncertain"] = True
     path = written(tmp_path / "out.csv", analyzer, two_faces, two_faces, no_face, error)
     meta = meta_of(path)
+    assert meta["answers"] == {"given": 4, "uncertain": 2}
     assert meta["schema"] == "mien/2"
     assert meta["complete"] is True
     assert meta["records"] == {"ok": 2, "no_face": 1, "error": 1}

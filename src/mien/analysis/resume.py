@@ -33,11 +33,13 @@ _TAIL = 4096  # bytes
 class Mark:
     """A point that a run can go on from.
 
-    bytes : of the output that are whole. counts : its records by status.
+    bytes : of the output that are whole. counts : its records by status. answers : how many are in
+        them, as ``records.answers_of`` counts.
     """
 
     bytes: int = 0
     counts: dict[str, int] = field(default_factory=dict)
+    answers: dict[str, int] = field(default_factory=dict)
     reached: Reached = field(default_factory=Reached)
 
 
@@ -86,7 +88,8 @@ class Bookmark:
             same = _tail(self._grows, kept["bytes"]) == kept["tail"]
             state = kept["state"] and State.from_plain(kept["state"])
             reached = Reached(foreign.whole(kept["jobs"], "jobs"), state)
-            mark = Mark(kept["bytes"], foreign.table(kept["counts"], "counts"), reached)
+            counts, answers = (foreign.table(kept[name], name) for name in ("counts", "answers"))
+            mark = Mark(kept["bytes"], counts, answers, reached)
         except (KeyError, TypeError, ValueError, AttributeError) as err:
             raise OutputError(
                 f"{self._path} is no mark of mien's any more ({err}); "
@@ -120,12 +123,15 @@ class Bookmark:
         """Whether a run has left a mark that it can go on from."""
         return self._path.exists() and bool(_size(self.out) or _size(self._grows))
 
-    def note(self, size: int, counts: Counter[str], reached: Reached) -> None:
+    def note(
+        self, size: int, counts: Counter[str], answers: Counter[str], reached: Reached
+    ) -> None:
         """Keep a mark, if the last one is some seconds old."""
         if self._clock() - self._last < _EVERY_S:
             return
         state = reached.state and reached.state.plain()
-        kept = {"bytes": size, "counts": dict(counts), "jobs": reached.jobs, "state": state}
+        kept: dict[str, Any] = {"bytes": size, "counts": dict(counts), "answers": dict(answers)}
+        kept |= {"jobs": reached.jobs, "state": state}
         new = self._path.with_name(self._path.name + ".new")
         with suppress(OSError):  # a full disk: the older mark is as good
             kept["tail"] = _tail(self._grows, size)

@@ -204,7 +204,7 @@ def _work(
                 output.write(record)
                 errors += reasons(record)
                 if bookmark:
-                    bookmark.note(output.whole_bytes, output.counts, reached)
+                    bookmark.note(output.whole_bytes, output.counts, output.answers, reached)
     except (KeyboardInterrupt, SystemExit):
         _summarise(output, errors, reached.jobs, len(jobs), len(recordings))
         if bookmark:
@@ -270,6 +270,7 @@ def _bookmark(
 
     info, settings = analyzer.recognizer.info, analyzer.settings
     request = {
+        "schema": records.SCHEMA,
         "model": f"{info.name} ({(info.sha256 or '')[:12]})",
         "detector": settings.detector,
         "base rates": dataclasses.asdict(analyzer.base_rates),
@@ -313,11 +314,11 @@ def _output(
         return Screen(recordings, wanted.coverage)
     from ..results.records import Output
 
-    keep, counts = (mark.bytes, mark.counts) if mark else (0, None)
+    keep, counts, answers = (mark.bytes, mark.counts, mark.answers) if mark else (0, None, None)
     overwrite = wanted.overwrite or mark is not None
     more = {"recordings": options.plain()} if options and recordings else {}
     out, form, stream = wanted.out, wanted.form, sys.stdout.buffer
-    return Output(out, form, analyzer, stream, overwrite, keep, counts, more)
+    return Output(out, form, analyzer, stream, overwrite, keep, counts, answers, more)
 
 
 def _with_bar(
@@ -367,7 +368,14 @@ def _summarise(
     what = " and ".join(filter(None, whole))
     records = f", {_count(counts.total(), 'record')}" if recordings else ""
     where = f" -> {output.path}" if output.path else ""
-    say(f"{stopped}{what}{records}{': ' if parts else ''}{', '.join(parts)}{where}")
+    told = f"{': ' if parts else ''}{', '.join(parts)}{_doubted(output.answers)}"
+    say(f"{stopped}{what}{records}{told}{where}")
+
+
+def _doubted(answers: Counter[str]) -> str:
+    """How many answers there are, and how many of them are uncertain; nothing of none."""
+    given, doubted = answers["given"], answers["uncertain"]
+    return f"; {_count(given, 'answer')}, {doubted or 'none'} uncertain" if given else ""
 
 
 def _count(number: int, thing: str) -> str:

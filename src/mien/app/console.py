@@ -29,7 +29,7 @@ from ..errors import ModelError
 from ..evaluation import metrics
 from ..evaluation.cards import SUBSETS
 from ..evaluation.panel import by_default
-from ..results.records import Record
+from ..results.records import Record, answers_of
 from ..weights import catalogue
 from ..weights.catalogue import WeightSpec
 from .terminal import plain, say
@@ -69,7 +69,7 @@ class Screen:
     whole_bytes = 0
 
     def __init__(self, recordings: Collection[str] = (), coverage: float | None = None) -> None:
-        self.counts = Counter[str]()
+        self.counts, self.answers = Counter[str](), Counter[str]()
         self._recordings, self._coverage = recordings, coverage
         self._shown: dict[str, dict[int | None, _Shown]] = {}
         self._console = _console()
@@ -90,6 +90,7 @@ class Screen:
     def write(self, record: Record) -> None:
         """A row per face; what went wrong, where there is none."""
         self.counts[record["status"]] += 1
+        self.answers.update(answers_of(record))
         if record["source"] in self._recordings and "reason" not in record:
             tracks = self._shown.setdefault(record["source"], {})
             for face in record["faces"]:

@@ -12,7 +12,7 @@ import difflib
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -71,6 +71,12 @@ def of_error(source: str, reason: str, frame: int = 0, time_s: float = 0.0) -> R
         "height": None,
         "faces": [],
     }
+
+
+def answers_of(record: Record) -> Counter[str]:
+    """How many faces of a record were answered ("given"), and how many of these are uncertain."""
+    faces = record["faces"]
+    return Counter(given=len(faces), uncertain=sum(bool(face["uncertain"]) for face in faces))
 
 
 def _of_face(face: Face) -> Record:
@@ -489,7 +495,8 @@ class Output:
     """Where records go: a file with its meta file beside it, or a stream.
 
     path : None for ``stream``. form : a name of ``writers``; None takes it from the suffix.
-    keep, counts : how many bytes of the growing file, and records by status, an earlier run left.
+    keep, counts, answers : how many bytes of the growing file, records by status, and answers, an
+        earlier run left.
     more : what else the meta file says.
     Raises OutputError where the file cannot be written, or is there and ``overwrite`` is not set.
     """
@@ -502,7 +509,8 @@ class Output:
         stream: IO[bytes] | None = None,
         overwrite: bool = False,
         keep: int = 0,
-        counts: dict[str, int] | None = None,
+        counts: Mapping[str, int] | None = None,
+        answers: Mapping[str, int] | None = None,
         more: Record | None = None,
     ) -> None:
         form = form_of(path, form)
@@ -522,6 +530,7 @@ class Output:
             self._at_once, self._writer = self._writer, JsonLines(labels)
         self._maker = maker
         self.path, self.counts = path, Counter[str](counts or {})
+        self.answers = Counter[str](answers or {})
         self._keep, self._more = keep, more or {}
         assert path or stream, "records go to a file or to a stream"
         self._stream = (
@@ -559,6 +568,7 @@ class Output:
             self._failed = err
             raise self._failure() from err
         self.counts[record["status"]] += 1
+        self.answers.update(answers_of(record))
         self._note_whole()
 
     def _note_whole(self) -> None:
@@ -613,7 +623,8 @@ class Output:
 
     def _write_meta(self) -> None:
         if self.path and self._is_file:
-            content = self._meta | {"records": dict(self.counts)}
+            told = {"records": dict(self.counts), "answers": dict(self.answers)}
+            content = self._meta | told
             text = json.dumps(content, indent=2) + "\n"
             with replacing(self.path.with_name(self.path.name + ".meta.json")) as stream:
                 stream.write(text.encode())
