@@ -60,7 +60,7 @@ _FER2013 = "FER2013 (photographs from a web search, for research, without a lice
 _FERPLUS = f"{_FER2013} with FER+ labels (MIT)"
 _FINDERS = (
     "300-W and JAFFE (non-commercial research), LFW (research), FER2013 (research, without a "
-    "licence)"
+    "licence); most of their points were placed by face-landmarker"
 )
 _IMAGENET = "ImageNet (non-commercial research)"
 
@@ -150,7 +150,7 @@ CATALOGUE = {
             file="face_landmarker.task",
             sha256="64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff",
             licence="Apache-2.0",
-            trained_on="pictures that Google does not name",
+            trained_on="pictures of Google's own, by its model card",
             commercial="unknown",
             about="MediaPipe's face mesh of 478 points: teaches landmarks; needs the extra train",
             url=(
