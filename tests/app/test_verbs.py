@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import typer
@@ -20,6 +20,8 @@ from mien.app import analysis, console, verbs
 from mien.app.analyze import analyze
 from mien.app.bench import bench
 from mien.app.models import models_card
+from mien.app.options import Strength
+from mien.expression.baserates import DEFAULT_STRENGTH
 from mien.weights import catalogue
 from tests.app.running import MIEN, Call, Ended, on_terminal, run
 
@@ -195,5 +197,6 @@ def test_defaults_are_the_library_s() -> None:
     assert options["detector"].default == settings.detector
     assert options["crops"].default == settings.crops
     assert options["base_rates"].default is options["strength"].default is settings.base_rates
+    assert f" {DEFAULT_STRENGTH:g} if you do not say" in get_args(Strength)[1].help
     for verb in (bench, models_card):
         assert inspect.signature(verb).parameters["model"].default == settings.model

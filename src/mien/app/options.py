@@ -62,7 +62,7 @@ Strength = Annotated[
         metavar="N",
         min=0,
         max=1,
-        help="How far to go to those rates: from 0, not at all, to 1, all the way. 0.5 if you "
+        help="How far to go to those rates: from 0, not at all, to 1, all the way. 0.75 if you "
         "do not say.",
     ),
 ]
