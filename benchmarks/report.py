@@ -424,6 +424,44 @@ def base_rates() -> str:
     return "\n".join([*rows, "", "Balanced accuracy without contempt, which FER+ has too rarely."])
 
 
+def right_or_wrong() -> str:
+    """What tells right answers from wrong ones: the candidates for a number that says so."""
+    found = result("confidence")
+    sets = found["sets"]
+    heads = [f"{name}, {of['faces']:,}" for name, of in sets.items()]
+    lines = [
+        "Faces whole and with a part hidden ("
+        + ", ".join(found["hidden"]).replace("_", " ")
+        + "), "
+        "read as by default. How often, of a right answer and a wrong one, the right one has more of it (the area under the curve, AUC; 0.5 is chance), "
+        "with its 95 % interval; behind the stroke, on whole faces alone:",
+        "",
+        "| | " + " | ".join(heads) + " |",
+        "| --- " * (1 + len(sets)) + "|",
+    ]
+    for name in next(iter(sets.values()))["candidates"]:
+        told = [of["candidates"][name] for of in sets.values()]
+        lines.append(f"| {name} | " + " | ".join(map(_area, told)) + " |")
+    perfect = ", ".join(
+        f"{of['picture_quality_above_.99']:.0%} ({name})" for name, of in sets.items()
+    )
+    fitted = ", ".join(f"{of['combinations_fitted_on']} for {name}" for name, of in sets.items())
+    return "\n".join(
+        [
+            *lines,
+            "",
+            f"Picture quality is above 0.99 for {perfect} of these faces. The mirrored look costs an unsure face nothing and a sure one a second look. "
+            f"From 'top probability and landmarks' on, logistic regressions fitted on other faces: {fitted}. What was made of it: "
+            "[ADR 21](adr/0021-picture-quality.md).",
+        ]
+    )
+
+
+def _area(told: dict[str, Any]) -> str:
+    low, high = told["auc_ci95"]
+    return f"{told['auc']:.3f} ({low:.3f}-{high:.3f}) / {told['by_condition']['whole']:.3f}"
+
+
 def own_pictures() -> str:
     """What training on a few hundred pictures of one's own gains."""
     found = result("own_pictures")
@@ -631,6 +669,7 @@ SECTIONS: dict[Path, dict[str, Callable[[], str]]] = {
         "speed": speed,
         "recordings": recordings,
         "base rates": base_rates,
+        "right or wrong": right_or_wrong,
         "person": person,
         "alarms": alarms,
         "own pictures": own_pictures,
