@@ -93,7 +93,8 @@ class Seen:
     people : whose each is, or which picture. hidden : what of it, "" for a whole one.
     right : whether the answer is the raters'. numbers : by name. answer : (N, K), one of them 1.
     logits : (N, K). features : (N, C) before the network's last layer.
-    missed : of each condition, in how many pictures no face was found.
+    pictures : how many were asked. missed : of each condition, in how many no face was found.
+    unmarked : in how many nothing could be hidden, as their faces had no landmarks.
     """
 
     people: npt.NDArray[np.str_]
@@ -103,7 +104,9 @@ class Seen:
     answer: Floats
     logits: FloatArray
     features: FloatArray
+    pictures: int
     missed: Mapping[str, int]
+    unmarked: int
 
 
 class _Reader:
@@ -185,9 +188,11 @@ def looked_at(analyzer: Analyzer, rows: Table) -> Seen:
     chosen = set(np.random.default_rng(SEED).permutation(len(rows))[:PICTURES].tolist())
     rows = rows.keep(i in chosen for i in range(len(rows)))
     found: list[Any] = []
-    missed = dict.fromkeys(("", *HIDDEN), 0)
+    missed, unmarked = dict.fromkeys(("", *HIDDEN), 0), 0
     for row in rows.rows:
-        for hidden, picture in _hidden(reader, row):
+        pictures = dict(_hidden(reader, row))
+        unmarked += len(pictures) == 1
+        for hidden, picture in pictures.items():
             if (read := reader.read(picture)) is None:
                 missed[hidden] += 1
             else:
@@ -201,7 +206,9 @@ def looked_at(analyzer: Analyzer, rows: Table) -> Seen:
         answer=np.eye(len(labels))[top],
         logits=np.stack([of[4] for of in found]),
         features=np.stack([of[5] for of in found]),
+        pictures=len(rows),
         missed=missed,
+        unmarked=unmarked,
     )
 
 
@@ -282,9 +289,11 @@ def _of_set(seen: Seen, candidates: Mapping[str, Floats]) -> dict[str, Any]:
         if (values >= 0).all() and (values <= 1).all():
             told[name]["calibration_error"] = _rounded(_calibration_error(values, seen.right))
     return {
+        "pictures": seen.pictures,
         "faces": len(seen.right),
         "people": len(np.unique(seen.people)),
         "no_face": {hidden or "whole": n for hidden, n in seen.missed.items()},
+        "without_landmarks_to_hide_by": seen.unmarked,
         "right": {
             hidden or "whole": _rounded(float(seen.right[seen.hidden == hidden].mean()))
             for hidden in conditions
