@@ -83,6 +83,14 @@ def test_an_accelerator_that_is_not_there(place: Path, monkeypatch: pytest.Monke
             launched(recipe, "cuda", 1, 1)
 
 
+def test_the_library_says_nothing_of_its_own(place: Path) -> None:
+    """On stderr is what mien says of the training."""
+    done = stripes.train(place, "quiet", "--set", "train.precision=bf16-mixed")
+    assert done.returncode == 0
+    assert "epoch 1 of 2: loss " in done.stderr
+    assert "Mixed Precision" not in done.stderr
+
+
 @pytest.mark.parametrize("name", ["16-true", "64-true", "transformer-engine", "32", "float"])
 def test_a_precision_that_no_training_ends_with(name: str) -> None:
     with pytest.raises(UnknownName, match=f"no train.precision called '{name}'"):

@@ -452,6 +452,9 @@ def launched(recipe: Recipe, accelerator: str, devices: int, nodes: int) -> Fabr
 
 
 def _fabric(precision: Any, accelerator: str, devices: int, nodes: int) -> Fabric:
+    # What it would tell on stderr of its precision stands among a run's facts.
+    for part in ("fabric", "pytorch"):  # which of them tells it depends on what was imported
+        logging.getLogger(f"lightning.{part}").setLevel(logging.WARNING)
     if precision == "auto":
         precision = auto_precision(Fabric(accelerator=accelerator, devices=1).device)
     if devices * nodes == 1:
