@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from ..face import FloatArray, Frame
 from ..media.preprocess import shrink
@@ -42,6 +43,10 @@ class Proposals:
 
     def __len__(self) -> int:
         return len(self.boxes)
+
+    def where(self, chosen: npt.NDArray[np.bool_] | npt.NDArray[np.intp] | slice) -> Proposals:
+        """Those of a mask (N,), of indices or of a slice."""
+        return Proposals(self.boxes[chosen], self.rolls[chosen], self.scores[chosen])
 
 
 class Proposer(session.Network):
@@ -97,5 +102,4 @@ def distinct(proposals: Proposals) -> Proposals:
     boxes = proposals.boxes
     corners = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
     kept = cv2.dnn.NMSBoxes(corners.tolist(), proposals.scores.tolist(), 0.0, _ALIKE, top_k=300)
-    chosen = np.asarray(kept, np.intp).reshape(-1)[:_MOST]
-    return Proposals(boxes[chosen], proposals.rolls[chosen], proposals.scores[chosen])
+    return proposals.where(np.asarray(kept, np.intp).reshape(-1)[:_MOST])
