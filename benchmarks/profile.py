@@ -55,11 +55,11 @@ def pictures(media: Path) -> dict[str, bytes]:
 
 
 @contextmanager
-def networks_timed(stages: Stages) -> Iterator[None]:
-    """Add what each network takes to ``stages``, and how many pictures it is shown."""
-    run = Session.run
+def timed(stages: Stages) -> Iterator[None]:
+    """Add what reading and each network takes to ``stages``, and how many pictures it is shown."""
+    run, read = Session.run, image._read
 
-    def timed(self: Session, outputs: Any, inputs: Any, options: Any = None) -> Any:
+    def running(self: Session, outputs: Any, inputs: Any, options: Any = None) -> Any:
         name = Path(self._name).stem
         started = time.process_time()
         found = run(self, outputs, inputs, options)
@@ -67,24 +67,28 @@ def networks_timed(stages: Stages) -> Iterator[None]:
         stages[f"shown_{name}"] += len(next(iter(inputs.values()))) / _MS
         return found
 
-    with patch.object(Session, "run", timed):
+    def reading(*args: Any) -> Any:
+        started = time.process_time()
+        found = read(*args)
+        stages["read"] += time.process_time() - started
+        return found
+
+    with patch.object(Session, "run", running), patch.object(image, "_read", reading):
         yield
 
 
 def one_turn(analyzer: Analyzer, content: bytes) -> Stages:
     """Milliseconds of processor time by stage; ``shown_*`` are pictures."""
     stages: Stages = defaultdict(float)
-    with networks_timed(stages):
+    with timed(stages):
         times = [time.process_time()]
-        frame = image.read_frame(content)
-        times.append(time.process_time())
-        faces = analyzer.find(frame)
+        frame, faces = analyzer.look(content)
         times.append(time.process_time())
         found = analyzer.recognize(frame, faces)
         times.append(time.process_time())
-    for name, start, end in zip(("read", "search", "express"), times, times[1:], strict=False):
-        stages[name] = end - start
-    stages["all"], stages["faces"] = times[-1] - times[0], len(found) / _MS
+    stages["search"] = times[1] - times[0] - stages["read"]
+    stages["express"], stages["all"] = times[2] - times[1], times[2] - times[0]
+    stages["faces"] = len(found) / _MS
     return {name: value * _MS for name, value in stages.items()}
 
 

@@ -68,10 +68,12 @@ def searched(frame: Frame) -> tuple[FloatArray, float]:
 
     Flat gray to the right and below fills the coarsest map's last cells.
     """
-    small, factor = shrink(frame.rgb, LONGEST)
-    gray = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
-    down, right = (-side % STRIDES[-1] for side in gray.shape)
-    whole = cv2.copyMakeBorder(gray, 0, down, 0, right, cv2.BORDER_CONSTANT, value=[128.0])
+    # One channel first: averaging three takes three times as long.
+    small, factor = shrink(
+        np.asarray(cv2.cvtColor(frame.rgb, cv2.COLOR_RGB2GRAY), np.uint8), LONGEST
+    )
+    down, right = (-side % STRIDES[-1] for side in small.shape)
+    whole = cv2.copyMakeBorder(small, 0, down, 0, right, cv2.BORDER_CONSTANT, value=[128.0])
     return whole[None, None].astype(np.float32), factor
 
 
