@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -38,12 +38,19 @@ class Frame:
         Seconds from the start of the source by its own clock; 0 for a still.
     source
         Where it came from, as the user named it.
+    reduced
+        How many pixels of the picture, each way, one of ``rgb`` stands for: it may have been
+        decoded smaller (``mien.media.image.read_reduced``).
+    whole
+        (width, height) of the picture then. None where ``rgb`` is all of it.
     """
 
     rgb: ImageArray
     index: int = 0
     time_s: float = 0.0
     source: str = ""
+    reduced: int = 1
+    whole: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         if self.rgb.dtype != np.uint8 or self.rgb.ndim != 3 or self.rgb.shape[2] != 3:
@@ -61,6 +68,11 @@ class Frame:
     @property
     def width(self) -> int:
         return int(self.rgb.shape[1])
+
+    @property
+    def picture_size(self) -> tuple[int, int]:
+        """(width, height) of the picture, however small it was decoded."""
+        return self.whole or (self.width, self.height)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -249,6 +261,24 @@ class Face:
             stacklevel=2,
         )
         return self.picture_quality
+
+    def in_picture(self, frame: Frame) -> Face:
+        """The same face in pixels of the picture that a reduced frame shows."""
+        if frame.reduced == 1:
+            return self
+        width, height = frame.picture_size
+        times = np.float32(frame.reduced)
+        box = np.minimum(self.box * times, np.array([width, height] * 2, np.float32))
+        # Whole coordinates of points are in the middle of a pixel, a box's at its edge.
+        points = None if self.landmarks is None else (self.landmarks + 0.5) * times - 0.5
+        crop = self.crop
+        if crop:
+            middle = crop.matrix[:, :2].sum(axis=1) * (0.5 / frame.reduced - 0.5)
+            matrix = np.column_stack(
+                [crop.matrix[:, :2] / frame.reduced, crop.matrix[:, 2] + middle]
+            )
+            crop = Crop(matrix, crop.size)
+        return replace(self, box=box, landmarks=points, crop=crop)
 
     def as_dict(self) -> dict[str, Any]:
         """What a record holds of it: numbers and texts that JSON takes, None for what is not known.

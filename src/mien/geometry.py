@@ -45,7 +45,7 @@ def suppress(boxes: FloatArray, scores: FloatArray, overlap: float) -> npt.NDArr
     kept: list[int] = []
     for i in order:
         box, others = boxes[i], boxes[kept]
-        nested = _holds(others, middles[i]) | _holds(box[None], middles[kept])
+        nested = holds(others, middles[i]) | holds(box[None], middles[kept])
         if not (nested.any() or (iou(box, others) > overlap).any()):
             kept.append(int(i))
     return np.array(kept, dtype=np.intp)
@@ -58,11 +58,12 @@ def alike(box: FloatArray, boxes: FloatArray, overlap: float) -> npt.NDArray[np.
     """
     middles = np.asarray((boxes[:, :2] + boxes[:, 2:]) / 2, np.float32)
     middle = np.asarray((box[:2] + box[2:]) / 2, np.float32)
-    nested = _holds(boxes, middle) & _holds(box[None], middles)
+    nested = holds(boxes, middle) & holds(box[None], middles)
     return np.asarray(nested | (iou(box, boxes) > overlap), np.bool_)
 
 
-def _holds(boxes: FloatArray, points: FloatArray) -> npt.NDArray[np.bool_]:
+def holds(boxes: FloatArray, points: FloatArray) -> npt.NDArray[np.bool_]:
+    """Which of boxes (N, 4) hold points (N, 2), one each; one of either stands for many."""
     inside = (boxes[:, :2] <= points) & (points < boxes[:, 2:])
     return np.asarray(inside.all(axis=1), np.bool_)
 

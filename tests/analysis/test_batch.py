@@ -72,7 +72,7 @@ def sources(records: Sequence[Record]) -> list[str]:
 
 
 def begun(analyzer: Analyzer, path: Path) -> Later[Looked]:
-    return Later(lambda: batch.look(analyzer, path))
+    return Later(lambda: batch.look(analyzer, path, whole=False))
 
 
 def test_pictures_already_looked_at_are_not_read_again_nor_kept(
@@ -86,13 +86,13 @@ def test_pictures_already_looked_at_are_not_read_again_nor_kept(
         with suppress(ImageError):
             ahead[-1].get()  # one at a time: OpenCV's cascades bear no second thread
     read: list[Path] = []
-    from_disk = image.read_file
+    from_disk = image.file_bytes
 
-    def read_file(path: Path) -> ImageArray:
+    def file_bytes(path: Path) -> bytes:
         read.append(path)
         return from_disk(path)
 
-    monkeypatch.setattr(image, "read_file", read_file)
+    monkeypatch.setattr(image, "file_bytes", file_bytes)
     assert list(batch.analyze_files(jobs(pictures[3:7]), analyzer, begun=ahead)) == expected
     assert read == [pictures[6]]
     assert ahead == []
@@ -133,12 +133,12 @@ def test_a_picture_that_kills_its_process_is_an_error_record(
         textwrap.dedent("""
             import os
             from mien.media import image
-            read = image.read_file
+            read = image.file_bytes
             def deadly(path):
                 if path.name == "deadly.png":
                     os.kill(os.getpid(), 11)
                 return read(path)
-            image.read_file = deadly
+            image.file_bytes = deadly
         """)
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
@@ -171,20 +171,20 @@ def test_a_bug_is_a_record_that_says_where(
 def test_too_little_memory_for_one_is_a_record(
     pictures: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def read(path: Path) -> ImageArray:
+    def read(path: Path) -> bytes:
         raise MemoryError
 
-    monkeypatch.setattr(image, "read_file", read)
+    monkeypatch.setattr(image, "file_bytes", read)
     assert "MemoryError" in batch.run_job(fake(), Job(pictures[0]))["reason"]
 
 
 def test_ctrl_c_is_nobody_s_error_record(
     pictures: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def read(path: Path) -> ImageArray:
+    def read(path: Path) -> bytes:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(image, "read_file", read)
+    monkeypatch.setattr(image, "file_bytes", read)
     with pytest.raises(KeyboardInterrupt):
         batch.run_job(fake(), Job(pictures[0]))
 

@@ -21,6 +21,8 @@ from mien.expression.recognize import OnnxRecognizer, load_model
 from mien.face import Face, FloatArray, Frame, ImageArray
 from mien.faces import align, quality
 from mien.faces.finder import Finder, pixels
+from mien.media import image
+from mien.results import records
 from mien.testing import FakeDetector, FakeRecognizer
 
 ASTRONAUT = np.array([178, 63, 268, 176], np.float32)
@@ -497,3 +499,59 @@ def test_threads_may_share_one(astronaut: ImageArray, detector: str) -> None:
     for ours, theirs in zip(found, expected, strict=True):
         assert len(ours) == len(theirs) >= 1
         equal(ours, theirs)
+
+
+# -- pictures that are decoded smaller -------------------------------------------------------------
+
+
+def enlarged(portrait: Frame, side: int, around: int = 0) -> bytes:
+    """A JPEG of ``side`` pixels with the portrait in it, gray ``around`` it on every side."""
+    canvas = Image.new("RGB", (side, side), (120, 120, 120))
+    inner = side - 2 * around
+    picture = Image.fromarray(portrait.rgb).resize((inner, inner), Image.Resampling.BICUBIC)
+    canvas.paste(picture, (around, around))
+    file = io.BytesIO()
+    canvas.save(file, "JPEG", quality=95)
+    return file.getvalue()
+
+
+def test_a_large_jpeg_is_read_as_its_pixels_are(portrait: Frame) -> None:
+    analyzer, content = Analyzer(Settings(detector="mien")), enlarged(portrait, 3000)
+    frame, found = analyzer.look(content)
+    assert frame.reduced == 2
+    assert len(found) == 1
+    (face,), (whole,) = analyzer.analyze(content), analyzer.analyze(image.read(content))
+    assert np.abs(face.box - whole.box).max() < 6  # of a face of 660 pixels
+    assert face.landmarks is not None
+    assert whole.landmarks is not None
+    assert np.abs(face.landmarks - whole.landmarks).mean() < 3
+    assert np.abs(face.emotions.probs - whole.emotions.probs).max() < 0.02
+    assert face.quality.size_px == pytest.approx(whole.quality.size_px, rel=0.01)
+    assert face.crop is not None
+    assert whole.crop is not None
+    assert np.abs(align.outline(face.crop) - align.outline(whole.crop)).max() < 6
+
+
+def test_the_record_tells_the_size_of_the_picture(portrait: Frame) -> None:
+    analyzer, content = Analyzer(Settings(detector="mien")), enlarged(portrait, 3001)
+    frame, found = analyzer.look(content)
+    record = records.record_of(frame, analyzer.recognize(frame, found))
+    assert (frame.width, record["width"], record["height"]) == (1501, 3001, 3001)
+
+
+def test_a_small_face_in_a_large_jpeg_is_read_from_all_pixels(portrait: Frame) -> None:
+    analyzer, content = Analyzer(Settings(detector="mien")), enlarged(portrait, 3000, around=1000)
+    frame, found = analyzer.look(content)
+    assert frame.reduced == 1
+    assert len(found) == 1
+    (face,), (whole,) = analyzer.analyze(content), analyzer.analyze(image.read(content))
+    assert np.array_equal(face.box, whole.box)
+    assert np.array_equal(face.emotions.probs, whole.emotions.probs)
+
+
+def test_boxes_end_where_the_picture_does() -> None:
+    """Half a picture of 2,601 pixels has 1,301, the last of which stands for one."""
+    file = io.BytesIO()
+    Image.fromarray(black(2601, 2601)).save(file, "JPEG")
+    (face,) = fakes((800, 800, 1301, 1301)).analyze(file.getvalue())
+    assert face.box.tolist() == [1600, 1600, 2601, 2601]

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
+from skimage import data as pictures
 
 from mien import geometry
 from mien.errors import ModelError, UnknownName, WeightsMissing
@@ -17,6 +18,7 @@ from mien.face import Face, FloatArray, Frame, ImageArray
 from mien.faces import detect
 from mien.faces.detect import FaceDetector
 from mien.faces.landmarker import Landmarker, Placed
+from mien.faces.proposals import Proposer
 from mien.media import image
 
 YUNET = "face_detection_yunet_2023mar.onnx"
@@ -165,27 +167,56 @@ def test_faces_that_are_known_are_found_with_the_others(
         assert geometry.iou(face.box, np.array([f.box for f in again])).max() > 0.9
 
 
-def test_mien_does_not_look_again_at_a_face_that_is_known(
-    people: Frame, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    detector, looked = detect.build("mien"), 0
+@pytest.fixture
+def placed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many proposals the landmark network was shown, call by call."""
+    counts: list[int] = []
     place = Landmarker.place
 
     def counted(ours: Landmarker, frame: Frame, boxes: FloatArray, *how: Any) -> Placed:
-        nonlocal looked
-        looked += len(boxes)
+        counts.append(len(boxes))
         return place(ours, frame, boxes, *how)
 
     monkeypatch.setattr(Landmarker, "place", counted)
+    return counts
+
+
+def test_beside_one_face_mien_looks_at_few_proposals(portrait: Frame, placed: list[int]) -> None:
+    proposed = Proposer().propose(portrait, 0.05)
+    assert len(proposed) > 20  # a flag and a rocket: much that might be a face
+    assert len(detect.build("mien").detect(portrait)) == 1
+    assert 1 <= sum(placed) <= 6
+
+
+def test_mien_looks_at_a_dozen_proposals_where_nobody_is(placed: list[int]) -> None:
+    nobody = Frame(image.from_array(pictures.coffee()))  # type: ignore[no-untyped-call]
+    assert len(Proposer().propose(nobody, 0.05)) > 12
+    assert detect.build("mien").detect(nobody) == []
+    assert sum(placed) == 12
+
+
+def test_in_a_crowd_mien_looks_at_whatever_lies_outside_of_faces(
+    people: Frame, placed: list[int]
+) -> None:
+    faces = detect.build("mien").detect(people)
+    proposed = Proposer().propose(people, 0.05)
+    middles = np.asarray((proposed.boxes[:, :2] + proposed.boxes[:, 2:]) / 2, np.float32)
+    inside = np.any([geometry.holds(face.box[None], middles) for face in faces], axis=0)
+    assert sum(placed) >= (~inside).sum()
+
+
+def test_mien_does_not_look_again_at_a_face_that_is_known(people: Frame, placed: list[int]) -> None:
+    detector = detect.build("mien")
     faces = detector.detect(people)
-    cold, looked = looked, 0
+    cold = sum(placed)
+    placed.clear()
     assert len(detector.detect(people, faces)) == len(faces)
-    assert looked <= cold - len(faces)
+    assert sum(placed) <= cold - len(faces)
     # What the detector would not have called a face it looks at itself, and so it does where
     # nothing lies.
-    looked = 0
+    placed.clear()
     assert len(detector.detect(people, [replace(face, score=0.5) for face in faces])) == len(faces)
-    assert looked == cold
+    assert sum(placed) == cold
     elsewhere = replace(faces[0], box=np.array([0, 0, 9, 9], np.float32))
     assert len(detector.detect(people, [elsewhere])) == len(faces)
 

@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from PIL import Image
+from skimage import data as pictures
 
 from mien.errors import ImageError, InputError, ShapeError
 from mien.media import image
@@ -1175,3 +1176,78 @@ def test_two_bytes_are_no_kind_of_picture() -> None:
     for content in (b"ab", b"\0\0", b"ft"):
         with pytest.raises(ImageError, match=r"two\.heic is no picture"):
             image.read_bytes(content, "two.heic")
+
+
+# -- decoded smaller -------------------------------------------------------------------------------
+
+
+def photograph(width: int, height: int, exif: bytes = b"", **how: Any) -> bytes:
+    """The astronaut, enlarged to a JPEG of that size."""
+    portrait = Image.fromarray(pictures.astronaut())  # type: ignore[no-untyped-call]
+    file = io.BytesIO()
+    portrait.resize((width, height), Image.Resampling.BICUBIC).save(
+        file, "JPEG", quality=92, exif=exif, **how
+    )
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "times"),
+    [
+        (2559, 900, 1),
+        (2560, 900, 2),
+        (900, 2561, 2),
+        (5123, 333, 4),
+        (2567, 2575, 2),
+        (10241, 70, 8),
+        (10241, 7, 4),
+    ],
+)
+def test_a_large_jpeg_is_decoded_smaller(width: int, height: int, times: int) -> None:
+    content = photograph(width, height)
+    frame = image.read_reduced(content)
+    assert (frame.reduced, frame.picture_size) == (times, (width, height))
+    assert (frame.width, frame.height) == (-(-width // times), -(-height // times))
+    whole = image.read(content)
+    across, down = width // times, height // times
+    cells = whole[: down * times, : across * times].reshape(down, times, across, times, 3)
+    apart = np.abs(cells.mean(axis=(1, 3)) - frame.rgb[:down, :across])
+    assert apart.mean() < 2
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_picture_decoded_smaller_is_upright(orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    content = photograph(2600, 1400, exif.tobytes())
+    frame, whole = image.read_reduced(content), image.read(content)
+    assert frame.picture_size == (whole.shape[1], whole.shape[0])
+    averaged = cv2.resize(whole, (frame.width, frame.height), interpolation=cv2.INTER_AREA)
+    assert np.abs(averaged.astype(int) - frame.rgb).mean() < 2
+
+
+def test_progressive_and_gray_ones_are_decoded_smaller_too() -> None:
+    assert image.read_reduced(photograph(2600, 1400, progressive=True)).reduced == 2
+    gray = io.BytesIO()
+    Image.fromarray(np.tile(np.arange(256, dtype=np.uint8), (900, 11))).save(gray, "JPEG")
+    frame = image.read_reduced(gray.getvalue())
+    assert frame.reduced == 2
+    assert frame.rgb.shape == (450, 1408, 3)
+
+
+def test_only_files_of_jpegs_are_decoded_smaller(tmp_path: Path) -> None:
+    rgb = image.read(photograph(2600, 1400))
+    path = tmp_path / "large.png"
+    Image.fromarray(rgb).save(path, compress_level=0)
+    for whole in (image.read_reduced(path), image.read_reduced(rgb)):
+        assert whole.reduced == 1
+        assert whole.whole is None
+        assert np.array_equal(whole.rgb, rgb)
+    assert image.read_reduced(path).source == str(path)
+
+
+def test_a_damaged_one_is_an_error_however_it_is_decoded() -> None:
+    content = photograph(2600, 1400)
+    for damaged in (content[: len(content) // 2], content[:-600] + bytes(600)):
+        with pytest.raises(ImageError, match=r"cut short|truncated"):
+            image.read_reduced(damaged)

@@ -55,6 +55,10 @@ class Job:
     explained: Path | None = None
     emotion: str = "top"
 
+    @property
+    def is_drawn(self) -> bool:
+        return self.annotated is not None or self.explained is not None
+
 
 @dataclass(frozen=True, slots=True)
 class Recording:
@@ -253,9 +257,11 @@ def _is_ours(path: Path) -> bool:
         return False
 
 
-def look(analyzer: Analyzer, path: Path) -> Looked:
-    """A picture and the faces found in it, nothing recognised yet: what needs no model."""
-    frame = Frame(image.read_file(path), source=str(path))
+def look(analyzer: Analyzer, path: Path, whole: bool) -> Looked:
+    """A picture and the faces found in it. whole : with all of its pixels, as for drawing."""
+    if not whole:
+        return analyzer.look(path)
+    frame = image.read_frame(path)
     return frame, analyzer.find(frame)
 
 
@@ -265,7 +271,7 @@ def run_job(analyzer: Analyzer, job: Job, begun: Later[Looked] | None = None) ->
     begun : the picture's ``look``, if it goes on already.
     """
     try:
-        frame, found = begun.get() if begun else look(analyzer, job.path)
+        frame, found = begun.get() if begun else look(analyzer, job.path, job.is_drawn)
         faces = analyzer.recognize(frame, found)
         if job.annotated:
             from ..media import draw

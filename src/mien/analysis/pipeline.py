@@ -17,6 +17,7 @@ from ..face import Emotions, Face, FloatArray, Frame, ImageArray, Intensity, Rec
 from ..faces import align, detect, quality
 from ..faces.finder import Finder, pixels
 from ..faces.landmarker import Placed
+from ..faces.landmarks import NET_SIDE
 from ..later import Later
 from ..media import image
 from ..media.image import Picture
@@ -71,6 +72,9 @@ class Settings:
             )
         if self.coverage is not None:
             sets.asked(self.coverage)
+
+
+_ENOUGH = 2  # pixels of a face for one of the network's: as many as cutting averages over
 
 
 class Analyzer:
@@ -192,7 +196,24 @@ class Analyzer:
 
         Raises ImageError for a picture that cannot be read, ShapeError for an unfit array.
         """
-        return self.analyze_frame(image.read_frame(picture))
+        return self.recognize(*self.look(picture))
+
+    def look(self, picture: Picture) -> tuple[Frame, list[Face]]:
+        """A picture and the faces found in it, nothing recognised yet.
+
+        A large JPEG is decoded smaller, unless a face in it is too small then.
+        """
+        frame = image.read_reduced(picture)
+        faces = self.find(frame)
+        if frame.reduced > 1 and any(_side(face) < _ENOUGH * self._read_at for face in faces):
+            frame = image.read_frame(picture)
+            faces = self.find(frame)
+        return frame, faces
+
+    @property
+    def _read_at(self) -> int:
+        """Pixels of the side of the largest network that reads a face."""
+        return max(self.recognizer.info.preprocess.size, NET_SIDE)
 
     def analyze_frame(self, frame: Frame) -> list[RecognizedFace]:
         """The faces of a frame with everything filled in."""
@@ -215,7 +236,10 @@ class Analyzer:
         return self._finder.again(frame, boxes, rolls)
 
     def recognize(self, frame: Frame, faces: Sequence[Face]) -> list[RecognizedFace]:
-        """The same faces with crop, emotions, intensity and quality."""
+        """The same faces with crop, emotions, intensity and quality.
+
+        Of a frame that was decoded smaller, in pixels of the picture.
+        """
         info = self.recognizer.info
         size, labels = info.preprocess.size, info.label_set
         faces = [self._finder.framed(face, self.alignment, size) for face in faces]
@@ -262,5 +286,16 @@ class Analyzer:
         least = self.recognizer.info.uncertain_below
         uncertain = quality.uncertain(emotions.top[1], least, good)
         return RecognizedFace.of(
-            face, emotions, measured, good, uncertain, intensity, prediction_set
+            face.in_picture(frame),
+            emotions,
+            measured,
+            good,
+            uncertain,
+            intensity,
+            prediction_set,
         )
+
+
+def _side(face: Face) -> float:
+    """A face's shorter side, in pixels of its frame."""
+    return float((face.box[2:] - face.box[:2]).min())

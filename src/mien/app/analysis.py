@@ -99,11 +99,11 @@ def analyze(wanted: Wanted) -> int:
         coverage=wanted.coverage,
     )
     analyzer = Analyzer(settings, wait=False)
-    first = paths[0]
+    first, drawn = paths[0], wanted.annotate is not None or wanted.explained is not None
     begun = (
         []
         if wanted.processes > 1 or wanted.resume or batch.is_recording(first)
-        else [Later(lambda: batch.look(analyzer, Path(first)))]
+        else [Later(lambda: batch.look(analyzer, Path(first), drawn))]
     )
     for looking in begun:
         looking.wait()  # the model loads during its search, and would only hinder its reading

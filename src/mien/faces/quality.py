@@ -57,8 +57,9 @@ def measure(frame: Frame, face: Face, pixels: ImageArray) -> Quality:
     crop = face.crop
     turned = None if face.landmarks is None else pose.estimate(face.landmarks)
     level = align.roll(crop) if crop else 0.0
+    side = align.side(crop) if crop else float(max(frame.width, frame.height))
     return Quality(
-        size_px=align.side(crop) if crop else float(max(frame.width, frame.height)),
+        size_px=side * frame.reduced,
         sharpness=float(cv2.Laplacian(gray, cv2.CV_32F).std()),
         brightness=float(gray.mean()) / 255,
         contrast=float(gray.std()) / 255,

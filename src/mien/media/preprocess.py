@@ -113,15 +113,15 @@ def halve(picture: ImageArray, times: int) -> ImageArray:
     return picture
 
 
-def shrink(rgb: ImageArray, longest: int) -> tuple[ImageArray, float]:
-    """A copy no longer than ``longest`` pixels and the factor back to the original."""
-    height, width = rgb.shape[:2]
+def shrink(picture: ImageArray, longest: int) -> tuple[ImageArray, float]:
+    """A copy, gray or RGB, no longer than ``longest`` pixels, and the factor to the original."""
+    height, width = picture.shape[:2]
     factor = max(height, width) / longest
     if factor <= 1:
-        return rgb, 1.0
+        return picture, 1.0
     # A strip of 30,000 x 40 must not vanish.
     size = (max(1, round(width / factor)), max(1, round(height / factor)))
-    halved = halve(rgb, max(halvings(factor / _REST), _twos(factor)))
+    halved = halve(picture, max(halvings(factor / _REST), _twos(factor)))
     return np.asarray(cv2.resize(halved, size, interpolation=cv2.INTER_AREA), np.uint8), factor
 
 

@@ -46,14 +46,15 @@ def record_of(frame: Frame, faces: Sequence[Face]) -> Record:
         status = "no_face"
     elif all((face.picture_quality or 0) < quality.LOW for face in faces):
         status = "low_quality"
+    width, height = frame.picture_size
     return {
         "schema": SCHEMA,
         "source": _unicode(frame.source),
         "frame": frame.index,
         "time_s": frame.time_s,
         "status": status,
-        "width": frame.width,
-        "height": frame.height,
+        "width": width,
+        "height": height,
         "faces": [_of_face(face) for face in faces],
     }
 

@@ -5,18 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from ... import geometry
 from ...face import Face, FloatArray, Frame
 from ...later import Later
 from ..cascades import INSET
 from ..detect import best_first
-from ..landmarker import Landmarker, Placed
+from ..landmarker import Landmarker
 from ..landmarks import face_box
 from ..proposals import Proposals, Proposer
 
 _LEAST = 0.05  # score of a proposal worth a look
-_AT_ONCE, _CROWD = 12, 2  # proposals looked at before there must have been so many faces
+_LIKELY, _UNLIKELY = 0.3, 0.1  # of one that mostly is a face; of one that hardly ever is
+# How many that are not likely are looked at: where nobody was seen; beside one face, where four
+# find whoever a dozen did (benchmarks/detection.py). In a crowd, all of them are.
+_FOR_SOMEBODY, _FOR_A_SECOND, _CROWD = 12, 4, 2
 _MAYBE = 0.1  # the landmark network's score worth a second look
 # Its score of a face. From 0.5 on half of the false alarms on HELEN's and AFW's crops go, and one
 # in five hundred faces of LFW (benchmarks/detection.py).
@@ -39,41 +43,47 @@ class Mien:
         """Faces, best score first, each with its landmarks."""
         self._landmarker.begin()
         proposed = self._proposer.get().propose(frame, _LEAST)
-        met, proposed = _met([face for face in known if face.score >= _FACE], proposed)
-        points = [face.landmarks for face in met if face.landmarks is not None]
-        boxes, scores = [face_box(p) for p in points], [face.score for face in met]
-        faces = _best(frame, boxes, scores, points)
-        # Of a portrait, or nobody, the likeliest proposals are looked at; of a crowd, all of them.
-        for start in range(0, len(proposed), _AT_ONCE):
-            placed = self._looked_at(frame, proposed, slice(start, start + _AT_ONCE))
-            found = np.flatnonzero(placed.scores >= _FACE)
-            boxes += [face_box(p) for p in placed.points[found]]
-            points += list(placed.points[found])
-            scores += placed.scores[found].tolist()
-            faces = _best(frame, boxes, scores, points)
-            if not len(found) or len(faces) < _CROWD:
-                break
-        return faces
+        faces, proposed = _met([face for face in known if face.score >= _FACE], proposed)
+        likely = proposed.scores >= _LIKELY
+        faces = self._seen(frame, faces, proposed.where(likely))
+        rest = proposed.where(~likely)
+        if not faces:
+            faces = self._seen(frame, faces, rest.where(slice(_FOR_SOMEBODY)))
+            rest = rest.where(slice(_FOR_SOMEBODY, None))
+        elif len(faces) < _CROWD:
+            rest = rest.where(_outside(faces, rest.boxes))
+            second = np.flatnonzero(rest.scores >= _UNLIKELY)[:_FOR_A_SECOND]
+            faces = self._seen(frame, faces, rest.where(second))
+        return self._seen(frame, faces, rest) if len(faces) >= _CROWD else faces
 
-    def _looked_at(self, frame: Frame, proposed: Proposals, part: slice) -> Placed:
-        rolls = proposed.rolls[part].tolist()
-        return self._landmarker.get().place(frame, proposed.boxes[part], rolls, _MAYBE)
+    def _seen(self, frame: Frame, faces: list[Face], proposed: Proposals) -> list[Face]:
+        """The faces, and those seen where something is proposed outside of them; best first."""
+        proposed = proposed.where(_outside(faces, proposed.boxes))
+        placed = self._landmarker.get().place(
+            frame, proposed.boxes, proposed.rolls.tolist(), _MAYBE
+        )
+        found = np.flatnonzero(placed.scores >= _FACE)
+        points = [face.landmarks for face in faces if face.landmarks is not None]
+        points += list(placed.points[found])
+        boxes = np.array([face_box(p) for p in points], np.float32).reshape(-1, 4)
+        scores = [*(face.score for face in faces), *placed.scores[found].tolist()]
+        return best_first(frame, boxes, np.array(scores, np.float32), points)
+
+
+def _outside(faces: list[Face], boxes: FloatArray) -> npt.NDArray[np.bool_]:
+    """Which of many boxes (N, 4) have their middle in no face: one in another is the same one."""
+    middles = np.asarray((boxes[:, :2] + boxes[:, 2:]) / 2, np.float32)
+    inside = [geometry.holds(face.box[None], middles) for face in faces]
+    return ~np.any(inside, axis=0) if inside else np.ones(len(boxes), np.bool_)
 
 
 def _met(known: list[Face], proposed: Proposals) -> tuple[list[Face], Proposals]:
     """The known faces that something was proposed for, and the proposals for others."""
-    rest = np.ones(len(proposed), bool)
+    rest = np.ones(len(proposed), np.bool_)
     met = []
     for face in known:
         alike = geometry.alike(face.box, proposed.boxes, _ALIKE)
         if alike.any():
             met.append(face)
             rest &= ~alike
-    return met, Proposals(proposed.boxes[rest], proposed.rolls[rest], proposed.scores[rest])
-
-
-def _best(
-    frame: Frame, boxes: list[FloatArray], scores: list[float], points: list[FloatArray]
-) -> list[Face]:
-    each = np.array(boxes, np.float32).reshape(-1, 4)
-    return best_first(frame, each, np.array(scores, np.float32), points)
+    return met, proposed.where(rest)
