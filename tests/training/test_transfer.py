@@ -25,9 +25,8 @@ from mien.media.preprocess import Preprocess, batch
 from mien.training import recipes, transfer
 from mien.training.export import export
 from mien.training.models import Model, networks
-from mien.training.models.googlenet import LocalResponse
 from mien.training.models.mobileface import MobileFace
-from mien.training.models.network import Backbone
+from mien.training.models.network import Backbone, LocalResponse
 from mien.training.recipes import ExpressionRecipe
 from mien.training.train import train
 from mien.weights import catalogue

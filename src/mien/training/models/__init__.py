@@ -20,6 +20,7 @@ networks: Registry[nn.Module] = Registry(
     "network",
     {
         "alexnet": "mien.training.models.alexnet:alexnet",
+        "alexnet-small": "mien.training.models.alexnet:alexnet_small",
         "autoencoder2018": "mien.training.models.autoencoder2018:autoencoder2018",
         "emex2": "mien.training.models.emex2:emex2",
         "googlenet": "mien.training.models.googlenet:googlenet",

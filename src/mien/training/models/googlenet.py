@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...media.preprocess import Preprocess
-from .network import Backbone
+from .network import Backbone, LocalResponse
 
 _MEAN_RGB = (123.0, 117.0, 104.0)
 _INCEPTIONS = {  # inputs; filters of 1x1, 3x3_reduce, 3x3, 5x5_reduce, 5x5, pool_proj
@@ -32,26 +32,6 @@ _INCEPTIONS = {  # inputs; filters of 1x1, 3x3_reduce, 3x3, 5x5_reduce, 5x5, poo
 
 def _halve(x: Tensor) -> Tensor:
     return F.max_pool2d(x, 3, 2, ceil_mode=True)
-
-
-class LocalResponse(nn.Module):
-    """x / (1 + alpha / n * sum of squares over n neighbouring channels) ** 0.75 (Krizhevsky 2012).
-
-    The sum is a convolution by a constant band: torch's own takes ten times as long on a CPU, and
-    has no bfloat16.
-    """
-
-    band: Tensor
-
-    def __init__(self, channels: int, n: int = 5, alpha: float = 1e-4) -> None:
-        super().__init__()
-        at = torch.arange(channels)
-        band = ((at[:, None] - at).abs() <= n // 2).float() * (alpha / n)
-        self.register_buffer("band", band[:, :, None, None], persistent=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        root = (F.conv2d(x * x, self.band) + 1).rsqrt()
-        return x * root * root.sqrt()
 
 
 class GoogLeNet(Backbone):

@@ -41,6 +41,26 @@ class Standardised(nn.Module):
         return (x - self.mean) / self.std
 
 
+class LocalResponse(nn.Module):
+    """x / (1 + alpha / n * sum of squares over n neighbouring channels) ** 0.75 (Krizhevsky 2012).
+
+    The sum is a convolution by a constant band: torch's own takes ten times as long on a CPU, and
+    has no bfloat16.
+    """
+
+    band: Tensor
+
+    def __init__(self, channels: int, n: int = 5, alpha: float = 1e-4) -> None:
+        super().__init__()
+        at = torch.arange(channels)
+        band = ((at[:, None] - at).abs() <= n // 2).float() * (alpha / n)
+        self.register_buffer("band", band[:, :, None, None], persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        root = (F.conv2d(x * x, self.band) + 1).rsqrt()
+        return x * root * root.sqrt()
+
+
 class Backbone(nn.Module):
     """A trunk that was trained for something else, and a last layer of one's own.
 
