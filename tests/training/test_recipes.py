@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import Generator, nn
+from torch import Generator
 
 from mien import config
 from mien.data import patches, scenes
@@ -14,6 +14,7 @@ from mien.errors import ConfigError, UnknownName
 from mien.faces.landmarks import POINTS
 from mien.papers import plans
 from mien.training import recipes
+from mien.training.models.network import Backbone, build
 from mien.training.recipes import (
     AgainstRestRecipe,
     ExpressionRecipe,
@@ -74,9 +75,12 @@ def test_every_recipe_parses_builds_and_learns(name: str) -> None:
     side = {"landmarks": patches.SIDE, "proposals": scenes.SIDE}.get(recipe.task, spec.size)
     x = torch.randint(0, 256, (8, spec.channels, side, side), generator=generator)
     shape: tuple[int, ...] = (spec.channels, spec.size, spec.size)
-    if recipe.model.frozen:  # two views of features, and one of them is learned from
-        (last,) = (layer for layer in net.modules() if isinstance(layer, nn.Linear))
-        x, shape = torch.rand(8, 2, last.in_features, generator=generator), (last.in_features,)
+    if recipe.model.frozen:  # two views of what its parts make, and one of them is learned from
+        backbone = build(recipe.model, 3)
+        assert isinstance(backbone, Backbone)
+        with torch.inference_mode():
+            shape = backbone.before(x[:1].float(), recipe.model.frozen).shape[1:]
+        x = torch.rand(8, 2, *shape, generator=generator)
     before = [p.detach().clone() for p in net.parameters()]
     for _ in range(2):
         seen, y = task.change(x.float(), targets(recipe, 8), generator)
@@ -231,7 +235,7 @@ def test_dobes2023_trains_what_the_paper_trained() -> None:
             assert isinstance(made, recipes.ExpressionRecipe)
             assert made.split is not None
             assert (made.split.by, made.split.test) == (by, 0.3)
-            assert (made.model.pretrained, made.model.frozen) == ("googlenet-bvlc", True)
+            assert (made.model.pretrained, made.model.frozen) == ("googlenet-bvlc", "trunk")
             assert made.data.names.labels == ("anger", "happiness", "neutral")
             assert (made.occlude.what if made.occlude else "none") == part
             assert made.occlude is None or len(made.occlude.sides) == 3

@@ -20,6 +20,7 @@ from PIL import Image
 from ..errors import MissingExtra
 from ..evaluation import plots
 from ..training.checkpoint import kept, write_whole
+from ..training.models import TRUNK
 from ..training.recipes import Evidence, Finding
 from .plans import Attention, Contrast, Published, Reproduction
 
@@ -564,7 +565,7 @@ def _time(results: Sequence[Result]) -> str:
 
 
 def minutes(results: Sequence[Result]) -> float:
-    """Of every epoch of all runs, and of the features of frozen trunks."""
+    """Of every epoch of all runs, and of what frozen parts make of pictures."""
     seconds = 0.0
     for part in (part for result in results for part in result["parts"]):
         seconds += sum(epoch["seconds"] for epoch in part["epochs"])
@@ -627,7 +628,8 @@ def _setting(result: Result) -> str:
     if model.get("enlarge"):
         origin += f", pictures enlarged to {model['enlarge']}"
     if model.get("frozen"):
-        origin += f", only the last layer's {network['trained']:,} trained"
+        above = "" if model["frozen"] == TRUNK else f" and what follows {model['frozen']}"
+        origin += f", only the last layer{above} trained, {network['trained']:,}"
         made_by = part["environment"]["features"]
         if made_by["computed"]:
             speed = made_by["computed"] / made_by["seconds"]

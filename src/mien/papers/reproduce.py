@@ -3,9 +3,9 @@
 An experiment is arranged, audited, trained, exported and tested. What the test says is the plain
 network's answer, through ONNX Runtime: one look at each picture, no calibration, no base rates, as
 the papers did it. Where its split has folds, each is an experiment of its own, and their answers
-are pooled; likewise where it is repeated with other seeds. Where a trunk is frozen, only the first
-one is exported: what that trunk makes of a picture is computed once for all of them, and they are
-tested by it; likewise the first training where runs are tested step by step, see
+are pooled; likewise where it is repeated with other seeds. Where parts of a backbone are frozen,
+only the first one is exported: what these make of a picture is computed once for all of them, and
+they are tested by it; likewise the first training where runs are tested step by step, see
 ``mien.training.stepwise``. A finished one is not done again: its ``result.json`` is there.
 """
 
@@ -65,7 +65,7 @@ class Listener(Progress, Protocol):
 class Job:
     """One training of an experiment: all of it, or one of its folds or repeats.
 
-    features : where those of a frozen trunk are kept, for all experiments.
+    features : where what frozen parts make of pictures is kept, for all experiments.
     init : the model file whose weights it begins with, if any.
     elsewhere : further tables to test on, by name.
     repeat, person : which one of several this is, counted from 0.
@@ -540,10 +540,10 @@ def _answerer(job: Job, table: Table) -> Answerer:
         recognizer = load_model(str(job.folder / MODEL))
         assert isinstance(recognizer, OnnxRecognizer)
         return lambda rows: _logits(recognizer, rows)
-    last = task_of(job.recipe).network()
-    checkpoint.load_weights(last, job.folder / "weights.safetensors")
+    top = task_of(job.recipe).network()
+    checkpoint.load_weights(top, job.folder / "weights.safetensors")
     kept = transfer.Features(job.recipe, table, job.features, torch.device("cpu"))
-    return lambda rows: transfer.logits(last, kept.of(rows))[0]
+    return lambda rows: transfer.logits(top, kept.of(rows))[0]
 
 
 def _labelled(table: Table, labels: LabelSet) -> Table:

@@ -63,7 +63,7 @@ def export(
 
     which : "best", of the epoch most accurate on the select split, or "last", the average the
         schedule ended with; the most accurate of many epochs owes some of that to luck.
-    features : where training kept those of a frozen trunk; without, in ``run``.
+    features : where training kept what frozen parts make of pictures; without, in ``run``.
     head : of a recipe's several, the one that answers.
     also : the tables of its further heads, by name.
     ``figures`` are files ``mien evaluate`` wrote for this model; they go into its card. Raises
@@ -112,10 +112,10 @@ def export(
             f"no picture of '{recipe.data.select}' has a label to calibrate '{head}' by"
         )
     if recipe.model.frozen:
-        assert isinstance(net, Backbone)
-        cpu = torch.device("cpu")
+        top, cpu = task_of(recipe).network(), torch.device("cpu")
+        top.load_state_dict(weights)
         kept = transfer.Features(recipe, table, features or run / transfer.FOLDER, cpu)
-        looks = transfer.logits(net.head, kept.of(select))
+        looks = transfer.logits(top, kept.of(select))
     else:
         looks = calibrate.looks(_recognizer(graph, meta), list(select.pictures()))
     if len(looks) == 1:  # it never saw a mirror image in training either

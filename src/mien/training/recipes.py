@@ -20,7 +20,7 @@ from ..labels import LabelSet
 from .augment_settings import Augment
 from .expression_data import OWN_HEAD, Also, ExpressionData
 from .landmark_data import LandmarkData
-from .models import Autoencoder, Cnn, Model
+from .models import TRUNK, Autoencoder, Cnn, Model
 from .proposal_data import ProposalData
 from .reconstruction_data import ReconstructionData
 from .schedule import Train
@@ -249,6 +249,7 @@ def read(path: Path, overrides: Sequence[str] = ()) -> AnyRecipe:
 
 def from_values(values: dict[str, Any]) -> AnyRecipe:
     """A recipe from nested dictionaries, checked key by key."""
+    values = _renewed(values)
     task = values.get("task", "expression")
     if not isinstance(task, str) or task not in _KINDS:
         raise UnknownName("task", str(task), _KINDS)
@@ -259,6 +260,14 @@ def from_values(values: dict[str, Any]) -> AnyRecipe:
     if recipe.paper and not recipe.deviation:
         raise ConfigError("a recipe with a [paper] says in [[deviation]] where it differs from it")
     return recipe
+
+
+def _renewed(values: dict[str, Any]) -> dict[str, Any]:
+    """Settings as they are written today: model.frozen was true or false before it named a part."""
+    model = values.get("model")
+    if not isinstance(model, dict) or not isinstance(model.get("frozen"), bool):
+        return values
+    return {**values, "model": {**model, "frozen": TRUNK if model["frozen"] else ""}}
 
 
 def is_same(recipe: Recipe, saved: dict[str, Any]) -> bool:

@@ -331,7 +331,7 @@ def prepare(
 ) -> Sets:
     """The samples a recipe's task trains on and selects by.
 
-    kept : what a frozen trunk makes of the table's pictures, where the recipe has one.
+    kept : what the frozen parts of a network make of the table's pictures, where it has such.
     further : the tables of its further heads, by name.
     """
     if isinstance(recipe, ExpressionRecipe):
@@ -369,7 +369,7 @@ def train(
     devices, nodes : processes on each machine, and machines. Fabric starts this program again for
         every further device; those copies end here, with the training. Machines find each other by
         MASTER_ADDR, MASTER_PORT and NODE_RANK, or by what Slurm or torchrun set.
-    features : where what a frozen trunk makes of pictures is kept, for several runs to share;
+    features : where what frozen parts make of pictures is kept, for several runs to share;
         without, in ``out``.
     asked : pictures (N, C, S, S) uint8 by name; the logits (N, K) that the network has for them
         after every epoch stay in ``answers_of`` that epoch, under the same name.
@@ -388,7 +388,7 @@ def train(
     source = str(init) if init else recipe.model.init
     start = Start(source) if source else None
     if recipe.model.frozen and devices * nodes > 1:
-        raise ConfigError("a last layer alone trains in seconds: leave out --devices and --nodes")
+        raise ConfigError("with model.frozen one device trains: leave out --devices and --nodes")
     if recipe.augment.maps and devices * nodes > 1:
         raise ConfigError("augment.maps is by whole batches: leave out --devices and --nodes")
     fabric, alone = launched(recipe, accelerator, devices, nodes), ExitStack()

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ...errors import ConfigError, ModelError
-from . import Model, networks
+from ...errors import ConfigError, ModelError, UnknownName
+from . import TRUNK, Model, networks
+
+Part = Callable[[Tensor], Tensor]
 
 
 class Standardised(nn.Module):
@@ -67,17 +69,27 @@ class Backbone(nn.Module):
     Takes gray levels (N, 1 or 3, S, S), enlarges them to ``side`` pixels if that is not 0, and
     shows gray pictures to all three colour channels.
 
+    The trunk is a row of parts with names. What a part owns has that name in front of its own, and
+    ``inside`` in front of that.
+
     width : numbers that the trunk makes of a picture.
     dropout : share of them left out before the last layer, in training.
+    behind : the part whose output this network takes instead of pictures; "" where it takes them.
     """
+
+    inside = ""
 
     def __init__(self, num_classes: int, width: int, dropout: float) -> None:
         super().__init__()
         self.side = 0
+        self.behind = ""
         self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(width, num_classes))
 
-    def trunk(self, x: Tensor) -> Tensor:
-        """Gray levels of three channels (N, 3, S, S) -> (N, width)."""
+    def parts(self) -> dict[str, Part]:
+        """The trunk's parts by name, in their order.
+
+        The first takes gray levels of three channels (N, 3, S, S), the last gives (N, width).
+        """
         raise NotImplementedError
 
     def adopt(self, tensors: Mapping[str, Tensor]) -> None:
@@ -89,12 +101,52 @@ class Backbone(nn.Module):
 
     def features(self, x: Tensor) -> Tensor:
         """Gray levels (N, 1 or 3, S, S) -> (N, width)."""
+        return self.after(self.before(x), "")
+
+    def before(self, x: Tensor, last: str = "") -> Tensor:
+        """Gray levels (N, 1 or 3, S, S) -> what the parts up to ``last`` make of them."""
         if self.side:
             x = F.interpolate(x, (self.side, self.side), mode="bilinear", align_corners=False)
-        return self.trunk(x.expand(-1, 3, -1, -1))
+        x = x.expand(-1, 3, -1, -1)
+        parts = self.parts()
+        for name in self.upto(last):
+            x = parts[name](x)
+        return x
+
+    def after(self, x: Tensor, last: str) -> Tensor:
+        """What the parts up to ``last`` made of pictures -> (N, width)."""
+        parts = self.parts()
+        for name in list(parts)[len(self.upto(last)) :]:
+            x = parts[name](x)
+        return x
+
+    def upto(self, last: str) -> list[str]:
+        """The parts up to one and with it: none for "", all for "trunk"; raises UnknownName."""
+        names = list(self.parts())
+        if last not in ("", TRUNK, *names):
+            raise UnknownName("part of the network", last, [TRUNK, *names])
+        return names if last == TRUNK else names[: names.index(last) + 1] if last else []
+
+    def owned(self, last: str) -> list[str]:
+        """The modules of the parts up to one and with it, by their paths."""
+        parts = [f"{self.inside}{name}" for name in self.upto(last)]
+        paths = [path for path, _ in self.named_modules()]
+        return [
+            path
+            for path in paths
+            if any(path.startswith(p) and path[len(p) : len(p) + 1] in ("", "_") for p in parts)
+        ]
+
+    def enter_behind(self, last: str) -> None:
+        """Let go of the parts up to ``last`` and with it: from now on their output is the input."""
+        for path in self.owned(last):
+            parent, _, name = path.rpartition(".")
+            self.get_submodule(parent)._modules[name] = nn.Identity()
+        self.behind = last
 
     def forward(self, x: Tensor) -> Tensor:
-        logits: Tensor = self.head(self.features(x))
+        features = self.after(x, self.behind) if self.behind else self.features(x)
+        logits: Tensor = self.head(features)
         return logits
 
     def _fill(self, weights: Mapping[str, Tensor], head: tuple[Tensor | None, ...]) -> None:
