@@ -79,7 +79,8 @@ def test_every_recipe_parses_builds_and_learns(name: str) -> None:
         backbone = build(recipe.model, 3)
         assert isinstance(backbone, Backbone)
         with torch.inference_mode():
-            shape = backbone.before(x[:1].float(), recipe.model.frozen).shape[1:]
+            made = backbone.between(backbone.shown(x[:1].float()), "", recipe.model.frozen)
+        shape = made.shape[1:]
         x = torch.rand(8, 2, *shape, generator=generator)
     before = [p.detach().clone() for p in net.parameters()]
     for _ in range(2):

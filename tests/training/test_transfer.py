@@ -159,7 +159,7 @@ def test_a_network_can_be_entered_behind_any_of_its_parts(
     net = networks.build(name, 3, Preprocess(64, "gray")).eval()
     assert isinstance(net, Backbone)
     x = torch.randint(0, 256, (2, 1, 64, 64)).float()
-    answers, made = net(x), net.before(x, part)
+    answers, made = net(x), net.between(net.shown(x), "", part)
     assert made.shape[1:] == maps
     net.enter_behind(part)
     assert torch.equal(net(made), answers)
@@ -328,6 +328,22 @@ def test_without_frozen_everything_learns_from_there(made: Path) -> None:
 
 def _apart(a: Tensor, b: Tensor) -> float:
     return float((a - b).abs().max())
+
+
+def test_a_later_parts_features_go_on_from_an_earlier_ones(
+    made: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To half precision those made of the pictures themselves, which are not looked at again."""
+    table_of = table.read(made / "stripes.parquet")
+    wanted = recipe(made, "train.precision=32-true")
+    alone = transfer.Features(wanted, table_of, made / "alone", torch.device("cpu"))
+    below = recipe(made, "train.precision=32-true", "model.frozen=blocks.14")
+    transfer.Features(below, table_of, made / "both", torch.device("cpu"))
+    monkeypatch.setattr(Backbone, "shown", lambda *_: pytest.fail("pictures were shown again"))
+    after = transfer.Features(wanted, table_of, made / "both", torch.device("cpu"))
+    assert after.facts["computed"] == 2 * len(table_of)
+    a, b = (kept.of(table_of).float() for kept in (alone, after))
+    torch.testing.assert_close(a, b, rtol=5e-3, atol=5e-3)
 
 
 @pytest.mark.parametrize(

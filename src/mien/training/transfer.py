@@ -157,7 +157,7 @@ class Features:
         chunks = [rows[start : start + _CHUNK] for start in range(0, len(rows), _CHUNK)]
         files = []
         for i, chunk in enumerate(chunks, 1):
-            path = self._folder / f"{self._name(chunk, mirrored)}.npy"
+            path = self._file(chunk, mirrored, self._recipe.model.frozen)
             if not path.exists():
                 log.info("features of %s, %d of %d", self._recipe.model.name, i, len(chunks))
                 started = time.perf_counter()
@@ -167,15 +167,16 @@ class Features:
             files.append(np.load(path, mmap_mode="r", allow_pickle=False))
         return files
 
-    def _name(self, rows: Sequence[Row], mirrored: bool) -> str:
+    def _file(self, rows: Sequence[Row], mirrored: bool, part: str) -> Path:
+        """Where what the parts up to one make of some pictures is kept."""
         model = self._recipe.model
         assert model.pretrained
-        shown = (model.frozen, model.size, model.color, model.enlarge, mirrored)
-        head = repr((catalogue.spec(model.pretrained).sha256, *shown, str(self._precision)))
+        shown = (part, model.size, model.color, model.enlarge, mirrored, str(self._precision))
+        head = repr((catalogue.spec(model.pretrained).sha256, *shown))
         digest = hashlib.blake2b(head.encode(), digest_size=16)
         for row in rows:
             digest.update(hashlib.blake2b(row.image).digest())
-        return digest.hexdigest()
+        return self._folder / f"{digest.hexdigest()}.npy"
 
     @functools.cached_property
     def _precision(self) -> torch.dtype:
@@ -191,17 +192,25 @@ class Features:
 
     @torch.inference_mode()
     def _computed(self, rows: Sequence[Row], mirrored: bool) -> FloatArray:
-        x = torch.from_numpy(Table("", rows).planes(self._recipe.model.preprocess))
-        x = x.flip(3) if mirrored else x
+        begun, part = self._begun(rows, mirrored)
         fast = self._precision == torch.bfloat16
+        parts = []
         with torch.autocast(self._device.type, torch.bfloat16, enabled=fast):
-            parts = [
-                self._net.before(part.to(self._device).float(), self._recipe.model.frozen)
-                .half()
-                .cpu()
-                for part in torch.split(x, _BATCH)
-            ]
+            for some in torch.split(begun, _BATCH):
+                x = some.to(self._device).float()
+                x = x if part else self._net.shown(x)
+                made = self._net.between(x, part, self._recipe.model.frozen)
+                parts.append(made.half().cpu())
         return np.asarray(torch.cat(parts).numpy())
+
+    def _begun(self, rows: Sequence[Row], mirrored: bool) -> tuple[Tensor, str]:
+        """What is kept already of an earlier part, the latest one, and its name; or pictures."""
+        for part in reversed(self._net.upto(self._recipe.model.frozen)[:-1]):
+            path = self._file(rows, mirrored, part)
+            if path.exists():
+                return torch.from_numpy(np.load(path, allow_pickle=False)), part
+        x = torch.from_numpy(Table("", rows).planes(self._recipe.model.preprocess))
+        return (x.flip(3) if mirrored else x), ""
 
     def _write(self, path: Path, features: FloatArray) -> None:
         content = io.BytesIO()

@@ -101,22 +101,18 @@ class Backbone(nn.Module):
 
     def features(self, x: Tensor) -> Tensor:
         """Gray levels (N, 1 or 3, S, S) -> (N, width)."""
-        return self.after(self.before(x), "")
+        return self.between(self.shown(x), "", TRUNK)
 
-    def before(self, x: Tensor, last: str = "") -> Tensor:
-        """Gray levels (N, 1 or 3, S, S) -> what the parts up to ``last`` make of them."""
+    def shown(self, x: Tensor) -> Tensor:
+        """Gray levels (N, 1 or 3, S, S) as the first part takes them, (N, 3, side, side)."""
         if self.side:
             x = F.interpolate(x, (self.side, self.side), mode="bilinear", align_corners=False)
-        x = x.expand(-1, 3, -1, -1)
-        parts = self.parts()
-        for name in self.upto(last):
-            x = parts[name](x)
-        return x
+        return x.expand(-1, 3, -1, -1)
 
-    def after(self, x: Tensor, last: str) -> Tensor:
-        """What the parts up to ``last`` made of pictures -> (N, width)."""
+    def between(self, x: Tensor, first: str, last: str) -> Tensor:
+        """What the parts up to ``first`` gave -> what those up to ``last`` give; see ``upto``."""
         parts = self.parts()
-        for name in list(parts)[len(self.upto(last)) :]:
+        for name in self.upto(last)[len(self.upto(first)) :]:
             x = parts[name](x)
         return x
 
@@ -145,8 +141,8 @@ class Backbone(nn.Module):
         self.behind = last
 
     def forward(self, x: Tensor) -> Tensor:
-        features = self.after(x, self.behind) if self.behind else self.features(x)
-        logits: Tensor = self.head(features)
+        x = x if self.behind else self.shown(x)
+        logits: Tensor = self.head(self.between(x, self.behind, TRUNK))
         return logits
 
     def _fill(self, weights: Mapping[str, Tensor], head: tuple[Tensor | None, ...]) -> None:
