@@ -1,7 +1,7 @@
 """A paper done again, as data: its experiments, and what of the paper they are put beside.
 
 They stand in the file of the recipe that they start from, as ``[[run]]``, ``[[published]]``,
-``[[contrast]]`` and ``[[attention]]``.
+``[[contrast]]``, ``[[together]]`` and ``[[attention]]``.
 """
 
 from __future__ import annotations
@@ -110,6 +110,27 @@ class Published:
 
 
 @dataclass(frozen=True, slots=True)
+class Together:
+    """A column of several published tables as lines in one plot, as a figure of the paper's has it.
+
+    text : what to look for.
+    tables : titles of published tables with a curve. names : what the lines of each are called.
+    column : the figure that is drawn. beside : the heading of our runs that are drawn.
+    """
+
+    title: str
+    text: str
+    tables: tuple[str, ...]
+    names: tuple[str, ...]
+    column: str
+    beside: str
+
+    def __post_init__(self) -> None:
+        if len(self.names) != len(self.tables) or len(self.tables) < 2:
+            raise ConfigError(f"together '{self.title}': two tables or more, and a name for each")
+
+
+@dataclass(frozen=True, slots=True)
 class ContrastRow:
     """name : of what the runs share (a size, an emotion). runs : one for each of ``beside``, as
     in ``PublishedRow``."""
@@ -169,6 +190,7 @@ class Reproduction:
     contrasts: tuple[Contrast, ...]
     deviations: tuple[Deviation, ...]
     attention: tuple[Attention, ...] = ()
+    together: tuple[Together, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +201,7 @@ class _Experiments:
     published: tuple[Published, ...] = ()
     contrast: tuple[Contrast, ...] = ()
     attention: tuple[Attention, ...] = ()
+    together: tuple[Together, ...] = ()
     paper: Paper | None = None
     deviation: tuple[Deviation, ...] = ()
 
@@ -208,6 +231,7 @@ def read(path: Path, overrides: Sequence[str] = ()) -> Reproduction:
         if name not in names:
             raise UnknownName("run", name, names)
     _check_inits(found.run)
+    _check_together(found)
     own = without(values, EXPERIMENTS)
     made = []
     for run in found.run:
@@ -222,6 +246,7 @@ def read(path: Path, overrides: Sequence[str] = ()) -> Reproduction:
         found.contrast,
         found.deviation,
         found.attention,
+        found.together,
     )
 
 
@@ -231,6 +256,18 @@ def _check_inits(runs: Sequence[Experiment]) -> None:
         if run.init and run.init not in done:
             raise UnknownName(f"run before '{run.name}'", run.init, done)
         done.append(run.name)
+
+
+def _check_together(found: _Experiments) -> None:
+    tables = {table.title: table for table in found.published if table.curve}
+    for wanted in found.together:
+        for title in wanted.tables:
+            if title not in tables:
+                raise UnknownName("published table with a curve", title, tables)
+            if wanted.column not in tables[title].columns:
+                raise UnknownName("column", wanted.column, tables[title].columns)
+            if wanted.beside not in tables[title].beside:
+                raise UnknownName("heading", wanted.beside, tables[title].beside)
 
 
 def _experiment(

@@ -22,7 +22,7 @@ from ..evaluation import plots
 from ..training.checkpoint import kept, write_whole
 from ..training.models import TRUNK
 from ..training.recipes import Evidence, Finding
-from .plans import Attention, Contrast, Published, Reproduction
+from .plans import Attention, Contrast, Published, Reproduction, Together
 
 NONE = "-"
 FIGURES = "figures"
@@ -165,6 +165,7 @@ def _content(
         "strengths": _strengths(found),
         "seeds": _seeds(results),
         "published": [_published(p, i, found, out) for i, p in enumerate(plan.published, 1)],
+        "together": [_together(t, i, plan, found, out) for i, t in enumerate(plan.together, 1)],
         "lost": _lost(results),
         "audit": _audit(results),
         "deviations": plan.deviations,
@@ -176,13 +177,26 @@ def _content(
 
 
 def by_name(results: Sequence[Result]) -> dict[str, Result]:
-    """Every run's result, and behind each what it came to elsewhere, as "run@table"."""
+    """Every run's result, and behind each what it came to elsewhere, as "run@table".
+
+    A run tested step by step has its best step on the validation side, too.
+    """
     found: dict[str, Result] = {}
     for result in results:
-        found[result["name"]] = result
+        found[result["name"]] = {**result, **_validation(result)}
         for name, there in result.get("elsewhere", {}).items():
             found[f"{result['name']}@{name}"] = there
     return found
+
+
+def _validation(result: Result) -> dict[str, dict[str, float]]:
+    """The greatest accuracy on the validation side, a mean over trainings, and after which step."""
+    if not result.get("steps"):
+        return {}
+    curves = [[epoch["select"]["accuracy"] for epoch in p["epochs"]] for p in result["parts"]]
+    means = [sum(values) / len(values) for values in zip(*curves, strict=True)]
+    step = list(result["steps"])[means.index(max(means))]
+    return {"validation": {"greatest": max(means), "after": float(step)}}
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -330,6 +344,22 @@ def _lines(
     return {
         name: kept for name, line in lines.items() if (kept := [p for p in line if p[1] == p[1]])
     }
+
+
+def _together(
+    wanted: Together, place: int, plan: Reproduction, found: Mapping[str, Result], out: Path
+) -> dict[str, str]:
+    """The paper's lines and ours of several tables in one plot."""
+    tables = {table.title: table for table in plan.published}
+    lines: dict[str, list[tuple[int, float]]] = {}
+    for name, title in zip(wanted.names, wanted.tables, strict=True):
+        told = _lines(tables[title], tables[title].columns.index(wanted.column), found)
+        for head, who in (("paper", "the paper's"), (wanted.beside, "ours")):
+            if head in told:
+                lines[f"{name}, {who}"] = told[head]
+    path = f"{FIGURES}/together-{place}.png"
+    _write_figure(plots.steps({wanted.column: lines}), out / path)
+    return {"title": wanted.title, "text": wanted.text, "figure": path}
 
 
 def _figure_of(result: Result | None, path: str, row: str) -> float | None:
