@@ -87,7 +87,8 @@ def test_every_recipe_parses_builds_and_learns(name: str) -> None:
         optimizer.step()
         assert torch.isfinite(loss)
     moved = [not torch.equal(a, b) for a, b in zip(before, net.parameters(), strict=True)]
-    assert all(moved)
+    assert moved == [p.requires_grad for p in net.parameters()]
+    assert all(moved) or recipe.task == "units"  # whose autoencoder was trained before
 
 
 @pytest.mark.parametrize("path", TRAINABLE, ids=lambda p: p.stem)

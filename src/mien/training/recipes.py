@@ -147,6 +147,29 @@ class ReconstructionRecipe(Recipe):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UnitsRecipe(ExpressionRecipe):
+    """Everything that decides a run that names expressions by an autoencoder's reconstructions.
+
+    pretrain, finetune : of the autoencoder, tied first and then untied. ``train`` is the CNN's.
+    """
+
+    autoencoder: Autoencoder
+    cnn: Cnn
+    pretrain: Train
+    finetune: Train
+
+    def __post_init__(self) -> None:
+        ExpressionRecipe.__post_init__(self)
+        gray = self.model.color == "gray"
+        if self.answers != "probabilities" or self.also or self.model.pretrained or not gray:
+            raise ConfigError(
+                'task = "units" turns gray pictures into probabilities of one label set, by a '
+                "network trained from the start: model.color = gray, no answers = intensities, "
+                "no [[also]], no model.pretrained"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AgainstRestRecipe(Recipe):
     """An autoencoder a fold, and a CNN on its reconstructions for each expression and fold.
 
@@ -160,8 +183,31 @@ class AgainstRestRecipe(Recipe):
     finetune: Train
 
 
+def autoencoder_stages(
+    recipe: UnitsRecipe | AgainstRestRecipe,
+) -> tuple[ReconstructionRecipe, ReconstructionRecipe]:
+    """How a recipe's autoencoder is trained: with the decoder tied to it, then both freely."""
+
+    def stage(train: Train, tied: bool) -> ReconstructionRecipe:
+        return ReconstructionRecipe(
+            task="reconstruction",
+            model=recipe.model,
+            train=train,
+            augment=recipe.augment,
+            data=ReconstructionData("train", "select", "test"),
+            autoencoder=replace(recipe.autoencoder, tied=tied),
+        )
+
+    return stage(recipe.pretrain, tied=True), stage(recipe.finetune, tied=False)
+
+
 AnyRecipe = (
-    ExpressionRecipe | LandmarkRecipe | ProposalRecipe | ReconstructionRecipe | AgainstRestRecipe
+    ExpressionRecipe
+    | LandmarkRecipe
+    | ProposalRecipe
+    | ReconstructionRecipe
+    | UnitsRecipe
+    | AgainstRestRecipe
 )
 
 
@@ -170,6 +216,7 @@ _KINDS: dict[str, type[AnyRecipe]] = {
     "landmarks": LandmarkRecipe,
     "proposals": ProposalRecipe,
     "reconstruction": ReconstructionRecipe,
+    "units": UnitsRecipe,
     "against_rest": AgainstRestRecipe,
 }
 EXPERIMENTS = ("run", "published", "contrast", "attention")
