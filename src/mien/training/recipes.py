@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -111,12 +111,14 @@ class ExpressionRecipe(Recipe):
     answers : "probabilities", which share one certainty among the labels (softmax), or
         "intensities", a strength for each label by itself (sigmoid).
     also : further heads on the same network, for other people's labels of the same pictures.
-    cut, copies, split, occlude : what is done to the table first, in this order; None for nothing.
+    only : texts by column, of the rows that are taken ({"camera": "090"}); empty for all rows.
+    cut, copies, split, occlude : what is done to the table then, in this order; None for nothing.
     """
 
     data: ExpressionData
     also: tuple[Also, ...] = ()
     answers: str = "probabilities"
+    only: Mapping[str, str] = field(default_factory=dict)
     cut: Cut | None = None
     copies: Copies | None = None
     split: Split | None = None
@@ -190,6 +192,7 @@ class AgainstRestRecipe(Recipe):
     """An autoencoder a fold, and a CNN on its reconstructions for each expression and fold.
 
     pretrain, finetune : of the autoencoder, tied first and then untied. ``train`` is the CNN's.
+    only, cut : as in ``ExpressionRecipe``.
     """
 
     folds: Folds
@@ -197,6 +200,8 @@ class AgainstRestRecipe(Recipe):
     cnn: Cnn
     pretrain: Train
     finetune: Train
+    only: Mapping[str, str] = field(default_factory=dict)
+    cut: Cut | None = None
 
 
 AnyRecipe = (
