@@ -14,7 +14,7 @@ from mien.data import table
 from mien.data.against_rest import folds as dealt
 from mien.data.audit import audit
 from mien.data.table import Row, Table
-from mien.errors import ConfigError
+from mien.errors import ConfigError, DataError
 from mien.evaluation.metrics import one_against_rest
 from mien.papers import folds, plans, reproduce
 from mien.papers.fold_report import fold_table
@@ -70,6 +70,17 @@ name = "pixels"
 what = "no autoencoder"
 data = "made"
 set = ["folds.run=1", "folds.by=subject", "autoencoder.hidden=0"]
+
+[[run]]
+name = "narrow"
+what = "one expression, no autoencoder"
+data = "made"
+set = ["folds.run=2", "folds.expressions=['fear']", "autoencoder.hidden=0", "cnn.width=3"]
+
+[[matrices]]
+expression = "happiness"
+beside = "units"
+folds = [[130, 10, 5, 135], [127, 13, 11, 129]]
 
 [[published]]
 title = "Accuracy"
@@ -151,13 +162,65 @@ def data_label(data: Table, name: str) -> str:
 def test_the_report_has_the_papers_layout(done: Path) -> None:
     text = (done / "r" / "report.md").read_text()
     assert "| fold | TP | FN | FP | TN | accuracy | sensitivity |" in text
-    assert text.count("| all | ") == 6  # three expressions, two runs
+    assert text.count("| all | ") == 8  # three expressions of two runs, one of one, and the paper's
     assert "| happiness | least | 96.4 |" in text
     assert "the published sensitivity and precision are exchanged" in text
     assert "a CNN of width 32 instead of 512" in text
     page = (done / "r" / "report.html").read_text()
     assert page.count("data:image/png;base64,") == 2  # accuracy, reconstruction
     assert "figures/" not in page
+
+
+def test_runs_are_compared_on_the_folds_they_share(done: Path) -> None:
+    text = (done / "r" / "report.md").read_text()
+    section = text.partition("### The same folds of made side by side")[2].partition("\n#")[0]
+    shared = [f for f in runs(done)["units"]["folds"] if f["fold"] == 0]
+    for fold in shared:
+        (tp, _), (_, tn) = fold["confusion"]
+        start = f"| {fold['expression']} |"
+        row = next(line for line in section.splitlines() if line.startswith(start))
+        folds_shared, units, _, narrow = row.strip("| ").split(" | ")[1:]
+        assert (folds_shared, units) == ("1", f"{100 * (tp + tn) / 12:.1f}")
+        assert (narrow == "-") == (fold["expression"] != "fear")
+
+
+def test_who_is_taken_for_whom_is_counted(done: Path) -> None:
+    """The yeses of all labels together are the matrix's first column."""
+    for run in runs(done).values():
+        for name, e in run["expressions"].items():
+            (tp, fn), (fp, tn) = e["confusion"]
+            assert e["by_label"][name] == [tp + fn, tp]
+            others = [counts for label, counts in e["by_label"].items() if label != name]
+            assert [sum(column) for column in zip(*others, strict=True)] == [fp + tn, fp]
+    assert "### What narrow takes for what" in (done / "r" / "report.md").read_text()
+
+
+def test_the_papers_matrices_stand_beside_ours(done: Path) -> None:
+    text = (done / "r" / "report.md").read_text()
+    first = next(f for f in runs(done)["units"]["folds"] if f["expression"] == "happiness")
+    (tp, fn), (_, tn) = first["confusion"]
+    ours = f"{100 * (tp + tn) / 12:.1f}"
+    assert f"| 1 | 94.6 / {ours} | 92.9 / {100 * tp / (tp + fn):.1f} |" in text
+
+
+def test_the_papers_matrices_give_the_figures_it_prints() -> None:
+    paper = plans.read(recipes.find("autoencoder2018"))
+    printed = {row.name: row.values for row in paper.published[0].rows}
+    assert {one.expression for one in paper.matrices} == printed.keys()
+    for one in paper.matrices:
+        accuracies = [100 * (tp + tn) / 280 for tp, _, _, tn in one.folds]
+        assert len(one.folds) == 10
+        assert all(tp + fn == fp + tn == 140 for tp, fn, fp, tn in one.folds)
+        assert (min(accuracies), max(accuracies)) == pytest.approx(
+            printed[one.expression], abs=6e-3
+        )
+
+
+def test_an_expression_that_no_picture_shows_is_asked_for_in_vain(done: Path) -> None:
+    recipe = plans.read(done / "small.toml", [*SMALL, "folds.expressions=['contempt']"]).recipes[0]
+    assert isinstance(recipe, AgainstRestRecipe)
+    with pytest.raises(DataError, match="no picture of made shows contempt"):
+        folds.run(plan(done).runs[0], recipe, done / "made.parquet", done / "other", Told())
 
 
 def test_neutral_s_first_fold_has_the_measures_its_rows_give() -> None:
@@ -212,7 +275,7 @@ def test_a_quick_look_is_one_fold(tmp_path: Path) -> None:
     assert reproduce.reproduce(plan(tmp_path), data, tmp_path / "r", told, True, "cpu") == {}
     stages = ["fold0/autoencoder/tied", "fold0/autoencoder/untied"]
     cnns = [f"fold0/{label}" for label in LABELS_IN_ORDER]
-    assert told.runs == [*stages, *cnns, *cnns]  # with units, and without
+    assert told.runs == [*stages, *cnns, *cnns, "fold0/fear"]  # with units, without, narrow
     found = runs(tmp_path)["units"]
     assert {fold["fold"] for fold in found["folds"]} == {0}
     assert set(found["described"]["rows"].values()) == {folds.QUICK["rows"]}

@@ -10,16 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ..evaluation import plots
 from ..evaluation.metrics import one_against_rest
 from ..training.checkpoint import write_whole
 from . import report
-from .plans import Reproduction
+from .plans import Matrices, Reproduction
 from .report import NONE, Result, number, table
 
 MEASURES = ("accuracy", "sensitivity", "specificity", "precision", "npv", "f1")
 _HEADS = {"npv": "NPV", "f1": "F1"}
+IntArray = npt.NDArray[np.intp]
 
 
 def write(
@@ -49,6 +51,14 @@ def write(
         "tables": [
             _table(name, group, _papers(plan, group), out)
             for name, group in _by_table(results).items()
+        ],
+        "matrices": [
+            {
+                "expression": paper.expression,
+                "beside": paper.beside,
+                "table": _beside(paper, found.get(paper.beside)),
+            }
+            for paper in plan.matrices
         ],
         "autoencoders": _autoencoders(with_units),
         "error_figure": error_figure if with_units else None,
@@ -84,12 +94,13 @@ def _table(
     """The runs on one table side by side, expression by expression, as a table and as bars."""
     names = list(group[0]["expressions"])
     rows = [(row, *(_accuracies(result, row) for result in group)) for row in names]
+    whole = [result for result in group if list(result["expressions"]) == names]
     series: dict[str, list[float | None]] = {}
     spread: dict[str, list[Spread | None]] = {}
     if papers:
         spread["paper, middle"] = [papers.get(row) for row in names]
         series["paper, middle"] = [sum(papers[row]) / 2 if row in papers else None for row in names]
-    for result in group:
+    for result in whole:
         own = [result["expressions"][row] for row in names]
         series[result["name"]] = [e["mean"] for e in own]
         spread[result["name"]] = [(e["min"], e["max"]) for e in own]
@@ -108,10 +119,61 @@ def _table(
         "summary": table(("expression", *(result["name"] for result in group)), rows),
         "over": "people" if people else "pictures",
         "figure": path,
+        "same": _same_folds(group),
+        "taken_for": [_taken_for(result, names) for result in group if _counted(result)],
     }
 
 
+def _same_folds(group: Sequence[Result]) -> str:
+    """The mean accuracy of each run over the folds that all runs of an expression have, %.
+
+    The last row is the mean over those expressions that every run tells. Empty for a single run.
+    """
+    if len(group) < 2:
+        return ""
+    means = {row: _means(group, row) for row in group[0]["expressions"]}
+    rows = [
+        (row, str(folds), *(NONE if mean is None else f"{mean:.1f}" for mean in of_runs))
+        for row, (folds, of_runs) in means.items()
+    ]
+    runs = [result["name"] for result in group]
+    told = list(zip(*(of_runs for _, of_runs in means.values()), strict=True))
+    rows.append(("mean", NONE, *(NONE if None in of else f"{np.mean(of):.1f}" for of in told)))
+    return table(("expression", "folds", *runs), rows)
+
+
+def _means(group: Sequence[Result], row: str) -> tuple[int, list[float | None]]:
+    """Of one expression, how many folds all runs that tell it share, and each run's mean there."""
+    each = [
+        {
+            fold["fold"]: 100 * one_against_rest(np.array(fold["confusion"]))["accuracy"]
+            for fold in result["folds"]
+            if fold["expression"] == row
+        }
+        for result in group
+    ]
+    shared = set.intersection(*(set(folds) for folds in each if folds))
+    means = [float(np.mean([of[fold] for fold in shared])) if of else None for of in each]
+    return len(shared), means
+
+
+def _counted(result: Result) -> bool:
+    """Whether it was counted which expressions are taken for another."""
+    return all("by_label" in e for e in result["expressions"].values())
+
+
+def _taken_for(result: Result, names: Sequence[str]) -> dict[str, str]:
+    """How often each network says yes, by what a picture shows, %."""
+    rows = []
+    for row, e in result["expressions"].items():
+        counts = [e["by_label"].get(label) for label in names]
+        rows.append((row, *(percent(n[1] / n[0]) if n else NONE for n in counts)))
+    return {"name": result["name"], "table": table(("said to be", *names), rows)}
+
+
 def _accuracies(result: Result, row: str) -> str:
+    if row not in result["expressions"]:
+        return NONE
     e = result["expressions"][row]
     low, high = (percent(value) for value in e["accuracy_ci95"])
     spread = f"{e['mean']:.1f} ({e['min']:.1f} to {e['max']:.1f})"
@@ -251,6 +313,23 @@ def fold_table(result: Result, expression: str) -> str:
         counts = [str(count) for line in matrix for count in line]
         rows.append((name, *counts, *(percent(values[m]) for m in MEASURES)))
     return table(("fold", "TP", "FN", "FP", "TN", *(_HEADS.get(m, m) for m in MEASURES)), rows)
+
+
+def _beside(paper: Matrices, result: Result | None) -> str:
+    """The six measures of each of a paper's folds, by the rows of its matrices, and ours."""
+    own = [f for f in result["folds"] if f["expression"] == paper.expression] if result else []
+    ours = {fold["fold"]: np.array(fold["confusion"]) for fold in own}
+    theirs = {i: np.reshape(fold, (2, 2)) for i, fold in enumerate(paper.folds)}
+    lines = [(f"{i + 1}", theirs[i], ours.get(i)) for i in theirs]
+    lines.append(("all", sum(theirs.values()), sum(ours.values()) if ours else None))
+    rows = [(name, *_measured(their, our)) for name, their, our in lines]
+    return table(("fold", *(_HEADS.get(m, m) for m in MEASURES)), rows)
+
+
+def _measured(theirs: IntArray, ours: IntArray | None) -> list[str]:
+    paper = one_against_rest(theirs)
+    here = one_against_rest(ours) if ours is not None else None
+    return [f"{percent(paper[m])} / {percent(here[m]) if here else NONE}" for m in MEASURES]
 
 
 def _environment(results: Sequence[Result]) -> str:

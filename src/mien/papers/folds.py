@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -199,6 +199,7 @@ class EveryFold:
                 "near": int(near.sum()),
                 "of_people_in_training": int(person.sum()),
             },
+            "by_label": by_label([self.table.rows[row].label for row in test.rows], said),
             "answers": [
                 [self.table.rows[row].id, self.table.rows[row].subject, bool(a), bool(s)]
                 for row, a, s in zip(test.rows, actual, said, strict=True)
@@ -267,6 +268,23 @@ def confusion(actual: BoolArray, said: BoolArray) -> list[list[int]]:
     ]
 
 
+def by_label(labels: Sequence[str | None], said: BoolArray) -> dict[str, list[int]]:
+    """Of each label, how many pictures were tested, and for how many the answer was yes."""
+    shown = np.array(labels, str)
+    return {
+        str(n): [int((shown == n).sum()), int(said[shown == n].sum())] for n in np.unique(shown)
+    }
+
+
+def _together(counts: Sequence[dict[str, list[int]]]) -> dict[str, list[int]]:
+    """``by_label`` of several folds as of one."""
+    found: dict[str, list[int]] = {}
+    for label, (tested, said) in (item for fold in counts for item in fold.items()):
+        before = found.get(label, [0, 0])
+        found[label] = [before[0] + tested, before[1] + said]
+    return found
+
+
 def repeats(
     found: Audit, known: IntArray, test: IntArray
 ) -> tuple[BoolArray, BoolArray, BoolArray]:
@@ -304,6 +322,7 @@ def summary(folds: list[dict[str, Any]], name: str) -> dict[str, Any]:
         **one_against_rest(np.array(pooled)),
         "accuracy_ci95": interval["accuracy"],
         "accuracy_without_repeats": one_against_rest(new)["accuracy"],
+        "by_label": _together([fold["by_label"] for fold in own]),
         "repeats": {k: sum(f["repeats"][k] for f in own) for k in own[0]["repeats"]},
     }
 

@@ -1,7 +1,7 @@
 """A paper done again, as data: its experiments, and what of the paper they are put beside.
 
 They stand in the file of the recipe that they start from, as ``[[run]]``, ``[[published]]``,
-``[[contrast]]`` and ``[[attention]]``.
+``[[matrices]]``, ``[[contrast]]`` and ``[[attention]]``.
 """
 
 from __future__ import annotations
@@ -110,6 +110,23 @@ class Published:
 
 
 @dataclass(frozen=True, slots=True)
+class Matrices:
+    """A paper's confusion matrices of one expression against the rest, fold by fold.
+
+    beside : our run whose folds are put beside them.
+    folds : of each, TP, FN, FP and TN, what a picture is counting before what was said of it.
+    """
+
+    expression: str
+    beside: str
+    folds: tuple[tuple[int, ...], ...]
+
+    def __post_init__(self) -> None:
+        if not self.folds or any(len(fold) != 4 for fold in self.folds):
+            raise ConfigError(f"matrices of '{self.expression}': TP, FN, FP and TN for each fold")
+
+
+@dataclass(frozen=True, slots=True)
 class ContrastRow:
     """name : of what the runs share (a size, an emotion). runs : one for each of ``beside``, as
     in ``PublishedRow``."""
@@ -169,6 +186,7 @@ class Reproduction:
     contrasts: tuple[Contrast, ...]
     deviations: tuple[Deviation, ...]
     attention: tuple[Attention, ...] = ()
+    matrices: tuple[Matrices, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +197,7 @@ class _Experiments:
     published: tuple[Published, ...] = ()
     contrast: tuple[Contrast, ...] = ()
     attention: tuple[Attention, ...] = ()
+    matrices: tuple[Matrices, ...] = ()
     paper: Paper | None = None
     deviation: tuple[Deviation, ...] = ()
 
@@ -204,7 +223,8 @@ def read(path: Path, overrides: Sequence[str] = ()) -> Reproduction:
     for name in (name for runs in compared for name in runs if name):
         if name not in tested:
             raise UnknownName("run", name, tested)
-    for name in (name for attention in found.attention for name in attention.runs):
+    named = [name for attention in found.attention for name in attention.runs]
+    for name in (*named, *(one.beside for one in found.matrices)):
         if name not in names:
             raise UnknownName("run", name, names)
     _check_inits(found.run)
@@ -222,6 +242,7 @@ def read(path: Path, overrides: Sequence[str] = ()) -> Reproduction:
         found.contrast,
         found.deviation,
         found.attention,
+        found.matrices,
     )
 
 

@@ -263,7 +263,7 @@ _KINDS: dict[str, type[AnyRecipe]] = {
     "units": UnitsRecipe,
     "against_rest": AgainstRestRecipe,
 }
-EXPERIMENTS = ("run", "published", "contrast", "attention")
+EXPERIMENTS = ("run", "published", "matrices", "contrast", "attention")
 """Keys of a recipe's file beside the recipe, see ``mien.papers.plans``."""
 _HERE = Path(__file__).resolve().parent
 _FOLDERS = (_HERE / "shipped", _HERE.parents[2] / "recipes")  # installed; a checkout
