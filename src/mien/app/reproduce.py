@@ -40,7 +40,11 @@ def reproduce(
     ] = None,
     overrides: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Change a setting in every run."),
+        typer.Option(
+            "--set",
+            metavar="SECTION.KEY=VALUE",
+            help="Change a setting in every run with such a section.",
+        ),
     ] = None,
     quick: Annotated[
         bool,

@@ -6,7 +6,7 @@ They stand in the file of the recipe that they start from, as ``[[run]]``, ``[[p
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -205,7 +205,7 @@ class _Experiments:
 def read(path: Path, overrides: Sequence[str] = ()) -> Reproduction:
     """The experiments in a recipe's file; raises ConfigError where it has none.
 
-    overrides : as ``--set``, of every recipe that they start from.
+    overrides : as ``--set``, of every recipe that has such a section.
     """
     values = config.read_toml(path)
     shared = ("paper", "deviation")
@@ -228,11 +228,15 @@ def read(path: Path, overrides: Sequence[str] = ()) -> Reproduction:
         if name not in names:
             raise UnknownName("run", name, names)
     _check_inits(found.run)
-    own = without(values, EXPERIMENTS)
-    made = []
-    for run in found.run:
-        file = config.read_toml(recipes.find(run.recipe)) if run.recipe else own
-        made.append(_experiment(run, without(file, EXPERIMENTS), overrides))
+    files = [
+        config.read_toml(recipes.find(run.recipe)) if run.recipe else values for run in found.run
+    ]
+    files = [without(file, EXPERIMENTS) for file in files]
+    sections = {section for file in files for section in file}
+    made = [
+        _experiment(run, file, _applicable(overrides, file, sections))
+        for run, file in zip(found.run, files, strict=True)
+    ]
     return Reproduction(
         path.stem,
         found.paper,
@@ -252,6 +256,14 @@ def _check_inits(runs: Sequence[Experiment]) -> None:
         if run.init and run.init not in done:
             raise UnknownName(f"run before '{run.name}'", run.init, done)
         done.append(run.name)
+
+
+def _applicable(
+    overrides: Sequence[str], values: Mapping[str, Any], sections: Collection[str]
+) -> list[str]:
+    """Those that are of a recipe's own sections, or of none that another run's recipe has."""
+    named = {text: text.partition(".")[0].strip() for text in overrides}
+    return [t for t, section in named.items() if section in values or section not in sections]
 
 
 def _experiment(

@@ -332,9 +332,8 @@ def _lines(
 
 
 def _figure_of(result: Result | None, path: str, row: str) -> float | None:
-    names = path.replace("{row}", row).split(".")
-    holder = look_up(result, names[:-1])
-    return holder.get(names[-1]) if holder else None
+    figure: float | None = look_up(result, path.replace("{row}", row).split("."))
+    return figure
 
 
 def _baselines(paper: Published, found: Mapping[str, Result]) -> dict[str, float]:
@@ -361,19 +360,23 @@ def published(paper: Published, found: Mapping[str, Result]) -> str:
 def _beside(result: Result | None, path: str, row: str, theirs: float) -> str:
     """Our figure, its interval where it has one, and its difference to the paper's."""
     names = path.replace("{row}", row).split(".")
-    holder = look_up(result, names[:-1])
-    ours = holder.get(names[-1]) if holder else None
-    if holder is None or ours is None:
+    ours, holder = look_up(result, names), look_up(result, names[:-1])
+    if ours is None:
         return NONE
     difference = "" if math.isnan(theirs) else f" ({_difference(ours, theirs)})"
-    return _with_interval(holder, names[-1]) + difference
+    told = _with_interval(holder, names[-1]) if isinstance(holder, dict) else number(ours)
+    return told + difference
 
 
-def look_up(result: Result | None, names: Sequence[str]) -> Result | None:
-    """What lies under a path of keys; None where it ends early."""
+def look_up(result: Result | None, names: Sequence[str]) -> Any:
+    """What lies under a path of keys, or of places in a list; None where it ends early."""
+    found: Any = result
     for name in names:
-        result = result.get(name) if isinstance(result, dict) else None
-    return result
+        if isinstance(found, list):
+            found = found[int(name)] if int(name) < len(found) else None
+        else:
+            found = found.get(name) if isinstance(found, dict) else None
+    return found
 
 
 def attention_file(number: int) -> str:
@@ -578,7 +581,7 @@ def _run(result: Result, out: Path) -> dict[str, Any]:
     curves, confusion, reliability = (
         f"{FIGURES}/{name}-{what}.png" for what in ("curves", "confusion", "reliability")
     )
-    _write_figure(plots.learning_curves(out / part["folder"] / "log.jsonl"), out / curves)
+    _write_figure(plots.learning_curves(part["epochs"]), out / curves)
     _write_figure(plots.confusion(result["test"]["confusion"]), out / confusion)
     _write_figure(plots.reliability(result["test"]["reliability"]), out / reliability)
     return {

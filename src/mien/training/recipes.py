@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -265,6 +266,7 @@ _KINDS: dict[str, type[AnyRecipe]] = {
 }
 EXPERIMENTS = ("run", "published", "matrices", "contrast", "attention")
 """Keys of a recipe's file beside the recipe, see ``mien.papers.plans``."""
+_TOLD = ("paper", "deviation")  # keys of a recipe that set nothing
 _HERE = Path(__file__).resolve().parent
 _FOLDERS = (_HERE / "shipped", _HERE.parents[2] / "recipes")  # installed; a checkout
 
@@ -320,10 +322,34 @@ def is_same(recipe: Recipe, saved: dict[str, Any]) -> bool:
     and of where the recipe differs from it is no setting.
     """
     try:
-        then = from_values({k: v for k, v in saved.items() if k not in ("paper", "deviation")})
+        then = from_values(without(saved, _TOLD))
     except ConfigError:
         return False
     return then == replace(recipe, paper=None, deviation=())
+
+
+def changes(recipe: Recipe, saved: dict[str, Any]) -> list[str]:
+    """How nested dictionaries, of a finished run say, differ from what this recipe sets now.
+
+    As ``is_same`` looks at them; each as "train.epochs was 2, now 3".
+    """
+    with contextlib.suppress(ConfigError):  # of settings that are no more
+        saved = asdict(from_values(without(saved, _TOLD)))
+    then, now = (dict(_flat(without(values, _TOLD))) for values in (saved, asdict(recipe)))
+    return [
+        f"{name} was {then.get(name)}, now {now.get(name)}"
+        for name in dict.fromkeys((*then, *now))
+        if then.get(name) != now.get(name)
+    ]
+
+
+def _flat(values: Mapping[str, Any], where: str = "") -> Iterator[tuple[str, Any]]:
+    """Every setting in nested dictionaries by its path, "train.epochs"."""
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{where}{name}.")
+        else:
+            yield where + name, list(value) if isinstance(value, tuple) else value
 
 
 def without(values: dict[str, Any], keys: Sequence[str]) -> dict[str, Any]:
