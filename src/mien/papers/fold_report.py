@@ -31,10 +31,12 @@ def write(
     out: Path,
     cut: Mapping[str, int] | None = None,
 ) -> None:
-    """As ``report.write``, of results of ``folds.run``."""
+    """As ``report.write``, of results of ``folds.run``, and of networks of a whole label set."""
     (out / report.FIGURES).mkdir(parents=True, exist_ok=True)
     report.write_json(plan, results, failures, out, cut)
-    found = {result["name"]: result for result in results}
+    found = report.by_name(results)
+    every, results = results, [result for result in results if "parts" not in result]
+    whole = [result for result in every if "parts" in result]
     with_units = [result for result in results if result["autoencoders"]]
     error_figure = f"{report.FIGURES}/reconstruction.png"
     if with_units:
@@ -45,6 +47,7 @@ def write(
         "quick": cut is not None,
         "cut": cut,
         "failures": failures,
+        "not_done": report.not_done(plan, every, failures),
         "published": [
             {"title": p.title, "table": report.published(p, found)} for p in plan.published
         ],
@@ -60,13 +63,14 @@ def write(
             }
             for paper in plan.matrices
         ],
+        "whole": _whole(plan, whole, out, cut is None) if whole else None,
         "autoencoders": _autoencoders(with_units),
         "error_figure": error_figure if with_units else None,
         "repeats": _repeats(results),
         "deviations": plan.deviations,
         "time": _time(results),
-        "runs": [_run(result) for result in results],
-        "environment": _environment(results),
+        "runs": [_run(result, "" if cut else report.changed(plan, result)) for result in results],
+        "environment": _environment(results, whole),
     }
     report.write_text("against_rest.md.j2", content, () if cut else plan.paper.findings, out)
 
@@ -280,7 +284,8 @@ def _mean_seconds(parts: Sequence[Result]) -> str:
     return number(float(np.mean([part["seconds"] for part in parts]))) if parts else NONE
 
 
-def _run(result: Result) -> dict[str, Any]:
+def _run(result: Result, since: str) -> dict[str, Any]:
+    """since : what has changed since it was run, see ``report.changed``."""
     recipe = result["recipe"]
     folds, train = recipe["folds"], recipe["train"]
     hidden = recipe["autoencoder"]["hidden"]
@@ -294,7 +299,7 @@ def _run(result: Result) -> dict[str, Any]:
     return {
         "name": result["name"],
         "what": result["what"],
-        "setting": setting,
+        "setting": setting + since,
         "folds": [{"expression": name, "table": fold_table(result, name)} for name in names],
     }
 
@@ -332,10 +337,44 @@ def _measured(theirs: IntArray, ours: IntArray | None) -> list[str]:
     return [f"{percent(paper[m])} / {percent(here[m]) if here else NONE}" for m in MEASURES]
 
 
-def _environment(results: Sequence[Result]) -> str:
-    if not results:
+def _whole(plan: Reproduction, results: Sequence[Result], out: Path, full: bool) -> dict[str, Any]:
+    """The networks that tell all expressions, told as other reports tell theirs."""
+    runs = [
+        report.run_section(result, out, report.changed(plan, result) if full else "")
+        for result in results
+    ]
+    return {
+        "summary": report.summary(results),
+        "elsewhere": report.elsewhere(results),
+        "time": report.times(results),
+        "runs": [
+            {**run, "taken_for": _confused(result["test"]["confusion"])}
+            for run, result in zip(runs, results, strict=True)
+        ],
+    }
+
+
+def _confused(matrix: Mapping[str, Any]) -> str:
+    """How many of each expression are told right, %, and what the others are most often said to be.
+
+    matrix : as ``metrics.score`` gives it, rows what is actual.
+    """
+    labels, rows = list(matrix["labels"]), []
+    for place, counts in enumerate(np.array(matrix["rows_actual"])):
+        if not counts.sum():
+            continue
+        shares = counts / counts.sum()
+        wrong = [other for other in np.argsort(-shares, kind="stable") if other != place][:2]
+        told = (f"{labels[other]} {percent(shares[other])}" for other in wrong)
+        rows.append((labels[place], f"{counts.sum():,}", percent(shares[place]), *told))
+    return table(("shown", "tested", "right", "most often taken for", "next"), rows)
+
+
+def _environment(results: Sequence[Result], whole: Sequence[Result]) -> str:
+    runs = [*results, *(part for result in whole for part in result["parts"])]
+    if not runs:
         return NONE
     return report.environment_table(
-        [result["environment"] for result in results],
-        {(result["data"]["file"], result["data"]["sha256"]) for result in results},
+        [run["environment"] for run in runs],
+        {(run["data"]["file"], run["data"]["sha256"]) for run in runs},
     )

@@ -20,11 +20,11 @@ from PIL import Image
 from ..errors import MissingExtra
 from ..evaluation import plots
 from ..training.checkpoint import kept, write_whole
-from ..training.recipes import Evidence, Finding
+from ..training.recipes import Evidence, Finding, changes
 from .plans import Attention, Contrast, Published, Reproduction
 
 NONE = "-"
-FIGURES = "figures"
+FIGURES, JSON = "figures", "report.json"
 Result = dict[str, Any]
 
 
@@ -53,7 +53,7 @@ def write_json(
     out: Path,
     cut: Mapping[str, int] | None,
 ) -> None:
-    """Every figure in full, ``report.json`` in ``out``."""
+    """Every figure in full, ``JSON`` in ``out``."""
     content = {
         "paper": plan.name,
         "quick": dict(cut) if cut else None,
@@ -61,7 +61,7 @@ def write_json(
         "runs": list(results),
     }
     # On one line: indented, each of its many numbers would have a line of its own.
-    write_whole((json.dumps(content) + "\n").encode(), out / "report.json")
+    write_whole((json.dumps(content) + "\n").encode(), out / JSON)
 
 
 def write_text(
@@ -156,10 +156,11 @@ def _content(
         "quick": cut is not None,
         "cut": cut,
         "failures": failures,
-        "summary": _summary(results),
+        "not_done": not_done(plan, results, failures),
+        "summary": summary(results),
         "attention": [_attention(a, i, out) for i, a in enumerate(plan.attention, 1)],
         "contrasts": [_contrast(c, i, found, out) for i, c in enumerate(plan.contrasts, 1)],
-        "elsewhere": _elsewhere(results),
+        "elsewhere": elsewhere(results),
         "intensities": _intensities(found),
         "strengths": _strengths(found),
         "seeds": _seeds(results),
@@ -167,11 +168,29 @@ def _content(
         "lost": _lost(results),
         "audit": _audit(results),
         "deviations": plan.deviations,
-        "time": _time(results),
+        "time": times(results),
         "minutes": f"{minutes(results):,.0f}",
-        "runs": [_run(result, out) for result in results],
+        "runs": [
+            run_section(result, out, "" if cut else changed(plan, result)) for result in results
+        ],
         "environment": _environment(results),
     }
+
+
+def not_done(
+    plan: Reproduction, results: Sequence[Result], failures: Mapping[str, str]
+) -> list[str]:
+    """The runs of a plan that nothing is known of."""
+    told = {*(result["name"] for result in results), *failures}
+    return [run.name for run in plan.runs if run.name not in told]
+
+
+def changed(plan: Reproduction, result: Result) -> str:
+    """What a run's recipe sets otherwise since it was run, as a sentence; empty for nothing."""
+    recipe = dict(zip((run.name for run in plan.runs), plan.recipes, strict=True))[result["name"]]
+    saved = result["parts"][0]["recipe"] if "parts" in result else result["recipe"]
+    found = [one for one in changes(recipe, saved) if not one.startswith("data.subject ")]
+    return f" **Since it was run the recipe has changed:** {'; '.join(found)}." if found else ""
 
 
 def by_name(results: Sequence[Result]) -> dict[str, Result]:
@@ -228,7 +247,7 @@ def _difference(ours: float, theirs: float) -> str:
     return ("" if ours < theirs else "+") + number(ours - theirs, like=theirs)
 
 
-def _summary(results: Sequence[Result]) -> str:
+def summary(results: Sequence[Result]) -> str:
     head = (
         "run",
         "tested",
@@ -409,7 +428,7 @@ def _attention(wanted: Attention, number: int, out: Path) -> dict[str, str]:
     }
 
 
-def _elsewhere(results: Sequence[Result]) -> str:
+def elsewhere(results: Sequence[Result]) -> str:
     """Accuracies on tables that nothing was trained on; empty where none is tested."""
     rows = [
         (
@@ -547,7 +566,7 @@ def _count(audit: Mapping[str, Any], key: str) -> str:
     return f"{audit[key]:,} of {audit['pictures']:,}"
 
 
-def _time(results: Sequence[Result]) -> str:
+def times(results: Sequence[Result]) -> str:
     head = ["run", "parameters", "pictures a second", "seconds an epoch", "epochs"]
     paper = any(result["paper_epoch_s"] for result in results)
     if paper:
@@ -575,8 +594,11 @@ def minutes(results: Sequence[Result]) -> float:
     return seconds / 60
 
 
-def _run(result: Result, out: Path) -> dict[str, Any]:
-    """One run's section: its setting, figures, and numbers per class and fold."""
+def run_section(result: Result, out: Path, since: str = "") -> dict[str, Any]:
+    """One run's section: its setting, figures, and numbers per class and fold.
+
+    since : what has changed since it was run, see ``changed``.
+    """
     name, part = result["name"], result["parts"][0]
     curves, confusion, reliability = (
         f"{FIGURES}/{name}-{what}.png" for what in ("curves", "confusion", "reliability")
@@ -587,7 +609,7 @@ def _run(result: Result, out: Path) -> dict[str, Any]:
     return {
         "name": name,
         "what": result["what"],
-        "setting": _setting(result),
+        "setting": _setting(result) + since,
         "curves": curves,
         "confusion": confusion,
         "reliability": reliability,
@@ -635,6 +657,10 @@ def _setting(result: Result) -> str:
         if made_by["computed"]:
             speed = made_by["computed"] / made_by["seconds"]
             origin += f" (its features were computed at {speed:,.0f} pictures a second)"
+    front = part["recipe"].get("autoencoder")
+    if front:
+        width = part["recipe"]["cnn"]["width"]
+        origin += f", of {front['hidden'] or 'no'} hidden units and a CNN of width {width}"
     alone = f"{result['people']} people, each alone; " if result.get("people") else ""
     cutting = part["recipe"].get("cut")
     made = (f"{model['align']} cut by {cutting['by']}; " if cutting else "") + made
