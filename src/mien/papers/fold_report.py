@@ -123,26 +123,34 @@ def _table(
         "summary": table(("expression", *(result["name"] for result in group)), rows),
         "over": "people" if people else "pictures",
         "figure": path,
-        "same": _same_folds(group),
+        "same": _same_folds(whole, names),
+        "narrowed": _same_folds(group, _told_by_some(group, names)),
         "taken_for": [_taken_for(result, names) for result in group if _counted(result)],
     }
 
 
-def _same_folds(group: Sequence[Result]) -> str:
+def _told_by_some(group: Sequence[Result], names: Sequence[str]) -> list[str]:
+    """The expressions that runs of some expressions alone tell."""
+    some = [result for result in group if len(result["expressions"]) < len(names)]
+    return [row for row in names if any(row in result["expressions"] for result in some)]
+
+
+def _same_folds(group: Sequence[Result], names: Sequence[str]) -> str:
     """The mean accuracy of each run over the folds that all runs of an expression have, %.
 
     The last row is the mean over those expressions that every run tells. Empty for a single run.
     """
-    if len(group) < 2:
+    if len(group) < 2 or not names:
         return ""
-    means = {row: _means(group, row) for row in group[0]["expressions"]}
+    means = {row: _means(group, row) for row in names}
     rows = [
         (row, str(folds), *(NONE if mean is None else f"{mean:.1f}" for mean in of_runs))
         for row, (folds, of_runs) in means.items()
     ]
     runs = [result["name"] for result in group]
-    told = list(zip(*(of_runs for _, of_runs in means.values()), strict=True))
-    rows.append(("mean", NONE, *(NONE if None in of else f"{np.mean(of):.1f}" for of in told)))
+    if len(names) > 1:
+        told = list(zip(*(of_runs for _, of_runs in means.values()), strict=True))
+        rows.append(("mean", NONE, *(NONE if None in of else f"{np.mean(of):.1f}" for of in told)))
     return table(("expression", "folds", *runs), rows)
 
 
