@@ -284,6 +284,14 @@ def test_done_is_done(done: Done, monkeypatch: pytest.MonkeyPatch) -> None:
     assert reproduce.reproduce(done.plan, done.data, done.out, Silent()) == {}
 
 
+def test_another_networks_figures_are_not_a_runs_of_the_same_name(done: Done) -> None:
+    assert list(reproduce.reported(done.plan, done.out)) == ["many", "one"]
+    many, one = done.plan.recipes
+    assert isinstance(many, recipes.ExpressionRecipe)
+    other = replace(many, model=replace(many.model, name="alexnet-small"))
+    assert list(reproduce.reported(replace(done.plan, recipes=(other, one)), done.out)) == ["one"]
+
+
 def test_a_run_that_was_not_asked_says_what_to_do(done: Done, tmp_path: Path) -> None:
     few = {"published": (), "together": ()}
     plan = replace(done.plan, runs=done.plan.runs[:1], recipes=done.plan.recipes[:1], **few)

@@ -1,12 +1,12 @@
 """A paper done again, as data: its experiments, and what of the paper they are put beside.
 
 They stand in the file of the recipe that they start from, as ``[[run]]``, ``[[published]]``,
-``[[contrast]]``, ``[[together]]`` and ``[[attention]]``.
+``[[matrices]]``, ``[[contrast]]``, ``[[together]]`` and ``[[attention]]``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -131,6 +131,23 @@ class Together:
 
 
 @dataclass(frozen=True, slots=True)
+class Matrices:
+    """A paper's confusion matrices of one expression against the rest, fold by fold.
+
+    beside : our run whose folds are put beside them.
+    folds : of each, TP, FN, FP and TN, what a picture is counting before what was said of it.
+    """
+
+    expression: str
+    beside: str
+    folds: tuple[tuple[int, ...], ...]
+
+    def __post_init__(self) -> None:
+        if not self.folds or any(len(fold) != 4 for fold in self.folds):
+            raise ConfigError(f"matrices of '{self.expression}': TP, FN, FP and TN for each fold")
+
+
+@dataclass(frozen=True, slots=True)
 class ContrastRow:
     """name : of what the runs share (a size, an emotion). runs : one for each of ``beside``, as
     in ``PublishedRow``."""
@@ -191,6 +208,7 @@ class Reproduction:
     deviations: tuple[Deviation, ...]
     attention: tuple[Attention, ...] = ()
     together: tuple[Together, ...] = ()
+    matrices: tuple[Matrices, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +220,7 @@ class _Experiments:
     contrast: tuple[Contrast, ...] = ()
     attention: tuple[Attention, ...] = ()
     together: tuple[Together, ...] = ()
+    matrices: tuple[Matrices, ...] = ()
     paper: Paper | None = None
     deviation: tuple[Deviation, ...] = ()
 
@@ -209,7 +228,7 @@ class _Experiments:
 def read(path: Path, overrides: Sequence[str] = ()) -> Reproduction:
     """The experiments in a recipe's file; raises ConfigError where it has none.
 
-    overrides : as ``--set``, of every recipe that they start from.
+    overrides : as ``--set``, of every recipe that has such a section.
     """
     values = config.read_toml(path)
     shared = ("paper", "deviation")
@@ -227,16 +246,21 @@ def read(path: Path, overrides: Sequence[str] = ()) -> Reproduction:
     for name in (name for runs in compared for name in runs if name):
         if name not in tested:
             raise UnknownName("run", name, tested)
-    for name in (name for attention in found.attention for name in attention.runs):
+    named = [name for attention in found.attention for name in attention.runs]
+    for name in (*named, *(one.beside for one in found.matrices)):
         if name not in names:
             raise UnknownName("run", name, names)
     _check_inits(found.run)
     _check_together(found)
-    own = without(values, EXPERIMENTS)
-    made = []
-    for run in found.run:
-        file = config.read_toml(recipes.find(run.recipe)) if run.recipe else own
-        made.append(_experiment(run, without(file, EXPERIMENTS), overrides))
+    files = [
+        config.read_toml(recipes.find(run.recipe)) if run.recipe else values for run in found.run
+    ]
+    files = [without(file, EXPERIMENTS) for file in files]
+    sections = {section for file in files for section in file}
+    made = [
+        _experiment(run, file, _applicable(overrides, file, sections))
+        for run, file in zip(found.run, files, strict=True)
+    ]
     return Reproduction(
         path.stem,
         found.paper,
@@ -247,6 +271,7 @@ def read(path: Path, overrides: Sequence[str] = ()) -> Reproduction:
         found.deviation,
         found.attention,
         found.together,
+        found.matrices,
     )
 
 
@@ -268,6 +293,14 @@ def _check_together(found: _Experiments) -> None:
                 raise UnknownName("column", wanted.column, tables[title].columns)
             if wanted.beside not in tables[title].beside:
                 raise UnknownName("heading", wanted.beside, tables[title].beside)
+
+
+def _applicable(
+    overrides: Sequence[str], values: Mapping[str, Any], sections: Collection[str]
+) -> list[str]:
+    """Those that are of a recipe's own sections, or of none that another run's recipe has."""
+    named = {text: text.partition(".")[0].strip() for text in overrides}
+    return [t for t, section in named.items() if section in values or section not in sections]
 
 
 def _experiment(
