@@ -288,8 +288,10 @@ def test_another_networks_figures_are_not_a_runs_of_the_same_name(done: Done) ->
     assert list(reproduce.reported(done.plan, done.out)) == ["many", "one"]
     many, one = done.plan.recipes
     assert isinstance(many, recipes.ExpressionRecipe)
-    other = replace(many, model=replace(many.model, name="alexnet-small"))
-    assert list(reproduce.reported(replace(done.plan, recipes=(other, one)), done.out)) == ["one"]
+    for changed in ({"name": "alexnet-small"}, {"parameters": 57_000_000}):
+        other = replace(many, model=replace(many.model, **changed))
+        plan = replace(done.plan, recipes=(other, one))
+        assert list(reproduce.reported(plan, done.out)) == ["one"]
 
 
 def test_a_run_that_was_not_asked_says_what_to_do(done: Done, tmp_path: Path) -> None:

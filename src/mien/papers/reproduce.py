@@ -40,7 +40,13 @@ from ..training import arrange, checkpoint, stepwise, transfer
 from ..training.checkpoint import write_whole
 from ..training.export import export
 from ..training.models.network import build, parameters
-from ..training.recipes import AgainstRestRecipe, ExpressionRecipe, UnitsRecipe, is_same
+from ..training.recipes import (
+    AgainstRestRecipe,
+    ExpressionRecipe,
+    Recipe,
+    UnitsRecipe,
+    is_same,
+)
 from ..training.tasks import predict
 from ..training.train import Progress, task_of, train
 from . import fold_report, folds, report
@@ -179,14 +185,16 @@ def reported(plan: Reproduction, out: Path) -> dict[str, dict[str, Any]]:
     return {
         run.name: {**named[run.name], "what": run.what}
         for run, recipe in zip(plan.runs, plan.recipes, strict=True)
-        if run.name in named and _network_of(named[run.name]) == recipe.model.name
+        if run.name in named and _trained(named[run.name], recipe)
     }
 
 
-def _network_of(result: Mapping[str, Any]) -> str:
-    recipe = result["parts"][0]["recipe"] if "parts" in result else result["recipe"]
-    name: str = recipe["model"]["name"]
-    return name
+def _trained(result: Mapping[str, Any], recipe: Recipe) -> bool:
+    """Whether a result is of the network that a recipe trains, by its name and its size."""
+    part = result["parts"][0] if "parts" in result else result
+    counts = (None, part["network"]["parameters"]) if "network" in part else (None,)
+    same_name = part["recipe"]["model"]["name"] == recipe.model.name
+    return same_name and recipe.model.parameters in counts
 
 
 def rewrite(plan: Reproduction, out: Path) -> None:
