@@ -685,7 +685,7 @@ def _setting(result: Result) -> str:
     if model.get("frozen"):
         whole = model["frozen"] in (True, TRUNK)  # true before parts had names
         above = "" if whole else f" and what follows {model['frozen']}"
-        origin += f", only the last layer{above} trained, {network['trained']:,}"
+        origin += f", only the last layer{above} trained, {network['trained']:,} of them"
         made_by = part["environment"]["features"]
         if made_by["computed"]:
             speed = made_by["computed"] / made_by["seconds"]
