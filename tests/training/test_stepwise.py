@@ -251,11 +251,11 @@ def test_several_tables_are_drawn_in_one_plot(done: Done, monkeypatch: pytest.Mo
     assert "### Figure 4\n\nBoth at once.\n\n![Figure 4](figures/together-1.png)\n\n## How" in text
     assert (done.out / "figures" / "together-1.png").stat().st_size > 1000
     drawn: list[Any] = []
-    monkeypatch.setattr(plots, "steps", lambda *a, **k: drawn.append(a) or b"")
+    monkeypatch.setattr(plots, "steps", drawn.append)
     monkeypatch.setattr(report, "_write_figure", lambda *a: None)
     found = by_name(list(done.results.values()))
     report._together(done.plan.together[0], 1, done.plan, found, done.out)
-    ((panels,),) = drawn
+    (panels,) = drawn
     steps = done.results["many"]["steps"]
     assert panels == {
         "accuracy": {
@@ -295,8 +295,8 @@ def test_another_networks_figures_are_not_a_runs_of_the_same_name(done: Done) ->
 
 
 def test_a_run_that_was_not_asked_says_what_to_do(done: Done, tmp_path: Path) -> None:
-    few = {"published": (), "together": ()}
-    plan = replace(done.plan, runs=done.plan.runs[:1], recipes=done.plan.recipes[:1], **few)
+    plan = replace(done.plan, runs=done.plan.runs[:1], recipes=done.plan.recipes[:1])
+    plan = replace(plan, published=(), together=())
     alone = replace(plan, runs=(replace(plan.runs[0], elsewhere=()),))
     made = {"made": done.data["made"]}
     assert reproduce.reproduce(alone, made, tmp_path, Silent(), accelerator="cpu") == {}
