@@ -307,7 +307,7 @@ def _run(result: Result, since: str) -> dict[str, Any]:
     return {
         "name": result["name"],
         "what": result["what"],
-        "setting": setting + since,
+        "setting": setting + report.made(result["environment"]) + since,
         "folds": [{"expression": name, "table": fold_table(result, name)} for name in names],
     }
 

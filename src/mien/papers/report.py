@@ -185,6 +185,11 @@ def not_done(
     return [run.name for run in plan.runs if run.name not in told]
 
 
+def made(environment: Result) -> str:
+    """When a run was made, and by which commit, as a sentence."""
+    return f" Run on {environment['date'][:10]} at commit {(environment['commit'] or NONE)[:7]}."
+
+
 def changed(plan: Reproduction, result: Result) -> str:
     """What a run's recipe sets otherwise since it was run, as a sentence; empty for nothing."""
     recipe = dict(zip((run.name for run in plan.runs), plan.recipes, strict=True))[result["name"]]
@@ -609,7 +614,7 @@ def run_section(result: Result, out: Path, since: str = "") -> dict[str, Any]:
     return {
         "name": name,
         "what": result["what"],
-        "setting": _setting(result) + since,
+        "setting": _setting(result) + made(part["environment"]) + since,
         "curves": curves,
         "confusion": confusion,
         "reliability": reliability,
@@ -762,7 +767,7 @@ def environment_table(environments: Sequence[Result], data: Iterable[tuple[str, 
     environment, machine = environments[0], environments[0]["machine"]
     rows = [
         ("trained", " to ".join(dict.fromkeys((dates[0], dates[-1])))),
-        ("commit", environment["commit"] or NONE),
+        ("commit", ", ".join(dict.fromkeys(e["commit"] or NONE for e in environments))),
         ("machine", f"{machine['cpu']}, {machine['cores']} cores, {machine['system']}"),
         ("device, threads", f"{environment['device']}, {environment['threads']}"),
         ("versions", ", ".join(f"{k} {v}" for k, v in environment["versions"].items())),
