@@ -333,9 +333,9 @@ def _beside(paper: Matrices, result: Result | None) -> str:
     own = [f for f in result["folds"] if f["expression"] == paper.expression] if result else []
     ours = {fold["fold"]: np.array(fold["confusion"]) for fold in own}
     theirs = {i: np.reshape(fold, (2, 2)) for i, fold in enumerate(paper.folds)}
-    lines = [(f"{i + 1}", theirs[i], ours.get(i)) for i in theirs]
-    lines.append(("all", sum(theirs.values()), sum(ours.values()) if ours else None))
-    rows = [(name, *_measured(their, our)) for name, their, our in lines]
+    rows = [(f"{i + 1}", *_measured(theirs[i], ours.get(i))) for i in theirs]
+    pooled = np.sum([*ours.values()], axis=0) if ours else None
+    rows.append(("all", *_measured(np.sum([*theirs.values()], axis=0), pooled)))
     return table(("fold", *(_HEADS.get(m, m) for m in MEASURES)), rows)
 
 

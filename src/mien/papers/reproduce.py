@@ -297,8 +297,11 @@ def _quick(recipe: ExpressionRecipe) -> ExpressionRecipe:
         recipe, train=replace(recipe.train, epochs=epochs, batch=batch, warmup_epochs=warmup)
     )
     if isinstance(recipe, UnitsRecipe):
-        stages = (replace(t, epochs=1, batch=batch) for t in (recipe.pretrain, recipe.finetune))
-        recipe = replace(recipe, **dict(zip(("pretrain", "finetune"), stages, strict=True)))
+        recipe = replace(
+            recipe,
+            pretrain=replace(recipe.pretrain, epochs=1, batch=batch),
+            finetune=replace(recipe.finetune, epochs=1, batch=batch),
+        )
     if recipe.copies:
         count = min(recipe.copies.count, QUICK["copies"])
         recipe = replace(recipe, copies=replace(recipe.copies, count=count))
