@@ -30,10 +30,11 @@ def write(
     failures: Mapping[str, str],
     out: Path,
     cut: Mapping[str, int] | None = None,
+    left_out: report.LeftOut = report.NOTHING,
 ) -> None:
     """As ``report.write``, of results of ``folds.run``, and of networks of a whole label set."""
     (out / report.FIGURES).mkdir(parents=True, exist_ok=True)
-    report.write_json(plan, results, failures, out, cut)
+    report.write_json(plan, results, failures, out, cut, left_out)
     found = report.by_name(results)
     every, results = results, [result for result in results if "parts" not in result]
     whole = [result for result in every if "parts" in result]
@@ -47,10 +48,14 @@ def write(
         "quick": cut is not None,
         "cut": cut,
         "failures": failures,
-        "not_done": report.not_done(plan, every, failures),
+        "not_done": report.not_done(plan, every, failures, left_out),
         "published": [
-            {"title": p.title, "table": report.published(p, found)} for p in plan.published
+            {"title": p.title, "table": report.published(p, found, left_out)}
+            for p in plan.published
         ],
+        "not_given": report.not_given(plan, left_out),
+        "taken": report.taken(every),
+        "lost": report.lost(results),
         "tables": [
             _table(name, group, _papers(plan, group), out)
             for name, group in _by_table(results).items()
