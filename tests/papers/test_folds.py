@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import pytest
 
+from mien.app.verbs import main
 from mien.data import table
 from mien.data.against_rest import folds as dealt
 from mien.data.audit import audit
@@ -361,3 +362,20 @@ def test_a_matrix_has_rows_for_what_a_picture_is() -> None:
     actual = np.array([True, True, True, False, False])
     said = np.array([True, True, False, True, False])
     assert folds.confusion(actual, said) == [[2, 1], [1, 1]]
+
+
+def test_the_command_line_writes_a_report_again_without_any_table(
+    done: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shutil.copy(done / "r" / "report.json", tmp_path)
+    settings = [part for text in SMALL for part in ("--set", text)]
+    arguments = ["reproduce", str(done / "small.toml"), "--report-only", "--out", str(tmp_path)]
+    monkeypatch.setattr("sys.argv", ["mien", *arguments, *settings])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert (end.value.code or 0) == 0
+    assert capsys.readouterr().out.strip() == str(tmp_path / "report.html")
+    assert (tmp_path / "report.md").read_text() == (done / "r" / "report.md").read_text()

@@ -30,10 +30,11 @@ def write(
     failures: Mapping[str, str],
     out: Path,
     cut: Mapping[str, int] | None = None,
+    left_out: report.LeftOut = report.NOTHING,
 ) -> None:
     """As ``report.write``, of results of ``folds.run``, and of networks of a whole label set."""
     (out / report.FIGURES).mkdir(parents=True, exist_ok=True)
-    report.write_json(plan, results, failures, out, cut)
+    report.write_json(plan, results, failures, out, cut, left_out)
     found = report.by_name(results)
     every, results = results, [result for result in results if "parts" not in result]
     whole = [result for result in every if "parts" in result]
@@ -47,10 +48,14 @@ def write(
         "quick": cut is not None,
         "cut": cut,
         "failures": failures,
-        "not_done": report.not_done(plan, every, failures),
+        "not_done": report.not_done(plan, every, failures, left_out),
         "published": [
-            {"title": p.title, "table": report.published(p, found)} for p in plan.published
+            {"title": p.title, "table": report.published(p, found, left_out)}
+            for p in plan.published
         ],
+        "not_given": report.not_given(plan, left_out),
+        "taken": report.taken(every),
+        "lost": report.lost(results),
         "tables": [
             _table(name, group, _papers(plan, group), out)
             for name, group in _by_table(results).items()
@@ -307,7 +312,7 @@ def _run(result: Result, since: str) -> dict[str, Any]:
     return {
         "name": result["name"],
         "what": result["what"],
-        "setting": setting + since,
+        "setting": setting + report.made(result["environment"]) + since,
         "folds": [{"expression": name, "table": fold_table(result, name)} for name in names],
     }
 
@@ -333,9 +338,9 @@ def _beside(paper: Matrices, result: Result | None) -> str:
     own = [f for f in result["folds"] if f["expression"] == paper.expression] if result else []
     ours = {fold["fold"]: np.array(fold["confusion"]) for fold in own}
     theirs = {i: np.reshape(fold, (2, 2)) for i, fold in enumerate(paper.folds)}
-    lines = [(f"{i + 1}", theirs[i], ours.get(i)) for i in theirs]
-    lines.append(("all", sum(theirs.values()), sum(ours.values()) if ours else None))
-    rows = [(name, *_measured(their, our)) for name, their, our in lines]
+    rows = [(f"{i + 1}", *_measured(theirs[i], ours.get(i))) for i in theirs]
+    pooled = np.sum([*ours.values()], axis=0) if ours else None
+    rows.append(("all", *_measured(np.sum([*theirs.values()], axis=0), pooled)))
     return table(("fold", *(_HEADS.get(m, m) for m in MEASURES)), rows)
 
 
