@@ -749,7 +749,7 @@ def _setting(result: Result) -> str:
         whole = model["frozen"] in (True, TRUNK)  # true before parts had names
         above = "" if whole else f" and what follows {model['frozen']}"
         origin += f", only the last layer{above} trained, {network['trained']:,} of them"
-        made_by = part["environment"]["features"]
+        made_by = part["environment"].get("features", {"computed": 0})
         if made_by["computed"]:
             speed = made_by["computed"] / made_by["seconds"]
             origin += f" (its features were computed at {speed:,.0f} pictures a second)"

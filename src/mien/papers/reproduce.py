@@ -92,7 +92,7 @@ class Job:
         recipe = self.recipe
         fold = recipe.split.fold if recipe.split and recipe.split.folds else 0
         by_steps = recipe.train.epoch_steps and (self.person or fold or self.repeat)
-        return not (by_steps or (recipe.model.frozen and self.repeat))
+        return not (by_steps or (recipe.keeps_features and self.repeat))
 
 
 def reproduce(
@@ -618,7 +618,7 @@ def _answerer(job: Job, table: Table) -> Answerer:
         return lambda rows: np.asarray(
             torch.cat(predict(net, torch.from_numpy(rows.planes(spec)), cpu)).numpy()
         )
-    if not job.recipe.model.frozen:
+    if not job.recipe.keeps_features:
         recognizer = load_model(str(job.folder / MODEL))
         assert isinstance(recognizer, OnnxRecognizer)
         return lambda rows: _logits(recognizer, rows)

@@ -111,7 +111,7 @@ def export(
         raise DataError(
             f"no picture of '{recipe.data.select}' has a label to calibrate '{head}' by"
         )
-    if recipe.model.frozen:
+    if recipe.keeps_features:
         top, cpu = task_of(recipe).network(), torch.device("cpu")
         top.load_state_dict(weights)
         kept = transfer.Features(recipe, table, features or run / transfer.FOLDER, cpu)
@@ -128,7 +128,7 @@ def export(
     recognizer = _recognizer(graph, meta)
     few = _BACKBONE_FACES if isinstance(net, Backbone) else _PARITY_FACES
     meta["card"]["parity"] = parity(net, recognizer, select, few)
-    if recipe.model.frozen:
+    if recipe.keeps_features:
         meta["card"]["features"] = _same_as_kept(recognizer, select, looks[0], few)
     write_whole(with_metadata(graph, meta), out)
     return meta

@@ -151,8 +151,14 @@ class ExpressionRecipe(Recipe):
                 'split.by = "duplicates" to keep equal ones on one side'
             )
         _check_cut(self.cut, self.model)
-        if self.model.frozen and self.augment not in (Augment(), Augment(flip=False)):
-            raise ConfigError("with model.frozen, augment.flip is the only change there is")
+
+    @property
+    def keeps_features(self) -> bool:
+        """Whether what frozen parts make of a picture is computed once, and kept.
+
+        Where pictures change in training by more than being mirrored, it is anew in every step.
+        """
+        return bool(self.model.frozen) and self.augment in (Augment(), Augment(flip=False))
 
     @property
     def heads(self) -> dict[str, tuple[LabelSet, slice]]:

@@ -408,7 +408,7 @@ def train(
         table = arrange.read(recipe, data)
         further = {name: read_table(path) for name, path in also.items()}
         kept = None
-        if isinstance(recipe, ExpressionRecipe) and recipe.model.frozen:
+        if isinstance(recipe, ExpressionRecipe) and recipe.keeps_features:
             folder = features or out / transfer.FOLDER
             kept = transfer.Features(recipe, table, folder, fabric.device)
         sets = prepare(recipe, table, kept, further)

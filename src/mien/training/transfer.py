@@ -3,7 +3,8 @@
 All of it can be trained further, or what follows one of its parts (``model.frozen``). Then what
 the parts up to that one make of a picture never changes: it is computed once, for the picture and
 its mirror image where training flips, and kept in a folder, so that every further seed and split
-trains in a fraction of the time. A file there is named by what went into it: the weights, how far
+trains in a fraction of the time. (Where training changes pictures otherwise, all of the network
+sees them anew.) A file there is named by what went into it: the weights, how far
 they are frozen, the pictures, how they are shown.
 """
 
@@ -42,7 +43,7 @@ def task(recipe: ExpressionRecipe) -> ExpressionTask:
     """What a recipe of expressions trains: a network, from nothing or not, or the end of one."""
     if recipe.answers == "intensities":
         return IntensityTask(recipe)
-    if recipe.model.frozen:
+    if recipe.keeps_features:
         return TopTask(recipe)
     return PretrainedTask(recipe) if recipe.model.pretrained else ExpressionTask(recipe)
 
@@ -89,7 +90,13 @@ def logits(top: nn.Module, features: Tensor) -> list[FloatArray]:
 
 
 class PretrainedTask(ExpressionTask):
-    """Pictures -> logits, all of the network trained further."""
+    """Pictures -> logits, the network trained further but for what is frozen."""
+
+    def network(self) -> nn.Module:
+        net = super().network()
+        assert isinstance(net, Backbone)
+        net.hold(self.recipe.model.frozen)
+        return net
 
     def begin(self, net: nn.Module, train: Samples) -> None:
         assert isinstance(net, Backbone)

@@ -55,7 +55,7 @@ class Model:
     pretrained : the catalogue's weights of a backbone to begin with, trained for something else:
         all but the last layer is theirs.
     frozen : the part of a backbone up to which, and with it, weights stay as they are; "trunk" for
-        all but the last layer, "" for nothing. What it makes of each picture is computed once.
+        all but the last layer, "" for nothing.
     enlarge : the side in pixels that a backbone enlarges its pictures to; 0 leaves them.
     """
 

@@ -133,6 +133,19 @@ class Backbone(nn.Module):
             if any(path.startswith(p) and path[len(p) : len(p) + 1] in ("", "_") for p in parts)
         ]
 
+    def hold(self, last: str) -> None:
+        """Train nothing of the parts up to ``last`` and with it; raises ConfigError.
+
+        Not where they hold normalisations, which would go on measuring pictures.
+        """
+        for path in self.owned(last):
+            module = self.get_submodule(path).requires_grad_(False)
+            if any(isinstance(inner, nn.BatchNorm2d) for inner in module.modules()):
+                raise ConfigError(
+                    f"{path} holds normalisations: with model.frozen up to there, augment.flip is "
+                    "the only change there is"
+                )
+
     def enter_behind(self, last: str) -> None:
         """Let go of the parts up to ``last`` and with it: from now on their output is the input."""
         for path in self.owned(last):
@@ -181,4 +194,4 @@ def last_layer(net: nn.Module) -> str:
 
 def parameters(net: nn.Module) -> int:
     """How many numbers training can change."""
-    return sum(p.numel() for p in net.parameters())
+    return sum(p.numel() for p in net.parameters() if p.requires_grad)
