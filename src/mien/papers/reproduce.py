@@ -43,7 +43,7 @@ from ..training.models.network import build, parameters
 from ..training.recipes import AgainstRestRecipe, ExpressionRecipe, is_same
 from ..training.tasks import predict
 from ..training.train import Progress, task_of, train
-from . import fold_report, folds, given, report
+from . import fold_report, folds, given, networks, report
 from .plans import Attention, Experiment, Reproduction
 
 QUICK = {"epochs": 2, "copies": 3, "rows": 180, "folds": 3, "repeats": 2, "batch": 32, "samples": 4}
@@ -102,6 +102,8 @@ def reproduce(
     data : the tables that the experiments name.
     quick : a cut of minutes, see ``QUICK``, to see that everything works; its figures mean nothing.
 
+    Their networks lie in ``out/models`` then, see ``networks.leave``.
+
     Returns why experiments failed, by their name; the report has the others. Raises ConfigError
     and DataError before anything is done where a table is not given, or not what it should be; the
     paper's own runs are left out where theirs are not given, see ``given.check``.
@@ -146,6 +148,9 @@ def reproduce(
             except (MienError, RuntimeError, OSError) as err:
                 failures[maps.title] = str(err)
                 progress.say(f"{maps.title} failed: {err}")
+    left = networks.leave(plan.name, results, MODEL, out, quick)
+    if left:
+        progress.say(f"{len(left)} networks lie in {left[0].parent}; put it on MIEN_MODELS")
     if isinstance(plan.recipes[0], AgainstRestRecipe):  # then all are: a file has one task
         fold_report.write(plan, results, failures, out, folds.QUICK if quick else None, left_out)
     else:
