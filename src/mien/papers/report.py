@@ -67,7 +67,10 @@ def write_json(
         "paper": plan.name,
         "quick": dict(cut) if cut else None,
         "failures": dict(failures),
-        "left_out": {run: f"no table of {', '.join(t)} was given" for run, t in left_out.items()},
+        "left_out": {
+            **dict.fromkeys(not_done(plan, results, failures, left_out), "it was not run yet"),
+            **{run: f"no table of {', '.join(t)} was given" for run, t in left_out.items()},
+        },
         "runs": list(results),
     }
     # On one line: indented, each of its many numbers would have a line of its own.
