@@ -150,7 +150,7 @@ def reproduce(
                 progress.say(f"{maps.title} failed: {err}")
     left = networks.leave(plan.name, results, MODEL, out, quick)
     if left:
-        progress.say(f"{len(left)} networks lie in {left[0].parent}; put it on MIEN_MODELS")
+        progress.say(f"for mien analyze --model: put {left[0].parent} on MIEN_MODELS")
     if isinstance(plan.recipes[0], AgainstRestRecipe):  # then all are: a file has one task
         fold_report.write(plan, results, failures, out, folds.QUICK if quick else None, left_out)
     else:
