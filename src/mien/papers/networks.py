@@ -47,7 +47,10 @@ def leave(
             _say_none(name, result, out)
             continue
         part = result["parts"][0]
-        content = (out / part["folder"] / model).read_bytes()
+        trained = out / part["folder"] / model
+        if not trained.is_file():  # of a run done long ago, and removed since: its figures stand
+            continue
+        content = trained.read_bytes()
         meta = json.loads(metadata(content)) | {"name": name}
         meta["card"]["about"] = f"the network of {paper}'s run '{result['name']}'" + (
             ", of a quick look: to try things out, not to be used" if quick else ""
