@@ -51,7 +51,7 @@ def test_ones_own_networks_are_listed_and_used_by_name(
     (second / "yunet.onnx").write_bytes(b"a name of the catalogue's")
     monkeypatch.setenv("MIEN_MODELS", f"{first}{os.pathsep}{second}")
     listed = call("models", "list").out
-    assert re.search(r"^paper1999-mouth +recognizer, not mien's$", listed, re.MULTILINE)
+    assert re.search(r"^paper1999-mouth +recognizer, your own$", listed, re.MULTILINE)
     assert f"file: {first / 'paper1999-mouth.onnx'}" in listed
     assert str(second / "paper1999-mouth.onnx") not in listed
     assert "answers: neutral, happiness, surprise, sadness" in listed
@@ -61,5 +61,13 @@ def test_ones_own_networks_are_listed_and_used_by_name(
     assert done.status == 0
     assert json.loads(done.out)["faces"][0]["top"] == "happiness"
     assert call("models", "card", "paper1999-mouth").out.startswith("# mien\n")
+    (second / "paper1999-folds.md").write_text("# paper1999-folds\n\nNone: there are eighty.\n")
+    none = call("analyze", smile, "--model", "paper1999-folds")
+    assert (none.status, "'paper1999-folds' is no model: None: there are eighty." in none.err) == (
+        1,
+        True,
+    )
+    taken = call("analyze", smile, "--model", second)
+    assert (taken.status, "is a folder; a model is one file" in taken.err) == (1, True)
     wrong = call("analyze", smile, "--model", "paper1999-mouths")
     assert (wrong.status, "did you mean paper1999-mouth?" in wrong.err) == (2, True)

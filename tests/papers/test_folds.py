@@ -17,15 +17,16 @@ from mien.data import table
 from mien.data.against_rest import folds as dealt
 from mien.data.audit import audit
 from mien.data.table import Row, Table
-from mien.errors import ConfigError, DataError, UnknownName
+from mien.errors import ConfigError, DataError, ModelError, UnknownName
 from mien.evaluation.metrics import one_against_rest
 from mien.expression.recognize import load_model
-from mien.papers import folds, plans, reproduce
+from mien.papers import folds, networks, plans, reproduce
 from mien.papers.fold_report import fold_table
 from mien.papers.plans import Reproduction
 from mien.training import recipes
 from mien.training.models import Cnn
 from mien.training.recipes import AgainstRestRecipe
+from mien.weights import catalogue
 
 SMALL = [
     "folds.count=3",
@@ -298,6 +299,17 @@ def test_neutral_s_first_fold_has_the_measures_its_rows_give() -> None:
     result = {"folds": [fold], "expressions": {"neutral": fold}}
     line = fold_table(result, "neutral").splitlines()[2]
     assert line == "| 1 | 130 | 10 | 5 | 135 | 94.6 | 92.9 | 96.4 | 96.3 | 93.1 | 94.5 |"
+
+
+def test_its_networks_are_no_models_and_a_card_says_why(
+    done: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MIEN_MODELS", str(done / "r" / networks.FOLDER))
+    with pytest.raises(
+        ModelError, match=r"'small-units' is no model: the run left 9 small networks,"
+    ):
+        load_model("small-units")
+    assert {*catalogue.own()} == {"small-three"}  # of the run that is one network
 
 
 def test_a_finished_fold_is_not_done_again(done: Path) -> None:

@@ -247,11 +247,11 @@ def own_models(files: Mapping[str, Path]) -> None:
             lines = [f"cannot be used: {err}"]
         else:
             lines = [
-                str(info.card.get("about", "a model of one's own")),
+                str(info.card.get("about", "a model of your own")),
                 f"answers: {', '.join(info.label_set.labels)}",
                 f"licence: {info.card.get('licence', 'not said')}",
             ]
-        console.print(Text(f"{name:<22}", "bold") + Text(" recognizer, not mien's", "dim"))
+        console.print(Text(f"{name:<22}", "bold") + Text(" recognizer, your own", "dim"))
         for line in (*lines, f"file: {path}"):
             console.print(Padding(_text(line), (0, 0, 0, 4), expand=False))
 

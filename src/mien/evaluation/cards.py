@@ -190,8 +190,8 @@ def _reproduced(facts: dict[str, Any] | None) -> Iterator[str]:
     low, high = test["accuracy_ci95"] or (None, None)
     interval = "" if low is None else f" ({low:.3f}-{high:.3f})"
     yield f"- tested on {test['n']:,} pictures: accuracy {test['accuracy']:.3f}{interval}, balanced"
-    yield f"  {test['balanced_accuracy']:.3f}; always the commonest expression: "
-    yield f"  {test['majority_baseline']:.3f}"
+    yield f"  {test['balanced_accuracy']:.3f}, one look a face, before calibration;"
+    yield f"  always naming the commonest expression: {test['majority_baseline']:.3f}"
 
 
 def _figures(figures: dict[str, Any]) -> Iterator[str]:

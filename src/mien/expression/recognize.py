@@ -291,7 +291,7 @@ def load_model(
     """
     name, path = str(name_or_path), Path(name_or_path)
     if name not in catalogue.CATALOGUE:
-        path = path if path.suffix == ".onnx" or path.exists() else _own(name)
+        path = _file(name)
         try:
             content = foreign.content(path, catalogue.MOST_BYTES)
         except OSError as err:
@@ -308,12 +308,24 @@ def load_model(
     return OnnxRecognizer(content, name, row.sha256, _catalogue_info(row), threads)
 
 
-def _own(name: str) -> Path:
-    """A file that only MIEN_MODELS knows by this name; raises UnknownName."""
-    there = catalogue.own()
-    if name not in there:
-        raise UnknownName("model", name, (*catalogue.CATALOGUE, *there))
-    return there[name]
+def _file(name: str) -> Path:
+    """The file of a model that is no row of the catalogue: of its name on MIEN_MODELS, or a path.
+
+    Raises UnknownName, and ModelError for a folder and where a card says that there is no model.
+    """
+    path, there = Path(name), catalogue.own()
+    if name in there:
+        return there[name]
+    if path.is_dir():
+        raise ModelError(
+            f"{name} is a folder; a model is one file, as mien export writes it, or a name of: "
+            "mien models list"
+        )
+    if path.suffix == ".onnx" or path.exists():
+        return path
+    if reason := catalogue.why_none(name):
+        raise ModelError(f"'{name}' is no model: {reason}")
+    raise UnknownName("model", name, (*catalogue.CATALOGUE, *there))
 
 
 def _catalogue_info(row: catalogue.WeightSpec) -> ModelInfo | None:

@@ -1,7 +1,8 @@
 """What a reproduction trained, left where ``mien models list`` finds it: a folder for MIEN_MODELS.
 
 Each run that has a model file leaves it as ``models/PAPER-RUN.onnx``, under that name in its own
-metadata, too, with its card beside it. Of several folds, seeds or people it is the first one's.
+metadata, too, with its card beside it. Of several folds, seeds or people it is the first one's. A
+run of many networks of which none can be used alone leaves a card that says so.
 """
 
 from __future__ import annotations
@@ -41,11 +42,15 @@ def leave(
     """
     left = []
     for result in results:
-        part = result["parts"][0] if result.get("parts") else {}
-        if not part or not part["network"]["sha256"]:
-            continue
         name = name_of(paper, result["name"])
-        content = (out / part["folder"] / model).read_bytes()
+        if "parts" not in result:
+            _say_none(name, result, out)
+            continue
+        part = result["parts"][0]
+        trained = out / part["folder"] / model
+        if not trained.is_file():  # of a run done long ago, and removed since: its figures stand
+            continue
+        content = trained.read_bytes()
         meta = json.loads(metadata(content)) | {"name": name}
         meta["card"]["about"] = f"the network of {paper}'s run '{result['name']}'" + (
             ", of a quick look: to try things out, not to be used" if quick else ""
@@ -63,3 +68,15 @@ def leave(
         write_whole(card.encode(), path.with_suffix(".md"))
         left.append(path)
     return left
+
+
+def _say_none(name: str, result: dict[str, Any], out: Path) -> None:
+    """A card for a run by ``folds``, whose networks each tell one expression, in one fold."""
+    count = len(result["folds"])
+    path = out / FOLDER / f"{name}.md"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    reason = (
+        f"the run left {count} small networks, each of which tells one expression from the others "
+        "in one fold, and none that reads a face; none of them is kept as a model file"
+    )
+    write_whole(f"# {name}\n\n{reason}\n".encode(), path)

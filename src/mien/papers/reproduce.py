@@ -162,7 +162,7 @@ def reproduce(
                 progress.say(f"{maps.title} failed: {err}")
     left = networks.leave(plan.name, results, MODEL, out, quick)
     if left:
-        progress.say(f"{len(left)} networks lie in {left[0].parent}; put it on MIEN_MODELS")
+        progress.say(f"for mien analyze --model: put {left[0].parent} on MIEN_MODELS")
     known |= {result["name"]: result for result in results}
     write_report(whole, known, failures, out, quick, left_out)
     return failures

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from .. import foreign
 from ..errors import ConfigError, ModelError, OutputError, UnknownName, WeightsMissing
+from ..names import is_plain
 
 DEFAULT_MODEL = "mien"
 _SHIPPED = Path(__file__).parent / "shipped"
@@ -288,6 +289,16 @@ def own() -> dict[str, Path]:
             if path.name not in known and path.stem not in CATALOGUE:
                 found.setdefault(path.stem, path)
     return found
+
+
+def why_none(name: str) -> str | None:
+    """What a card on MIEN_MODELS says in place of a model of this name; None without a card."""
+    if not is_plain(name):
+        return None
+    for folder in _folders():
+        with contextlib.suppress(OSError, ValueError):  # none there, or none that can be read
+            return foreign.text(folder / f"{name}.md").partition("\n\n")[2].strip() or None
+    return None
 
 
 def _folders() -> Iterator[Path]:
