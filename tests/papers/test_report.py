@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import re
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,11 @@ from mien.papers.plans import (
     PublishedRow,
     Reproduction,
 )
+from mien.training import recipes
 from mien.training.recipes import Deviation, Paper
 
 LABELS = label_set("iliev2022")
+RECIPE = replace(recipes.read(recipes.find("iliev2022")), copies=None, split=None)
 PAPER = Paper("A & B <1999>", "all | of it", "As **they** did.", ("Beware.",), pictures=500)
 
 
@@ -56,12 +59,7 @@ def result(name: str, right: int, out: Path) -> dict[str, Any]:
     part = {
         "folder": f"runs/{name}",
         "fold": None,
-        "recipe": {
-            "train": {"epochs": 2, "batch": 8, "optimizer": "adamw", "lr": 1e-3, "seed": 1},
-            "model": {"pretrained": None, "frozen": False, "enlarge": 0},
-            "split": None,
-            "copies": None,
-        },
+        "recipe": json.loads(json.dumps(asdict(RECIPE))),
         "data": {"file": "t.parquet", "sha256": "abc"},
         "network": {"name": "iliev2022", "size": 20, "color": "rgb", "parameters": 226118},
         "sides": {"train": 480, "select": 60, "test": 60},
@@ -99,7 +97,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "paper1999",
         PAPER,
         tuple(Experiment(name, "", "t") for name in ("one", "two", "three")),
-        (),
+        (RECIPE, RECIPE, RECIPE),
         (
             Published(
                 "Table 1",
@@ -196,6 +194,6 @@ def test_one_person_tested_has_no_interval(tmp_path: Path) -> None:
         "balanced_accuracy_ci95": None,
     }
     contrast = Contrast("Sides", "", ("a", "b"), (ContrastRow("x", ("one", "one")),))
-    plan = Reproduction("p", PAPER, (Experiment("one", "", "t"),), (), (), (contrast,), ())
+    plan = Reproduction("p", PAPER, (Experiment("one", "", "t"),), (RECIPE,), (), (contrast,), ())
     report.write(plan, [one], {}, tmp_path)
     assert "| one | 60 | 0.900 | 0.167 | 0.900 |" in section(tmp_path, "At a glance")

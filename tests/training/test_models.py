@@ -10,8 +10,11 @@ from mien.training.models.landmarknet import expectation
 from mien.training.models.network import Standardised, build
 
 GRAY = Preprocess(48, "gray")
+LEAST = {"alexnet": 67}
+"""The pixels of the networks that cannot do with 48."""
 PARAMETERS = {
-    "alexnet": 903_816,
+    "alexnet": 20_177_608,
+    "alexnet-small": 903_816,
     "autoencoder2018": 11_291_144,
     "emex2": 2_055_078,
     "googlenet": 5_981_752,
@@ -25,8 +28,9 @@ PARAMETERS = {
 
 @pytest.mark.parametrize("name", list(networks))
 def test_shapes_and_gradients(name: str) -> None:
-    net = networks.build(name, 8, GRAY)
-    logits = net(torch.randint(0, 256, (4, 1, 48, 48)).float())
+    side = LEAST.get(name, 48)
+    net = networks.build(name, 8, Preprocess(side, "gray"))
+    logits = net(torch.randint(0, 256, (4, 1, side, side)).float())
     assert logits.shape == (4, 8)
     logits.logsumexp(1).sum().backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in net.parameters())
@@ -34,14 +38,15 @@ def test_shapes_and_gradients(name: str) -> None:
 
 @pytest.mark.parametrize("name", list(networks))
 def test_parameter_count(name: str) -> None:
-    net = networks.build(name, 8, GRAY)
+    net = networks.build(name, 8, Preprocess(LEAST.get(name, 48), "gray"))
     assert sum(p.numel() for p in net.parameters()) == PARAMETERS[name]
 
 
 @pytest.mark.parametrize("name", list(networks))
 def test_colour_and_other_sizes(name: str) -> None:
-    net = networks.build(name, 7, Preprocess(64, "rgb")).eval()
-    assert net(torch.zeros(2, 3, 64, 64)).shape == (2, 7)
+    side = LEAST.get(name, 64)
+    net = networks.build(name, 7, Preprocess(side, "rgb")).eval()
+    assert net(torch.zeros(2, 3, side, side)).shape == (2, 7)
 
 
 def test_normalisation_is_inside() -> None:
@@ -77,20 +82,33 @@ def test_xu2019_has_the_papers_size() -> None:
         networks.build("xu2019", 7, Preprocess(15, "gray"))
 
 
-@pytest.mark.parametrize(("name", "count"), [("emex2", 427_072), ("alexnet", 574_594)])
-def test_mouth_networks_say_what_they_take(name: str, count: int) -> None:
-    net = build(Model(name, 28, parameters=count), 2)
-    assert net(torch.zeros(2, 1, 28, 28)).shape == (2, 2)
-    assert networks.build(name, 2, Preprocess(16, "gray"))(torch.zeros(1, 1, 16, 16)).shape == (
-        1,
-        2,
-    )
-    with pytest.raises(ConfigError, match="16 pixels or more"):
-        networks.build(name, 2, Preprocess(15, "gray"))
+@pytest.mark.parametrize(
+    ("name", "size", "count", "least"),
+    [
+        ("emex2", 28, 427_072, 16),
+        ("alexnet-small", 28, 574_594, 16),
+        ("alexnet", 227, 56_853_186, 67),
+    ],
+)
+def test_mouth_networks_say_what_they_take(name: str, size: int, count: int, least: int) -> None:
+    net = build(Model(name, size, parameters=count), 2)
+    assert net(torch.zeros(2, 1, size, size)).shape == (2, 2)
+    smallest = networks.build(name, 2, Preprocess(least, "gray"))
+    assert smallest(torch.zeros(1, 1, least, least)).shape == (1, 2)
+    with pytest.raises(ConfigError, match=f"{name} takes pictures of {least} pixels or more"):
+        networks.build(name, 2, Preprocess(least - 1, "gray"))
 
 
-def test_alexnet_has_its_layers_where_the_paper_has_them() -> None:
-    net = networks.build("alexnet", 2, GRAY)
+def test_alexnet_has_the_parameters_of_caffes() -> None:
+    """Of bvlc_alexnet.caffemodel, in colour and with ImageNet's thousand classes: 60,965,224."""
+    with torch.device("meta"):
+        net = networks.build("alexnet", 1000, Preprocess(227, "rgb"))
+    assert sum(p.numel() for p in net.parameters()) == 60_965_224
+
+
+@pytest.mark.parametrize(("name", "size"), [("alexnet", 67), ("alexnet-small", 48)])
+def test_alexnets_have_their_layers_where_the_paper_has_them(name: str, size: int) -> None:
+    net = networks.build(name, 2, Preprocess(size, "gray"))
     kinds = [type(m).__name__ for m in net.modules()]
     layers = [k for k in kinds if k in ("Conv2d", "MaxPool2d", "Linear", "Dropout")]
     assert layers == [

@@ -15,10 +15,11 @@ from mien.data import table
 from mien.data.splits import Split
 from mien.data.table import Row, Table
 from mien.errors import ConfigError, UnknownName
+from mien.evaluation import plots
 from mien.expression.logits import softmax
 from mien.expression.recognize import OnnxRecognizer, load_model
 from mien.labels import label_set
-from mien.papers import plans, reproduce
+from mien.papers import plans, report, reproduce
 from mien.papers.plans import Experiment, Reproduction
 from mien.papers.report import by_name
 from mien.training import recipes
@@ -87,6 +88,33 @@ rows = [
     { name = "12", values = [1.0, 1.0], runs = ["many", "many@other"] },
 ]
 
+[[published]]
+title = "One by one, by step"
+curve = 1
+columns = ["accuracy"]
+figures = ["steps.{row}.accuracy"]
+beside = ["alone", "many"]
+rows = [
+    { name = "8", values = [0.75], runs = ["one", "many"] },
+]
+
+[[published]]
+title = "Best while training"
+columns = ["accuracy", "after steps"]
+figures = ["validation.greatest", "validation.after"]
+beside = ["many"]
+rows = [
+    { name = "all", values = [0.9, 12], runs = ["many"] },
+]
+
+[[together]]
+title = "Figure 4"
+text = "Both at once."
+tables = ["By step", "One by one, by step"]
+names = ["All", "One"]
+column = "accuracy"
+beside = "many"
+
 [[deviation]]
 what = "nothing is real"
 why = "it is a test"
@@ -129,8 +157,8 @@ class Done:
         self.failures = reproduce.reproduce(
             self.plan, self.data, self.out, Silent(), accelerator="cpu"
         )
-        report = json.loads((self.out / "report.json").read_text())
-        self.results = {run["name"]: run for run in report["runs"]}
+        content = json.loads((self.out / "report.json").read_text())
+        self.results = {run["name"]: run for run in content["runs"]}
 
 
 @pytest.fixture(scope="module")
@@ -218,13 +246,57 @@ def test_the_papers_table_and_its_curve(done: Done) -> None:
     assert "| steps | accuracy | majority baseline | balanced accuracy | F1 of neutral" in text
 
 
+def test_several_tables_are_drawn_in_one_plot(done: Done, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (done.out / "report.md").read_text()
+    assert "### Figure 4\n\nBoth at once.\n\n![Figure 4](figures/together-1.png)\n\n## How" in text
+    assert (done.out / "figures" / "together-1.png").stat().st_size > 1000
+    drawn: list[Any] = []
+    monkeypatch.setattr(plots, "steps", drawn.append)
+    monkeypatch.setattr(report, "_write_figure", lambda *a: None)
+    found = by_name(list(done.results.values()))
+    report._together(done.plan.together[0], 1, done.plan, found, done.out)
+    (panels,) = drawn
+    steps = done.results["many"]["steps"]
+    assert panels == {
+        "accuracy": {
+            "All, the paper's": [(4, 0.5), (12, 1.0)],
+            "All, ours": [(4, steps["4"]["accuracy"]), (12, steps["12"]["accuracy"])],
+            "One, the paper's": [(8, 0.75)],
+            "One, ours": [(8, steps["8"]["accuracy"])],
+        }
+    }
+
+
+def test_the_best_step_on_the_select_side_is_that_of_the_mean_over_seeds(done: Done) -> None:
+    result = by_name(list(done.results.values()))["many"]
+    parts = done.results["many"]["parts"]
+    means = [
+        (a["select"]["accuracy"] + b["select"]["accuracy"]) / 2
+        for a, b in zip(parts[0]["epochs"], parts[1]["epochs"], strict=True)
+    ]
+    best = 4.0 * (means.index(max(means)) + 1)
+    assert result["validation"] == {"greatest": max(means), "after": best}
+    assert f"| all | after steps | 12.0 | {best:.1f}" in (done.out / "report.md").read_text()
+
+
 def test_done_is_done(done: Done, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reproduce, "train", lambda *a, **k: pytest.fail("trained again"))
     assert reproduce.reproduce(done.plan, done.data, done.out, Silent()) == {}
 
 
+def test_another_networks_figures_are_not_a_runs_of_the_same_name(done: Done) -> None:
+    assert list(reproduce.reported(done.plan, done.out)) == ["many", "one"]
+    many, one = done.plan.recipes
+    assert isinstance(many, recipes.ExpressionRecipe)
+    for changed in ({"name": "alexnet-small"}, {"parameters": 57_000_000}):
+        other = replace(many, model=replace(many.model, **changed))
+        plan = replace(done.plan, recipes=(other, one))
+        assert list(reproduce.reported(plan, done.out)) == ["one"]
+
+
 def test_a_run_that_was_not_asked_says_what_to_do(done: Done, tmp_path: Path) -> None:
-    plan = replace(done.plan, runs=done.plan.runs[:1], recipes=done.plan.recipes[:1], published=())
+    plan = replace(done.plan, runs=done.plan.runs[:1], recipes=done.plan.recipes[:1])
+    plan = replace(plan, published=(), together=())
     alone = replace(plan, runs=(replace(plan.runs[0], elsewhere=()),))
     made = {"made": done.data["made"]}
     assert reproduce.reproduce(alone, made, tmp_path, Silent(), accelerator="cpu") == {}
@@ -240,6 +312,10 @@ def test_a_run_that_was_not_asked_says_what_to_do(done: Done, tmp_path: Path) ->
         ("people = 3", "people = -1", ConfigError, "people is at least 0"),
         ("each = [10, 3]", "each = [12]", ConfigError, "two numbers of rows"),
         ('name = "4", values', 'name = "four", values', ConfigError, "needs numbers"),
+        ('["By step", "One', '["By stpe", "One', UnknownName, "did you mean By step"),
+        ('column = "accuracy"', 'column = "accurac"', UnknownName, "did you mean accuracy"),
+        ('beside = "many"', 'beside = "mny"', UnknownName, "did you mean many"),
+        ('names = ["All", "One"]', 'names = ["All"]', ConfigError, "a name for each"),
         ('schedule = "constant"', 'schedule = "steps"', ConfigError, "cosine or constant"),
         ("epoch_steps = 4", "epoch_steps = -4", ConfigError, "at least 0"),
         ("each = [10, 3]", "hold_out = 3", ConfigError, "split.hold_out goes with"),
@@ -260,7 +336,8 @@ def test_the_shipped_recipe_is_the_papers() -> None:
     for run, recipe in zip(plan.runs, plan.recipes, strict=True):
         assert isinstance(recipe, recipes.ExpressionRecipe)
         t = recipe.train
-        assert (t.batch, t.epoch_steps, t.seed, t.weight_decay) == (10, 50, 1234, 0.0)
+        every = 100 if recipe.model.name == "alexnet" and not run.people else 50
+        assert (t.batch, t.epoch_steps, t.seed, t.weight_decay) == (10, every, 1234, 0.0)
         assert t.epochs * t.epoch_steps == (200 if run.people else 1000)
     many = plan.recipes[[run.name for run in plan.runs].index("many-emex2")]
     assert isinstance(many, recipes.ExpressionRecipe)

@@ -1,10 +1,10 @@
-"""Backbones give what their makers measured, and a last layer alone trains on what they give."""
+"""Backbones give what their makers measured; what is not frozen trains on what the rest gives."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +18,15 @@ from torch import Generator, Tensor
 
 from mien.data import table
 from mien.data.table import Table
-from mien.errors import ConfigError, ModelError
+from mien.errors import ConfigError, ModelError, UnknownName
 from mien.expression.recognize import load_model
 from mien.face import ImageArray
 from mien.media.preprocess import Preprocess, batch
 from mien.training import recipes, transfer
 from mien.training.export import export
 from mien.training.models import Model, networks
-from mien.training.models.googlenet import LocalResponse
 from mien.training.models.mobileface import MobileFace
-from mien.training.models.network import Backbone
+from mien.training.models.network import Backbone, LocalResponse, parameters
 from mien.training.recipes import ExpressionRecipe
 from mien.training.train import train
 from mien.weights import catalogue
@@ -46,7 +45,7 @@ drop_overlap = false
 [model]
 name = "mobilenetv2"
 pretrained = "made"
-frozen = true
+frozen = "trunk"
 size = 16
 enlarge = 32
 
@@ -143,6 +142,37 @@ def test_gray_is_the_same_as_three_equal_colours_and_enlarging_is_inside(name: s
     torch.testing.assert_close(net(gray), expected)
 
 
+@pytest.mark.parametrize(
+    ("name", "part", "maps", "trained"),
+    [
+        ("googlenet", "inception_4e", (832, 2, 2), 2_487_536 + 3_075),
+        ("googlenet", "conv1", (64, 16, 16), 5_973_552 - 9_472 + 3_075),
+        ("googlenet", "trunk", (1024,), 3_075),
+        ("mobilenetv2", "blocks.1", (24, 16, 16), 2_203_995),  # not blocks.10 to 16
+        ("mobilenetv2", "last", (1280,), 3_843),
+        ("mobileface", "stem", (32, 32, 32), 393_472 - 5 * 256 - 928 + 771),
+    ],
+)
+def test_a_network_can_be_entered_behind_any_of_its_parts(
+    name: str, part: str, maps: tuple[int, ...], trained: int
+) -> None:
+    net = networks.build(name, 3, Preprocess(64, "gray")).eval()
+    assert isinstance(net, Backbone)
+    x = torch.randint(0, 256, (2, 1, 64, 64)).float()
+    answers, made = net(x), net.between(net.shown(x), "", part)
+    assert made.shape[1:] == maps
+    net.enter_behind(part)
+    assert torch.equal(net(made), answers)
+    assert sum(p.numel() for p in net.parameters()) == trained
+
+
+def test_an_unknown_part_names_the_nearest() -> None:
+    net = networks.build("googlenet", 3, Preprocess(64, "gray"))
+    assert isinstance(net, Backbone)
+    with pytest.raises(UnknownName, match="did you mean inception_4e"):
+        net.enter_behind("inceptoin_4e")
+
+
 # -- a last layer of one's own ------------------------------------------------------------------
 
 
@@ -219,8 +249,8 @@ def test_the_last_layer_is_trained_and_the_model_file_is_all_of_it(made: Path) -
     run = _run(made, "run", "train.epochs=40", "train.lr=0.05")
     last = load_file(run / "weights.safetensors")
     assert {key: tuple(value.shape) for key, value in last.items()} == {
-        "1.weight": (3, 1280),
-        "1.bias": (3,),
+        "head.1.weight": (3, 1280),
+        "head.1.bias": (3,),
     }
     log = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
     assert max(line["select"]["accuracy"] for line in log) > 0.7
@@ -234,6 +264,70 @@ def test_the_last_layer_is_trained_and_the_model_file_is_all_of_it(made: Path) -
     right = answers == select.targets(recipe(made).data.names)
     best = max(line["select"]["accuracy"] for line in log)
     assert right.mean() == pytest.approx(best, abs=0.07)  # features are in half precision
+
+
+def test_what_follows_a_frozen_part_is_trained_from_the_backbones_weights(made: Path) -> None:
+    """A step of almost nothing leaves them; and the model file is the frozen parts and the rest."""
+    changes = ["model.frozen=blocks.14", "train.epochs=1", "train.lr=1e-6"]
+    run = _run(made, "top", *changes)
+    own = load_file(run / "weights.safetensors")
+    above = ("blocks.15.", "blocks.16.", "last.", "head.")
+    assert {key for key in own if not key.startswith(above)} == set()
+    assert {key.split(".")[0] for key in own} == {"blocks", "last", "head"}
+    net = transfer.pretrained(recipe(made).model, 3).eval()
+    before = net.state_dict()
+    moved = {key: _apart(value, before[key]) for key, value in own.items() if "head" not in key}
+    assert 0 < max(moved.values()) < 1e-4
+    files = list((made / "features").iterdir())
+    assert all(np.load(file).shape[1:] == (160, 1, 1) for file in files)
+    meta = export(run, made / "stripes.parquet", made / "top.onnx", features=made / "features")
+    assert meta["card"]["parity"]["largest_difference"] < 1e-4
+    assert meta["card"]["features"]["largest_difference"] < 0.05
+    picture = next(table.read(made / "stripes.parquet").pictures())
+    net.load_state_dict(before | own)
+    with torch.inference_mode():
+        expected = net(torch.from_numpy(batch([picture], Preprocess(16, "gray"))).float())
+    answers = load_model(made / "top.onnx").logits([picture])
+    np.testing.assert_allclose(answers, expected.numpy(), atol=1e-4)
+
+
+def test_where_pictures_change_the_whole_network_sees_them_and_frozen_parts_stay(
+    made: Path,
+) -> None:
+    changes = ["model.frozen=blocks.14", "augment.noise=3.0", "train.epochs=1"]
+    run = _run(made, "held", *changes)
+    assert not (made / "features").exists()
+    assert "features" not in json.loads((run / "environment.json").read_text())
+    after = load_file(run / "weights.safetensors")
+    before = transfer.pretrained(recipe(made).model, 3).state_dict()
+    still = {key for key, value in after.items() if torch.equal(value, before[key])}
+    above = ("blocks.15.", "blocks.16.", "last.", "head.")
+    assert {key for key in after if not key.startswith(above)} == still
+    meta = export(run, made / "stripes.parquet", made / "held.onnx")
+    assert meta["card"]["parity"]["largest_difference"] < 1e-4
+    assert "features" not in meta["card"]
+    task = transfer.task(recipe(made, *changes))
+    assert parameters(task.network()) == sum(
+        value.numel() for key, value in after.items() if key.startswith(above)
+    )
+
+
+def test_normalisations_are_not_held(made: Path) -> None:
+    net = networks.build("mobileface", 3, Preprocess(64, "gray"))
+    assert isinstance(net, Backbone)
+    with pytest.raises(ConfigError, match=r"stem holds normalisations.*augment\.flip is the only"):
+        net.hold("blocks.2")
+
+
+def test_a_run_from_before_parts_had_names_reads_as_it_was(made: Path) -> None:
+    """frozen was true or false."""
+    now = recipe(made)
+    then = json.loads(json.dumps(asdict(now)))
+    then["model"]["frozen"] = True
+    assert recipes.is_same(now, then)
+    then["model"]["frozen"] = False
+    assert not recipes.is_same(now, then)
+    assert recipes.is_same(recipe(made, "model.frozen="), then)
 
 
 def test_a_run_goes_on_where_it_stopped(made: Path) -> None:
@@ -252,7 +346,7 @@ def test_a_run_goes_on_where_it_stopped(made: Path) -> None:
 
 
 def test_without_frozen_everything_learns_from_there(made: Path) -> None:
-    run = _run(made, "all", "model.frozen=false", "train.epochs=1", "train.lr=1e-5")
+    run = _run(made, "all", "model.frozen=", "train.epochs=1", "train.lr=1e-5")
     after = load_file(run / "weights.safetensors")
     before = transfer.pretrained(recipe(made).model, 3).state_dict()
     moved = {key: _apart(after[key], before[key]) for key in before if key.startswith("blocks")}
@@ -264,11 +358,26 @@ def _apart(a: Tensor, b: Tensor) -> float:
     return float((a - b).abs().max())
 
 
+def test_a_later_parts_features_go_on_from_an_earlier_ones(
+    made: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To half precision those made of the pictures themselves, which are not looked at again."""
+    table_of = table.read(made / "stripes.parquet")
+    wanted = recipe(made, "train.precision=32-true")
+    alone = transfer.Features(wanted, table_of, made / "alone", torch.device("cpu"))
+    below = recipe(made, "train.precision=32-true", "model.frozen=blocks.14")
+    transfer.Features(below, table_of, made / "both", torch.device("cpu"))
+    monkeypatch.setattr(Backbone, "shown", lambda *_: pytest.fail("pictures were shown again"))
+    after = transfer.Features(wanted, table_of, made / "both", torch.device("cpu"))
+    assert after.facts["computed"] == 2 * len(table_of)
+    a, b = (kept.of(table_of).float() for kept in (alone, after))
+    torch.testing.assert_close(a, b, rtol=5e-3, atol=5e-3)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         (["model.init=resnet10-ferplus"], "begins with one of them"),
-        (["augment.noise=3.0"], r"augment\.flip is the only change"),
         (["model.name=resnet10"], "resnet10 is no backbone"),
     ],
 )

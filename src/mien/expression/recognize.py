@@ -16,7 +16,7 @@ import numpy as np
 
 from .. import foreign
 from ..config import from_dict
-from ..errors import InputError, ModelError
+from ..errors import InputError, ModelError, UnknownName
 from ..face import FloatArray, ImageArray
 from ..faces.align import DEFAULT, known
 from ..jsontext import parse
@@ -285,12 +285,13 @@ def _sets(values: object) -> PredictionSets | None:
 def load_model(
     name_or_path: str | Path = catalogue.DEFAULT_MODEL, threads: int = 0
 ) -> OnnxRecognizer:
-    """The recogniser of a catalogue name or of a model file.
+    """The recogniser of a catalogue name, of a model file on MIEN_MODELS, or of a model file.
 
     Raises UnknownName with the nearest name, WeightsMissing, or ModelError for a damaged file.
     """
     name, path = str(name_or_path), Path(name_or_path)
-    if name not in catalogue.CATALOGUE and (path.suffix == ".onnx" or path.exists()):
+    if name not in catalogue.CATALOGUE:
+        path = _file(name)
         try:
             content = foreign.content(path, catalogue.MOST_BYTES)
         except OSError as err:
@@ -305,6 +306,26 @@ def load_model(
     if path.suffix == ".hdf5":
         content = _keras_as_onnx(path)
     return OnnxRecognizer(content, name, row.sha256, _catalogue_info(row), threads)
+
+
+def _file(name: str) -> Path:
+    """The file of a model that is no row of the catalogue: of its name on MIEN_MODELS, or a path.
+
+    Raises UnknownName, and ModelError for a folder and where a card says that there is no model.
+    """
+    path, there = Path(name), catalogue.own()
+    if name in there:
+        return there[name]
+    if path.is_dir():
+        raise ModelError(
+            f"{name} is a folder; a model is one file, as mien export writes it, or a name of: "
+            "mien models list"
+        )
+    if path.suffix == ".onnx" or path.exists():
+        return path
+    if reason := catalogue.why_none(name):
+        raise ModelError(f"'{name}' is no model: {reason}")
+    raise UnknownName("model", name, (*catalogue.CATALOGUE, *there))
 
 
 def _catalogue_info(row: catalogue.WeightSpec) -> ModelInfo | None:

@@ -1,12 +1,12 @@
 """A paper done again, as data: its experiments, and what of the paper they are put beside.
 
 They stand in the file of the recipe that they start from, as ``[[run]]``, ``[[published]]``,
-``[[contrast]]`` and ``[[attention]]``.
+``[[matrices]]``, ``[[contrast]]``, ``[[together]]`` and ``[[attention]]``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,10 @@ class Experiment:
         are tested on all of them, too.
     repeats : how often it is done, each time with the next seed for the split and the training.
     without : sections of the recipe ("copies", "split") that it leaves out.
+    join : further tables, by name as ``data``, whose rows are put below its own: by their labels
+        alone, votes and intensities left behind.
+    own : the paper's own pictures: it is done where all its tables are given, and left out where
+        not.
     people : every person with at least so many pictures of each label is trained and tested alone,
         and their answers are pooled; 0 for all people together.
     """
@@ -54,17 +58,27 @@ class Experiment:
     init: str = ""
     elsewhere: tuple[str, ...] = ()
     people: int = 0
+    join: tuple[str, ...] = ()
+    own: bool = False
 
     def __post_init__(self) -> None:
-        for name in (self.name, self.data, *self.elsewhere):
+        for name in (self.name, *self.tables):
             if not is_plain(name):
                 raise ConfigError(f"run '{self.name}': '{name}' names a file or folder: no / in it")
-        if self.data in self.elsewhere:
-            raise ConfigError(f"run '{self.name}': '{self.data}' is its own table, not elsewhere")
+        for name in (self.data, *self.join):
+            if name in self.elsewhere:
+                raise ConfigError(f"run '{self.name}': '{name}' is its own table, not elsewhere")
+        if len({self.data, *self.join}) < 1 + len(self.join):
+            raise ConfigError(f"run '{self.name}': join names other tables than data, each once")
         if self.repeats < 1:
             raise ConfigError(f"run '{self.name}': repeats is at least 1, got {self.repeats}")
         if self.people < 0:
             raise ConfigError(f"run '{self.name}': people is at least 0, got {self.people}")
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """Every table it takes, by name."""
+        return (self.data, *self.join, *self.elsewhere)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +121,44 @@ class Published:
                     f"published '{self.title}', row '{row.name}': needs {len(self.columns)} values "
                     f"and {len(self.beside)} runs"
                 )
+
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """A column of several published tables as lines in one plot, as a figure of the paper's has it.
+
+    text : what to look for.
+    tables : titles of published tables with a curve. names : what the lines of each are called.
+    column : the figure that is drawn. beside : the heading of our runs that are drawn.
+    """
+
+    title: str
+    text: str
+    tables: tuple[str, ...]
+    names: tuple[str, ...]
+    column: str
+    beside: str
+
+    def __post_init__(self) -> None:
+        if len(self.names) != len(self.tables) or len(self.tables) < 2:
+            raise ConfigError(f"together '{self.title}': two tables or more, and a name for each")
+
+
+@dataclass(frozen=True, slots=True)
+class Matrices:
+    """A paper's confusion matrices of one expression against the rest, fold by fold.
+
+    beside : our run whose folds are put beside them.
+    folds : of each, TP, FN, FP and TN, what a picture is counting before what was said of it.
+    """
+
+    expression: str
+    beside: str
+    folds: tuple[tuple[int, ...], ...]
+
+    def __post_init__(self) -> None:
+        if not self.folds or any(len(fold) != 4 for fold in self.folds):
+            raise ConfigError(f"matrices of '{self.expression}': TP, FN, FP and TN for each fold")
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +221,8 @@ class Reproduction:
     contrasts: tuple[Contrast, ...]
     deviations: tuple[Deviation, ...]
     attention: tuple[Attention, ...] = ()
+    together: tuple[Together, ...] = ()
+    matrices: tuple[Matrices, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +233,8 @@ class _Experiments:
     published: tuple[Published, ...] = ()
     contrast: tuple[Contrast, ...] = ()
     attention: tuple[Attention, ...] = ()
+    together: tuple[Together, ...] = ()
+    matrices: tuple[Matrices, ...] = ()
     paper: Paper | None = None
     deviation: tuple[Deviation, ...] = ()
 
@@ -186,7 +242,7 @@ class _Experiments:
 def read(path: Path, overrides: Sequence[str] = ()) -> Reproduction:
     """The experiments in a recipe's file; raises ConfigError where it has none.
 
-    overrides : as ``--set``, of every recipe that they start from.
+    overrides : as ``--set``, of every recipe that has such a section.
     """
     values = config.read_toml(path)
     shared = ("paper", "deviation")
@@ -204,15 +260,21 @@ def read(path: Path, overrides: Sequence[str] = ()) -> Reproduction:
     for name in (name for runs in compared for name in runs if name):
         if name not in tested:
             raise UnknownName("run", name, tested)
-    for name in (name for attention in found.attention for name in attention.runs):
+    named = [name for attention in found.attention for name in attention.runs]
+    for name in (*named, *(one.beside for one in found.matrices)):
         if name not in names:
             raise UnknownName("run", name, names)
     _check_inits(found.run)
-    own = without(values, EXPERIMENTS)
-    made = []
-    for run in found.run:
-        file = config.read_toml(recipes.find(run.recipe)) if run.recipe else own
-        made.append(_experiment(run, without(file, EXPERIMENTS), overrides))
+    _check_together(found)
+    files = [
+        config.read_toml(recipes.find(run.recipe)) if run.recipe else values for run in found.run
+    ]
+    files = [without(file, EXPERIMENTS) for file in files]
+    sections = {section for file in files for section in file}
+    made = [
+        _experiment(run, file, _applicable(overrides, file, sections))
+        for run, file in zip(found.run, files, strict=True)
+    ]
     return Reproduction(
         path.stem,
         found.paper,
@@ -222,6 +284,8 @@ def read(path: Path, overrides: Sequence[str] = ()) -> Reproduction:
         found.contrast,
         found.deviation,
         found.attention,
+        found.together,
+        found.matrices,
     )
 
 
@@ -231,6 +295,26 @@ def _check_inits(runs: Sequence[Experiment]) -> None:
         if run.init and run.init not in done:
             raise UnknownName(f"run before '{run.name}'", run.init, done)
         done.append(run.name)
+
+
+def _check_together(found: _Experiments) -> None:
+    tables = {table.title: table for table in found.published if table.curve}
+    for wanted in found.together:
+        for title in wanted.tables:
+            if title not in tables:
+                raise UnknownName("published table with a curve", title, tables)
+            if wanted.column not in tables[title].columns:
+                raise UnknownName("column", wanted.column, tables[title].columns)
+            if wanted.beside not in tables[title].beside:
+                raise UnknownName("heading", wanted.beside, tables[title].beside)
+
+
+def _applicable(
+    overrides: Sequence[str], values: Mapping[str, Any], sections: Collection[str]
+) -> list[str]:
+    """Those that are of a recipe's own sections, or of none that another run's recipe has."""
+    named = {text: text.partition(".")[0].strip() for text in overrides}
+    return [t for t, section in named.items() if section in values or section not in sections]
 
 
 def _experiment(

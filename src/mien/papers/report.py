@@ -17,14 +17,21 @@ from typing import Any
 
 from PIL import Image
 
+from ..data.only import in_words
 from ..errors import MissingExtra
 from ..evaluation import plots
 from ..training.checkpoint import kept, write_whole
-from .plans import Attention, Contrast, Published, Reproduction
+from ..training.models import TRUNK
+from ..training.recipes import Evidence, Finding, changes
+from . import given
+from .plans import Attention, Contrast, Published, Reproduction, Together
 
 NONE = "-"
-FIGURES = "figures"
+FIGURES, JSON = "figures", "report.json"
 Result = dict[str, Any]
+LeftOut = Mapping[str, tuple[str, ...]]
+"""The tables that were not given, by the run that needs them."""
+NOTHING: LeftOut = {}
 
 
 def write(
@@ -33,15 +40,18 @@ def write(
     failures: Mapping[str, str],
     out: Path,
     cut: Mapping[str, int] | None = None,
+    left_out: LeftOut = NOTHING,
 ) -> None:
     """Write ``report.json``, ``report.md`` with ``figures/``, and ``report.html`` into ``out``.
 
     results : what ``reproduce`` found of each experiment; failures : why the others have none.
     cut : what a quick look was cut down to; None for all of it.
+    left_out : the tables that further runs would need, by the runs' names.
     """
     (out / FIGURES).mkdir(parents=True, exist_ok=True)
-    write_json(plan, results, failures, out, cut)
-    write_text("report.md.j2", _content(plan, results, failures, out, cut), out)
+    write_json(plan, results, failures, out, cut, left_out)
+    content = _content(plan, results, failures, out, cut, left_out)
+    write_text("report.md.j2", content, () if cut else plan.paper.findings, out)
 
 
 def write_json(
@@ -50,23 +60,71 @@ def write_json(
     failures: Mapping[str, str],
     out: Path,
     cut: Mapping[str, int] | None,
+    left_out: LeftOut,
 ) -> None:
-    """Every figure in full, ``report.json`` in ``out``."""
+    """Every figure in full, ``JSON`` in ``out``."""
     content = {
         "paper": plan.name,
         "quick": dict(cut) if cut else None,
         "failures": dict(failures),
+        "left_out": {
+            **dict.fromkeys(not_done(plan, results, failures, left_out), "it was not run yet"),
+            **{run: f"no table of {', '.join(t)} was given" for run, t in left_out.items()},
+        },
         "runs": list(results),
     }
     # On one line: indented, each of its many numbers would have a line of its own.
-    write_whole((json.dumps(content) + "\n").encode(), out / "report.json")
+    write_whole((json.dumps(content) + "\n").encode(), out / JSON)
 
 
-def write_text(template: str, content: Mapping[str, Any], out: Path) -> None:
-    """A template filled in: ``report.md`` and ``report.html`` in ``out``."""
-    text = _template(template).render(content)
+def write_text(
+    template: str, content: Mapping[str, Any], findings: Sequence[Finding], out: Path
+) -> None:
+    """A template filled in: ``report.md`` and ``report.html`` in ``out``.
+
+    Its tables are written first: a finding tells where one of the rows that show it is not there,
+    as of a run that failed.
+    """
+    blank = _template(template)
+    rows = rows_under(blank.render(content, findings=[]))
+    text = blank.render(content, findings=[_finding(one, rows) for one in findings])
     write_whole(text.encode(), out / "report.md")
     write_whole(page(text, out).encode(), out / "report.html")
+
+
+def rows_under(text: str) -> dict[str, set[str]]:
+    """The first cells of the rows of every table in a report's Markdown, by the heading over it.
+
+    Examples
+    --------
+    >>> rows_under("## Time\\n\\n| run | s |\\n| --- | ---: |\\n| a | 1 |\\n| b \\\\| c | 2 |")
+    {'Time': {'a', 'b | c'}}
+    """
+    found: dict[str, set[str]] = {}
+    heading, inside = "", False
+    for line in text.splitlines():
+        if named := re.match(r"##+ (.*)", line):
+            heading = named[1]
+        cells = re.match(r"\|(.*?)(?<!\\)\|", line)
+        if cells and inside:
+            found.setdefault(heading, set()).add(cells[1].strip().replace("\\|", "|"))
+        inside = bool(cells) and (inside or line.startswith("| ---"))
+    return found
+
+
+def _finding(finding: Finding, rows: Mapping[str, set[str]]) -> str:
+    """What it says, which rows show it, and what is left to explain."""
+    shown = "; ".join(_evidence(one, rows) for one in finding.evidence)
+    left = f" **Not explained:** {finding.not_explained}" if finding.not_explained else ""
+    return f"{finding.says} *Evidence: {shown}.*{left}"
+
+
+def _evidence(evidence: Evidence, rows: Mapping[str, set[str]]) -> str:
+    if evidence.file:
+        return f"`{evidence.file}` ({', '.join(evidence.rows)})"
+    there = rows.get(evidence.table, set())
+    told = (row if row in there else f"{row}, not in this report" for row in evidence.rows)
+    return f"{evidence.table} ({', '.join(told)})"
 
 
 def page(text: str, folder: Path) -> str:
@@ -102,6 +160,7 @@ def _content(
     failures: Mapping[str, str],
     out: Path,
     cut: Mapping[str, int] | None,
+    left_out: LeftOut,
 ) -> dict[str, Any]:
     """What the template names."""
     found = by_name(results)
@@ -111,32 +170,81 @@ def _content(
         "quick": cut is not None,
         "cut": cut,
         "failures": failures,
-        "summary": _summary(results),
+        "not_done": not_done(plan, results, failures, left_out),
+        "summary": summary(results),
         "attention": [_attention(a, i, out) for i, a in enumerate(plan.attention, 1)],
-        "contrasts": [_contrast(c, i, found, out) for i, c in enumerate(plan.contrasts, 1)],
-        "elsewhere": _elsewhere(results),
+        "contrasts": [
+            _contrast(c, i, found, out)
+            for i, c in enumerate(plan.contrasts, 1)
+            if any(name in found for row in c.rows for name in row.runs)
+        ],
+        "elsewhere": elsewhere(results),
         "intensities": _intensities(found),
         "strengths": _strengths(found),
         "seeds": _seeds(results),
-        "published": [_published(p, i, found, out) for i, p in enumerate(plan.published, 1)],
-        "lost": _lost(results),
+        "published": [
+            _published(p, i, found, out, left_out) for i, p in enumerate(plan.published, 1)
+        ],
+        "together": [_together(t, i, plan, found, out) for i, t in enumerate(plan.together, 1)],
+        "not_given": not_given(plan, left_out),
+        "taken": taken(results),
+        "lost": lost(results),
         "audit": _audit(results),
         "deviations": plan.deviations,
-        "time": _time(results),
+        "time": times(results),
         "minutes": f"{minutes(results):,.0f}",
-        "runs": [_run(result, out) for result in results],
+        "runs": [
+            run_section(result, out, "" if cut else changed(plan, result)) for result in results
+        ],
         "environment": _environment(results),
     }
 
 
+def not_done(
+    plan: Reproduction,
+    results: Sequence[Result],
+    failures: Mapping[str, str],
+    left_out: LeftOut,
+) -> list[str]:
+    """The runs of a plan that nothing is known of."""
+    told = {*(result["name"] for result in results), *failures, *left_out}
+    return [run.name for run in plan.runs if run.name not in told]
+
+
+def made(environment: Result) -> str:
+    """When a run was made, and by which commit, as a sentence."""
+    return f" Run on {environment['date'][:10]} at commit {(environment['commit'] or NONE)[:7]}."
+
+
+def changed(plan: Reproduction, result: Result) -> str:
+    """What a run's recipe sets otherwise since it was run, as a sentence; empty for nothing."""
+    recipe = dict(zip((run.name for run in plan.runs), plan.recipes, strict=True))[result["name"]]
+    saved = result["parts"][0]["recipe"] if "parts" in result else result["recipe"]
+    found = [one for one in changes(recipe, saved) if not one.startswith("data.subject ")]
+    return f" **Since it was run the recipe has changed:** {'; '.join(found)}." if found else ""
+
+
 def by_name(results: Sequence[Result]) -> dict[str, Result]:
-    """Every run's result, and behind each what it came to elsewhere, as "run@table"."""
+    """Every run's result, and behind each what it came to elsewhere, as "run@table".
+
+    A run tested step by step has its best step on the validation side, too.
+    """
     found: dict[str, Result] = {}
     for result in results:
-        found[result["name"]] = result
+        found[result["name"]] = {**result, **_validation(result)}
         for name, there in result.get("elsewhere", {}).items():
             found[f"{result['name']}@{name}"] = there
     return found
+
+
+def _validation(result: Result) -> dict[str, dict[str, float]]:
+    """The greatest accuracy on the validation side, a mean over trainings, and after which step."""
+    if not result.get("steps"):
+        return {}
+    curves = [[epoch["select"]["accuracy"] for epoch in p["epochs"]] for p in result["parts"]]
+    means = [sum(values) / len(values) for values in zip(*curves, strict=True)]
+    step = list(result["steps"])[means.index(max(means))]
+    return {"validation": {"greatest": max(means), "after": float(step)}}
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -183,7 +291,7 @@ def _difference(ours: float, theirs: float) -> str:
     return ("" if ours < theirs else "+") + number(ours - theirs, like=theirs)
 
 
-def _summary(results: Sequence[Result]) -> str:
+def summary(results: Sequence[Result]) -> str:
     head = (
         "run",
         "tested",
@@ -255,7 +363,7 @@ def _contrast(
 
 
 def _published(
-    paper: Published, place: int, found: Mapping[str, Result], out: Path
+    paper: Published, place: int, found: Mapping[str, Result], out: Path, left_out: LeftOut
 ) -> dict[str, str | None]:
     """A table of the paper's with ours beside it; as lines too where it says so."""
     figure = f"{FIGURES}/steps-{place}.png" if paper.curve else None
@@ -265,7 +373,7 @@ def _published(
             for place, column in enumerate(paper.columns[: paper.curve])
         }
         _write_figure(plots.steps(panels, baseline=_baselines(paper, found)), out / figure)
-    return {"title": paper.title, "table": published(paper, found), "figure": figure}
+    return {"title": paper.title, "table": published(paper, found, left_out), "figure": figure}
 
 
 def _lines(
@@ -286,10 +394,25 @@ def _lines(
     }
 
 
+def _together(
+    wanted: Together, place: int, plan: Reproduction, found: Mapping[str, Result], out: Path
+) -> dict[str, str]:
+    """The paper's lines and ours of several tables in one plot."""
+    tables = {table.title: table for table in plan.published}
+    lines: dict[str, list[tuple[int, float]]] = {}
+    for name, title in zip(wanted.names, wanted.tables, strict=True):
+        told = _lines(tables[title], tables[title].columns.index(wanted.column), found)
+        for head, who in (("paper", "the paper's"), (wanted.beside, "ours")):
+            if head in told:
+                lines[f"{name}, {who}"] = told[head]
+    path = f"{FIGURES}/together-{place}.png"
+    _write_figure(plots.steps({wanted.column: lines}), out / path)
+    return {"title": wanted.title, "text": wanted.text, "figure": path}
+
+
 def _figure_of(result: Result | None, path: str, row: str) -> float | None:
-    names = path.replace("{row}", row).split(".")
-    holder = look_up(result, names[:-1])
-    return holder.get(names[-1]) if holder else None
+    figure: float | None = look_up(result, path.replace("{row}", row).split("."))
+    return figure
 
 
 def _baselines(paper: Published, found: Mapping[str, Result]) -> dict[str, float]:
@@ -301,14 +424,24 @@ def _baselines(paper: Published, found: Mapping[str, Result]) -> dict[str, float
     }
 
 
-def published(paper: Published, found: Mapping[str, Result]) -> str:
-    """A table of the paper's with our figures beside it, the differences in parentheses."""
+def published(paper: Published, found: Mapping[str, Result], left_out: LeftOut) -> str:
+    """A table of the paper's with our figures beside it, the differences in parentheses.
+
+    The cell of a run that was left out says which tables it needs.
+    """
+
+    def cell(run: str, path: str, row: str, theirs: float) -> str:
+        lacking = left_out.get(run.partition("@")[0])
+        return (
+            f"needs {', '.join(lacking)}" if lacking else _beside(found.get(run), path, row, theirs)
+        )
+
     several = len(paper.columns) > 1
     head = ("", *([""] if several else []), "paper", *paper.beside)
     rows = []
     for row in paper.rows:
         for column, theirs, path in zip(paper.columns, row.values, paper.figures, strict=True):
-            cells = [_beside(found.get(run), path, row.name, theirs) for run in row.runs]
+            cells = [cell(run, path, row.name, theirs) for run in row.runs]
             rows.append((row.name, *([column] if several else []), number(theirs), *cells))
     return table(head, rows)
 
@@ -316,19 +449,54 @@ def published(paper: Published, found: Mapping[str, Result]) -> str:
 def _beside(result: Result | None, path: str, row: str, theirs: float) -> str:
     """Our figure, its interval where it has one, and its difference to the paper's."""
     names = path.replace("{row}", row).split(".")
-    holder = look_up(result, names[:-1])
-    ours = holder.get(names[-1]) if holder else None
-    if holder is None or ours is None:
+    ours, holder = look_up(result, names), look_up(result, names[:-1])
+    if ours is None:
         return NONE
     difference = "" if math.isnan(theirs) else f" ({_difference(ours, theirs)})"
-    return _with_interval(holder, names[-1]) + difference
+    told = _with_interval(holder, names[-1]) if isinstance(holder, dict) else number(ours)
+    return told + difference
 
 
-def look_up(result: Result | None, names: Sequence[str]) -> Result | None:
-    """What lies under a path of keys; None where it ends early."""
+def not_given(plan: Reproduction, left_out: LeftOut) -> str:
+    """Which tables would fill which cells, and how they are made; empty where none is lacking."""
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for run, lacking in left_out.items():
+        groups.setdefault(lacking, []).append(run)
+    rows = []
+    for lacking, runs in groups.items():
+        cells = dict.fromkeys(cell for run in runs for cell in given.fills(plan, run))
+        ways = "; ".join(f"`{given.how_to_make(n, Path(f'{n}.parquet'))}`" for n in lacking)
+        rows.append((" + ".join(lacking), ways, ", ".join(runs), "; ".join(cells) or NONE))
+    return table(("table", "made by", "for the runs", "fills"), rows) if rows else ""
+
+
+def taken(results: Sequence[Result]) -> str:
+    """Of each table, how many rows a run has for its own, and why not the others."""
+    rows: dict[tuple[str, ...], None] = {}
+    for result in (result for result in results if "taken" in result):
+        of = result["taken"]
+        why = f" (all but {in_words(of['only'])})" if of["only"] else ""
+        others = ", ".join(f"{n:,} {label}" for label, n in of["other_labels"].items())
+        counts = (
+            f"{of['rows']:,}",
+            f"{of['not_chosen']:,}{why}",
+            others or "0",
+            f"{of['taken']:,}",
+        )
+        rows[(result["table"], *counts)] = None
+    head = ("table", "rows", "not chosen", "of other expressions", "taken")
+    return table(head, rows) if rows else ""
+
+
+def look_up(result: Result | None, names: Sequence[str]) -> Any:
+    """What lies under a path of keys, or of places in a list; None where it ends early."""
+    found: Any = result
     for name in names:
-        result = result.get(name) if isinstance(result, dict) else None
-    return result
+        if isinstance(found, list):
+            found = found[int(name)] if int(name) < len(found) else None
+        else:
+            found = found.get(name) if isinstance(found, dict) else None
+    return found
 
 
 def attention_file(number: int) -> str:
@@ -361,7 +529,7 @@ def _attention(wanted: Attention, number: int, out: Path) -> dict[str, str]:
     }
 
 
-def _elsewhere(results: Sequence[Result]) -> str:
+def elsewhere(results: Sequence[Result]) -> str:
     """Accuracies on tables that nothing was trained on; empty where none is tested."""
     rows = [
         (
@@ -425,15 +593,15 @@ def _seeds(results: Sequence[Result]) -> str:
     return table(head, rows) if rows else ""
 
 
-def _lost(results: Sequence[Result]) -> str:
+def lost(results: Sequence[Result]) -> str:
     """What the cutting left out, once for each table and way; empty where nothing was cut."""
     rows: dict[tuple[str, ...], None] = {}
-    for name, lost in _cuttings(results):
-        for label, given in lost["given"].items():
-            cut = lost["cut"].get(label, 0)
-            share = f"{(given - cut) / given:.1%}"
-            counts = (f"{given:,}", f"{cut:,}", f"{given - cut:,}", share)
-            rows[(f"{name}, by {lost['by']}, {label}", *counts)] = None
+    for name, counted in _cuttings(results):
+        for label, came in counted["given"].items():
+            cut = counted["cut"].get(label, 0)
+            share = f"{(came - cut) / came:.1%}"
+            counts = (f"{came:,}", f"{cut:,}", f"{came - cut:,}", share)
+            rows[(f"{name}, by {counted['by']}, {label}", *counts)] = None
     head = ("table", "pictures", "cut", "dropped", "share dropped")
     return table(head, rows) if rows else ""
 
@@ -441,7 +609,7 @@ def _lost(results: Sequence[Result]) -> str:
 def _cuttings(results: Sequence[Result]) -> Iterator[tuple[str, Result]]:
     """The tables that were cut, and what was counted then."""
     for result in results:
-        tables = {result["table"]: result["parts"][0], **result.get("elsewhere", {})}
+        tables = {result["table"]: result.get("parts", [result])[0], **result.get("elsewhere", {})}
         yield from ((name, part["lost"]) for name, part in tables.items() if part.get("lost"))
 
 
@@ -499,7 +667,7 @@ def _count(audit: Mapping[str, Any], key: str) -> str:
     return f"{audit[key]:,} of {audit['pictures']:,}"
 
 
-def _time(results: Sequence[Result]) -> str:
+def times(results: Sequence[Result]) -> str:
     head = ["run", "parameters", "pictures a second", "seconds an epoch", "epochs"]
     paper = any(result["paper_epoch_s"] for result in results)
     if paper:
@@ -519,7 +687,7 @@ def _time(results: Sequence[Result]) -> str:
 
 
 def minutes(results: Sequence[Result]) -> float:
-    """Of every epoch of all runs, and of the features of frozen trunks."""
+    """Of every epoch of all runs, and of what frozen parts make of pictures."""
     seconds = 0.0
     for part in (part for result in results for part in result["parts"]):
         seconds += sum(epoch["seconds"] for epoch in part["epochs"])
@@ -527,19 +695,22 @@ def minutes(results: Sequence[Result]) -> float:
     return seconds / 60
 
 
-def _run(result: Result, out: Path) -> dict[str, Any]:
-    """One run's section: its setting, figures, and numbers per class and fold."""
+def run_section(result: Result, out: Path, since: str = "") -> dict[str, Any]:
+    """One run's section: its setting, figures, and numbers per class and fold.
+
+    since : what has changed since it was run, see ``changed``.
+    """
     name, part = result["name"], result["parts"][0]
     curves, confusion, reliability = (
         f"{FIGURES}/{name}-{what}.png" for what in ("curves", "confusion", "reliability")
     )
-    _write_figure(plots.learning_curves(out / part["folder"] / "log.jsonl"), out / curves)
+    _write_figure(plots.learning_curves(part["epochs"]), out / curves)
     _write_figure(plots.confusion(result["test"]["confusion"]), out / confusion)
     _write_figure(plots.reliability(result["test"]["reliability"]), out / reliability)
     return {
         "name": name,
         "what": result["what"],
-        "setting": _setting(result),
+        "setting": _setting(result) + made(part["environment"]) + since,
         "curves": curves,
         "confusion": confusion,
         "reliability": reliability,
@@ -582,11 +753,17 @@ def _setting(result: Result) -> str:
     if model.get("enlarge"):
         origin += f", pictures enlarged to {model['enlarge']}"
     if model.get("frozen"):
-        origin += f", only the last layer's {network['trained']:,} trained"
-        made_by = part["environment"]["features"]
+        whole = model["frozen"] in (True, TRUNK)  # true before parts had names
+        above = "" if whole else f" and what follows {model['frozen']}"
+        origin += f", only the last layer{above} trained, {network['trained']:,} of them"
+        made_by = part["environment"].get("features", {"computed": 0})
         if made_by["computed"]:
             speed = made_by["computed"] / made_by["seconds"]
             origin += f" (its features were computed at {speed:,.0f} pictures a second)"
+    front = part["recipe"].get("autoencoder")
+    if front:
+        width = part["recipe"]["cnn"]["width"]
+        origin += f", of {front['hidden'] or 'no'} hidden units and a CNN of width {width}"
     alone = f"{result['people']} people, each alone; " if result.get("people") else ""
     cutting = part["recipe"].get("cut")
     made = (f"{model['align']} cut by {cutting['by']}; " if cutting else "") + made
@@ -688,7 +865,7 @@ def environment_table(environments: Sequence[Result], data: Iterable[tuple[str, 
     environment, machine = environments[0], environments[0]["machine"]
     rows = [
         ("trained", " to ".join(dict.fromkeys((dates[0], dates[-1])))),
-        ("commit", environment["commit"] or NONE),
+        ("commit", ", ".join(dict.fromkeys(e["commit"] or NONE for e in environments))),
         ("machine", f"{machine['cpu']}, {machine['cores']} cores, {machine['system']}"),
         ("device, threads", f"{environment['device']}, {environment['threads']}"),
         ("versions", ", ".join(f"{k} {v}" for k, v in environment["versions"].items())),

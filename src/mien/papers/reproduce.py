@@ -3,9 +3,9 @@
 An experiment is arranged, audited, trained, exported and tested. What the test says is the plain
 network's answer, through ONNX Runtime: one look at each picture, no calibration, no base rates, as
 the papers did it. Where its split has folds, each is an experiment of its own, and their answers
-are pooled; likewise where it is repeated with other seeds. Where a trunk is frozen, only the first
-one is exported: what that trunk makes of a picture is computed once for all of them, and they are
-tested by it; likewise the first training where runs are tested step by step, see
+are pooled; likewise where it is repeated with other seeds. Where parts of a backbone are frozen,
+only the first one is exported: what these make of a picture is computed once for all of them, and
+they are tested by it; likewise the first training where runs are tested step by step, see
 ``mien.training.stepwise``. A finished one is not done again: its ``result.json`` is there.
 """
 
@@ -26,31 +26,36 @@ from safetensors.torch import load_file
 from ..data import splits
 from ..data import table as tables
 from ..data.audit import audit
+from ..data.only import only
 from ..data.table import Table, file_sha256
-from ..errors import ConfigError, DataError, MienError
+from ..errors import ConfigError, DataError, MienError, UnknownName
 from ..evaluation import attention, metrics, runlog
 from ..evaluation.evaluate import shared_labels
 from ..expression.logits import sigmoid, softmax
 from ..expression.recognize import OnnxRecognizer, load_model
 from ..face import FloatArray
 from ..faces import align
-from ..faces.align import ALIGNMENTS
 from ..labels import LabelSet, subset
 from ..training import arrange, checkpoint, stepwise, transfer
 from ..training.checkpoint import write_whole
 from ..training.export import export
 from ..training.models.network import build, parameters
-from ..training.recipes import AgainstRestRecipe, ExpressionRecipe, is_same
+from ..training.recipes import (
+    AgainstRestRecipe,
+    ExpressionRecipe,
+    Recipe,
+    UnitsRecipe,
+    is_same,
+)
 from ..training.tasks import predict
 from ..training.train import Progress, task_of, train
-from . import fold_report, folds, report
+from . import fold_report, folds, given, networks, report
 from .plans import Attention, Experiment, Reproduction
 
 QUICK = {"epochs": 2, "copies": 3, "rows": 180, "folds": 3, "repeats": 2, "batch": 32, "samples": 4}
 """What ``quick`` cuts a paper's experiments down to; of the folds, only the first is done."""
 _TRAIN_ROWS = 2000  # of the training split, for the accuracy on what was trained on
 _CHUNK = 512
-CUT_SIZE = 128  # pixels of the faces in tables that are cut for a reproduction
 RESULT, ANSWERS, MODEL = "result.json", "answers.json", "model.onnx"  # in an experiment's folder
 Answerer = Callable[[Table], FloatArray]
 
@@ -65,7 +70,7 @@ class Listener(Progress, Protocol):
 class Job:
     """One training of an experiment: all of it, or one of its folds or repeats.
 
-    features : where those of a frozen trunk are kept, for all experiments.
+    features : where what frozen parts make of pictures is kept, for all experiments.
     init : the model file whose weights it begins with, if any.
     elsewhere : further tables to test on, by name.
     repeat, person : which one of several this is, counted from 0.
@@ -87,7 +92,7 @@ class Job:
         recipe = self.recipe
         fold = recipe.split.fold if recipe.split and recipe.split.folds else 0
         by_steps = recipe.train.epoch_steps and (self.person or fold or self.repeat)
-        return not (by_steps or (recipe.model.frozen and self.repeat))
+        return not (by_steps or (recipe.keeps_features and self.repeat))
 
 
 def reproduce(
@@ -97,21 +102,36 @@ def reproduce(
     progress: Listener,
     quick: bool = False,
     accelerator: str = "auto",
+    only: Sequence[str] = (),
 ) -> dict[str, str]:
     """Do what is not done yet of a paper's experiments, and write the report into ``out``.
 
     data : the tables that the experiments name.
     quick : a cut of minutes, see ``QUICK``, to see that everything works; its figures mean nothing.
+    only : the runs to do, by name; none for all of them. What is known of the others is what the
+        report in ``out`` says of them.
+
+    Their networks lie in ``out/models`` then, see ``networks.leave``.
 
     Returns why experiments failed, by their name; the report has the others. Raises ConfigError
-    before anything is done where a table is not given.
+    and DataError before anything is done where a table is not given, or not what it should be; the
+    paper's own runs are left out where theirs are not given, see ``given.check``.
     """
-    _check_tables(plan, data)
+    whole, plan = plan, _chosen(plan, only)
+    data = _of_chosen(plan, whole, data)
+    left_out = given.check(plan, data)
+    for name, lacking in left_out.items():
+        progress.say(f"{name} is left out: no table of {', '.join(lacking)} is given")
+    known = reported(whole, out) if only and not quick else {}
     results, failures, done = [], {}, {}
-    for number, (run, recipe) in enumerate(zip(plan.runs, plan.recipes, strict=True), 1):
-        progress.say(f"{number} of {len(plan.runs)}, {run.name}: {run.what}")
-        table, folder = data[run.data], out / "runs" / run.name
+    wanted = [
+        pair for pair in zip(plan.runs, plan.recipes, strict=True) if pair[0].name not in left_out
+    ]
+    for number, (run, recipe) in enumerate(wanted, 1):
+        progress.say(f"{number} of {len(wanted)}, {run.name}: {run.what}")
+        folder = out / "runs" / run.name
         try:
+            table = given.table_of(run, data, out)
             if isinstance(recipe, AgainstRestRecipe):
                 results.append(folds.run(run, recipe, table, folder, progress, accelerator, quick))
                 continue
@@ -132,19 +152,102 @@ def reproduce(
         except (MienError, RuntimeError, OSError) as err:  # torch's are RuntimeErrors
             failures[run.name] = str(err)
             progress.say(f"{run.name} failed: {err}")
-    for number, wanted in enumerate(plan.attention, 1):
-        if all(run in done for run in wanted.runs):
-            progress.say(f"{wanted.title}: {wanted.samples} faces of each expression")
+    for number, maps in enumerate(plan.attention, 1):
+        if all(run in done for run in maps.runs):
+            progress.say(f"{maps.title}: {maps.samples} faces of each expression")
             try:
-                _attention(wanted, number, [done[run] for run in wanted.runs], out, quick)
+                _attention(maps, number, [done[run] for run in maps.runs], out, quick)
             except (MienError, RuntimeError, OSError) as err:
-                failures[wanted.title] = str(err)
-                progress.say(f"{wanted.title} failed: {err}")
-    if isinstance(plan.recipes[0], AgainstRestRecipe):  # then all are: a file has one task
-        fold_report.write(plan, results, failures, out, folds.QUICK if quick else None)
-    else:
-        report.write(plan, results, failures, out, QUICK if quick else None)
+                failures[maps.title] = str(err)
+                progress.say(f"{maps.title} failed: {err}")
+    left = networks.leave(plan.name, results, MODEL, out, quick)
+    if left:
+        progress.say(f"for mien analyze --model: put {left[0].parent} on MIEN_MODELS")
+    known |= {result["name"]: result for result in results}
+    write_report(whole, known, failures, out, quick, left_out)
     return failures
+
+
+def _of_chosen(
+    plan: Reproduction, whole: Reproduction, data: Mapping[str, Path]
+) -> dict[str, Path]:
+    """The tables given, but for those that only other runs than a plan's take."""
+    wanted, known = ({name for run in of.runs for name in run.tables} for of in (plan, whole))
+    return {name: path for name, path in data.items() if name in wanted or name not in known}
+
+
+def _chosen(plan: Reproduction, only: Sequence[str]) -> Reproduction:
+    """The same with these runs only, all of them where none is named; raises UnknownName."""
+    names = [run.name for run in plan.runs]
+    for name in only:
+        if name not in names:
+            raise UnknownName("run", name, names)
+    chosen = [i for i, name in enumerate(names) if name in only or not only]
+    return replace(
+        plan,
+        runs=tuple(plan.runs[i] for i in chosen),
+        recipes=tuple(plan.recipes[i] for i in chosen),
+    )
+
+
+def reported(plan: Reproduction, out: Path) -> dict[str, dict[str, Any]]:
+    """What the report in a folder has of a plan's runs, by name; empty where there is none.
+
+    A run of the same name that trained another network is another run. Raises ConfigError where
+    that was a quick look.
+    """
+    if not (out / report.JSON).exists():
+        return {}
+    content = _read_json(out / report.JSON)
+    if content["quick"]:
+        raise ConfigError(f"{out} holds a quick look, whose figures mean nothing; name another")
+    named = {result["name"]: result for result in content["runs"]}
+    return {
+        run.name: {**named[run.name], "what": run.what}
+        for run, recipe in zip(plan.runs, plan.recipes, strict=True)
+        if run.name in named and _trained(named[run.name], recipe)
+    }
+
+
+def _trained(result: Mapping[str, Any], recipe: Recipe) -> bool:
+    """Whether a result is of the network that a recipe trains, by its name and its size."""
+    part = result["parts"][0] if "parts" in result else result
+    counts = (None, part["network"]["parameters"]) if "network" in part else (None,)
+    same_name = part["recipe"]["model"]["name"] == recipe.model.name
+    return same_name and recipe.model.parameters in counts
+
+
+def rewrite(plan: Reproduction, out: Path) -> None:
+    """The report in a folder once more, from its figures and in its recipe's words of today.
+
+    Nothing is trained. Raises DataError where there is no report.
+    """
+    known = reported(plan, out)
+    if not known:
+        raise DataError(f"{out} holds no report of {plan.name} to write anew")
+    write_report(plan, known, {}, out)
+
+
+def write_report(
+    plan: Reproduction,
+    known: Mapping[str, dict[str, Any]],
+    failures: Mapping[str, str],
+    out: Path,
+    quick: bool = False,
+    left_out: report.LeftOut = report.NOTHING,
+) -> None:
+    """The report of what is known of a plan's runs, by their names.
+
+    left_out : the tables that the paper's own runs lack; all of theirs where it does not say.
+    """
+    results = [known[run.name] for run in plan.runs if run.name in known]
+    told = {*known, *failures, *left_out}
+    own = {run.name: run.tables for run in plan.runs if run.own and run.name not in told}
+    left_out = {**left_out, **own}
+    if any(isinstance(recipe, AgainstRestRecipe) for recipe in plan.recipes):
+        fold_report.write(plan, results, failures, out, folds.QUICK if quick else None, left_out)
+    else:
+        report.write(plan, results, failures, out, QUICK if quick else None, left_out)
 
 
 def _attention(wanted: Attention, number: int, jobs: Sequence[Job], out: Path, quick: bool) -> None:
@@ -177,31 +280,6 @@ def _tested_rows(recipe: ExpressionRecipe, data: Path) -> Table:
     return table.of_split(recipe.data.test)
 
 
-def _check_tables(plan: Reproduction, data: Mapping[str, Path]) -> None:
-    wanted = list(dict.fromkeys(t for run in plan.runs for t in (run.data, *run.elsewhere)))
-    for name in data:
-        if name not in wanted:
-            raise ConfigError(f"{plan.name} takes the tables {', '.join(wanted)}, not '{name}'")
-    for name in wanted:
-        if name not in data:
-            raise ConfigError(
-                f"{plan.name} needs a table of {name}: --data {name}={name}.parquet; make one "
-                f"with: {_how_to_make(name, Path(f'{name}.parquet'))}"
-            )
-        if not data[name].is_file():
-            raise DataError(
-                f"no such table: {data[name]}; make one with: {_how_to_make(name, data[name])}"
-            )
-
-
-def _how_to_make(name: str, file: Path) -> str:
-    """A table called after a data set is imported, one with an alignment behind it cut from it."""
-    plain, _, alignment = name.rpartition("-")
-    if alignment in ALIGNMENTS:
-        return f"mien data align {plain}.parquet --align {alignment} --size {CUT_SIZE} --out {file}"
-    return f"mien data import {name} FOLDER --out {file}"
-
-
 def _model_of(run: str, out: Path) -> Path:
     """The model file of an earlier run; raises DataError where it has none."""
     path = out / "runs" / run / MODEL
@@ -217,14 +295,14 @@ def _few_rows(run: Experiment, recipe: ExpressionRecipe, path: Path, out: Path) 
     """
     if run.people or (recipe.split and recipe.split.hold_out):
         return path
-    table = tables.read(path)
+    table = only(tables.read(path), recipe.only)
     keep: set[str] = set()
     for split in table.splits:
         rows = sorted((row for row in table.rows if row.split == split), key=lambda r: r.label)
         share = max(1, round(QUICK["rows"] * len(rows) / len(table)), min(60, len(rows)))
         places = np.linspace(0, len(rows) - 1, min(share, len(rows))).astype(int)
         keep |= {rows[place].id for place in places}
-    few = out / f"quick-{path.name}"
+    few = out / f"quick-{f'{run.name}-' if recipe.only else ''}{path.name}"
     if not few.exists():
         tables.write(table.keep(row.id in keep for row in table.rows), few)
     return few
@@ -237,6 +315,12 @@ def _quick(recipe: ExpressionRecipe) -> ExpressionRecipe:
     recipe = replace(
         recipe, train=replace(recipe.train, epochs=epochs, batch=batch, warmup_epochs=warmup)
     )
+    if isinstance(recipe, UnitsRecipe):
+        recipe = replace(
+            recipe,
+            pretrain=replace(recipe.pretrain, epochs=1, batch=batch),
+            finetune=replace(recipe.finetune, epochs=1, batch=batch),
+        )
     if recipe.copies:
         count = min(recipe.copies.count, QUICK["copies"])
         recipe = replace(recipe, copies=replace(recipe.copies, count=count))
@@ -262,7 +346,8 @@ def _experiment(
     return {
         "name": job.run.name,
         "what": job.run.what,
-        "table": job.run.data,
+        "table": " + ".join((job.run.data, *job.run.join)),
+        "taken": given.taken(job.recipe, job.data),
         "folds": job.recipe.split.folds if job.recipe.split else 0,
         "people": len({part.person for part in jobs}) if job.run.people else 0,
         "repeats": job.run.repeats,
@@ -397,14 +482,16 @@ def _one(job: Job, progress: Listener, accelerator: str) -> dict[str, Any]:
 
 
 def _network(job: Job) -> dict[str, Any]:
-    model = job.recipe.model
-    file = job.folder / MODEL
+    model, file = job.recipe.model, job.folder / MODEL
+    trained = parameters(task_of(job.recipe).network())
     return {
         "name": model.name,
         "size": model.size,
         "color": model.color,
-        "parameters": parameters(build(model, len(job.recipe.data.names))),
-        "trained": parameters(task_of(job.recipe).network()),
+        "parameters": parameters(build(model, len(job.recipe.data.names)))
+        if model.frozen
+        else trained,
+        "trained": trained,
         "bytes": file.stat().st_size if job.exported else None,
         **_pixels(job.folder),
         "sha256": file_sha256(file) if job.exported else None,
@@ -536,14 +623,14 @@ def _answerer(job: Job, table: Table) -> Answerer:
         return lambda rows: np.asarray(
             torch.cat(predict(net, torch.from_numpy(rows.planes(spec)), cpu)).numpy()
         )
-    if not job.recipe.model.frozen:
+    if not job.recipe.keeps_features:
         recognizer = load_model(str(job.folder / MODEL))
         assert isinstance(recognizer, OnnxRecognizer)
         return lambda rows: _logits(recognizer, rows)
-    last = task_of(job.recipe).network()
-    checkpoint.load_weights(last, job.folder / "weights.safetensors")
+    top = task_of(job.recipe).network()
+    checkpoint.load_weights(top, job.folder / "weights.safetensors")
     kept = transfer.Features(job.recipe, table, job.features, torch.device("cpu"))
-    return lambda rows: transfer.logits(last, kept.of(rows))[0]
+    return lambda rows: transfer.logits(top, kept.of(rows))[0]
 
 
 def _labelled(table: Table, labels: LabelSet) -> Table:

@@ -63,7 +63,7 @@ def export(
 
     which : "best", of the epoch most accurate on the select split, or "last", the average the
         schedule ended with; the most accurate of many epochs owes some of that to luck.
-    features : where training kept those of a frozen trunk; without, in ``run``.
+    features : where training kept what frozen parts make of pictures; without, in ``run``.
     head : of a recipe's several, the one that answers.
     also : the tables of its further heads, by name.
     ``figures`` are files ``mien evaluate`` wrote for this model; they go into its card. Raises
@@ -86,7 +86,7 @@ def export(
     table = arrange.read(recipe, data)
     with checkpoint.fitting(run / CHECKPOINT):
         weights = _of_head(recipe, _weights(run, which), columns)
-        net = transfer.whole(recipe.model, len(names), weights).eval()
+        net = _whole(recipe, names, weights).eval()
 
     meta: dict[str, Any] = {
         "schema": METADATA_SCHEMA,
@@ -111,11 +111,11 @@ def export(
         raise DataError(
             f"no picture of '{recipe.data.select}' has a label to calibrate '{head}' by"
         )
-    if recipe.model.frozen:
-        assert isinstance(net, Backbone)
-        cpu = torch.device("cpu")
+    if recipe.keeps_features:
+        top, cpu = task_of(recipe).network(), torch.device("cpu")
+        top.load_state_dict(weights)
         kept = transfer.Features(recipe, table, features or run / transfer.FOLDER, cpu)
-        looks = transfer.logits(net.head, kept.of(select))
+        looks = transfer.logits(top, kept.of(select))
     else:
         looks = calibrate.looks(_recognizer(graph, meta), list(select.pictures()))
     if len(looks) == 1:  # it never saw a mirror image in training either
@@ -128,10 +128,21 @@ def export(
     recognizer = _recognizer(graph, meta)
     few = _BACKBONE_FACES if isinstance(net, Backbone) else _PARITY_FACES
     meta["card"]["parity"] = parity(net, recognizer, select, few)
-    if recipe.model.frozen:
+    if recipe.keeps_features:
         meta["card"]["features"] = _same_as_kept(recognizer, select, looks[0], few)
     write_whole(with_metadata(graph, meta), out)
     return meta
+
+
+def _whole(
+    recipe: recipes.ExpressionRecipe, names: LabelSet, weights: dict[str, torch.Tensor]
+) -> nn.Module:
+    """The network that answers by these labels, with a run's weights."""
+    if not isinstance(recipe, recipes.UnitsRecipe):
+        return transfer.whole(recipe.model, len(names), weights)
+    net = task_of(recipe).network()
+    net.load_state_dict(weights)
+    return net
 
 
 def _of_head(

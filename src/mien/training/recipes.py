@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,48 @@ from ..labels import LabelSet
 from .augment_settings import Augment
 from .expression_data import OWN_HEAD, Also, ExpressionData
 from .landmark_data import LandmarkData
-from .models import Autoencoder, Cnn, Model
+from .models import TRUNK, Autoencoder, Cnn, Model
 from .proposal_data import ProposalData
 from .reconstruction_data import ReconstructionData
 from .schedule import Train
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Where a finding can be checked.
+
+    rows : the first cells of the rows meant; of a file its keys, with dots into what they hold.
+    table : the heading over a table of the paper's report.
+    file : in place of a table, a result file of the repository ("benchmarks/results/pose.json").
+    """
+
+    rows: tuple[str, ...]
+    table: str = ""
+    file: str = ""
+
+    def __post_init__(self) -> None:
+        if bool(self.table) == bool(self.file) or not self.rows:
+            raise ConfigError(
+                "evidence names the rows of one table of the report, or of one result file: "
+                f'{{ table = "At a glance", rows = ["..."] }}; got table "{self.table}", '
+                f'file "{self.file}", {len(self.rows)} rows'
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What our figures say against the paper's.
+
+    not_explained : what about it these figures do not explain; "" where nothing is left.
+    """
+
+    says: str
+    evidence: tuple[Evidence, ...]
+    not_explained: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.evidence:
+            raise ConfigError(f"a finding names the rows that show it: '{self.says[:60]}' has none")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +73,8 @@ class Paper:
     protocol : how the paper measured, and how its runs here do.
     notes : what its tables hide or mix up, for the reader of a report.
     pictures : in one epoch of the paper's, to compare times; 0 where it gives none.
-    findings : what our figures say against the paper's, written once they were there.
+    findings : what our figures say against the paper's, written once they were there; each names
+        the rows that show it.
     """
 
     cite: str
@@ -42,7 +82,7 @@ class Paper:
     protocol: str = ""
     notes: tuple[str, ...] = ()
     pictures: int = 0
-    findings: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +112,14 @@ class ExpressionRecipe(Recipe):
     answers : "probabilities", which share one certainty among the labels (softmax), or
         "intensities", a strength for each label by itself (sigmoid).
     also : further heads on the same network, for other people's labels of the same pictures.
-    cut, copies, split, occlude : what is done to the table first, in this order; None for nothing.
+    only : texts by column, of the rows that are taken ({"camera": "090"}); empty for all rows.
+    cut, copies, split, occlude : what is done to the table then, in this order; None for nothing.
     """
 
     data: ExpressionData
     also: tuple[Also, ...] = ()
     answers: str = "probabilities"
+    only: Mapping[str, str] = field(default_factory=dict)
     cut: Cut | None = None
     copies: Copies | None = None
     split: Split | None = None
@@ -108,10 +150,15 @@ class ExpressionRecipe(Recipe):
                 "occluded pictures are no longer equal: data.drop_overlap = false, and "
                 'split.by = "duplicates" to keep equal ones on one side'
             )
-        if self.cut and self.cut.by == "cascade" and self.model.align != "mouth":
-            raise ConfigError('cut.by = "cascade" finds mouths: model.align = "mouth"')
-        if self.model.frozen and self.augment not in (Augment(), Augment(flip=False)):
-            raise ConfigError("with model.frozen, augment.flip is the only change there is")
+        _check_cut(self.cut, self.model)
+
+    @property
+    def keeps_features(self) -> bool:
+        """Whether what frozen parts make of a picture is computed once, and kept.
+
+        Where pictures change in training by more than being mirrored, it is anew in every step.
+        """
+        return bool(self.model.frozen) and self.augment in (Augment(), Augment(flip=False))
 
     @property
     def heads(self) -> dict[str, tuple[LabelSet, slice]]:
@@ -122,6 +169,16 @@ class ExpressionRecipe(Recipe):
             name: (names, slice(end - len(names), end))
             for (name, names), end in zip(sets.items(), ends, strict=True)
         }
+
+
+def _check_cut(cut: Cut | None, model: Model) -> None:
+    if cut and cut.by == "cascade" and model.align != "mouth":
+        raise ConfigError('cut.by = "cascade" finds mouths: model.align = "mouth"')
+    if cut and cut.by == "landmarks" and model.align == "box":
+        raise ConfigError(
+            'cut.by = "landmarks" turns faces level: model.align = "similarity", "xu2019" or '
+            '"mouth", not "box"'
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,10 +204,34 @@ class ReconstructionRecipe(Recipe):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UnitsRecipe(ExpressionRecipe):
+    """Everything that decides a run that names expressions by an autoencoder's reconstructions.
+
+    pretrain, finetune : of the autoencoder, tied first and then untied. ``train`` is the CNN's.
+    """
+
+    autoencoder: Autoencoder
+    cnn: Cnn
+    pretrain: Train
+    finetune: Train
+
+    def __post_init__(self) -> None:
+        ExpressionRecipe.__post_init__(self)
+        gray = self.model.color == "gray"
+        if self.answers != "probabilities" or self.also or self.model.pretrained or not gray:
+            raise ConfigError(
+                'task = "units" turns gray pictures into probabilities of one label set, by a '
+                "network trained from the start: model.color = gray, no answers = intensities, "
+                "no [[also]], no model.pretrained"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AgainstRestRecipe(Recipe):
     """An autoencoder a fold, and a CNN on its reconstructions for each expression and fold.
 
     pretrain, finetune : of the autoencoder, tied first and then untied. ``train`` is the CNN's.
+    only, cut : as in ``ExpressionRecipe``.
     """
 
     folds: Folds
@@ -158,10 +239,38 @@ class AgainstRestRecipe(Recipe):
     cnn: Cnn
     pretrain: Train
     finetune: Train
+    only: Mapping[str, str] = field(default_factory=dict)
+    cut: Cut | None = None
+
+    def __post_init__(self) -> None:
+        _check_cut(self.cut, self.model)
+
+
+def autoencoder_stages(
+    recipe: UnitsRecipe | AgainstRestRecipe,
+) -> tuple[ReconstructionRecipe, ReconstructionRecipe]:
+    """How a recipe's autoencoder is trained: with the decoder tied to it, then both freely."""
+
+    def stage(train: Train, tied: bool) -> ReconstructionRecipe:
+        return ReconstructionRecipe(
+            task="reconstruction",
+            model=recipe.model,
+            train=train,
+            augment=recipe.augment,
+            data=ReconstructionData("train", "select", "test"),
+            autoencoder=replace(recipe.autoencoder, tied=tied),
+        )
+
+    return stage(recipe.pretrain, tied=True), stage(recipe.finetune, tied=False)
 
 
 AnyRecipe = (
-    ExpressionRecipe | LandmarkRecipe | ProposalRecipe | ReconstructionRecipe | AgainstRestRecipe
+    ExpressionRecipe
+    | LandmarkRecipe
+    | ProposalRecipe
+    | ReconstructionRecipe
+    | UnitsRecipe
+    | AgainstRestRecipe
 )
 
 
@@ -170,10 +279,12 @@ _KINDS: dict[str, type[AnyRecipe]] = {
     "landmarks": LandmarkRecipe,
     "proposals": ProposalRecipe,
     "reconstruction": ReconstructionRecipe,
+    "units": UnitsRecipe,
     "against_rest": AgainstRestRecipe,
 }
-EXPERIMENTS = ("run", "published", "contrast", "attention")
+EXPERIMENTS = ("run", "published", "matrices", "contrast", "together", "attention")
 """Keys of a recipe's file beside the recipe, see ``mien.papers.plans``."""
+_TOLD = ("paper", "deviation")  # keys of a recipe that set nothing
 _HERE = Path(__file__).resolve().parent
 _FOLDERS = (_HERE / "shipped", _HERE.parents[2] / "recipes")  # installed; a checkout
 
@@ -210,6 +321,7 @@ def read(path: Path, overrides: Sequence[str] = ()) -> AnyRecipe:
 
 def from_values(values: dict[str, Any]) -> AnyRecipe:
     """A recipe from nested dictionaries, checked key by key."""
+    values = _renewed(values)
     task = values.get("task", "expression")
     if not isinstance(task, str) or task not in _KINDS:
         raise UnknownName("task", str(task), _KINDS)
@@ -222,6 +334,14 @@ def from_values(values: dict[str, Any]) -> AnyRecipe:
     return recipe
 
 
+def _renewed(values: dict[str, Any]) -> dict[str, Any]:
+    """Settings as they are written today: model.frozen was true or false before it named a part."""
+    model = values.get("model")
+    if not isinstance(model, dict) or not isinstance(model.get("frozen"), bool):
+        return values
+    return {**values, "model": {**model, "frozen": TRUNK if model["frozen"] else ""}}
+
+
 def is_same(recipe: Recipe, saved: dict[str, Any]) -> bool:
     """Whether nested dictionaries, of a finished run say, have this recipe's settings.
 
@@ -229,10 +349,34 @@ def is_same(recipe: Recipe, saved: dict[str, Any]) -> bool:
     and of where the recipe differs from it is no setting.
     """
     try:
-        then = from_values({k: v for k, v in saved.items() if k not in ("paper", "deviation")})
+        then = from_values(without(saved, _TOLD))
     except ConfigError:
         return False
     return then == replace(recipe, paper=None, deviation=())
+
+
+def changes(recipe: Recipe, saved: dict[str, Any]) -> list[str]:
+    """How nested dictionaries, of a finished run say, differ from what this recipe sets now.
+
+    As ``is_same`` looks at them; each as "train.epochs was 2, now 3".
+    """
+    with contextlib.suppress(ConfigError):  # of settings that are no more
+        saved = asdict(from_values(without(saved, _TOLD)))
+    then, now = (dict(_flat(without(values, _TOLD))) for values in (saved, asdict(recipe)))
+    return [
+        f"{name} was {then.get(name)}, now {now.get(name)}"
+        for name in dict.fromkeys((*then, *now))
+        if then.get(name) != now.get(name)
+    ]
+
+
+def _flat(values: Mapping[str, Any], where: str = "") -> Iterator[tuple[str, Any]]:
+    """Every setting in nested dictionaries by its path, "train.epochs"."""
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{where}{name}.")
+        else:
+            yield where + name, list(value) if isinstance(value, tuple) else value
 
 
 def without(values: dict[str, Any], keys: Sequence[str]) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """The catalogue of weight files: where each comes from, under what terms, and where it lies here.
 
 Looked for in this order: inside the package, the folders of ``MIEN_MODELS`` (a search path),
-``models`` under ``MIEN_HOME``. A file is used only when its sha256 is the catalogue's.
+``models`` under ``MIEN_HOME``. A file is used only when its sha256 is the catalogue's. Other model
+files there are one's own, see ``own``.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 
 from .. import foreign
 from ..errors import ConfigError, ModelError, OutputError, UnknownName, WeightsMissing
+from ..names import is_plain
 
 DEFAULT_MODEL = "mien"
 _SHIPPED = Path(__file__).parent / "shipped"
@@ -271,9 +273,39 @@ def spec(name: str) -> WeightSpec:
 def places(row: WeightSpec) -> Iterator[Path]:
     """Where the file may lie, in the order it is looked for."""
     yield _SHIPPED / row.file
+    for folder in _folders():
+        yield folder / row.file
+
+
+def own() -> dict[str, Path]:
+    """Model files that are no row of the catalogue, by name: one's own, on MIEN_MODELS.
+
+    Of two of one name the first counts, as everywhere on a search path.
+    """
+    known = {row.file for row in CATALOGUE.values()}
+    found: dict[str, Path] = {}
+    for folder in _folders():
+        for path in sorted(folder.glob("*.onnx")):
+            if path.name not in known and path.stem not in CATALOGUE:
+                found.setdefault(path.stem, path)
+    return found
+
+
+def why_none(name: str) -> str | None:
+    """What a card on MIEN_MODELS says in place of a model of this name; None without a card."""
+    if not is_plain(name):
+        return None
+    for folder in _folders():
+        with contextlib.suppress(OSError, ValueError):  # none there, or none that can be read
+            return foreign.text(folder / f"{name}.md").partition("\n\n")[2].strip() or None
+    return None
+
+
+def _folders() -> Iterator[Path]:
+    """Where files beside the package's lie, in the order they are looked for."""
     for folder in filter(None, os.environ.get("MIEN_MODELS", "").split(os.pathsep)):
-        yield Path(folder).expanduser() / row.file
-    yield home() / "models" / row.file
+        yield Path(folder).expanduser()
+    yield home() / "models"
 
 
 def locate(row: WeightSpec) -> Path | None:

@@ -20,6 +20,7 @@ networks: Registry[nn.Module] = Registry(
     "network",
     {
         "alexnet": "mien.training.models.alexnet:alexnet",
+        "alexnet-small": "mien.training.models.alexnet:alexnet_small",
         "autoencoder2018": "mien.training.models.autoencoder2018:autoencoder2018",
         "emex2": "mien.training.models.emex2:emex2",
         "googlenet": "mien.training.models.googlenet:googlenet",
@@ -39,6 +40,10 @@ proposal_networks: Registry[nn.Module] = Registry(
 )
 
 
+TRUNK = "trunk"
+"""All of a backbone but its last layer, where a part of it is named."""
+
+
 @dataclass(frozen=True, slots=True)
 class Model:
     """A network of the registry and the picture it takes.
@@ -49,7 +54,8 @@ class Model:
     parameters : how many the network must have, where a paper says so.
     pretrained : the catalogue's weights of a backbone to begin with, trained for something else:
         all but the last layer is theirs.
-    frozen : only the last layer is trained; what the rest makes of each picture is computed once.
+    frozen : the part of a backbone up to which, and with it, weights stay as they are; "trunk" for
+        all but the last layer, "" for nothing.
     enlarge : the side in pixels that a backbone enlarges its pictures to; 0 leaves them.
     """
 
@@ -60,7 +66,7 @@ class Model:
     init: str | None = None
     parameters: int | None = None
     pretrained: str | None = None
-    frozen: bool = False
+    frozen: str = ""
     enlarge: int = 0
     light: str = "plain"
 

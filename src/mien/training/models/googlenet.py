@@ -7,6 +7,7 @@ helped in training alone, are left out.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 
 import torch
@@ -14,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...media.preprocess import Preprocess
-from .network import Backbone
+from .network import Backbone, LocalResponse, Part
 
 _MEAN_RGB = (123.0, 117.0, 104.0)
 _INCEPTIONS = {  # inputs; filters of 1x1, 3x3_reduce, 3x3, 5x5_reduce, 5x5, pool_proj
@@ -34,26 +35,6 @@ def _halve(x: Tensor) -> Tensor:
     return F.max_pool2d(x, 3, 2, ceil_mode=True)
 
 
-class LocalResponse(nn.Module):
-    """x / (1 + alpha / n * sum of squares over n neighbouring channels) ** 0.75 (Krizhevsky 2012).
-
-    The sum is a convolution by a constant band: torch's own takes ten times as long on a CPU, and
-    has no bfloat16.
-    """
-
-    band: Tensor
-
-    def __init__(self, channels: int, n: int = 5, alpha: float = 1e-4) -> None:
-        super().__init__()
-        at = torch.arange(channels)
-        band = ((at[:, None] - at).abs() <= n // 2).float() * (alpha / n)
-        self.register_buffer("band", band[:, :, None, None], persistent=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        root = (F.conv2d(x * x, self.band) + 1).rsqrt()
-        return x * root * root.sqrt()
-
-
 class GoogLeNet(Backbone):
     """Gray levels (N, 1 or 3, S, S), S at least 32 -> logits (N, K).
 
@@ -61,6 +42,7 @@ class GoogLeNet(Backbone):
     takes RGB here.
     """
 
+    inside = "conv."
     mean: Tensor
 
     def __init__(self, num_classes: int) -> None:
@@ -85,14 +67,25 @@ class GoogLeNet(Backbone):
             self.conv.update({f"inception_{name}_{key}": layer for key, layer in layers.items()})
         self.norm1, self.norm2 = LocalResponse(64), LocalResponse(192)
 
-    def trunk(self, x: Tensor) -> Tensor:
-        x = self.norm1(_halve(self._relu("conv1_7x7_s2", x - self.mean)))
-        x = _halve(self.norm2(self._relu("conv2_3x3", self._relu("conv2_3x3_reduce", x))))
-        for name in _INCEPTIONS:
-            if name in ("4a", "5a"):
-                x = _halve(x)
-            x = self._inception(f"inception_{name}", x)
-        return x.mean((2, 3))
+    def parts(self) -> dict[str, Part]:
+        inceptions = {f"inception_{n}": functools.partial(self._block, n) for n in _INCEPTIONS}
+        return {"conv1": self._first, "conv2": self._second, **inceptions}
+
+    def _first(self, x: Tensor) -> Tensor:
+        x = self._relu("conv1_7x7_s2", x - self.mean)
+        normed: Tensor = self.norm1(_halve(x))
+        return normed
+
+    def _second(self, x: Tensor) -> Tensor:
+        x = self._relu("conv2_3x3", self._relu("conv2_3x3_reduce", x))
+        return _halve(self.norm2(x))
+
+    def _block(self, name: str, x: Tensor) -> Tensor:
+        """An inception, and the pooling behind it if there is one."""
+        x = self._inception(f"inception_{name}", x)
+        if name in ("3b", "4e"):
+            return _halve(x)
+        return x.mean((2, 3)) if name == "5b" else x
 
     def _relu(self, name: str, x: Tensor) -> Tensor:
         return F.relu(self.conv[name](x))

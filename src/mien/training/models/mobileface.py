@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from ...errors import ModelError
 from ...media.preprocess import Preprocess
-from .network import Backbone
+from .network import Backbone, Part
 
 _BLOCKS = (  # filters, stride
     *((32, 2), (32, 1), (32, 1), (32, 2), (32, 1), (32, 1)),
@@ -72,9 +72,17 @@ class MobileFace(Backbone):
             nn.Conv2d(_WIDTH, _WIDTH, side, groups=_WIDTH, bias=False), nn.BatchNorm2d(_WIDTH)
         )
 
-    def trunk(self, x: Tensor) -> Tensor:
-        x = F.relu6(self.stem((x - 127.5) / 128))
-        x = F.relu6(self.last(self.blocks(x)))  # (N, 256, side, side)
+    def parts(self) -> dict[str, Part]:
+        blocks: dict[str, Part] = {f"blocks.{i}": block for i, block in enumerate(self.blocks)}
+        return {"stem": self._first, **blocks, "last": self._last, "places": self._places}
+
+    def _first(self, x: Tensor) -> Tensor:
+        return F.relu6(self.stem((x - 127.5) / 128))
+
+    def _last(self, x: Tensor) -> Tensor:
+        return F.relu6(self.last(x))  # (N, 256, side, side)
+
+    def _places(self, x: Tensor) -> Tensor:
         places: Tensor = self.places(x)
         return places.flatten(1)
 

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...media.preprocess import Preprocess
-from .network import Backbone
+from .network import Backbone, Part
 
 _STAGES = (  # expansion, filters, blocks, stride of the first one
     (1, 16, 1, 1),
@@ -68,10 +68,14 @@ class MobileNetV2(Backbone):
                 inputs = outputs
         self.last = Conv(inputs, 1280, 1)
 
-    def trunk(self, x: Tensor) -> Tensor:
-        x = F.relu6(self.stem(x / 127.5 - 1))
-        for block in self.blocks:
-            x = block(x)
+    def parts(self) -> dict[str, Part]:
+        blocks: dict[str, Part] = {f"blocks.{i}": block for i, block in enumerate(self.blocks)}
+        return {"stem": self._first, **blocks, "last": self._last}
+
+    def _first(self, x: Tensor) -> Tensor:
+        return F.relu6(self.stem(x / 127.5 - 1))
+
+    def _last(self, x: Tensor) -> Tensor:
         return F.relu6(self.last(x)).mean((2, 3))
 
     def adopt(self, tensors: Mapping[str, Tensor]) -> None:

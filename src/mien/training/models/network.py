@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ...errors import ConfigError, ModelError
-from . import Model, networks
+from ...errors import ConfigError, ModelError, UnknownName
+from . import TRUNK, Model, networks
+
+Part = Callable[[Tensor], Tensor]
 
 
 class Standardised(nn.Module):
@@ -41,23 +43,53 @@ class Standardised(nn.Module):
         return (x - self.mean) / self.std
 
 
+class LocalResponse(nn.Module):
+    """x / (1 + alpha / n * sum of squares over n neighbouring channels) ** 0.75 (Krizhevsky 2012).
+
+    The sum is a convolution by a constant band: torch's own takes ten times as long on a CPU, and
+    has no bfloat16.
+    """
+
+    band: Tensor
+
+    def __init__(self, channels: int, n: int = 5, alpha: float = 1e-4) -> None:
+        super().__init__()
+        at = torch.arange(channels)
+        band = ((at[:, None] - at).abs() <= n // 2).float() * (alpha / n)
+        self.register_buffer("band", band[:, :, None, None], persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        root = (F.conv2d(x * x, self.band) + 1).rsqrt()
+        return x * root * root.sqrt()
+
+
 class Backbone(nn.Module):
     """A trunk that was trained for something else, and a last layer of one's own.
 
     Takes gray levels (N, 1 or 3, S, S), enlarges them to ``side`` pixels if that is not 0, and
     shows gray pictures to all three colour channels.
 
+    The trunk is a row of parts with names. What a part owns has that name in front of its own, and
+    ``inside`` in front of that.
+
     width : numbers that the trunk makes of a picture.
     dropout : share of them left out before the last layer, in training.
+    behind : the part whose output this network takes instead of pictures; "" where it takes them.
     """
+
+    inside = ""
 
     def __init__(self, num_classes: int, width: int, dropout: float) -> None:
         super().__init__()
         self.side = 0
+        self.behind = ""
         self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(width, num_classes))
 
-    def trunk(self, x: Tensor) -> Tensor:
-        """Gray levels of three channels (N, 3, S, S) -> (N, width)."""
+    def parts(self) -> dict[str, Part]:
+        """The trunk's parts by name, in their order.
+
+        The first takes gray levels of three channels (N, 3, S, S), the last gives (N, width).
+        """
         raise NotImplementedError
 
     def adopt(self, tensors: Mapping[str, Tensor]) -> None:
@@ -69,12 +101,61 @@ class Backbone(nn.Module):
 
     def features(self, x: Tensor) -> Tensor:
         """Gray levels (N, 1 or 3, S, S) -> (N, width)."""
+        return self.between(self.shown(x), "", TRUNK)
+
+    def shown(self, x: Tensor) -> Tensor:
+        """Gray levels (N, 1 or 3, S, S) as the first part takes them, (N, 3, side, side)."""
         if self.side:
             x = F.interpolate(x, (self.side, self.side), mode="bilinear", align_corners=False)
-        return self.trunk(x.expand(-1, 3, -1, -1))
+        return x.expand(-1, 3, -1, -1)
+
+    def between(self, x: Tensor, first: str, last: str) -> Tensor:
+        """What the parts up to ``first`` gave -> what those up to ``last`` give; see ``upto``."""
+        parts = self.parts()
+        for name in self.upto(last)[len(self.upto(first)) :]:
+            x = parts[name](x)
+        return x
+
+    def upto(self, last: str) -> list[str]:
+        """The parts up to one and with it: none for "", all for "trunk"; raises UnknownName."""
+        names = list(self.parts())
+        if last not in ("", TRUNK, *names):
+            raise UnknownName("part of the network", last, [TRUNK, *names])
+        return names if last == TRUNK else names[: names.index(last) + 1] if last else []
+
+    def owned(self, last: str) -> list[str]:
+        """The modules of the parts up to one and with it, by their paths."""
+        parts = [f"{self.inside}{name}" for name in self.upto(last)]
+        paths = [path for path, _ in self.named_modules()]
+        return [
+            path
+            for path in paths
+            if any(path.startswith(p) and path[len(p) : len(p) + 1] in ("", "_") for p in parts)
+        ]
+
+    def hold(self, last: str) -> None:
+        """Train nothing of the parts up to ``last`` and with it; raises ConfigError.
+
+        Not where they hold normalisations, which would go on measuring pictures.
+        """
+        for path in self.owned(last):
+            module = self.get_submodule(path).requires_grad_(False)
+            if any(isinstance(inner, nn.BatchNorm2d) for inner in module.modules()):
+                raise ConfigError(
+                    f"{path} holds normalisations: with model.frozen up to there, augment.flip is "
+                    "the only change there is"
+                )
+
+    def enter_behind(self, last: str) -> None:
+        """Let go of the parts up to ``last`` and with it: from now on their output is the input."""
+        for path in self.owned(last):
+            parent, _, name = path.rpartition(".")
+            self.get_submodule(parent)._modules[name] = nn.Identity()
+        self.behind = last
 
     def forward(self, x: Tensor) -> Tensor:
-        logits: Tensor = self.head(self.features(x))
+        x = x if self.behind else self.shown(x)
+        logits: Tensor = self.head(self.between(x, self.behind, TRUNK))
         return logits
 
     def _fill(self, weights: Mapping[str, Tensor], head: tuple[Tensor | None, ...]) -> None:
@@ -113,4 +194,4 @@ def last_layer(net: nn.Module) -> str:
 
 def parameters(net: nn.Module) -> int:
     """How many numbers training can change."""
-    return sum(p.numel() for p in net.parameters())
+    return sum(p.numel() for p in net.parameters() if p.requires_grad)
