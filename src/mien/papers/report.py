@@ -172,7 +172,11 @@ def _content(
         "not_done": not_done(plan, results, failures, left_out),
         "summary": summary(results),
         "attention": [_attention(a, i, out) for i, a in enumerate(plan.attention, 1)],
-        "contrasts": [_contrast(c, i, found, out) for i, c in enumerate(plan.contrasts, 1)],
+        "contrasts": [
+            _contrast(c, i, found, out)
+            for i, c in enumerate(plan.contrasts, 1)
+            if any(name in found for row in c.rows for name in row.runs)
+        ],
         "elsewhere": elsewhere(results),
         "intensities": _intensities(found),
         "strengths": _strengths(found),
