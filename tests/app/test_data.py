@@ -145,3 +145,22 @@ def test_no_more_than_ten_left_out_are_told(call: Call, tmp_path: Path) -> None:
     done = call("data", "import", "folder", tmp_path / "in", "--out", tmp_path / "t.parquet")
     assert done.err.count("left out happy/bad") == 10
     assert "left out 3 more; the table's notes name all" in done.err
+
+
+def test_import_says_which_intensities_it_read(call: Call, tmp_path: Path) -> None:
+    faces = tmp_path / "own"
+    for i, name in enumerate(("happy/a.png", "happy/b.png", "sad/c.png", "neutral/d.png")):
+        picture(faces / name, seed=i)
+    lines = "file,subject,intensity\nhappy/a.png,ann,4\nsad/c.png,ann,2\n"
+    (faces / "people.csv").write_text(lines)
+    out = tmp_path / "t.parquet"
+    done = call("data", "import", "folder", faces, "--scale", "0..5", "-o", out)
+    assert done.status == 0
+    assert "intensities of neutral, happiness, sadness: 2 pictures rated, on the scale 0..5" in (
+        done.err
+    )
+    assert "without a rating: happy/b.png and 1 more" in done.err
+    refused = call("data", "import", "folder", faces, "-o", tmp_path / "u.parquet")
+    assert refused.status == 2
+    assert "intensity: 4 lies outside of the scale 0..1; tell mien data import" in refused.err
+    assert not (tmp_path / "u.parquet").exists()
