@@ -116,6 +116,10 @@ def _convert(value: Any, kind: Any, where: str) -> Any:
         if not isinstance(value, Sequence) or isinstance(value, str):
             raise ConfigError(f"{where} is a list, got {foreign.shown(value)}")
         return tuple(_convert(v, args[0], f"{where}[{i}]") for i, v in enumerate(value))
+    if origin is Mapping:
+        if not isinstance(value, Mapping):
+            raise ConfigError(f"{where} is a table, got {foreign.shown(value)}")
+        return {name: _convert(v, args[1], f"{where}.{name}") for name, v in value.items()}
     if dataclasses.is_dataclass(kind):
         if not isinstance(value, Mapping):
             raise ConfigError(f"{where} is a table of settings, got {foreign.shown(value)}")

@@ -164,3 +164,33 @@ def test_import_says_which_intensities_it_read(call: Call, tmp_path: Path) -> No
     assert refused.status == 2
     assert "intensity: 4 lies outside of the scale 0..1; tell mien data import" in refused.err
     assert not (tmp_path / "u.parquet").exists()
+
+
+def test_a_split_takes_only_the_frontal_pictures(call: Call, tmp_path: Path) -> None:
+    names = [
+        f"Rafd{camera}_{person}_Caucasian_female_{expression}_frontal"
+        for camera in ("045", "090")
+        for person in ("01", "02", "03")
+        for expression in ("happy", "sad")
+    ]
+    for i, name in enumerate(names):
+        picture(tmp_path / "rafd" / f"{name}.jpg", i)
+    given, out = tmp_path / "rafd.parquet", tmp_path / "front.parquet"
+    assert call("data", "import", "rafd", tmp_path / "rafd", "-o", given).status == 0
+    done = call("data", "split", given, "--by", "subject", "--only", "camera=090", "-o", out)
+    assert done.status == 0
+    assert done.err.splitlines()[0] == "left out 6 of 12 rows, all but camera = 090"
+    assert {row.more["camera"] for row in table.read(out).rows} == {"090"}
+    assert table.read(out).notes["only"]["rows"] == {"given": 12, "kept": 6}
+    for only, message in (
+        ("camera=90", "none of the 12 rows of rafd has '90' for its camera; there is 045 (6), 090"),
+        ("camera", "--only takes COLUMN=TEXT (camera=090), got 'camera'"),
+        ("view=090", "rafd has no column 'view'; it has camera, gaze, subject, split, sequence"),
+    ):
+        bad = call("data", "split", given, "--by", "subject", "--only", only, "-o", out)
+        assert (bad.status, message in " ".join(bad.err.split())) == (2, True), bad.err
+    twice = ("--only", "camera=090", "--only", "camera=045")
+    assert (
+        "--only names 'camera' twice"
+        in call("data", "split", given, "--by", "subject", *twice, "-o", out).err
+    )

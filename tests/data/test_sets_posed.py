@@ -202,6 +202,8 @@ def test_kdef_names_say_who_and_what(tmp_path: Path) -> None:
     table = read_kdef(tmp_path)
     found = {r.id.removeprefix("kdef/"): (r.subject, r.label, r.sequence) for r in table.rows}
     assert found == {name.partition("/")[2]: is_ for name, is_ in named.items()}
+    sides = [row.more["camera"] for row in table.rows]
+    assert sides == ["FL", "S", "S", "HL", "FR", "HR", "S", "S"]
 
 
 def test_kdef_odd_names_are_left_out_and_named(tmp_path: Path) -> None:
@@ -232,4 +234,9 @@ def test_rafd_names_say_who_and_what(tmp_path: Path) -> None:
     table = read_rafd(tmp_path)
     found = {r.id.removeprefix("rafd/"): (r.subject, r.label, r.sequence) for r in table.rows}
     assert found == named
+    assert {r.subject: r.more for r in table.rows} == {
+        "73": {"camera": "000", "gaze": "left"},
+        "06": {"camera": "045", "gaze": "right"},
+        "01": {"camera": "180", "gaze": "frontal"},  # the last of its pictures
+    }
     assert list(table.notes["left_out"]) == ["Rafd090_01_Caucasian_female_bored_frontal.jpg"]

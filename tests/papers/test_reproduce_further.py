@@ -24,7 +24,15 @@ RECIPE = """
 [paper]
 cite = "Nobody, 2026"
 claim = "how strongly"
-findings = ["Nothing was found."]
+
+[[paper.findings]]
+says = "Nothing was found."
+evidence = [
+    { table = "How near", rows = ["all"] },
+    { table = "At a glance", rows = ["shares", "strength"] },
+    { file = "benchmarks/results/none.json", rows = ["a.b"] },
+]
+not_explained = "Why."
 
 [data]
 label_set = "iliev2022"
@@ -164,7 +172,11 @@ def test_the_model_of_a_run_of_intensities_gives_them(report: dict[str, Any], pl
 
 def test_the_report_tells_all_of_it(report: dict[str, Any], place: Path) -> None:
     text = (place / "out" / "report.md").read_text()
-    assert "## What ours say\n\n- Nothing was found." in text
+    assert (
+        "## What ours say\n\n- Nothing was found. *Evidence: How near (all); At a glance (shares, "
+        "strength, not in this report); `benchmarks/results/none.json` (a.b).* "
+        "**Not explained:** Why.\n\n## At a glance\n" in text
+    )
     assert "| strengths | other |" in text
     assert "| strengths@other |" in text
     strengths = report["runs"][1]
@@ -226,6 +238,8 @@ def test_a_table_of_cut_faces_says_how_it_is_made(place: Path) -> None:
         ('"strengths@other"', '"strengths@half"', "strengths@half"),
         ('elsewhere = ["other"]', 'elsewhere = ["half"]', "its own table"),
         ("samples = 3", "samples = 0", "one sample"),
+        ('table = "How near", rows = ["all"]', 'table = "How near", rows = []', 'got table "How'),
+        ('{ table = "How near", rows', "{ rows", 'rows of one table of the report.*got table ""'),
     ],
 )
 def test_a_plan_that_cannot_be_is_refused(

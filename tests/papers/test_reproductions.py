@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mien.papers import plans
+from mien.papers.report import rows_under
 from mien.training import recipes
 
 ROOT = Path(__file__).parents[2] / "docs" / "reproductions"
@@ -32,6 +34,31 @@ def test_it_says_where_it_differs_and_shows_its_figures(folder: Path) -> None:
     figures = re.findall(r"\]\((figures/[^)]+)\)", text)
     assert figures
     assert {f"figures/{p.name}" for p in (folder / "figures").iterdir()} == set(figures)
+
+
+@pytest.mark.parametrize("folder", REPORTS, ids=lambda p: p.name)
+def test_every_finding_names_rows_that_are_there(folder: Path) -> None:
+    rows = rows_under((folder / "report.md").read_text(encoding="utf-8"))
+    for finding in plans.read(recipes.find(folder.name)).paper.findings:
+        for evidence in finding.evidence:
+            if evidence.file:
+                held = json.loads((ROOT.parents[1] / evidence.file).read_text(encoding="utf-8"))
+                for key in evidence.rows:
+                    assert there(held, key.split(".")), (finding.says, evidence.file, key)
+            else:
+                assert {*evidence.rows} <= rows.get(evidence.table, set()), (finding.says, evidence)
+
+
+def there(held: Any, keys: list[str]) -> bool:
+    """Whether a result file has something under a key with dots."""
+    for key in keys:
+        if isinstance(held, list) and key.isdecimal() and int(key) < len(held):
+            held = held[int(key)]
+        elif isinstance(held, dict) and key in held:
+            held = held[key]
+        else:
+            return False
+    return True
 
 
 @pytest.mark.parametrize("folder", REPORTS, ids=lambda p: p.name)

@@ -9,7 +9,7 @@ import typer
 
 from .analysis import DEFAULT_MODEL, MOST_REASONS
 from .files import ready_for, write_json
-from .options import Model, TableFile, TableOut, WholeResult
+from .options import Model, TableFile, TableOut, WholeResult, named_texts
 from .terminal import say
 
 if TYPE_CHECKING:
@@ -249,13 +249,27 @@ def data_split(
     seed: Annotated[
         int, typer.Option(metavar="N", help="Another number deals the rows in another way.")
     ] = 1,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="COLUMN=TEXT",
+            help="Only the rows that have this text there (camera=090). May be repeated.",
+        ),
+    ] = None,
 ) -> None:
     """Deal the rows of a table anew to train, select and test."""
     from ..data import splits, table
+    from ..data.only import only as rows_of
+    from ..data.only import told
 
     settings = splits.Split(by, train, select, test, folds, fold, seed)
-    result = splits.split(table.read(path), settings)
+    wanted = named_texts(only or (), "--only", "COLUMN=TEXT (camera=090)")
+    result = splits.split(rows_of(table.read(path), wanted), settings)
     table.write(result, out)
+    if wanted:
+        rows = result.notes["only"]["rows"]
+        left_out = rows["given"] - rows["kept"]
+        say(f"left out {left_out:,} of {rows['given']:,} rows, all but {told(wanted)}")
     done = result.notes["split"]
     sides = ", ".join(f"{side} {n:,}" for side, n in done["rows"].items())
     say(f"{out}: {len(result):,} pictures: {sides}")

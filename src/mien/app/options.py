@@ -111,8 +111,20 @@ Someone = Annotated[
 
 def named_tables(pairs: Sequence[str], option: str) -> dict[str, Path]:
     """The tables of an option ``NAME=TABLE``, as often as it was given; raises ConfigError."""
+    named = named_texts(pairs, option, "NAME=TABLE (jaffe=jaffe.parquet)")
+    return {name: Path(path) for name, path in named.items()}
+
+
+def named_texts(pairs: Sequence[str], option: str, form: str) -> dict[str, str]:
+    """What an option of texts ``NAME=VALUE`` was given; raises ConfigError, which says the form.
+
+    Given twice, a name is an error: one of the two would be dropped unsaid.
+    """
     split = [pair.partition("=") for pair in pairs]
-    for pair, (name, equals, path) in zip(pairs, split, strict=True):
-        if not (name and equals and path):
-            raise ConfigError(f"{option} takes NAME=TABLE (jaffe=jaffe.parquet), got '{pair}'")
-    return {name: Path(path) for name, _, path in split}
+    for pair, (name, equals, value) in zip(pairs, split, strict=True):
+        if not (name and equals and value):
+            raise ConfigError(f"{option} takes {form}, got '{pair}'")
+    names = [name for name, _, _ in split]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise ConfigError(f"{option} names '{twice}' twice")
+    return {name: value for name, _, value in split}

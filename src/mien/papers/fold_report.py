@@ -58,7 +58,7 @@ def write(
         "runs": [_run(result) for result in results],
         "environment": _environment(results),
     }
-    report.write_text("against_rest.md.j2", content, out)
+    report.write_text("against_rest.md.j2", content, () if cut else plan.paper.findings, out)
 
 
 def _by_table(results: Sequence[Result]) -> dict[str, list[Result]]:

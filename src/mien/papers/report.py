@@ -20,6 +20,7 @@ from PIL import Image
 from ..errors import MissingExtra
 from ..evaluation import plots
 from ..training.checkpoint import kept, write_whole
+from ..training.recipes import Evidence, Finding
 from .plans import Attention, Contrast, Published, Reproduction
 
 NONE = "-"
@@ -41,7 +42,8 @@ def write(
     """
     (out / FIGURES).mkdir(parents=True, exist_ok=True)
     write_json(plan, results, failures, out, cut)
-    write_text("report.md.j2", _content(plan, results, failures, out, cut), out)
+    content = _content(plan, results, failures, out, cut)
+    write_text("report.md.j2", content, () if cut else plan.paper.findings, out)
 
 
 def write_json(
@@ -62,11 +64,54 @@ def write_json(
     write_whole((json.dumps(content) + "\n").encode(), out / "report.json")
 
 
-def write_text(template: str, content: Mapping[str, Any], out: Path) -> None:
-    """A template filled in: ``report.md`` and ``report.html`` in ``out``."""
-    text = _template(template).render(content)
+def write_text(
+    template: str, content: Mapping[str, Any], findings: Sequence[Finding], out: Path
+) -> None:
+    """A template filled in: ``report.md`` and ``report.html`` in ``out``.
+
+    Its tables are written first: a finding tells where one of the rows that show it is not there,
+    as of a run that failed.
+    """
+    blank = _template(template)
+    rows = rows_under(blank.render(content, findings=[]))
+    text = blank.render(content, findings=[_finding(one, rows) for one in findings])
     write_whole(text.encode(), out / "report.md")
     write_whole(page(text, out).encode(), out / "report.html")
+
+
+def rows_under(text: str) -> dict[str, set[str]]:
+    """The first cells of the rows of every table in a report's Markdown, by the heading over it.
+
+    Examples
+    --------
+    >>> rows_under("## Time\\n\\n| run | s |\\n| --- | ---: |\\n| a | 1 |\\n| b \\\\| c | 2 |")
+    {'Time': {'a', 'b | c'}}
+    """
+    found: dict[str, set[str]] = {}
+    heading, inside = "", False
+    for line in text.splitlines():
+        if named := re.match(r"##+ (.*)", line):
+            heading = named[1]
+        cells = re.match(r"\|(.*?)(?<!\\)\|", line)
+        if cells and inside:
+            found.setdefault(heading, set()).add(cells[1].strip().replace("\\|", "|"))
+        inside = bool(cells) and (inside or line.startswith("| ---"))
+    return found
+
+
+def _finding(finding: Finding, rows: Mapping[str, set[str]]) -> str:
+    """What it says, which rows show it, and what is left to explain."""
+    shown = "; ".join(_evidence(one, rows) for one in finding.evidence)
+    left = f" **Not explained:** {finding.not_explained}" if finding.not_explained else ""
+    return f"{finding.says} *Evidence: {shown}.*{left}"
+
+
+def _evidence(evidence: Evidence, rows: Mapping[str, set[str]]) -> str:
+    if evidence.file:
+        return f"`{evidence.file}` ({', '.join(evidence.rows)})"
+    there = rows.get(evidence.table, set())
+    told = (row if row in there else f"{row}, not in this report" for row in evidence.rows)
+    return f"{evidence.table} ({', '.join(told)})"
 
 
 def page(text: str, folder: Path) -> str:

@@ -1,4 +1,4 @@
-"""A table as a recipe wants it: faces cut, copies made, rows dealt out, parts of faces hidden."""
+"""A table as a recipe wants it: rows chosen, faces cut, copies made, rows dealt, parts hidden."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from ..data.copies import Copies, copies
 from ..data.cut import cut
 from ..data.occlude import occluded
+from ..data.only import only
 from ..data.splits import of_subject, split, uncut
 from ..data.table import Table
 from ..data.table import read as read_table
@@ -19,7 +20,7 @@ from .recipes import ExpressionRecipe, Recipe
 
 
 def arrange(recipe: Recipe, table: Table) -> Table:
-    """The table as a recipe wants it: its copies made, its rows dealt out, faces occluded.
+    """The table as a recipe wants it: rows chosen, copies made, rows dealt out, faces occluded.
 
     Training, export and evaluation all come through here, so the same recipe and table give the
     same sides everywhere. A recipe that says none of these takes the table as it is. Faces are
@@ -34,6 +35,7 @@ def arrange(recipe: Recipe, table: Table) -> Table:
 def _made(recipe: ExpressionRecipe, table: Table) -> Table:
     """The rows that are dealt, and their pictures."""
     split = recipe.split
+    table = only(table, recipe.only)
     if recipe.cut or (split and (split.each or split.hold_out)):
         table = table.keep(table.targets(recipe.data.names) >= 0)
     if recipe.cut:
@@ -58,9 +60,14 @@ def read(recipe: Recipe, path: Path) -> Table:
     """
     if not isinstance(recipe, ExpressionRecipe):
         return read_table(path)
-    if not path.is_file() or not (recipe.cut or recipe.copies or recipe.split or recipe.occlude):
+    if not path.is_file() or not _arranges(recipe):
         return arrange(recipe, read_table(path))
     return _dealt(recipe, _table_of(_Made(path, path.stat().st_mtime_ns, *_making(recipe), recipe)))
+
+
+def _arranges(recipe: ExpressionRecipe) -> bool:
+    """Whether the table it learns is another than the one it is given."""
+    return bool(recipe.only or recipe.cut or recipe.copies or recipe.split or recipe.occlude)
 
 
 def _making(recipe: ExpressionRecipe) -> tuple[tuple[Hashable, ...], Copies | None]:
@@ -68,7 +75,8 @@ def _making(recipe: ExpressionRecipe) -> tuple[tuple[Hashable, ...], Copies | No
     split, model = recipe.split, recipe.model
     labelled = bool(recipe.cut or (split and (split.each or split.hold_out)))
     shape = (model.align, model.size) if recipe.cut else ()
-    return (recipe.cut, shape, recipe.data.names if labelled else None), recipe.copies
+    wanted = tuple(recipe.only.items())
+    return (wanted, recipe.cut, shape, recipe.data.names if labelled else None), recipe.copies
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,44 @@ from .schedule import Train
 
 
 @dataclass(frozen=True, slots=True)
+class Evidence:
+    """Where a finding can be checked.
+
+    rows : the first cells of the rows meant; of a file its keys, with dots into what they hold.
+    table : the heading over a table of the paper's report.
+    file : in place of a table, a result file of the repository ("benchmarks/results/pose.json").
+    """
+
+    rows: tuple[str, ...]
+    table: str = ""
+    file: str = ""
+
+    def __post_init__(self) -> None:
+        if bool(self.table) == bool(self.file) or not self.rows:
+            raise ConfigError(
+                "evidence names the rows of one table of the report, or of one result file: "
+                f'{{ table = "At a glance", rows = ["..."] }}; got table "{self.table}", '
+                f'file "{self.file}", {len(self.rows)} rows'
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What our figures say against the paper's.
+
+    not_explained : what about it these figures do not explain; "" where nothing is left.
+    """
+
+    says: str
+    evidence: tuple[Evidence, ...]
+    not_explained: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.evidence:
+            raise ConfigError(f"a finding names the rows that show it: '{self.says[:60]}' has none")
+
+
+@dataclass(frozen=True, slots=True)
 class Paper:
     """Where a recipe's idea is from.
 
@@ -34,7 +72,8 @@ class Paper:
     protocol : how the paper measured, and how its runs here do.
     notes : what its tables hide or mix up, for the reader of a report.
     pictures : in one epoch of the paper's, to compare times; 0 where it gives none.
-    findings : what our figures say against the paper's, written once they were there.
+    findings : what our figures say against the paper's, written once they were there; each names
+        the rows that show it.
     """
 
     cite: str
@@ -42,7 +81,7 @@ class Paper:
     protocol: str = ""
     notes: tuple[str, ...] = ()
     pictures: int = 0
-    findings: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +111,14 @@ class ExpressionRecipe(Recipe):
     answers : "probabilities", which share one certainty among the labels (softmax), or
         "intensities", a strength for each label by itself (sigmoid).
     also : further heads on the same network, for other people's labels of the same pictures.
-    cut, copies, split, occlude : what is done to the table first, in this order; None for nothing.
+    only : texts by column, of the rows that are taken ({"camera": "090"}); empty for all rows.
+    cut, copies, split, occlude : what is done to the table then, in this order; None for nothing.
     """
 
     data: ExpressionData
     also: tuple[Also, ...] = ()
     answers: str = "probabilities"
+    only: Mapping[str, str] = field(default_factory=dict)
     cut: Cut | None = None
     copies: Copies | None = None
     split: Split | None = None
@@ -151,6 +192,7 @@ class AgainstRestRecipe(Recipe):
     """An autoencoder a fold, and a CNN on its reconstructions for each expression and fold.
 
     pretrain, finetune : of the autoencoder, tied first and then untied. ``train`` is the CNN's.
+    only, cut : as in ``ExpressionRecipe``.
     """
 
     folds: Folds
@@ -158,6 +200,8 @@ class AgainstRestRecipe(Recipe):
     cnn: Cnn
     pretrain: Train
     finetune: Train
+    only: Mapping[str, str] = field(default_factory=dict)
+    cut: Cut | None = None
 
 
 AnyRecipe = (

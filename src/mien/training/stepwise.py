@@ -34,7 +34,9 @@ Answers = dict[str, Any]
 
 def everything(recipe: ExpressionRecipe, path: Path) -> Table:
     """All rows of a table that a recipe's network can answer, as it would see them."""
-    plain = replace(recipe, copies=None, split=None, data=replace(recipe.data, subject=None))
+    plain = replace(
+        recipe, only={}, copies=None, split=None, data=replace(recipe.data, subject=None)
+    )
     table = arrange.read(plain, path)
     return table.keep(table.targets(recipe.data.names) >= 0)
 

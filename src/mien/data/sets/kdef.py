@@ -20,13 +20,14 @@ _NAME = re.compile(r"([AB])([FM]\d\d)(AF|AN|DI|HA|NE|SA|SU)(FL|HL|S|HR|FR)", re.
 
 
 def read_kdef(path: Path) -> Table:
-    """Every picture in the owners' naming; session and side stand in the rows' ids."""
+    """Every picture in the owners' naming; ``camera`` is the side it is seen from, S in front."""
     collection = Collection("kdef", path)
     for file, named in collection.named(_NAME, "AF01ANS.JPG"):
-        session, subject, code, _ = (part.upper() for part in named.groups())
+        session, subject, code, side = (part.upper() for part in named.groups())
         label = "fear" if code == "AF" else canonical(code)
         name, sequence = file.stem.upper(), session + code  # one pose, seen from five sides
-        collection.add(file, name, "all", label, subject=subject, sequence=sequence)
+        seen = {"subject": subject, "sequence": sequence, "more": {"camera": side}}
+        collection.add(file, name, "all", label, **seen)
     return collection.table("files named like AF01ANS.JPG")
 
 

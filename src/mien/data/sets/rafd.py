@@ -26,10 +26,11 @@ _NAME = re.compile(
 
 
 def read_rafd(path: Path) -> Table:
-    """Every picture in the owners' naming; camera and gaze stand in the rows' ids."""
+    """Every picture in the owners' naming; its camera and its gaze are columns."""
     collection = Collection("rafd", path)
     for file, named in collection.named(_NAME, EXAMPLE):
         expression, gaze = named[5].lower(), named[6].lower()
+        more = {"camera": named[1], "gaze": gaze}
         collection.add(
             file,
             file.stem,
@@ -37,6 +38,7 @@ def read_rafd(path: Path) -> Table:
             canonical(expression),
             subject=named[2],
             sequence=f"{expression}_{gaze}",  # five cameras at one moment
+            more=more,
         )
     return collection.table(f"files named like {EXAMPLE}")
 
