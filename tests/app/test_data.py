@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +54,16 @@ def test_tables_are_joined(call: Call, crops: Path, hand_placed: Path, tmp_path:
     assert again.status == 2
     assert "join each only once" in again.err
     assert not (tmp_path / "three.parquet").exists()
+
+
+def test_a_join_says_what_stays_behind(call: Call, crops: Path, tmp_path: Path) -> None:
+    rated = table.read(crops)
+    rows = [replace(row, id=f"rated/{row.id}", intensity=(0.5,)) for row in rated.rows]
+    table.write(Table("rated", rows, intensity_labels=("fear",)), tmp_path / "rated.parquet")
+    out = tmp_path / "both.parquet"
+    done = call("data", "join", crops, tmp_path / "rated.parquet", "-o", out)
+    assert "the intensities of 3 pictures stay behind: not all tables rate the same" in done.err
+    assert table.read(out).intensity_labels == ()
 
 
 def test_a_table_is_aligned(call: Call, crops: Path, tmp_path: Path) -> None:

@@ -205,9 +205,13 @@ def data_join(
     """Put several tables into one, one below the other."""
     from ..data import table
 
-    result = table.join([table.read(path) for path in paths], out.stem)
+    parts = [table.read(path) for path in paths]
+    result = table.join(parts, out.stem)
     table.write(result, out)
     say(f"{out}: {len(result)} pictures in {', '.join(result.splits)}")
+    rated = sum(part.is_rated.sum() for part in parts if part.intensity_labels)
+    if rated and not result.intensity_labels:
+        say(f"the intensities of {rated} pictures stay behind: not all tables rate the same labels")
 
 
 @app.command("stats")
