@@ -72,3 +72,9 @@ def test_a_recipe_s_column_holds_a_text() -> None:
         recipes.read(recipes.find("iliev2022"), ["only.camera=90"])
     with pytest.raises(ConfigError, match="only is a table, got"):
         recipes.from_values({"only": "camera"})
+
+
+def test_faces_are_cut_level_by_an_alignment() -> None:
+    for recipe in ("iliev2022", "autoencoder2018"):
+        with pytest.raises(ConfigError, match=r'turns faces level: .* "mouth", not "box"'):
+            recipes.read(recipes.find(recipe), ["cut.by=landmarks"])

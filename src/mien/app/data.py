@@ -263,8 +263,8 @@ def data_split(
 ) -> None:
     """Deal the rows of a table anew to train, select and test."""
     from ..data import splits, table
+    from ..data.only import in_words
     from ..data.only import only as rows_of
-    from ..data.only import told
 
     settings = splits.Split(by, train, select, test, folds, fold, seed)
     wanted = named_texts(only or (), "--only", "COLUMN=TEXT (camera=090)")
@@ -273,7 +273,7 @@ def data_split(
     if wanted:
         rows = result.notes["only"]["rows"]
         left_out = rows["given"] - rows["kept"]
-        say(f"left out {left_out:,} of {rows['given']:,} rows, all but {told(wanted)}")
+        say(f"left out {left_out:,} of {rows['given']:,} rows, all but {in_words(wanted)}")
     done = result.notes["split"]
     sides = ", ".join(f"{side} {n:,}" for side, n in done["rows"].items())
     say(f"{out}: {len(result):,} pictures: {sides}")

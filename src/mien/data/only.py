@@ -37,12 +37,12 @@ def only(table: Table, wanted: Mapping[str, str]) -> Table:
     return replace(kept, notes={**table.notes, "only": {"columns": dict(wanted), "rows": rows}})
 
 
-def told(wanted: Mapping[str, str]) -> str:
+def in_words(wanted: Mapping[str, str]) -> str:
     """What was wanted, in a line.
 
     Examples
     --------
-    >>> told({"camera": "090", "gaze": "frontal"})
+    >>> in_words({"camera": "090", "gaze": "frontal"})
     'camera = 090, gaze = frontal'
     """
     return ", ".join(f"{column} = {text}" for column, text in wanted.items())
@@ -50,7 +50,7 @@ def told(wanted: Mapping[str, str]) -> str:
 
 def _besides(wanted: Mapping[str, str], column: str) -> str:
     before = dict(list(wanted.items())[: list(wanted).index(column)])
-    return f" besides {told(before)}" if before else ""
+    return f" besides {in_words(before)}" if before else ""
 
 
 def _counted(texts: list[str | None]) -> str:

@@ -28,10 +28,11 @@ def write(
     failures: Mapping[str, str],
     out: Path,
     cut: Mapping[str, int] | None = None,
+    left_out: report.LeftOut = report.NOTHING,
 ) -> None:
     """As ``report.write``, of results of ``folds.run``."""
     (out / report.FIGURES).mkdir(parents=True, exist_ok=True)
-    report.write_json(plan, results, failures, out, cut)
+    report.write_json(plan, results, failures, out, cut, left_out)
     found = {result["name"]: result for result in results}
     with_units = [result for result in results if result["autoencoders"]]
     error_figure = f"{report.FIGURES}/reconstruction.png"
@@ -44,8 +45,12 @@ def write(
         "cut": cut,
         "failures": failures,
         "published": [
-            {"title": p.title, "table": report.published(p, found)} for p in plan.published
+            {"title": p.title, "table": report.published(p, found, left_out)}
+            for p in plan.published
         ],
+        "not_given": report.not_given(plan, left_out),
+        "taken": report.taken(results),
+        "lost": report.lost(results),
         "tables": [
             _table(name, group, _papers(plan, group), out)
             for name, group in _by_table(results).items()

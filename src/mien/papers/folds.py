@@ -29,6 +29,8 @@ from ..data import against_rest
 from ..data import table as tables
 from ..data.against_rest import Drawn, Fold
 from ..data.audit import Audit, audit
+from ..data.cut import cut
+from ..data.only import only
 from ..data.table import Table, file_sha256
 from ..evaluation.metrics import bootstrap, one_against_rest
 from ..training import reconstruction_task
@@ -42,6 +44,7 @@ from ..training.schedule import Train
 from ..training.tasks import Sets, predict
 from ..training.train import Progress, Run, launched, task_of
 from ..training.warmstart import Start
+from . import given
 from .plans import Experiment
 
 QUICK = {"rows": 30, "epochs": 1}
@@ -227,7 +230,7 @@ def run(
         "data": {"file": data.name, "sha256": file_sha256(data)},
     }
     claim(out / "experiment.json", recipe, {"data": identity["data"], "quick": quick})
-    table = against_rest.named(tables.read(data), recipe.folds)
+    table = _faces(recipe, data)
     if quick:
         recipe, table = _quick(recipe), _few(table)
     every = EveryFold(recipe, table, out, progress, accelerator)
@@ -235,12 +238,21 @@ def run(
     return {
         "name": experiment.name,
         "what": experiment.what,
-        "table": experiment.data,
+        "table": "-".join((experiment.data, *recipe.only.values())),
+        "taken": given.taken(recipe, data),
+        "lost": table.notes.get("cut"),
         **identity,
         "parameters": parameters(task_of(recipe).network()),
         **every.run(),
         "environment": environment,
     }
+
+
+def _faces(recipe: AgainstRestRecipe, data: Path) -> Table:
+    """The rows that are dealt, their faces cut where the recipe says so."""
+    table = against_rest.named(only(tables.read(data), recipe.only), recipe.folds)
+    size, alignment = recipe.model.size, recipe.model.align
+    return cut(table, recipe.cut, alignment, size) if recipe.cut else table
 
 
 def _quick(recipe: AgainstRestRecipe) -> AgainstRestRecipe:

@@ -40,6 +40,10 @@ class Experiment:
         are tested on all of them, too.
     repeats : how often it is done, each time with the next seed for the split and the training.
     without : sections of the recipe ("copies", "split") that it leaves out.
+    join : further tables, by name as ``data``, whose rows are put below its own: by their labels
+        alone, votes and intensities left behind.
+    own : the paper's own pictures: it is done where all its tables are given, and left out where
+        not.
     people : every person with at least so many pictures of each label is trained and tested alone,
         and their answers are pooled; 0 for all people together.
     """
@@ -54,17 +58,27 @@ class Experiment:
     init: str = ""
     elsewhere: tuple[str, ...] = ()
     people: int = 0
+    join: tuple[str, ...] = ()
+    own: bool = False
 
     def __post_init__(self) -> None:
-        for name in (self.name, self.data, *self.elsewhere):
+        for name in (self.name, *self.tables):
             if not is_plain(name):
                 raise ConfigError(f"run '{self.name}': '{name}' names a file or folder: no / in it")
-        if self.data in self.elsewhere:
-            raise ConfigError(f"run '{self.name}': '{self.data}' is its own table, not elsewhere")
+        for name in (self.data, *self.join):
+            if name in self.elsewhere:
+                raise ConfigError(f"run '{self.name}': '{name}' is its own table, not elsewhere")
+        if len({self.data, *self.join}) < 1 + len(self.join):
+            raise ConfigError(f"run '{self.name}': join names other tables than data, each once")
         if self.repeats < 1:
             raise ConfigError(f"run '{self.name}': repeats is at least 1, got {self.repeats}")
         if self.people < 0:
             raise ConfigError(f"run '{self.name}': people is at least 0, got {self.people}")
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """Every table it takes, by name."""
+        return (self.data, *self.join, *self.elsewhere)
 
 
 @dataclass(frozen=True, slots=True)

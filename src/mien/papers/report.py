@@ -17,15 +17,20 @@ from typing import Any
 
 from PIL import Image
 
+from ..data.only import in_words
 from ..errors import MissingExtra
 from ..evaluation import plots
 from ..training.checkpoint import kept, write_whole
 from ..training.recipes import Evidence, Finding
+from . import given
 from .plans import Attention, Contrast, Published, Reproduction
 
 NONE = "-"
 FIGURES = "figures"
 Result = dict[str, Any]
+LeftOut = Mapping[str, tuple[str, ...]]
+"""The tables that were not given, by the run that needs them."""
+NOTHING: LeftOut = {}
 
 
 def write(
@@ -34,15 +39,17 @@ def write(
     failures: Mapping[str, str],
     out: Path,
     cut: Mapping[str, int] | None = None,
+    left_out: LeftOut = NOTHING,
 ) -> None:
     """Write ``report.json``, ``report.md`` with ``figures/``, and ``report.html`` into ``out``.
 
     results : what ``reproduce`` found of each experiment; failures : why the others have none.
     cut : what a quick look was cut down to; None for all of it.
+    left_out : the tables that further runs would need, by the runs' names.
     """
     (out / FIGURES).mkdir(parents=True, exist_ok=True)
-    write_json(plan, results, failures, out, cut)
-    content = _content(plan, results, failures, out, cut)
+    write_json(plan, results, failures, out, cut, left_out)
+    content = _content(plan, results, failures, out, cut, left_out)
     write_text("report.md.j2", content, () if cut else plan.paper.findings, out)
 
 
@@ -52,12 +59,14 @@ def write_json(
     failures: Mapping[str, str],
     out: Path,
     cut: Mapping[str, int] | None,
+    left_out: LeftOut,
 ) -> None:
     """Every figure in full, ``report.json`` in ``out``."""
     content = {
         "paper": plan.name,
         "quick": dict(cut) if cut else None,
         "failures": dict(failures),
+        "left_out": {run: f"no table of {', '.join(t)} was given" for run, t in left_out.items()},
         "runs": list(results),
     }
     # On one line: indented, each of its many numbers would have a line of its own.
@@ -147,6 +156,7 @@ def _content(
     failures: Mapping[str, str],
     out: Path,
     cut: Mapping[str, int] | None,
+    left_out: LeftOut,
 ) -> dict[str, Any]:
     """What the template names."""
     found = by_name(results)
@@ -163,8 +173,12 @@ def _content(
         "intensities": _intensities(found),
         "strengths": _strengths(found),
         "seeds": _seeds(results),
-        "published": [_published(p, i, found, out) for i, p in enumerate(plan.published, 1)],
-        "lost": _lost(results),
+        "published": [
+            _published(p, i, found, out, left_out) for i, p in enumerate(plan.published, 1)
+        ],
+        "not_given": not_given(plan, left_out),
+        "taken": taken(results),
+        "lost": lost(results),
         "audit": _audit(results),
         "deviations": plan.deviations,
         "time": _time(results),
@@ -300,7 +314,7 @@ def _contrast(
 
 
 def _published(
-    paper: Published, place: int, found: Mapping[str, Result], out: Path
+    paper: Published, place: int, found: Mapping[str, Result], out: Path, left_out: LeftOut
 ) -> dict[str, str | None]:
     """A table of the paper's with ours beside it; as lines too where it says so."""
     figure = f"{FIGURES}/steps-{place}.png" if paper.curve else None
@@ -310,7 +324,7 @@ def _published(
             for place, column in enumerate(paper.columns[: paper.curve])
         }
         _write_figure(plots.steps(panels, baseline=_baselines(paper, found)), out / figure)
-    return {"title": paper.title, "table": published(paper, found), "figure": figure}
+    return {"title": paper.title, "table": published(paper, found, left_out), "figure": figure}
 
 
 def _lines(
@@ -346,14 +360,24 @@ def _baselines(paper: Published, found: Mapping[str, Result]) -> dict[str, float
     }
 
 
-def published(paper: Published, found: Mapping[str, Result]) -> str:
-    """A table of the paper's with our figures beside it, the differences in parentheses."""
+def published(paper: Published, found: Mapping[str, Result], left_out: LeftOut) -> str:
+    """A table of the paper's with our figures beside it, the differences in parentheses.
+
+    The cell of a run that was left out says which tables it needs.
+    """
+
+    def cell(run: str, path: str, row: str, theirs: float) -> str:
+        lacking = left_out.get(run.partition("@")[0])
+        return (
+            f"needs {', '.join(lacking)}" if lacking else _beside(found.get(run), path, row, theirs)
+        )
+
     several = len(paper.columns) > 1
     head = ("", *([""] if several else []), "paper", *paper.beside)
     rows = []
     for row in paper.rows:
         for column, theirs, path in zip(paper.columns, row.values, paper.figures, strict=True):
-            cells = [_beside(found.get(run), path, row.name, theirs) for run in row.runs]
+            cells = [cell(run, path, row.name, theirs) for run in row.runs]
             rows.append((row.name, *([column] if several else []), number(theirs), *cells))
     return table(head, rows)
 
@@ -367,6 +391,37 @@ def _beside(result: Result | None, path: str, row: str, theirs: float) -> str:
         return NONE
     difference = "" if math.isnan(theirs) else f" ({_difference(ours, theirs)})"
     return _with_interval(holder, names[-1]) + difference
+
+
+def not_given(plan: Reproduction, left_out: LeftOut) -> str:
+    """Which tables would fill which cells, and how they are made; empty where none is lacking."""
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for run, lacking in left_out.items():
+        groups.setdefault(lacking, []).append(run)
+    rows = []
+    for lacking, runs in groups.items():
+        cells = dict.fromkeys(cell for run in runs for cell in given.fills(plan, run))
+        ways = "; ".join(f"`{given.how_to_make(n, Path(f'{n}.parquet'))}`" for n in lacking)
+        rows.append((" + ".join(lacking), ways, ", ".join(runs), "; ".join(cells) or NONE))
+    return table(("table", "made by", "for the runs", "fills"), rows) if rows else ""
+
+
+def taken(results: Sequence[Result]) -> str:
+    """Of each table, how many rows a run has for its own, and why not the others."""
+    rows: dict[tuple[str, ...], None] = {}
+    for result in (result for result in results if "taken" in result):
+        of = result["taken"]
+        why = f" (all but {in_words(of['only'])})" if of["only"] else ""
+        others = ", ".join(f"{n:,} {label}" for label, n in of["other_labels"].items())
+        counts = (
+            f"{of['rows']:,}",
+            f"{of['not_chosen']:,}{why}",
+            others or "0",
+            f"{of['taken']:,}",
+        )
+        rows[(result["table"], *counts)] = None
+    head = ("table", "rows", "not chosen", "of other expressions", "taken")
+    return table(head, rows) if rows else ""
 
 
 def look_up(result: Result | None, names: Sequence[str]) -> Result | None:
@@ -470,15 +525,15 @@ def _seeds(results: Sequence[Result]) -> str:
     return table(head, rows) if rows else ""
 
 
-def _lost(results: Sequence[Result]) -> str:
+def lost(results: Sequence[Result]) -> str:
     """What the cutting left out, once for each table and way; empty where nothing was cut."""
     rows: dict[tuple[str, ...], None] = {}
-    for name, lost in _cuttings(results):
-        for label, given in lost["given"].items():
-            cut = lost["cut"].get(label, 0)
-            share = f"{(given - cut) / given:.1%}"
-            counts = (f"{given:,}", f"{cut:,}", f"{given - cut:,}", share)
-            rows[(f"{name}, by {lost['by']}, {label}", *counts)] = None
+    for name, counted in _cuttings(results):
+        for label, came in counted["given"].items():
+            cut = counted["cut"].get(label, 0)
+            share = f"{(came - cut) / came:.1%}"
+            counts = (f"{came:,}", f"{cut:,}", f"{came - cut:,}", share)
+            rows[(f"{name}, by {counted['by']}, {label}", *counts)] = None
     head = ("table", "pictures", "cut", "dropped", "share dropped")
     return table(head, rows) if rows else ""
 
@@ -486,7 +541,7 @@ def _lost(results: Sequence[Result]) -> str:
 def _cuttings(results: Sequence[Result]) -> Iterator[tuple[str, Result]]:
     """The tables that were cut, and what was counted then."""
     for result in results:
-        tables = {result["table"]: result["parts"][0], **result.get("elsewhere", {})}
+        tables = {result["table"]: result.get("parts", [result])[0], **result.get("elsewhere", {})}
         yield from ((name, part["lost"]) for name, part in tables.items() if part.get("lost"))
 
 

@@ -26,6 +26,7 @@ from safetensors.torch import load_file
 from ..data import splits
 from ..data import table as tables
 from ..data.audit import audit
+from ..data.only import only
 from ..data.table import Table, file_sha256
 from ..errors import ConfigError, DataError, MienError
 from ..evaluation import attention, metrics, runlog
@@ -34,7 +35,6 @@ from ..expression.logits import sigmoid, softmax
 from ..expression.recognize import OnnxRecognizer, load_model
 from ..face import FloatArray
 from ..faces import align
-from ..faces.align import ALIGNMENTS
 from ..labels import LabelSet, subset
 from ..training import arrange, checkpoint, stepwise, transfer
 from ..training.checkpoint import write_whole
@@ -43,14 +43,13 @@ from ..training.models.network import build, parameters
 from ..training.recipes import AgainstRestRecipe, ExpressionRecipe, is_same
 from ..training.tasks import predict
 from ..training.train import Progress, task_of, train
-from . import fold_report, folds, report
+from . import fold_report, folds, given, report
 from .plans import Attention, Experiment, Reproduction
 
 QUICK = {"epochs": 2, "copies": 3, "rows": 180, "folds": 3, "repeats": 2, "batch": 32, "samples": 4}
 """What ``quick`` cuts a paper's experiments down to; of the folds, only the first is done."""
 _TRAIN_ROWS = 2000  # of the training split, for the accuracy on what was trained on
 _CHUNK = 512
-CUT_SIZE = 128  # pixels of the faces in tables that are cut for a reproduction
 RESULT, ANSWERS, MODEL = "result.json", "answers.json", "model.onnx"  # in an experiment's folder
 Answerer = Callable[[Table], FloatArray]
 
@@ -104,14 +103,21 @@ def reproduce(
     quick : a cut of minutes, see ``QUICK``, to see that everything works; its figures mean nothing.
 
     Returns why experiments failed, by their name; the report has the others. Raises ConfigError
-    before anything is done where a table is not given.
+    and DataError before anything is done where a table is not given, or not what it should be; the
+    paper's own runs are left out where theirs are not given, see ``given.check``.
     """
-    _check_tables(plan, data)
+    left_out = given.check(plan, data)
+    for name, lacking in left_out.items():
+        progress.say(f"{name} is left out: no table of {', '.join(lacking)} is given")
     results, failures, done = [], {}, {}
-    for number, (run, recipe) in enumerate(zip(plan.runs, plan.recipes, strict=True), 1):
-        progress.say(f"{number} of {len(plan.runs)}, {run.name}: {run.what}")
-        table, folder = data[run.data], out / "runs" / run.name
+    wanted = [
+        pair for pair in zip(plan.runs, plan.recipes, strict=True) if pair[0].name not in left_out
+    ]
+    for number, (run, recipe) in enumerate(wanted, 1):
+        progress.say(f"{number} of {len(wanted)}, {run.name}: {run.what}")
+        folder = out / "runs" / run.name
         try:
+            table = given.table_of(run, data, out)
             if isinstance(recipe, AgainstRestRecipe):
                 results.append(folds.run(run, recipe, table, folder, progress, accelerator, quick))
                 continue
@@ -132,18 +138,18 @@ def reproduce(
         except (MienError, RuntimeError, OSError) as err:  # torch's are RuntimeErrors
             failures[run.name] = str(err)
             progress.say(f"{run.name} failed: {err}")
-    for number, wanted in enumerate(plan.attention, 1):
-        if all(run in done for run in wanted.runs):
-            progress.say(f"{wanted.title}: {wanted.samples} faces of each expression")
+    for number, maps in enumerate(plan.attention, 1):
+        if all(run in done for run in maps.runs):
+            progress.say(f"{maps.title}: {maps.samples} faces of each expression")
             try:
-                _attention(wanted, number, [done[run] for run in wanted.runs], out, quick)
+                _attention(maps, number, [done[run] for run in maps.runs], out, quick)
             except (MienError, RuntimeError, OSError) as err:
-                failures[wanted.title] = str(err)
-                progress.say(f"{wanted.title} failed: {err}")
+                failures[maps.title] = str(err)
+                progress.say(f"{maps.title} failed: {err}")
     if isinstance(plan.recipes[0], AgainstRestRecipe):  # then all are: a file has one task
-        fold_report.write(plan, results, failures, out, folds.QUICK if quick else None)
+        fold_report.write(plan, results, failures, out, folds.QUICK if quick else None, left_out)
     else:
-        report.write(plan, results, failures, out, QUICK if quick else None)
+        report.write(plan, results, failures, out, QUICK if quick else None, left_out)
     return failures
 
 
@@ -177,31 +183,6 @@ def _tested_rows(recipe: ExpressionRecipe, data: Path) -> Table:
     return table.of_split(recipe.data.test)
 
 
-def _check_tables(plan: Reproduction, data: Mapping[str, Path]) -> None:
-    wanted = list(dict.fromkeys(t for run in plan.runs for t in (run.data, *run.elsewhere)))
-    for name in data:
-        if name not in wanted:
-            raise ConfigError(f"{plan.name} takes the tables {', '.join(wanted)}, not '{name}'")
-    for name in wanted:
-        if name not in data:
-            raise ConfigError(
-                f"{plan.name} needs a table of {name}: --data {name}={name}.parquet; make one "
-                f"with: {_how_to_make(name, Path(f'{name}.parquet'))}"
-            )
-        if not data[name].is_file():
-            raise DataError(
-                f"no such table: {data[name]}; make one with: {_how_to_make(name, data[name])}"
-            )
-
-
-def _how_to_make(name: str, file: Path) -> str:
-    """A table called after a data set is imported, one with an alignment behind it cut from it."""
-    plain, _, alignment = name.rpartition("-")
-    if alignment in ALIGNMENTS:
-        return f"mien data align {plain}.parquet --align {alignment} --size {CUT_SIZE} --out {file}"
-    return f"mien data import {name} FOLDER --out {file}"
-
-
 def _model_of(run: str, out: Path) -> Path:
     """The model file of an earlier run; raises DataError where it has none."""
     path = out / "runs" / run / MODEL
@@ -217,14 +198,14 @@ def _few_rows(run: Experiment, recipe: ExpressionRecipe, path: Path, out: Path) 
     """
     if run.people or (recipe.split and recipe.split.hold_out):
         return path
-    table = tables.read(path)
+    table = only(tables.read(path), recipe.only)
     keep: set[str] = set()
     for split in table.splits:
         rows = sorted((row for row in table.rows if row.split == split), key=lambda r: r.label)
         share = max(1, round(QUICK["rows"] * len(rows) / len(table)), min(60, len(rows)))
         places = np.linspace(0, len(rows) - 1, min(share, len(rows))).astype(int)
         keep |= {rows[place].id for place in places}
-    few = out / f"quick-{path.name}"
+    few = out / f"quick-{f'{run.name}-' if recipe.only else ''}{path.name}"
     if not few.exists():
         tables.write(table.keep(row.id in keep for row in table.rows), few)
     return few
@@ -262,7 +243,8 @@ def _experiment(
     return {
         "name": job.run.name,
         "what": job.run.what,
-        "table": job.run.data,
+        "table": " + ".join((job.run.data, *job.run.join)),
+        "taken": given.taken(job.recipe, job.data),
         "folds": job.recipe.split.folds if job.recipe.split else 0,
         "people": len({part.person for part in jobs}) if job.run.people else 0,
         "repeats": job.run.repeats,

@@ -149,8 +149,7 @@ class ExpressionRecipe(Recipe):
                 "occluded pictures are no longer equal: data.drop_overlap = false, and "
                 'split.by = "duplicates" to keep equal ones on one side'
             )
-        if self.cut and self.cut.by == "cascade" and self.model.align != "mouth":
-            raise ConfigError('cut.by = "cascade" finds mouths: model.align = "mouth"')
+        _check_cut(self.cut, self.model)
         if self.model.frozen and self.augment not in (Augment(), Augment(flip=False)):
             raise ConfigError("with model.frozen, augment.flip is the only change there is")
 
@@ -163,6 +162,16 @@ class ExpressionRecipe(Recipe):
             name: (names, slice(end - len(names), end))
             for (name, names), end in zip(sets.items(), ends, strict=True)
         }
+
+
+def _check_cut(cut: Cut | None, model: Model) -> None:
+    if cut and cut.by == "cascade" and model.align != "mouth":
+        raise ConfigError('cut.by = "cascade" finds mouths: model.align = "mouth"')
+    if cut and cut.by == "landmarks" and model.align == "box":
+        raise ConfigError(
+            'cut.by = "landmarks" turns faces level: model.align = "similarity", "xu2019" or '
+            '"mouth", not "box"'
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,6 +211,9 @@ class AgainstRestRecipe(Recipe):
     finetune: Train
     only: Mapping[str, str] = field(default_factory=dict)
     cut: Cut | None = None
+
+    def __post_init__(self) -> None:
+        _check_cut(self.cut, self.model)
 
 
 AnyRecipe = (
