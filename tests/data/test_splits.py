@@ -526,6 +526,21 @@ def test_a_copy_is_turned_as_far_as_said_with_its_border_repeated() -> None:
     assert abs(np.mean(angles)) < 3
 
 
+def test_a_copy_is_turned_by_just_as_much_to_either_side_or_not_at_all() -> None:
+    disc = np.full((101, 101, 3), 200, np.uint8)
+    cv2.circle(disc, (85, 50), 6, (20, 20, 20), -1)
+    whole = made(["fear"] * 90, image=cv2.imencode(".png", disc)[1].tobytes())
+    angles = []
+    for picture in list(copies(whole, Copies(1, turn_deg=15)).pictures())[1::2]:
+        gray = 200.0 - picture[:, :, 0]
+        y, x = (np.average(axis, weights=gray) for axis in np.mgrid[:101, :101])
+        angles.append(round(float(np.degrees(np.arctan2(50 - y, x - 50))), 0))
+    assert {*angles} == {-15, 0, 15}
+    assert min(angles.count(angle) for angle in {*angles}) > 15
+    with pytest.raises(ConfigError, match="leave one of them out"):
+        Copies(1, rotate_deg=15, turn_deg=15)
+
+
 def test_noise_and_colour() -> None:
     flat = np.full((64, 64, 3), (100, 130, 160), np.uint8)
     whole = made(["fear"] * 100, image=cv2.imencode(".png", flat)[1].tobytes())
@@ -535,6 +550,8 @@ def test_noise_and_colour() -> None:
     assert np.mean(deviations) == pytest.approx(10, abs=2)
     gray = [(p == p[:, :, :1]).all() for p in copies(whole, Copies(1, monochrome=0.3)).pictures()]
     assert 20 <= sum(gray) <= 40
+    every = list(copies(whole, Copies(1, monochrome=1, noise=20)).pictures())
+    assert all((p == p[:, :, :1]).all() for p in every)  # those copied, too
 
 
 def test_a_gray_picture_stays_gray_in_noise() -> None:

@@ -14,7 +14,7 @@ from mien.data import table
 from mien.data.splits import Split, split
 from mien.data.table import Table
 from mien.errors import DataError, ShapeError, UnknownName
-from mien.evaluation import metrics, plots
+from mien.evaluation import metrics, plots, runlog
 from mien.face import ImageArray
 from mien.labels import CANONICAL
 from mien.media.image import read_bytes
@@ -85,35 +85,26 @@ def test_reliability() -> None:
 
 
 @pytest.mark.parametrize("epochs", [1, 3, 60])
-def test_learning_curves(tmp_path: Path, epochs: int) -> None:
-    log = tmp_path / "log.jsonl"
+def test_learning_curves(epochs: int) -> None:
     took = {"seconds": 2.0, "images_per_s": 500.0}
-    records = [
-        {
-            **took,
-            "epoch": epoch,
-            "loss": 2 / (1 + epoch),
-            "select": {"accuracy": 0.5, "balanced_accuracy": 0.4, "nll": 1.0},
-            "train": {"accuracy": 0.9},
-        }
-        for epoch in range(epochs)
-    ]
-    log.write_text("".join(json.dumps(record) + "\n" for record in records))
-    whole(plots.learning_curves(log, title="iliev2022"))
-    records = [{**took, "epoch": e, "loss": 1.0, "select": {"nme": 0.05}} for e in range(epochs)]
-    log.write_text("".join(json.dumps(record) + "\n" for record in records))
-    whole(plots.learning_curves(log))
+    figures = {"accuracy": 0.5, "balanced_accuracy": 0.4, "nll": 1.0}
+    shown = {"select": figures, "train": {"accuracy": 0.9}}
+    named = [{**took, "epoch": e, "loss": 2 / (1 + e), **shown} for e in range(epochs)]
+    whole(plots.learning_curves(named, title="iliev2022"))
+    placed = [{**took, "epoch": e, "loss": 1.0, "select": {"nme": 0.05}} for e in range(epochs)]
+    whole(plots.learning_curves(placed))
 
 
 def test_no_log_and_an_empty_one(tmp_path: Path) -> None:
+    log = tmp_path / "log.jsonl"
     with pytest.raises(DataError, match="cannot read"):
-        plots.learning_curves(tmp_path / "log.jsonl")
-    (tmp_path / "log.jsonl").write_text("")
+        runlog.epochs(log)
+    log.write_text("")
     with pytest.raises(DataError, match="holds no epoch yet"):
-        plots.learning_curves(tmp_path / "log.jsonl")
-    (tmp_path / "log.jsonl").write_text('{"epoch": 0, "lo')
+        runlog.epochs(log)
+    log.write_text('{"epoch": 0, "lo')
     with pytest.raises(DataError, match="line 1, is not of the log of a training run"):
-        plots.learning_curves(tmp_path / "log.jsonl")
+        runlog.epochs(log)
 
 
 def test_a_paper_beside_ours() -> None:

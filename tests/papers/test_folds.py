@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +12,19 @@ import cv2
 import numpy as np
 import pytest
 
+from mien.app.verbs import main
 from mien.data import table
 from mien.data.against_rest import folds as dealt
 from mien.data.audit import audit
 from mien.data.table import Row, Table
-from mien.errors import ConfigError
+from mien.errors import ConfigError, DataError, UnknownName
 from mien.evaluation.metrics import one_against_rest
+from mien.expression.recognize import load_model
 from mien.papers import folds, plans, reproduce
 from mien.papers.fold_report import fold_table
 from mien.papers.plans import Reproduction
 from mien.training import recipes
+from mien.training.models import Cnn
 from mien.training.recipes import AgainstRestRecipe
 
 SMALL = [
@@ -71,6 +76,28 @@ what = "no autoencoder"
 data = "made"
 set = ["folds.run=1", "folds.by=subject", "autoencoder.hidden=0"]
 
+[[run]]
+name = "narrow"
+what = "one expression, no autoencoder"
+data = "made"
+set = ["folds.run=2", "folds.expressions=['fear']", "autoencoder.hidden=0", "cnn.width=3"]
+
+[[run]]
+name = "three"
+what = "one network of all of them"
+data = "made"
+recipe = "autoencoder2018-eight"
+set = [
+    "data.labels=['happiness', 'anger', 'fear']", "data.train=train", "data.select=select",
+    "data.test=test", "split.by=stratified", "split.train=0.6", "split.select=0.2",
+    "split.test=0.2",
+]
+
+[[matrices]]
+expression = "happiness"
+beside = "units"
+folds = [[130, 10, 5, 135], [127, 13, 11, 129]]
+
 [[published]]
 title = "Accuracy"
 columns = ["least", "greatest"]
@@ -90,7 +117,7 @@ class Told:
     def say(self, text: str) -> None: ...
     def step(self, epoch: int, step: int, steps: int, loss: float) -> None: ...
     def epoch(self, record: dict[str, Any]) -> None:
-        self.runs.append(record["run"])
+        self.runs.append(record.get("run", "three"))
 
 
 @pytest.fixture(scope="module")
@@ -151,13 +178,115 @@ def data_label(data: Table, name: str) -> str:
 def test_the_report_has_the_papers_layout(done: Path) -> None:
     text = (done / "r" / "report.md").read_text()
     assert "| fold | TP | FN | FP | TN | accuracy | sensitivity |" in text
-    assert text.count("| all | ") == 6  # three expressions, two runs
+    assert text.count("| all | ") == 8  # three expressions of two runs, one of one, and the paper's
     assert "| happiness | least | 96.4 |" in text
     assert "the published sensitivity and precision are exchanged" in text
     assert "a CNN of width 32 instead of 512" in text
     page = (done / "r" / "report.html").read_text()
-    assert page.count("data:image/png;base64,") == 2  # accuracy, reconstruction
+    assert page.count("data:image/png;base64,") == 5  # accuracy, reconstruction, three of "three"
     assert "figures/" not in page
+
+
+def test_runs_are_compared_on_the_folds_they_share(done: Path) -> None:
+    text = (done / "r" / "report.md").read_text()
+    section = text.partition("### The same folds of made side by side")[2].partition("\n#")[0]
+    shared = [f for f in runs(done)["units"]["folds"] if f["fold"] == 0]
+    for fold in shared:
+        (tp, _), (_, tn) = fold["confusion"]
+        start = f"| {fold['expression']} |"
+        row = next(line for line in section.splitlines() if line.startswith(start))
+        assert row.split(" | ")[1:3] == ["1", f"{100 * (tp + tn) / 12:.1f}"]
+    narrowed = text.partition("### Single expressions on the same folds of made")[2]
+    fear = next(line for line in narrowed.splitlines() if line.startswith("| fear | 1 |"))
+    assert len(fear.split(" | ")) == 5  # units, pixels and narrow
+
+
+def test_who_is_taken_for_whom_is_counted(done: Path) -> None:
+    """The yeses of all labels together are the matrix's first column."""
+    for run in (run for run in runs(done).values() if run["name"] != "three"):
+        for name, e in run["expressions"].items():
+            (tp, fn), (fp, tn) = e["confusion"]
+            assert e["by_label"][name] == [tp + fn, tp]
+            others = [counts for label, counts in e["by_label"].items() if label != name]
+            assert [sum(column) for column in zip(*others, strict=True)] == [fp + tn, fp]
+    assert "### What narrow takes for what" in (done / "r" / "report.md").read_text()
+
+
+def test_the_papers_matrices_stand_beside_ours(done: Path) -> None:
+    text = (done / "r" / "report.md").read_text()
+    first = next(f for f in runs(done)["units"]["folds"] if f["expression"] == "happiness")
+    (tp, fn), (_, tn) = first["confusion"]
+    ours = f"{100 * (tp + tn) / 12:.1f}"
+    assert f"| 1 | 94.6 / {ours} | 92.9 / {100 * tp / (tp + fn):.1f} |" in text
+
+
+def test_the_papers_matrices_give_the_figures_it_prints() -> None:
+    paper = plans.read(recipes.find("autoencoder2018"))
+    printed = {row.name: row.values for row in paper.published[0].rows}
+    assert {one.expression for one in paper.matrices} == printed.keys()
+    for one in paper.matrices:
+        accuracies = [100 * (tp + tn) / 280 for tp, _, _, tn in one.folds]
+        assert len(one.folds) == 10
+        assert all(tp + fn == fp + tn == 140 for tp, fn, fp, tn in one.folds)
+        assert (min(accuracies), max(accuracies)) == pytest.approx(
+            printed[one.expression], abs=6e-3
+        )
+
+
+def test_an_expression_that_no_picture_shows_is_asked_for_in_vain(done: Path) -> None:
+    recipe = plans.read(done / "small.toml", [*SMALL, "folds.expressions=['contempt']"]).recipes[0]
+    assert isinstance(recipe, AgainstRestRecipe)
+    with pytest.raises(DataError, match="no picture of made shows contempt"):
+        folds.run(plan(done).runs[0], recipe, done / "made.parquet", done / "other", Told())
+
+
+def test_one_network_tells_all_of_them(done: Path) -> None:
+    """In the report beside the folds, and as a model file as any other."""
+    result = runs(done)["three"]
+    assert result["test"]["n"] == sum(map(sum, result["test"]["confusion"]["rows_actual"])) > 0
+    recognizer = load_model(str(done / "r" / "runs" / "three" / "model.onnx"))
+    assert recognizer.info.label_set.labels == LABELS_IN_ORDER
+    text = (done / "r" / "report.md").read_text()
+    section = text.partition("## One network that tells every expression")[2].partition("\n## ")[0]
+    assert "8 hidden units and a CNN of width 4" in section
+    counts = dict(zip(LABELS_IN_ORDER, result["test"]["confusion"]["rows_actual"], strict=True))
+    for place, (label, row) in enumerate(counts.items()):
+        assert f"| {label} | {sum(row)} | {100 * row[place] / sum(row):.1f} |" in section
+
+
+def test_some_runs_alone_leave_the_others_as_reported(done: Path, tmp_path: Path) -> None:
+    data = {"made": done / "made.parquet"}
+    shutil.copy(done / "r" / "report.json", tmp_path)
+    told = Told()
+    assert reproduce.reproduce(plan(done), data, tmp_path, told, only=["narrow"]) == {}
+    assert told.runs == ["fold0/fear", "fold1/fear"]
+    content = json.loads((tmp_path / "report.json").read_text())
+    assert [run["name"] for run in content["runs"]] == ["units", "pixels", "narrow", "three"]
+    assert content["runs"][0] == runs(done)["units"]
+    assert "Not run yet" not in (tmp_path / "report.md").read_text()
+    alone = tmp_path / "alone"
+    reproduce.reproduce(plan(done), data, alone, told, only=["narrow"])
+    said = "**Not run yet**, and without figures here: units, pixels, three."
+    assert said in (alone / "report.md").read_text()
+    with pytest.raises(UnknownName, match="no run called 'narow'; did you mean narrow"):
+        reproduce.reproduce(plan(done), data, tmp_path, told, only=["narow"])
+
+
+def test_a_report_is_written_again_from_its_figures(done: Path, tmp_path: Path) -> None:
+    """In other words where the recipe's are others now, and telling what it sets otherwise."""
+    shutil.copy(done / "r" / "report.json", tmp_path)
+    reproduce.rewrite(plan(done), tmp_path)
+    same = (tmp_path / "report.md").read_text()
+    assert same == (done / "r" / "report.md").read_text()
+    changed = plan(tmp_path)
+    recipe = changed.recipes[0]
+    assert isinstance(recipe, AgainstRestRecipe)
+    others = (replace(recipe, cnn=Cnn(512)), *changed.recipes[1:])
+    reproduce.rewrite(replace(changed, recipes=others), tmp_path)
+    said = "**Since it was run the recipe has changed:** cnn.width was 4, now 512."
+    assert (tmp_path / "report.md").read_text().count(said) == 1
+    with pytest.raises(DataError, match="holds no report of small to write anew"):
+        reproduce.rewrite(plan(done), tmp_path / "nothing")
 
 
 def test_neutral_s_first_fold_has_the_measures_its_rows_give() -> None:
@@ -212,7 +341,7 @@ def test_a_quick_look_is_one_fold(tmp_path: Path) -> None:
     assert reproduce.reproduce(plan(tmp_path), data, tmp_path / "r", told, True, "cpu") == {}
     stages = ["fold0/autoencoder/tied", "fold0/autoencoder/untied"]
     cnns = [f"fold0/{label}" for label in LABELS_IN_ORDER]
-    assert told.runs == [*stages, *cnns, *cnns]  # with units, and without
+    assert told.runs[: 5 + 3 + 1] == [*stages, *cnns, *cnns, "fold0/fear"]  # units, pixels, narrow
     found = runs(tmp_path)["units"]
     assert {fold["fold"] for fold in found["folds"]} == {0}
     assert set(found["described"]["rows"].values()) == {folds.QUICK["rows"]}
@@ -233,3 +362,20 @@ def test_a_matrix_has_rows_for_what_a_picture_is() -> None:
     actual = np.array([True, True, True, False, False])
     said = np.array([True, True, False, True, False])
     assert folds.confusion(actual, said) == [[2, 1], [1, 1]]
+
+
+def test_the_command_line_writes_a_report_again_without_any_table(
+    done: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shutil.copy(done / "r" / "report.json", tmp_path)
+    settings = [part for text in SMALL for part in ("--set", text)]
+    arguments = ["reproduce", str(done / "small.toml"), "--report-only", "--out", str(tmp_path)]
+    monkeypatch.setattr("sys.argv", ["mien", *arguments, *settings])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert (end.value.code or 0) == 0
+    assert capsys.readouterr().out.strip() == str(tmp_path / "report.html")
+    assert (tmp_path / "report.md").read_text() == (done / "r" / "report.md").read_text()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import cv2
@@ -14,9 +15,11 @@ from torch import nn
 from mien.data import table
 from mien.data.table import Row, Table
 from mien.errors import ConfigError
+from mien.expression.explain import Explainer
+from mien.expression.recognize import load_model
 from mien.training import recipes
 from mien.training.export import export
-from mien.training.models.autoencoder2018 import Autoencoder, UnitsCnn
+from mien.training.models.autoencoder2018 import Autoencoder, ReconstructedCnn, UnitsCnn
 from mien.training.models.network import parameters
 from mien.training.recipes import ReconstructionRecipe
 from mien.training.reconstruction_task import reconstruct
@@ -173,3 +176,110 @@ def test_what_cannot_be_trained_says_so(recipe_file: Path, tmp_path: Path) -> No
         tried(recipe_file, "model.color=rgb")
     with pytest.raises(ConfigError, match="one for each expression and fold: mien reproduce"):
         tried("autoencoder2018")
+
+
+# -- one network of both ---------------------------------------------------------------------------
+
+EIGHT = (
+    RECIPE.replace("reconstruction", "units").replace("tied = true\n", "")
+    + """
+[cnn]
+width = 4
+
+[pretrain]
+epochs = 6
+batch = 8
+optimizer = "adamw"
+lr = 1e-2
+weight_decay = 0.0
+warmup_epochs = 0
+ema_decay = 0.0
+
+[finetune]
+epochs = 6
+batch = 8
+optimizer = "adamw"
+lr = 1e-2
+weight_decay = 0.0
+warmup_epochs = 0
+ema_decay = 0.0
+"""
+)
+
+
+def bars() -> Table:
+    """Two expressions at 48 pixels, a bar above or below, on stripes."""
+    rng = np.random.default_rng(0)
+    rows = []
+    for i in range(120):
+        label = ("happiness", "anger")[i % 2]
+        picture = 100 + np.linspace(-1, 1, 48) * rng.uniform(-30, 30) + np.zeros((48, 1))
+        picture[slice(8, 16) if label == "anger" else slice(32, 40)] += 90
+        split = ("train", "train", "train", "select", "test")[(i // 2) % 5]
+        png = cv2.imencode(".png", np.clip(picture, 0, 255).astype(np.uint8))[1].tobytes()
+        rows.append(Row(f"{i}", split, label, png, 48, 48))
+    return Table("bars", rows)
+
+
+@pytest.fixture(scope="module")
+def eight(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a table, a recipe of task "units", its run, and its model file."""
+    place = tmp_path_factory.mktemp("eight")
+    labels = 'label_set = "ferplus"\nlabels = ["happiness", "anger"]'
+    text = EIGHT.replace('train = "train"', f'{labels}\ntrain = "train"', 1)
+    (place / "eight.toml").write_text(text.replace("size = 12", "size = 48"))
+    table.write(bars(), place / "t.parquet")
+    train(recipes.read(place / "eight.toml"), place / "t.parquet", place / "run", Silent(), "cpu")
+    export(place / "run", place / "t.parquet", place / "eight.onnx")
+    return place
+
+
+def test_the_autoencoder_stays_as_it_was_trained_alone(eight: Path) -> None:
+    whole = load_file(eight / "run" / "weights.safetensors")
+    alone = load_file(eight / "run" / "autoencoder" / "untied" / "weights.safetensors")
+    for name, value in alone.items():
+        torch.testing.assert_close(whole[f"autoencoder.{name}"], value, rtol=0, atol=0)
+    assert whole["cnn.mean"] == alone["mean"]
+
+
+def test_what_the_cnn_sees_is_the_reconstruction() -> None:
+    net = ReconstructedCnn(Autoencoder(3), UnitsCnn(2, width=4)).eval()
+    x = torch.randint(0, 256, (2, 1, 48, 48)).float()
+    torch.testing.assert_close(net(x), net.cnn(net.autoencoder(x).clamp(0, 255)))
+    net(x).sum().backward()
+    assert all(p.grad is None for p in net.autoencoder.parameters())
+    assert all(p.grad is not None for p in net.cnn.parameters())
+
+
+def test_its_model_file_tells_faces_as_any_other(eight: Path) -> None:
+    recognizer = load_model(str(eight / "eight.onnx"))
+    test = bars().of_split("test")
+    logits = recognizer.logits(list(test.pictures()))
+    assert logits.argmax(1).tolist() == test.targets(recognizer.info.label_set).tolist()
+    assert Explainer(recognizer).maps(list(test.pictures())).shape[:2] == (len(test), 2)
+
+
+def test_a_run_that_was_cut_off_goes_on(eight: Path, tmp_path: Path) -> None:
+    """The autoencoder is not trained again, and the weights are the same in the end."""
+    shutil.copytree(eight / "run" / "autoencoder", tmp_path / "again" / "autoencoder")
+    shutil.copy(eight / "run" / "recipe.json", tmp_path / "again")
+    kept = tmp_path / "again" / "autoencoder" / "tied" / "checkpoint.safetensors"
+    before = kept.stat().st_mtime_ns
+    recipe = recipes.read(eight / "eight.toml")
+    weights = train(recipe, eight / "t.parquet", tmp_path / "again", Silent(), "cpu")
+    assert kept.stat().st_mtime_ns == before
+    assert weights.read_bytes() == (eight / "run" / "weights.safetensors").read_bytes()
+
+
+def test_without_hidden_units_the_cnn_sees_the_pictures(eight: Path, tmp_path: Path) -> None:
+    recipe = recipes.read(eight / "eight.toml", ["autoencoder.hidden=0"])
+    train(recipe, eight / "t.parquet", tmp_path / "run", Silent(), "cpu")
+    assert not (tmp_path / "run" / "autoencoder").exists()
+    export(tmp_path / "run", eight / "t.parquet", tmp_path / "m.onnx")
+    assert load_model(str(tmp_path / "m.onnx")).info.label_set.labels == ("happiness", "anger")
+
+
+@pytest.mark.parametrize("setting", ["model.pretrained=googlenet.imagenet", "model.color=rgb"])
+def test_what_does_not_go_with_an_autoencoder_is_refused(setting: str, eight: Path) -> None:
+    with pytest.raises(ConfigError, match=r"gray pictures .* no answers = intensities"):
+        recipes.read(eight / "eight.toml", [setting])

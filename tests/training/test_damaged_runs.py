@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from mien.errors import DataError, MienError, ModelError
-from mien.evaluation import plots, runlog
+from mien.evaluation import runlog
 from mien.training import checkpoint, recipes
 from mien.training.export import export
 from mien.training.train import train
@@ -101,7 +101,7 @@ def test_a_damaged_log(damaged: Path, small_ferplus: Path, log: bytes) -> None:
     with pytest.raises(DataError, match=r"log\.jsonl"):
         export(damaged, small_ferplus, damaged / "m.onnx")
     with pytest.raises(DataError, match=r"log\.jsonl"):
-        plots.learning_curves(damaged / "log.jsonl")
+        runlog.epochs(damaged / "log.jsonl")
     goes_on(damaged, small_ferplus)  # which needs none of its lines
 
 

@@ -40,11 +40,30 @@ def reproduce(
     ] = None,
     overrides: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Change a setting in every run."),
+        typer.Option(
+            "--set",
+            metavar="SECTION.KEY=VALUE",
+            help="Change a setting in every run with such a section.",
+        ),
     ] = None,
     quick: Annotated[
         bool,
         typer.Option("--quick", metavar="", help="Few rows and two epochs, to see that it works."),
+    ] = False,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--only",
+            metavar="RUN",
+            help="Do this run only; the others stay as the report in --out has them. May be "
+            "repeated.",
+        ),
+    ] = None,
+    report_only: Annotated[
+        bool,
+        typer.Option(
+            "--report-only", help="Run nothing: write the report in --out anew from its figures."
+        ),
     ] = False,
     accelerator: Annotated[
         str, typer.Option(help="Where to compute: auto, cpu, cuda or mps.")
@@ -57,12 +76,19 @@ def reproduce(
     prepare_training()
     from ..papers import plans
     from ..papers.reproduce import reproduce as run
+    from ..papers.reproduce import rewrite
     from ..training import recipes
     from .console import TrainingBar
 
     plan = plans.read(recipes.find(paper), overrides or ())
+    if report_only:
+        rewrite(plan, out)
+        tell(out / "report.html")
+        return
     with TrainingBar() as bar:
-        failures = run(plan, named_tables(data or (), "--data"), out, bar, quick, accelerator)
+        failures = run(
+            plan, named_tables(data or (), "--data"), out, bar, quick, accelerator, only or ()
+        )
     for name, reason in failures.items():
         say(f"mien: {name} failed: {reason}")
     tell(out / "report.html")

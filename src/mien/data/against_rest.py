@@ -34,6 +34,7 @@ class Folds:
     positives : pictures of the expression in a test, and as many of the others together.
     train_positives : the same in training.
     autoencoder_rows : training pictures of a fold that its autoencoder learns.
+    expressions : only these take their turns, each against all the others; empty for all.
     """
 
     label_set: str
@@ -44,9 +45,12 @@ class Folds:
     train_positives: int = 860
     autoencoder_rows: int = 8000
     seed: int = 1
+    expressions: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        label_set(self.label_set)
+        labels = label_set(self.label_set)
+        for name in self.expressions:
+            labels.index(name)  # raises UnknownName
         Split(self.by, folds=self.count)  # raises where they do not fit
         if not 1 <= self.run <= self.count:
             raise ConfigError(f"folds.run lies in 1..{self.count}, got {self.run}")
@@ -82,9 +86,17 @@ def named(table: Table, settings: Folds) -> Table:
 
 
 def expressions(table: Table, settings: Folds) -> list[str]:
-    """Those of the label set that occur, in its order."""
+    """Those of the label set that occur and take their turns, in its order.
+
+    Raises DataError where one that was asked for does not occur.
+    """
     occurring = {row.label for row in table.rows}
-    return [label for label in label_set(settings.label_set).labels if label in occurring]
+    lacking = [label for label in settings.expressions if label not in occurring]
+    if lacking:
+        raise DataError(f"no picture of {table.name} shows {', '.join(lacking)}")
+    asked = settings.expressions or occurring
+    labels = label_set(settings.label_set).labels
+    return [label for label in labels if label in occurring and label in asked]
 
 
 def folds(table: Table, settings: Folds) -> Iterator[Fold]:

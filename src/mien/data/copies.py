@@ -22,10 +22,11 @@ class Copies:
     count : copies of each picture beside itself.
     rotate_deg : turned by up to this many degrees either way.
     noise : standard deviation of Gaussian noise up to this many gray levels.
-    monochrome : share of the copies made gray.
+    monochrome : share of the copies made gray; 1 for every picture, those copied too.
     size : every picture's longer side is scaled to this many pixels first; 0 leaves them so.
     variants : the copies are the others of ``mien.data.variants``, at most so many; nothing else is
         done to them.
+    turn_deg : turned by this many degrees, to one side, to the other or not at all, each as likely.
     """
 
     count: int
@@ -35,14 +36,21 @@ class Copies:
     size: int = 0
     seed: int = 1
     variants: bool = False
+    turn_deg: float = 0.0
 
     def __post_init__(self) -> None:
         if self.count < 1:
             raise ConfigError(f"copies.count is at least 1, got {self.count}")
         if self.variants and self.count >= len(variants.ALL):
             raise ConfigError(f"copies.count: a picture has {len(variants.ALL) - 1} other variants")
-        if self.variants and (self.rotate_deg or self.noise or self.monochrome):
-            raise ConfigError("copies.variants goes without rotate_deg, noise and monochrome")
+        if self.variants and (self.rotate_deg or self.turn_deg or self.noise or self.monochrome):
+            raise ConfigError(
+                "copies.variants goes without rotate_deg, turn_deg, noise and monochrome"
+            )
+        if self.rotate_deg and self.turn_deg:
+            raise ConfigError(
+                "copies turn by up to rotate_deg or by turn_deg: leave one of them out"
+            )
         if not 0 <= self.monochrome <= 1:
             raise ConfigError(f"copies.monochrome lies in [0, 1], got {self.monochrome}")
 
@@ -61,6 +69,10 @@ def copies(table: Table, settings: Copies) -> Table:
         picture = read_bytes(row.image, row.id)
         if settings.size:
             picture = resize(picture, settings.size)
+        if settings.monochrome == 1:
+            gray = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+            picture = np.asarray(cv2.cvtColor(gray, cv2.COLOR_GRAY2RGB), np.uint8)
+        if settings.size or settings.monochrome == 1:
             height, width = picture.shape[:2]
             row = replace(row, image=png(picture), width=width, height=height, landmarks=None)
         rows.append(row)
@@ -86,6 +98,8 @@ def _changed(picture: ImageArray, settings: Copies, rng: np.random.Generator) ->
     without_colour = rng.uniform() < settings.monochrome
     if without_colour or _is_gray(picture):
         picture = np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), np.uint8)
+    if settings.turn_deg:
+        angle = settings.turn_deg * rng.integers(-1, 2)
     height, width = picture.shape[:2]
     turn = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), angle, 1.0)
     turned = cv2.warpAffine(

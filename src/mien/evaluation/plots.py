@@ -16,7 +16,6 @@ from ..errors import DataError, ShapeError
 from ..expression.baserates import DEFAULT_STRENGTH
 from ..face import ImageArray
 from ..media.chart import FAINT, INK, blank, encoded
-from . import runlog
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -105,13 +104,14 @@ def reliability(table: Mapping[str, Sequence[Any]], form: str = "png", title: st
         return encoded(figure, form)
 
 
-def learning_curves(log: Path, form: str = "png", title: str = "") -> bytes:
-    """Loss and accuracy of every epoch, from a run's ``log.jsonl``.
+def learning_curves(
+    records: Sequence[Mapping[str, Any]], form: str = "png", title: str = ""
+) -> bytes:
+    """Loss and accuracy of every epoch, from its records as ``runlog.epochs`` gives them.
 
     The training loss is taken with augmentation and dropout on, the select split's without, so
     the second may well lie below the first.
     """
-    records = runlog.epochs(log)
     epochs = [record["epoch"] + 1 for record in records]
     with blank(7.2, 2.9, columns=2) as (figure, (left, right)):
         _line(left, epochs, [record["loss"] for record in records], "training", _THEIRS)

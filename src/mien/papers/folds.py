@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -38,12 +38,9 @@ from ..training.against_rest_task import POSITIVE, samples, sets
 from ..training.checkpoint import claim, kept, load_weights, write_whole
 from ..training.models.autoencoder2018 import Autoencoder
 from ..training.models.network import parameters
-from ..training.recipes import AgainstRestRecipe, Recipe, ReconstructionRecipe
-from ..training.reconstruction_data import ReconstructionData
-from ..training.schedule import Train
+from ..training.recipes import AgainstRestRecipe
 from ..training.tasks import Sets, predict
-from ..training.train import Progress, Run, launched, task_of
-from ..training.warmstart import Start
+from ..training.train import AUTOENCODER, Progress, Run, launched, task_of, train_autoencoder
 from . import given
 from .plans import Experiment
 
@@ -119,7 +116,7 @@ class EveryFold:
 
     def _autoencoder(self, fold: Fold) -> tuple[Autoencoder, dict[str, Any]]:
         """The fold's autoencoder, trained where it is not yet, and how well it does."""
-        recipe, folder = self.recipe, self.out / f"fold{fold.number}" / "autoencoder"
+        recipe, folder = self.recipe, self.out / f"fold{fold.number}" / AUTOENCODER
         rng = np.random.default_rng([recipe.folds.seed, fold.number])
         train = _some(fold.train, recipe.folds.autoencoder_rows, rng)
         select, test = (_some(rows, _SELECT_ROWS, rng) for rows in (fold.select, fold.test))
@@ -127,18 +124,15 @@ class EveryFold:
 
         def work() -> dict[str, Any]:
             sets = reconstruction_task.sets(self.pictures[train], self.pictures[select], {})
-            first = _stage(recipe, recipe.pretrain, tied=True)
-            tied = self._trained(first, sets, folder / "tied")
-            second = _stage(recipe, recipe.finetune, tied=False)
-            start = Start(str(folder / "tied" / "weights.safetensors"))
-            untied = self._trained(second, sets, folder / "untied", start)
-            load_weights(net, folder / "untied" / "weights.safetensors")
+            weights, errors = train_autoencoder(
+                recipe, sets, folder, self.fabric, lambda stage: self._told(folder / stage)
+            )
+            load_weights(net, weights)
             return {
                 "fold": fold.number,
                 "hidden": recipe.autoencoder.hidden,
                 "rows": len(train),
-                "rmse_pretrained": -tied.best_score[0],
-                "rmse_finetuned": -untied.best_score[0],
+                **errors,
                 "rmse_test": rmse(net, self.pictures[test], self.fabric.device),
             }
 
@@ -160,7 +154,7 @@ class EveryFold:
             select = drawn("select", fold.select, settings.positives)
             test = drawn("test", fold.test, settings.positives)
             sides = (samples(side, self._seen(autoencoder, side)) for side in (train, select))
-            run = self._trained(self.recipe, sets(*sides), folder)
+            run = self._trained(sets(*sides), folder)
             # The last epoch's: the best on a select side of six pictures is mere luck.
             logits = torch.cat(
                 predict(run.average, self._seen(autoencoder, test), self.fabric.device)
@@ -174,12 +168,15 @@ class EveryFold:
 
         return _once(folder / "result.json", work)
 
-    def _trained(self, recipe: Recipe, sets: Sets, out: Path, init: Start | None = None) -> Run:
+    def _trained(self, sets: Sets, out: Path) -> Run:
         out.mkdir(parents=True, exist_ok=True)
-        run = Run(recipe, sets, out, self.fabric, init)
+        run = Run(self.recipe, sets, out, self.fabric)
         run.resume()
-        run.train(_LastEpoch(self.progress, str(out.relative_to(self.out)), recipe.train.epochs))
+        run.train(self._told(out))
         return run
+
+    def _told(self, folder: Path) -> _LastEpoch:
+        return _LastEpoch(self.progress, str(folder.relative_to(self.out)))
 
     def _seen(self, autoencoder: Autoencoder | None, drawn: Drawn) -> Tensor:
         """What the CNN gets of the drawn rows: their reconstructions, where there are any."""
@@ -205,6 +202,7 @@ class EveryFold:
                 "near": int(near.sum()),
                 "of_people_in_training": int(person.sum()),
             },
+            "by_label": by_label([self.table.rows[row].label for row in test.rows], said),
             "answers": [
                 [self.table.rows[row].id, self.table.rows[row].subject, bool(a), bool(s)]
                 for row, a, s in zip(test.rows, actual, said, strict=True)
@@ -282,6 +280,23 @@ def confusion(actual: BoolArray, said: BoolArray) -> list[list[int]]:
     ]
 
 
+def by_label(labels: Sequence[str | None], said: BoolArray) -> dict[str, list[int]]:
+    """Of each label, how many pictures were tested, and for how many the answer was yes."""
+    shown = np.array(labels, str)
+    return {
+        str(n): [int((shown == n).sum()), int(said[shown == n].sum())] for n in np.unique(shown)
+    }
+
+
+def _together(counts: Sequence[dict[str, list[int]]]) -> dict[str, list[int]]:
+    """``by_label`` of several folds as of one."""
+    found: dict[str, list[int]] = {}
+    for label, (tested, said) in (item for fold in counts for item in fold.items()):
+        before = found.get(label, [0, 0])
+        found[label] = [before[0] + tested, before[1] + said]
+    return found
+
+
 def repeats(
     found: Audit, known: IntArray, test: IntArray
 ) -> tuple[BoolArray, BoolArray, BoolArray]:
@@ -319,6 +334,7 @@ def summary(folds: list[dict[str, Any]], name: str) -> dict[str, Any]:
         **one_against_rest(np.array(pooled)),
         "accuracy_ci95": interval["accuracy"],
         "accuracy_without_repeats": one_against_rest(new)["accuracy"],
+        "by_label": _together([fold["by_label"] for fold in own]),
         "repeats": {k: sum(f["repeats"][k] for f in own) for k in own[0]["repeats"]},
     }
 
@@ -334,31 +350,18 @@ def _some(rows: IntArray, most: int, rng: np.random.Generator) -> IntArray:
     return rng.choice(rows, most, replace=False) if len(rows) > most else rows
 
 
-def _stage(recipe: AgainstRestRecipe, train: Train, tied: bool) -> ReconstructionRecipe:
-    """The recipe of an autoencoder's pre-training or fine-tuning."""
-    return ReconstructionRecipe(
-        task="reconstruction",
-        model=recipe.model,
-        train=train,
-        augment=recipe.augment,
-        data=ReconstructionData("train", "select", "test"),
-        autoencoder=replace(recipe.autoencoder, tied=tied),
-    )
-
-
 @dataclass(frozen=True, slots=True)
 class _LastEpoch:
     """Passes on every step of a run, and of its epochs the last, with the run's name."""
 
     progress: Progress
     run: str
-    epochs: int
 
     def step(self, epoch: int, step: int, steps: int, loss: float) -> None:
         self.progress.step(epoch, step, steps, loss)
 
     def epoch(self, record: dict[str, Any]) -> None:
-        if record["epoch"] == self.epochs - 1:
+        if record["epoch"] == record["of"] - 1:
             self.progress.epoch({"run": self.run, **record})
 
 

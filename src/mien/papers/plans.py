@@ -1,12 +1,12 @@
 """A paper done again, as data: its experiments, and what of the paper they are put beside.
 
 They stand in the file of the recipe that they start from, as ``[[run]]``, ``[[published]]``,
-``[[contrast]]`` and ``[[attention]]``.
+``[[matrices]]``, ``[[contrast]]`` and ``[[attention]]``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -124,6 +124,23 @@ class Published:
 
 
 @dataclass(frozen=True, slots=True)
+class Matrices:
+    """A paper's confusion matrices of one expression against the rest, fold by fold.
+
+    beside : our run whose folds are put beside them.
+    folds : of each, TP, FN, FP and TN, what a picture is counting before what was said of it.
+    """
+
+    expression: str
+    beside: str
+    folds: tuple[tuple[int, ...], ...]
+
+    def __post_init__(self) -> None:
+        if not self.folds or any(len(fold) != 4 for fold in self.folds):
+            raise ConfigError(f"matrices of '{self.expression}': TP, FN, FP and TN for each fold")
+
+
+@dataclass(frozen=True, slots=True)
 class ContrastRow:
     """name : of what the runs share (a size, an emotion). runs : one for each of ``beside``, as
     in ``PublishedRow``."""
@@ -183,6 +200,7 @@ class Reproduction:
     contrasts: tuple[Contrast, ...]
     deviations: tuple[Deviation, ...]
     attention: tuple[Attention, ...] = ()
+    matrices: tuple[Matrices, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +211,7 @@ class _Experiments:
     published: tuple[Published, ...] = ()
     contrast: tuple[Contrast, ...] = ()
     attention: tuple[Attention, ...] = ()
+    matrices: tuple[Matrices, ...] = ()
     paper: Paper | None = None
     deviation: tuple[Deviation, ...] = ()
 
@@ -200,7 +219,7 @@ class _Experiments:
 def read(path: Path, overrides: Sequence[str] = ()) -> Reproduction:
     """The experiments in a recipe's file; raises ConfigError where it has none.
 
-    overrides : as ``--set``, of every recipe that they start from.
+    overrides : as ``--set``, of every recipe that has such a section.
     """
     values = config.read_toml(path)
     shared = ("paper", "deviation")
@@ -218,15 +237,20 @@ def read(path: Path, overrides: Sequence[str] = ()) -> Reproduction:
     for name in (name for runs in compared for name in runs if name):
         if name not in tested:
             raise UnknownName("run", name, tested)
-    for name in (name for attention in found.attention for name in attention.runs):
+    named = [name for attention in found.attention for name in attention.runs]
+    for name in (*named, *(one.beside for one in found.matrices)):
         if name not in names:
             raise UnknownName("run", name, names)
     _check_inits(found.run)
-    own = without(values, EXPERIMENTS)
-    made = []
-    for run in found.run:
-        file = config.read_toml(recipes.find(run.recipe)) if run.recipe else own
-        made.append(_experiment(run, without(file, EXPERIMENTS), overrides))
+    files = [
+        config.read_toml(recipes.find(run.recipe)) if run.recipe else values for run in found.run
+    ]
+    files = [without(file, EXPERIMENTS) for file in files]
+    sections = {section for file in files for section in file}
+    made = [
+        _experiment(run, file, _applicable(overrides, file, sections))
+        for run, file in zip(found.run, files, strict=True)
+    ]
     return Reproduction(
         path.stem,
         found.paper,
@@ -236,6 +260,7 @@ def read(path: Path, overrides: Sequence[str] = ()) -> Reproduction:
         found.contrast,
         found.deviation,
         found.attention,
+        found.matrices,
     )
 
 
@@ -245,6 +270,14 @@ def _check_inits(runs: Sequence[Experiment]) -> None:
         if run.init and run.init not in done:
             raise UnknownName(f"run before '{run.name}'", run.init, done)
         done.append(run.name)
+
+
+def _applicable(
+    overrides: Sequence[str], values: Mapping[str, Any], sections: Collection[str]
+) -> list[str]:
+    """Those that are of a recipe's own sections, or of none that another run's recipe has."""
+    named = {text: text.partition(".")[0].strip() for text in overrides}
+    return [t for t, section in named.items() if section in values or section not in sections]
 
 
 def _experiment(

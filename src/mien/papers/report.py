@@ -21,12 +21,12 @@ from ..data.only import in_words
 from ..errors import MissingExtra
 from ..evaluation import plots
 from ..training.checkpoint import kept, write_whole
-from ..training.recipes import Evidence, Finding
+from ..training.recipes import Evidence, Finding, changes
 from . import given
 from .plans import Attention, Contrast, Published, Reproduction
 
 NONE = "-"
-FIGURES = "figures"
+FIGURES, JSON = "figures", "report.json"
 Result = dict[str, Any]
 LeftOut = Mapping[str, tuple[str, ...]]
 """The tables that were not given, by the run that needs them."""
@@ -61,7 +61,7 @@ def write_json(
     cut: Mapping[str, int] | None,
     left_out: LeftOut,
 ) -> None:
-    """Every figure in full, ``report.json`` in ``out``."""
+    """Every figure in full, ``JSON`` in ``out``."""
     content = {
         "paper": plan.name,
         "quick": dict(cut) if cut else None,
@@ -70,7 +70,7 @@ def write_json(
         "runs": list(results),
     }
     # On one line: indented, each of its many numbers would have a line of its own.
-    write_whole((json.dumps(content) + "\n").encode(), out / "report.json")
+    write_whole((json.dumps(content) + "\n").encode(), out / JSON)
 
 
 def write_text(
@@ -166,10 +166,11 @@ def _content(
         "quick": cut is not None,
         "cut": cut,
         "failures": failures,
-        "summary": _summary(results),
+        "not_done": not_done(plan, results, failures, left_out),
+        "summary": summary(results),
         "attention": [_attention(a, i, out) for i, a in enumerate(plan.attention, 1)],
         "contrasts": [_contrast(c, i, found, out) for i, c in enumerate(plan.contrasts, 1)],
-        "elsewhere": _elsewhere(results),
+        "elsewhere": elsewhere(results),
         "intensities": _intensities(found),
         "strengths": _strengths(found),
         "seeds": _seeds(results),
@@ -181,11 +182,37 @@ def _content(
         "lost": lost(results),
         "audit": _audit(results),
         "deviations": plan.deviations,
-        "time": _time(results),
+        "time": times(results),
         "minutes": f"{minutes(results):,.0f}",
-        "runs": [_run(result, out) for result in results],
+        "runs": [
+            run_section(result, out, "" if cut else changed(plan, result)) for result in results
+        ],
         "environment": _environment(results),
     }
+
+
+def not_done(
+    plan: Reproduction,
+    results: Sequence[Result],
+    failures: Mapping[str, str],
+    left_out: LeftOut,
+) -> list[str]:
+    """The runs of a plan that nothing is known of."""
+    told = {*(result["name"] for result in results), *failures, *left_out}
+    return [run.name for run in plan.runs if run.name not in told]
+
+
+def made(environment: Result) -> str:
+    """When a run was made, and by which commit, as a sentence."""
+    return f" Run on {environment['date'][:10]} at commit {(environment['commit'] or NONE)[:7]}."
+
+
+def changed(plan: Reproduction, result: Result) -> str:
+    """What a run's recipe sets otherwise since it was run, as a sentence; empty for nothing."""
+    recipe = dict(zip((run.name for run in plan.runs), plan.recipes, strict=True))[result["name"]]
+    saved = result["parts"][0]["recipe"] if "parts" in result else result["recipe"]
+    found = [one for one in changes(recipe, saved) if not one.startswith("data.subject ")]
+    return f" **Since it was run the recipe has changed:** {'; '.join(found)}." if found else ""
 
 
 def by_name(results: Sequence[Result]) -> dict[str, Result]:
@@ -242,7 +269,7 @@ def _difference(ours: float, theirs: float) -> str:
     return ("" if ours < theirs else "+") + number(ours - theirs, like=theirs)
 
 
-def _summary(results: Sequence[Result]) -> str:
+def summary(results: Sequence[Result]) -> str:
     head = (
         "run",
         "tested",
@@ -346,9 +373,8 @@ def _lines(
 
 
 def _figure_of(result: Result | None, path: str, row: str) -> float | None:
-    names = path.replace("{row}", row).split(".")
-    holder = look_up(result, names[:-1])
-    return holder.get(names[-1]) if holder else None
+    figure: float | None = look_up(result, path.replace("{row}", row).split("."))
+    return figure
 
 
 def _baselines(paper: Published, found: Mapping[str, Result]) -> dict[str, float]:
@@ -385,12 +411,12 @@ def published(paper: Published, found: Mapping[str, Result], left_out: LeftOut) 
 def _beside(result: Result | None, path: str, row: str, theirs: float) -> str:
     """Our figure, its interval where it has one, and its difference to the paper's."""
     names = path.replace("{row}", row).split(".")
-    holder = look_up(result, names[:-1])
-    ours = holder.get(names[-1]) if holder else None
-    if holder is None or ours is None:
+    ours, holder = look_up(result, names), look_up(result, names[:-1])
+    if ours is None:
         return NONE
     difference = "" if math.isnan(theirs) else f" ({_difference(ours, theirs)})"
-    return _with_interval(holder, names[-1]) + difference
+    told = _with_interval(holder, names[-1]) if isinstance(holder, dict) else number(ours)
+    return told + difference
 
 
 def not_given(plan: Reproduction, left_out: LeftOut) -> str:
@@ -424,11 +450,15 @@ def taken(results: Sequence[Result]) -> str:
     return table(head, rows) if rows else ""
 
 
-def look_up(result: Result | None, names: Sequence[str]) -> Result | None:
-    """What lies under a path of keys; None where it ends early."""
+def look_up(result: Result | None, names: Sequence[str]) -> Any:
+    """What lies under a path of keys, or of places in a list; None where it ends early."""
+    found: Any = result
     for name in names:
-        result = result.get(name) if isinstance(result, dict) else None
-    return result
+        if isinstance(found, list):
+            found = found[int(name)] if int(name) < len(found) else None
+        else:
+            found = found.get(name) if isinstance(found, dict) else None
+    return found
 
 
 def attention_file(number: int) -> str:
@@ -461,7 +491,7 @@ def _attention(wanted: Attention, number: int, out: Path) -> dict[str, str]:
     }
 
 
-def _elsewhere(results: Sequence[Result]) -> str:
+def elsewhere(results: Sequence[Result]) -> str:
     """Accuracies on tables that nothing was trained on; empty where none is tested."""
     rows = [
         (
@@ -599,7 +629,7 @@ def _count(audit: Mapping[str, Any], key: str) -> str:
     return f"{audit[key]:,} of {audit['pictures']:,}"
 
 
-def _time(results: Sequence[Result]) -> str:
+def times(results: Sequence[Result]) -> str:
     head = ["run", "parameters", "pictures a second", "seconds an epoch", "epochs"]
     paper = any(result["paper_epoch_s"] for result in results)
     if paper:
@@ -627,19 +657,22 @@ def minutes(results: Sequence[Result]) -> float:
     return seconds / 60
 
 
-def _run(result: Result, out: Path) -> dict[str, Any]:
-    """One run's section: its setting, figures, and numbers per class and fold."""
+def run_section(result: Result, out: Path, since: str = "") -> dict[str, Any]:
+    """One run's section: its setting, figures, and numbers per class and fold.
+
+    since : what has changed since it was run, see ``changed``.
+    """
     name, part = result["name"], result["parts"][0]
     curves, confusion, reliability = (
         f"{FIGURES}/{name}-{what}.png" for what in ("curves", "confusion", "reliability")
     )
-    _write_figure(plots.learning_curves(out / part["folder"] / "log.jsonl"), out / curves)
+    _write_figure(plots.learning_curves(part["epochs"]), out / curves)
     _write_figure(plots.confusion(result["test"]["confusion"]), out / confusion)
     _write_figure(plots.reliability(result["test"]["reliability"]), out / reliability)
     return {
         "name": name,
         "what": result["what"],
-        "setting": _setting(result),
+        "setting": _setting(result) + made(part["environment"]) + since,
         "curves": curves,
         "confusion": confusion,
         "reliability": reliability,
@@ -687,6 +720,10 @@ def _setting(result: Result) -> str:
         if made_by["computed"]:
             speed = made_by["computed"] / made_by["seconds"]
             origin += f" (its features were computed at {speed:,.0f} pictures a second)"
+    front = part["recipe"].get("autoencoder")
+    if front:
+        width = part["recipe"]["cnn"]["width"]
+        origin += f", of {front['hidden'] or 'no'} hidden units and a CNN of width {width}"
     alone = f"{result['people']} people, each alone; " if result.get("people") else ""
     cutting = part["recipe"].get("cut")
     made = (f"{model['align']} cut by {cutting['by']}; " if cutting else "") + made
@@ -788,7 +825,7 @@ def environment_table(environments: Sequence[Result], data: Iterable[tuple[str, 
     environment, machine = environments[0], environments[0]["machine"]
     rows = [
         ("trained", " to ".join(dict.fromkeys((dates[0], dates[-1])))),
-        ("commit", environment["commit"] or NONE),
+        ("commit", ", ".join(dict.fromkeys(e["commit"] or NONE for e in environments))),
         ("machine", f"{machine['cpu']}, {machine['cores']} cores, {machine['system']}"),
         ("device, threads", f"{environment['device']}, {environment['threads']}"),
         ("versions", ", ".join(f"{k} {v}" for k, v in environment["versions"].items())),

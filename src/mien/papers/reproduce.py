@@ -28,7 +28,7 @@ from ..data import table as tables
 from ..data.audit import audit
 from ..data.only import only
 from ..data.table import Table, file_sha256
-from ..errors import ConfigError, DataError, MienError
+from ..errors import ConfigError, DataError, MienError, UnknownName
 from ..evaluation import attention, metrics, runlog
 from ..evaluation.evaluate import shared_labels
 from ..expression.logits import sigmoid, softmax
@@ -40,7 +40,7 @@ from ..training import arrange, checkpoint, stepwise, transfer
 from ..training.checkpoint import write_whole
 from ..training.export import export
 from ..training.models.network import build, parameters
-from ..training.recipes import AgainstRestRecipe, ExpressionRecipe, is_same
+from ..training.recipes import AgainstRestRecipe, ExpressionRecipe, UnitsRecipe, is_same
 from ..training.tasks import predict
 from ..training.train import Progress, task_of, train
 from . import fold_report, folds, given, report
@@ -96,19 +96,25 @@ def reproduce(
     progress: Listener,
     quick: bool = False,
     accelerator: str = "auto",
+    only: Sequence[str] = (),
 ) -> dict[str, str]:
     """Do what is not done yet of a paper's experiments, and write the report into ``out``.
 
     data : the tables that the experiments name.
     quick : a cut of minutes, see ``QUICK``, to see that everything works; its figures mean nothing.
+    only : the runs to do, by name; none for all of them. What is known of the others is what the
+        report in ``out`` says of them.
 
     Returns why experiments failed, by their name; the report has the others. Raises ConfigError
     and DataError before anything is done where a table is not given, or not what it should be; the
     paper's own runs are left out where theirs are not given, see ``given.check``.
     """
+    whole, plan = plan, _chosen(plan, only)
+    data = _of_chosen(plan, whole, data)
     left_out = given.check(plan, data)
     for name, lacking in left_out.items():
         progress.say(f"{name} is left out: no table of {', '.join(lacking)} is given")
+    known = reported(whole, out) if only and not quick else {}
     results, failures, done = [], {}, {}
     wanted = [
         pair for pair in zip(plan.runs, plan.recipes, strict=True) if pair[0].name not in left_out
@@ -146,11 +152,80 @@ def reproduce(
             except (MienError, RuntimeError, OSError) as err:
                 failures[maps.title] = str(err)
                 progress.say(f"{maps.title} failed: {err}")
-    if isinstance(plan.recipes[0], AgainstRestRecipe):  # then all are: a file has one task
+    known |= {result["name"]: result for result in results}
+    write_report(whole, known, failures, out, quick, left_out)
+    return failures
+
+
+def _of_chosen(
+    plan: Reproduction, whole: Reproduction, data: Mapping[str, Path]
+) -> dict[str, Path]:
+    """The tables given, but for those that only other runs than a plan's take."""
+    wanted, known = ({name for run in of.runs for name in run.tables} for of in (plan, whole))
+    return {name: path for name, path in data.items() if name in wanted or name not in known}
+
+
+def _chosen(plan: Reproduction, only: Sequence[str]) -> Reproduction:
+    """The same with these runs only, all of them where none is named; raises UnknownName."""
+    names = [run.name for run in plan.runs]
+    for name in only:
+        if name not in names:
+            raise UnknownName("run", name, names)
+    chosen = [i for i, name in enumerate(names) if name in only or not only]
+    return replace(
+        plan,
+        runs=tuple(plan.runs[i] for i in chosen),
+        recipes=tuple(plan.recipes[i] for i in chosen),
+    )
+
+
+def reported(plan: Reproduction, out: Path) -> dict[str, dict[str, Any]]:
+    """What the report in a folder has of a plan's runs, by name; empty where there is none.
+
+    Raises ConfigError where that was a quick look.
+    """
+    if not (out / report.JSON).exists():
+        return {}
+    content = _read_json(out / report.JSON)
+    if content["quick"]:
+        raise ConfigError(f"{out} holds a quick look, whose figures mean nothing; name another")
+    named = {result["name"]: result for result in content["runs"]}
+    return {
+        run.name: {**named[run.name], "what": run.what} for run in plan.runs if run.name in named
+    }
+
+
+def rewrite(plan: Reproduction, out: Path) -> None:
+    """The report in a folder once more, from its figures and in its recipe's words of today.
+
+    Nothing is trained. Raises DataError where there is no report.
+    """
+    known = reported(plan, out)
+    if not known:
+        raise DataError(f"{out} holds no report of {plan.name} to write anew")
+    write_report(plan, known, {}, out)
+
+
+def write_report(
+    plan: Reproduction,
+    known: Mapping[str, dict[str, Any]],
+    failures: Mapping[str, str],
+    out: Path,
+    quick: bool = False,
+    left_out: report.LeftOut = report.NOTHING,
+) -> None:
+    """The report of what is known of a plan's runs, by their names.
+
+    left_out : the tables that the paper's own runs lack; all of theirs where it does not say.
+    """
+    results = [known[run.name] for run in plan.runs if run.name in known]
+    told = {*known, *failures, *left_out}
+    own = {run.name: run.tables for run in plan.runs if run.own and run.name not in told}
+    left_out = {**left_out, **own}
+    if any(isinstance(recipe, AgainstRestRecipe) for recipe in plan.recipes):
         fold_report.write(plan, results, failures, out, folds.QUICK if quick else None, left_out)
     else:
         report.write(plan, results, failures, out, QUICK if quick else None, left_out)
-    return failures
 
 
 def _attention(wanted: Attention, number: int, jobs: Sequence[Job], out: Path, quick: bool) -> None:
@@ -218,6 +293,12 @@ def _quick(recipe: ExpressionRecipe) -> ExpressionRecipe:
     recipe = replace(
         recipe, train=replace(recipe.train, epochs=epochs, batch=batch, warmup_epochs=warmup)
     )
+    if isinstance(recipe, UnitsRecipe):
+        recipe = replace(
+            recipe,
+            pretrain=replace(recipe.pretrain, epochs=1, batch=batch),
+            finetune=replace(recipe.finetune, epochs=1, batch=batch),
+        )
     if recipe.copies:
         count = min(recipe.copies.count, QUICK["copies"])
         recipe = replace(recipe, copies=replace(recipe.copies, count=count))
@@ -379,14 +460,16 @@ def _one(job: Job, progress: Listener, accelerator: str) -> dict[str, Any]:
 
 
 def _network(job: Job) -> dict[str, Any]:
-    model = job.recipe.model
-    file = job.folder / MODEL
+    model, file = job.recipe.model, job.folder / MODEL
+    trained = parameters(task_of(job.recipe).network())
     return {
         "name": model.name,
         "size": model.size,
         "color": model.color,
-        "parameters": parameters(build(model, len(job.recipe.data.names))),
-        "trained": parameters(task_of(job.recipe).network()),
+        "parameters": parameters(build(model, len(job.recipe.data.names)))
+        if model.frozen
+        else trained,
+        "trained": trained,
         "bytes": file.stat().st_size if job.exported else None,
         **_pixels(job.folder),
         "sha256": file_sha256(file) if job.exported else None,

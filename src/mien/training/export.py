@@ -86,7 +86,7 @@ def export(
     table = arrange.read(recipe, data)
     with checkpoint.fitting(run / CHECKPOINT):
         weights = _of_head(recipe, _weights(run, which), columns)
-        net = transfer.whole(recipe.model, len(names), weights).eval()
+        net = _whole(recipe, names, weights).eval()
 
     meta: dict[str, Any] = {
         "schema": METADATA_SCHEMA,
@@ -134,6 +134,17 @@ def export(
         meta["card"]["features"] = _same_as_kept(recognizer, select, looks[0], few)
     write_whole(with_metadata(graph, meta), out)
     return meta
+
+
+def _whole(
+    recipe: recipes.ExpressionRecipe, names: LabelSet, weights: dict[str, torch.Tensor]
+) -> nn.Module:
+    """The network that answers by these labels, with a run's weights."""
+    if not isinstance(recipe, recipes.UnitsRecipe):
+        return transfer.whole(recipe.model, len(names), weights)
+    net = task_of(recipe).network()
+    net.load_state_dict(weights)
+    return net
 
 
 def _of_head(

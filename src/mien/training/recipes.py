@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -197,6 +198,29 @@ class ReconstructionRecipe(Recipe):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UnitsRecipe(ExpressionRecipe):
+    """Everything that decides a run that names expressions by an autoencoder's reconstructions.
+
+    pretrain, finetune : of the autoencoder, tied first and then untied. ``train`` is the CNN's.
+    """
+
+    autoencoder: Autoencoder
+    cnn: Cnn
+    pretrain: Train
+    finetune: Train
+
+    def __post_init__(self) -> None:
+        ExpressionRecipe.__post_init__(self)
+        gray = self.model.color == "gray"
+        if self.answers != "probabilities" or self.also or self.model.pretrained or not gray:
+            raise ConfigError(
+                'task = "units" turns gray pictures into probabilities of one label set, by a '
+                "network trained from the start: model.color = gray, no answers = intensities, "
+                "no [[also]], no model.pretrained"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AgainstRestRecipe(Recipe):
     """An autoencoder a fold, and a CNN on its reconstructions for each expression and fold.
 
@@ -216,8 +240,31 @@ class AgainstRestRecipe(Recipe):
         _check_cut(self.cut, self.model)
 
 
+def autoencoder_stages(
+    recipe: UnitsRecipe | AgainstRestRecipe,
+) -> tuple[ReconstructionRecipe, ReconstructionRecipe]:
+    """How a recipe's autoencoder is trained: with the decoder tied to it, then both freely."""
+
+    def stage(train: Train, tied: bool) -> ReconstructionRecipe:
+        return ReconstructionRecipe(
+            task="reconstruction",
+            model=recipe.model,
+            train=train,
+            augment=recipe.augment,
+            data=ReconstructionData("train", "select", "test"),
+            autoencoder=replace(recipe.autoencoder, tied=tied),
+        )
+
+    return stage(recipe.pretrain, tied=True), stage(recipe.finetune, tied=False)
+
+
 AnyRecipe = (
-    ExpressionRecipe | LandmarkRecipe | ProposalRecipe | ReconstructionRecipe | AgainstRestRecipe
+    ExpressionRecipe
+    | LandmarkRecipe
+    | ProposalRecipe
+    | ReconstructionRecipe
+    | UnitsRecipe
+    | AgainstRestRecipe
 )
 
 
@@ -226,10 +273,12 @@ _KINDS: dict[str, type[AnyRecipe]] = {
     "landmarks": LandmarkRecipe,
     "proposals": ProposalRecipe,
     "reconstruction": ReconstructionRecipe,
+    "units": UnitsRecipe,
     "against_rest": AgainstRestRecipe,
 }
-EXPERIMENTS = ("run", "published", "contrast", "attention")
+EXPERIMENTS = ("run", "published", "matrices", "contrast", "attention")
 """Keys of a recipe's file beside the recipe, see ``mien.papers.plans``."""
+_TOLD = ("paper", "deviation")  # keys of a recipe that set nothing
 _HERE = Path(__file__).resolve().parent
 _FOLDERS = (_HERE / "shipped", _HERE.parents[2] / "recipes")  # installed; a checkout
 
@@ -285,10 +334,34 @@ def is_same(recipe: Recipe, saved: dict[str, Any]) -> bool:
     and of where the recipe differs from it is no setting.
     """
     try:
-        then = from_values({k: v for k, v in saved.items() if k not in ("paper", "deviation")})
+        then = from_values(without(saved, _TOLD))
     except ConfigError:
         return False
     return then == replace(recipe, paper=None, deviation=())
+
+
+def changes(recipe: Recipe, saved: dict[str, Any]) -> list[str]:
+    """How nested dictionaries, of a finished run say, differ from what this recipe sets now.
+
+    As ``is_same`` looks at them; each as "train.epochs was 2, now 3".
+    """
+    with contextlib.suppress(ConfigError):  # of settings that are no more
+        saved = asdict(from_values(without(saved, _TOLD)))
+    then, now = (dict(_flat(without(values, _TOLD))) for values in (saved, asdict(recipe)))
+    return [
+        f"{name} was {then.get(name)}, now {now.get(name)}"
+        for name in dict.fromkeys((*then, *now))
+        if then.get(name) != now.get(name)
+    ]
+
+
+def _flat(values: Mapping[str, Any], where: str = "") -> Iterator[tuple[str, Any]]:
+    """Every setting in nested dictionaries by its path, "train.epochs"."""
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{where}{name}.")
+        else:
+            yield where + name, list(value) if isinstance(value, tuple) else value
 
 
 def without(values: dict[str, Any], keys: Sequence[str]) -> dict[str, Any]:

@@ -45,6 +45,7 @@ from . import (
     ranks,
     reconstruction_task,
     transfer,
+    units_task,
 )
 from .distill import Guidance, Teachers
 from .recipes import (
@@ -54,12 +55,15 @@ from .recipes import (
     ProposalRecipe,
     Recipe,
     ReconstructionRecipe,
+    UnitsRecipe,
+    autoencoder_stages,
 )
 from .schedule import learning_rate
 from .tasks import Sets, Task, has_bfloat16, predict
 from .warmstart import Start
 
 log = logging.getLogger(__name__)
+AUTOENCODER = "autoencoder"  # the folder of one that a run's network begins with
 ACCELERATORS = ("auto", "cpu", "cuda", "mps")
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # malloc.h
 
@@ -79,9 +83,10 @@ def build_optimizer(net: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     than channels-last weights, for numbers in the weights' order.
     """
     t = recipe.train
+    learnt = [p for p in net.parameters() if p.requires_grad]
     groups: list[dict[str, Any]] = [
-        {"params": [p for p in net.parameters() if p.ndim > 1], "weight_decay": t.weight_decay},
-        {"params": [p for p in net.parameters() if p.ndim <= 1], "weight_decay": 0.0},
+        {"params": [p for p in learnt if p.ndim > 1], "weight_decay": t.weight_decay},
+        {"params": [p for p in learnt if p.ndim <= 1], "weight_decay": 0.0},
     ]
     if t.optimizer == "adamw":
         return torch.optim.AdamW(groups, lr=t.lr)
@@ -309,6 +314,7 @@ _TASKS: dict[type[Recipe], Callable[[Any], Task]] = {
     LandmarkRecipe: landmark_task.LandmarkTask,
     ProposalRecipe: proposal_task.ProposalTask,
     ReconstructionRecipe: reconstruction_task.ReconstructionTask,
+    UnitsRecipe: units_task.UnitsTask,
     AgainstRestRecipe: against_rest_task.AgainstRestTask,
 }
 _SAMPLES: dict[type[Recipe], Callable[[Any, Table], Sets]] = {
@@ -391,6 +397,8 @@ def train(
         raise ConfigError("a last layer alone trains in seconds: leave out --devices and --nodes")
     if recipe.augment.maps and devices * nodes > 1:
         raise ConfigError("augment.maps is by whole batches: leave out --devices and --nodes")
+    if isinstance(recipe, UnitsRecipe) and devices * nodes > 1:
+        raise ConfigError("an autoencoder trains in a minute: leave out --devices and --nodes")
     fabric, alone = launched(recipe, accelerator, devices, nodes), ExitStack()
     try:
         guidance = guides.of(recipe, fabric.device) if guides else None
@@ -406,6 +414,12 @@ def train(
         sets = prepare(recipe, table, kept, further)
         if fabric.is_global_zero:
             _write_json(out / "environment.json", _facts(fabric) | sets.facts)
+        if isinstance(recipe, UnitsRecipe) and recipe.autoencoder.hidden and not start:
+            seen = reconstruction_task.sets(sets.train.x, sets.select.x, {})
+            weights, _ = train_autoencoder(
+                recipe, seen, out / AUTOENCODER, fabric, lambda _: progress
+            )
+            start = Start(str(weights))
         run = Run(recipe, sets, out, fabric, start, guidance)
         run.asked = asked or {}
         run.resume()
@@ -420,6 +434,32 @@ def train(
     if not fabric.is_global_zero:
         raise SystemExit(0)
     return out / "weights.safetensors"
+
+
+def train_autoencoder(
+    recipe: UnitsRecipe | AgainstRestRecipe,
+    sets: Sets,
+    out: Path,
+    fabric: Fabric,
+    told: Callable[[str], Progress],
+) -> tuple[Path, dict[str, float]]:
+    """The autoencoder of a recipe: pre-trained tied, then fine-tuned free, each in its folder.
+
+    told : what listens to a stage, by its name, "tied" or "untied".
+
+    Returns its weights, and the root mean squared error of both stages on the select pictures
+    (``rmse_pretrained``, ``rmse_finetuned``), gray levels. A stage that is done is not done again.
+    """
+    start, errors = None, []
+    for name, stage in zip(("tied", "untied"), autoencoder_stages(recipe), strict=True):
+        (out / name).mkdir(parents=True, exist_ok=True)
+        run = Run(stage, sets, out / name, fabric, start)
+        run.resume()
+        run.train(told(name))
+        errors.append(-run.best_score[0])
+        start = Start(str(out / name / "weights.safetensors"))
+    found = dict(zip(("rmse_pretrained", "rmse_finetuned"), errors, strict=True))
+    return out / "untied" / "weights.safetensors", found
 
 
 def keep_freed_memory() -> None:

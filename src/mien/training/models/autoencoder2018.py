@@ -97,6 +97,38 @@ class UnitsCnn(Standardised):
         return logits
 
 
+class ReconstructedCnn(nn.Module):
+    """Gray levels (N, 1, S, S) in 0..255 -> logits (N, K) of a CNN that sees the reconstruction.
+
+    Only the CNN learns: the autoencoder has been trained to give pictures back, and goes on doing
+    so. The weights of an autoencoder alone may be loaded, too; then the CNN stays as it is, and
+    scales what it sees as the autoencoder does.
+    """
+
+    def __init__(self, autoencoder: Autoencoder, cnn: UnitsCnn) -> None:
+        super().__init__()
+        self.autoencoder, self.cnn = autoencoder.requires_grad_(False), cnn
+        self.register_load_state_dict_pre_hook(_put_behind)  # type: ignore[no-untyped-call]
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.cnn(self.autoencoder(x).clamp(0, 255))
+        return logits
+
+
+def _put_behind(net: nn.Module, state: dict[str, Any], prefix: str, *_: object) -> None:
+    """Make the weights of an autoencoder those of it with an untrained CNN behind."""
+    if prefix + "encode" not in state:
+        return
+    assert isinstance(net, ReconstructedCnn)
+    own = {prefix + "cnn." + name: value for name, value in net.cnn.state_dict().items()}
+    for name in net.autoencoder.state_dict():
+        if prefix + name in state:
+            state[prefix + "autoencoder." + name] = state.pop(prefix + name)
+    for name in ("mean", "std"):
+        own[prefix + "cnn." + name] = state[prefix + "autoencoder." + name]
+    state.update(own)
+
+
 def autoencoder2018(num_classes: int, spec: Preprocess) -> UnitsCnn:
     """The CNN at the paper's width: 11.3 million parameters, 2.3 billion multiply-adds."""
     return UnitsCnn(num_classes, spec.channels)
