@@ -61,12 +61,14 @@ def write_json(
     cut: Mapping[str, int] | None,
     left_out: LeftOut,
 ) -> None:
-    """Every figure in full, ``JSON`` in ``out``."""
+    """Every figure in full, ``JSON`` in ``out``, and why runs without any have none."""
+    lacking = {run: f"no table of {', '.join(t)} was given" for run, t in left_out.items()}
+    waiting = dict.fromkeys(not_done(plan, results, failures, left_out), "not run yet")
     content = {
         "paper": plan.name,
         "quick": dict(cut) if cut else None,
         "failures": dict(failures),
-        "left_out": {run: f"no table of {', '.join(t)} was given" for run, t in left_out.items()},
+        "left_out": lacking | waiting,
         "runs": list(results),
     }
     # On one line: indented, each of its many numbers would have a line of its own.
@@ -678,7 +680,7 @@ def run_section(result: Result, out: Path, since: str = "") -> dict[str, Any]:
         "reliability": reliability,
         "classes": _classes(result["test"]),
         "folds": _folds(result) if len(result["parts"]) > 1 else "",
-        "tables": _steps_everywhere(result)
+        "tables": _tables_everywhere(result)
         + [
             {"title": extra["title"], "table": table(extra["columns"], extra["rows"])}
             for extra in result.get("tables", ())
@@ -758,11 +760,24 @@ def _classes(score: Mapping[str, Any]) -> str:
     return table(("expression", *(names.get(m, m) for m in shown)), rows)
 
 
-def _steps_everywhere(result: Result) -> list[dict[str, str]]:
+def _tables_everywhere(result: Result) -> list[dict[str, str]]:
     tables = _steps(result, "the test side")
     for name, there in result.get("elsewhere", {}).items():
         tables += _steps(there, name)
+        if not there.get("steps"):
+            tables.append(_matrix(there["test"]["confusion"], name))
     return tables
+
+
+def _matrix(confusion: Mapping[str, Any], where: str) -> dict[str, str]:
+    """What was answered to each expression on another data set, in pictures."""
+    labels = confusion["labels"]
+    rows = [
+        (label, *map(str, counts))
+        for label, counts in zip(labels, confusion["rows_actual"], strict=True)
+    ]
+    title = f"Confusion matrix on {where}, a row for each expression shown:"
+    return {"title": title, "table": table(("shown", *(f"as {label}" for label in labels)), rows)}
 
 
 def _steps(result: Result, where: str) -> list[dict[str, str]]:
