@@ -130,7 +130,7 @@ def _intensities() -> list[str]:
     pairs = result("jitter-xu2019")["clips"].values()
     changes = {
         smoothing: "; ".join(
-            " and ".join(
+            " against ".join(
                 f"{pair[name][smoothing]['label_changes_per_100_frames']:.2f}"
                 for name in ("intensity", "classification")
             )
@@ -145,9 +145,9 @@ def _intensities() -> list[str]:
         f"is {near['rmse_of_mean']:.3f} from them, and the correlation is {near['pcc']:.2f}.",
         f"- JAFFE's sixty raters graded faces the model never saw: correlation {each}, but its scale is not theirs (RMSE {jaffe['overall']['rmse']:.3f}, the mean {jaffe['overall']['rmse_of_mean']:.3f}; "
         "`mien calibrate` fits it to yours).",
-        f"- On a clip of a woman who acts several expressions, intensities change {abs(less):.0%} {'less' if less > 0 else 'more'} from frame to frame than probabilities where the face is still. How often in a "
-        "hundred frames the likeliest expression changes, of a network trained on intensities and of the same one trained on labels, on this clip; on another: "
-        f"{changes['none']} as they come, {changes['causal']} smoothed as live, {changes['two-sided']} smoothed from both sides.",
+        f"- On a clip of a woman who acts several expressions, intensities change {abs(less):.0%} {'less' if less > 0 else 'more'} from frame to frame than probabilities where the face is still. The "
+        "likeliest expression of a network trained on intensities against that of the same one trained on labels, changes in a hundred frames of this clip; of another: "
+        f"as they come {changes['none']}, smoothed as live {changes['causal']}, smoothed from both sides {changes['two-sided']}.",
     ]
 
 
