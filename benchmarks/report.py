@@ -497,7 +497,7 @@ def _iliev2022() -> list[str]:
     for row, times in zip(accuracy.rows, seconds.rows, strict=True):
         cells = []
         for name in row.runs:
-            if not name:
+            if name not in runs:
                 cells.append("-")
                 continue
             score = runs[name]["test"]
@@ -521,7 +521,7 @@ def _iliev2022() -> list[str]:
 
 def _autoencoder2018() -> list[str]:
     plan, runs = _reproduced("autoencoder2018")
-    (published,) = plan.published
+    published = plan.published[0]
     link = (REPRODUCTIONS / "autoencoder2018" / "report.md").relative_to(DOCS).as_posix()
     lines = [
         f"**autoencoder2018**, one expression against the rest ([report]({link})), % right, least to greatest over the folds; half of each "

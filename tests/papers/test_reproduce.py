@@ -15,12 +15,15 @@ import pytest
 from mien.data import table
 from mien.data.table import Row, Table
 from mien.errors import ConfigError, DataError, UnknownName
+from mien.evaluation import cards
+from mien.expression.recognize import load_model
 from mien.labels import label_set
-from mien.papers import plans, reproduce
+from mien.papers import networks, plans, reproduce
 from mien.papers.plans import Reproduction
 from mien.papers.reproduce import audited
 from mien.training import arrange, recipes
 from mien.training.recipes import ExpressionRecipe
+from mien.weights import catalogue
 
 LABELS = label_set("iliev2022").labels
 PEOPLE = [f"p{i}" for i in range(6)]
@@ -297,6 +300,26 @@ def test_the_report_is_whole(done: Done) -> None:
     assert "http" not in page.split("<body>")[1].replace("https", "http").split("data:")[0]
 
 
+def test_its_networks_lie_where_they_are_found_by_name(
+    done: Done, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MIEN_MODELS", str(done.out / networks.FOLDER))
+    paper = done.plan.name
+    assert sorted(catalogue.own()) == [f"{paper}-people", f"{paper}-shuffled"]
+    network, people = load_model(f"{paper}-shuffled"), load_model(f"{paper}-people")
+    assert network.info.name == f"{paper}-shuffled"
+    as_trained = load_model(str(done.out / "runs" / "shuffled" / reproduce.MODEL))
+    face = [np.full((30, 20, 3), 90, np.uint8)]
+    np.testing.assert_array_equal(network.logits(face), as_trained.logits(face))
+    card = (done.out / networks.FOLDER / f"{paper}-people.md").read_text()
+    assert card == cards.of(f"{paper}-people")
+    first = done.result("people")["parts"][0]["test"]
+    assert "- run: nobody twice, on made; the first of 3 trainings" in card
+    assert f"- tested on {first['n']} pictures: accuracy {first['accuracy']:.3f}" in card
+    assert "quick look" not in card
+    assert people.info.card["about"] == f"the network of {paper}'s run 'people'"
+
+
 def test_a_quick_look_is_marked(tmp_path: Path, done: Done) -> None:
     one = Reproduction(
         "nobody", done.plan.paper, done.plan.runs[2:], done.plan.recipes[2:], (), (), ()
@@ -306,6 +329,8 @@ def test_a_quick_look_is_marked(tmp_path: Path, done: Done) -> None:
     assert report["quick"] == reproduce.QUICK
     assert len(report["runs"][0]["parts"]) == 1
     assert "Its figures mean nothing" in (tmp_path / "report.md").read_text()
+    card = (tmp_path / networks.FOLDER / "nobody-people.md").read_text()
+    assert "of a quick look: to try things out, not to be used" in card
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -232,6 +232,27 @@ def models(specs: Iterable[WeightSpec]) -> None:
             f"commercial use: {spec.commercial}",
             f"file: {_whereabouts(spec)}",
         ):
+            console.print(Padding(_text(line), (0, 0, 0, 4), expand=False))
+
+
+def own_models(files: Mapping[str, Path]) -> None:
+    """The rest of ``mien models list``: files that are no row of the catalogue, as they say."""
+    from ..expression.recognize import load_model
+
+    console = _console()
+    for name, path in files.items():
+        try:
+            info = load_model(path).info
+        except ModelError as err:
+            lines = [f"cannot be used: {err}"]
+        else:
+            lines = [
+                str(info.card.get("about", "a model of one's own")),
+                f"answers: {', '.join(info.label_set.labels)}",
+                f"licence: {info.card.get('licence', 'not said')}",
+            ]
+        console.print(Text(f"{name:<22}", "bold") + Text(" recognizer, not mien's", "dim"))
+        for line in (*lines, f"file: {path}"):
             console.print(Padding(_text(line), (0, 0, 0, 4), expand=False))
 
 

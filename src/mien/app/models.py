@@ -15,11 +15,15 @@ app = typer.Typer(help="Models: list, fetch and describe them.", no_args_is_help
 
 @app.command("list")
 def models_list() -> None:
-    """List every model that mien knows, and where its file is on this machine."""
+    """List every model that mien knows, and where its file is on this machine.
+
+    Below them other model files on MIEN_MODELS, as a reproduction leaves them.
+    """
     from ..weights import catalogue
     from . import console
 
     console.models(catalogue.CATALOGUE.values())
+    console.own_models(catalogue.own())
 
 
 @app.command("pull")

@@ -155,6 +155,7 @@ def _lines(info: ModelInfo) -> Iterator[str]:
             yield from _calibrated_sets(info.prediction_sets)
         yield "- training base rates: " + ", ".join(f"{k} {v:.3f}" for k, v in rates)
     yield from _training(info.card.get("training"))
+    yield from _reproduced(info.card.get("reproduced"))
     for figures in info.card.get("figures", []):
         yield from _figures(figures)
     yield from _deviations(info.card)
@@ -178,6 +179,21 @@ def _training(facts: dict[str, Any] | None) -> Iterator[str]:
     how = {"best": "the most accurate epoch", "last": "the last epoch"}[facts["weights"]]
     yield f"- weights of {how}, {facts['epoch']}: {select['accuracy']:.4f} on"
     yield f"  {facts['splits']['select']} before calibration, one look a face"
+
+
+def _reproduced(facts: dict[str, Any] | None) -> Iterator[str]:
+    """What the run of a paper that left this network tested it on, and came to."""
+    if not facts:
+        return
+    test, several = facts["test"], facts["trainings"]
+    yield from ("", "## In the reproduction of its paper", "")
+    which = f"; the first of {several} trainings" if several > 1 else ""
+    yield f"- run: {facts['what']}, on {facts['table']}{which}"
+    low, high = test["accuracy_ci95"] or (None, None)
+    interval = "" if low is None else f" ({low:.3f}-{high:.3f})"
+    yield f"- tested on {test['n']:,} pictures: accuracy {test['accuracy']:.3f}{interval}, balanced"
+    yield f"  {test['balanced_accuracy']:.3f}; always the commonest expression: "
+    yield f"  {test['majority_baseline']:.3f}"
 
 
 def _figures(figures: dict[str, Any]) -> Iterator[str]:

@@ -16,7 +16,7 @@ import numpy as np
 
 from .. import foreign
 from ..config import from_dict
-from ..errors import InputError, ModelError
+from ..errors import InputError, ModelError, UnknownName
 from ..face import FloatArray, ImageArray
 from ..faces.align import DEFAULT, known
 from ..jsontext import parse
@@ -285,12 +285,13 @@ def _sets(values: object) -> PredictionSets | None:
 def load_model(
     name_or_path: str | Path = catalogue.DEFAULT_MODEL, threads: int = 0
 ) -> OnnxRecognizer:
-    """The recogniser of a catalogue name or of a model file.
+    """The recogniser of a catalogue name, of a model file on MIEN_MODELS, or of a model file.
 
     Raises UnknownName with the nearest name, WeightsMissing, or ModelError for a damaged file.
     """
     name, path = str(name_or_path), Path(name_or_path)
-    if name not in catalogue.CATALOGUE and (path.suffix == ".onnx" or path.exists()):
+    if name not in catalogue.CATALOGUE:
+        path = path if path.suffix == ".onnx" or path.exists() else _own(name)
         try:
             content = foreign.content(path, catalogue.MOST_BYTES)
         except OSError as err:
@@ -305,6 +306,14 @@ def load_model(
     if path.suffix == ".hdf5":
         content = _keras_as_onnx(path)
     return OnnxRecognizer(content, name, row.sha256, _catalogue_info(row), threads)
+
+
+def _own(name: str) -> Path:
+    """A file that only MIEN_MODELS knows by this name; raises UnknownName."""
+    there = catalogue.own()
+    if name not in there:
+        raise UnknownName("model", name, (*catalogue.CATALOGUE, *there))
+    return there[name]
 
 
 def _catalogue_info(row: catalogue.WeightSpec) -> ModelInfo | None:

@@ -61,14 +61,15 @@ def write_json(
     cut: Mapping[str, int] | None,
     left_out: LeftOut,
 ) -> None:
-    """Every figure in full, ``JSON`` in ``out``, and why runs without any have none."""
-    lacking = {run: f"no table of {', '.join(t)} was given" for run, t in left_out.items()}
-    waiting = dict.fromkeys(not_done(plan, results, failures, left_out), "not run yet")
+    """Every figure in full, ``JSON`` in ``out``."""
     content = {
         "paper": plan.name,
         "quick": dict(cut) if cut else None,
         "failures": dict(failures),
-        "left_out": lacking | waiting,
+        "left_out": {
+            **dict.fromkeys(not_done(plan, results, failures, left_out), "it was not run yet"),
+            **{run: f"no table of {', '.join(t)} was given" for run, t in left_out.items()},
+        },
         "runs": list(results),
     }
     # On one line: indented, each of its many numbers would have a line of its own.
@@ -171,7 +172,11 @@ def _content(
         "not_done": not_done(plan, results, failures, left_out),
         "summary": summary(results),
         "attention": [_attention(a, i, out) for i, a in enumerate(plan.attention, 1)],
-        "contrasts": [_contrast(c, i, found, out) for i, c in enumerate(plan.contrasts, 1)],
+        "contrasts": [
+            _contrast(c, i, found, out)
+            for i, c in enumerate(plan.contrasts, 1)
+            if any(name in found for row in c.rows for name in row.runs)
+        ],
         "elsewhere": elsewhere(results),
         "intensities": _intensities(found),
         "strengths": _strengths(found),

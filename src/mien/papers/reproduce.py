@@ -43,7 +43,7 @@ from ..training.models.network import build, parameters
 from ..training.recipes import AgainstRestRecipe, ExpressionRecipe, UnitsRecipe, is_same
 from ..training.tasks import predict
 from ..training.train import Progress, task_of, train
-from . import fold_report, folds, given, report
+from . import fold_report, folds, given, networks, report
 from .plans import Attention, Experiment, Reproduction
 
 QUICK = {"epochs": 2, "copies": 3, "rows": 180, "folds": 3, "repeats": 2, "batch": 32, "samples": 4}
@@ -105,6 +105,8 @@ def reproduce(
     only : the runs to do, by name; none for all of them. What is known of the others is what the
         report in ``out`` says of them.
 
+    Their networks lie in ``out/models`` then, see ``networks.leave``.
+
     Returns why experiments failed, by their name; the report has the others. Raises ConfigError
     and DataError before anything is done where a table is not given, or not what it should be; the
     paper's own runs are left out where theirs are not given, see ``given.check``.
@@ -152,6 +154,9 @@ def reproduce(
             except (MienError, RuntimeError, OSError) as err:
                 failures[maps.title] = str(err)
                 progress.say(f"{maps.title} failed: {err}")
+    left = networks.leave(plan.name, results, MODEL, out, quick)
+    if left:
+        progress.say(f"{len(left)} networks lie in {left[0].parent}; put it on MIEN_MODELS")
     known |= {result["name"]: result for result in results}
     write_report(whole, known, failures, out, quick, left_out)
     return failures

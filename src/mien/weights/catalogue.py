@@ -1,7 +1,8 @@
 """The catalogue of weight files: where each comes from, under what terms, and where it lies here.
 
 Looked for in this order: inside the package, the folders of ``MIEN_MODELS`` (a search path),
-``models`` under ``MIEN_HOME``. A file is used only when its sha256 is the catalogue's.
+``models`` under ``MIEN_HOME``. A file is used only when its sha256 is the catalogue's. Other model
+files there are one's own, see ``own``.
 """
 
 from __future__ import annotations
@@ -271,9 +272,29 @@ def spec(name: str) -> WeightSpec:
 def places(row: WeightSpec) -> Iterator[Path]:
     """Where the file may lie, in the order it is looked for."""
     yield _SHIPPED / row.file
+    for folder in _folders():
+        yield folder / row.file
+
+
+def own() -> dict[str, Path]:
+    """Model files that are no row of the catalogue, by name: one's own, on MIEN_MODELS.
+
+    Of two of one name the first counts, as everywhere on a search path.
+    """
+    known = {row.file for row in CATALOGUE.values()}
+    found: dict[str, Path] = {}
+    for folder in _folders():
+        for path in sorted(folder.glob("*.onnx")):
+            if path.name not in known and path.stem not in CATALOGUE:
+                found.setdefault(path.stem, path)
+    return found
+
+
+def _folders() -> Iterator[Path]:
+    """Where files beside the package's lie, in the order they are looked for."""
     for folder in filter(None, os.environ.get("MIEN_MODELS", "").split(os.pathsep)):
-        yield Path(folder).expanduser() / row.file
-    yield home() / "models" / row.file
+        yield Path(folder).expanduser()
+    yield home() / "models"
 
 
 def locate(row: WeightSpec) -> Path | None:
