@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import ItemsView, Iterator, Mapping
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Generic, TypeVar
 
@@ -70,6 +70,10 @@ class Spelled(Generic[T]):
 
     def __len__(self) -> int:
         return len(self._values)
+
+    def items(self) -> ItemsView[str, T]:
+        """What is said under each name, as it was spelt."""
+        return self._values.items()
 
     def get(self, name: str) -> T | None:
         """What is said of a file: under its very name, or the only one that is spelt alike."""

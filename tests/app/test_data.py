@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +54,16 @@ def test_tables_are_joined(call: Call, crops: Path, hand_placed: Path, tmp_path:
     assert again.status == 2
     assert "join each only once" in again.err
     assert not (tmp_path / "three.parquet").exists()
+
+
+def test_a_join_says_what_stays_behind(call: Call, crops: Path, tmp_path: Path) -> None:
+    rated = table.read(crops)
+    rows = [replace(row, id=f"rated/{row.id}", intensity=(0.5,)) for row in rated.rows]
+    table.write(Table("rated", rows, intensity_labels=("fear",)), tmp_path / "rated.parquet")
+    out = tmp_path / "both.parquet"
+    done = call("data", "join", crops, tmp_path / "rated.parquet", "-o", out)
+    assert "the intensities of 3 pictures stay behind: not all tables rate the same" in done.err
+    assert table.read(out).intensity_labels == ()
 
 
 def test_a_table_is_aligned(call: Call, crops: Path, tmp_path: Path) -> None:
@@ -145,6 +156,25 @@ def test_no_more_than_ten_left_out_are_told(call: Call, tmp_path: Path) -> None:
     done = call("data", "import", "folder", tmp_path / "in", "--out", tmp_path / "t.parquet")
     assert done.err.count("left out happy/bad") == 10
     assert "left out 3 more; the table's notes name all" in done.err
+
+
+def test_import_says_which_intensities_it_read(call: Call, tmp_path: Path) -> None:
+    faces = tmp_path / "own"
+    for i, name in enumerate(("happy/a.png", "happy/b.png", "sad/c.png", "neutral/d.png")):
+        picture(faces / name, seed=i)
+    lines = "file,subject,intensity\nhappy/a.png,ann,4\nsad/c.png,ann,2\n"
+    (faces / "people.csv").write_text(lines)
+    out = tmp_path / "t.parquet"
+    done = call("data", "import", "folder", faces, "--scale", "0..5", "-o", out)
+    assert done.status == 0
+    assert "intensities of neutral, happiness, sadness: 2 pictures rated, on the scale 0..5" in (
+        done.err
+    )
+    assert "without a rating: happy/b.png and 1 more" in done.err
+    refused = call("data", "import", "folder", faces, "-o", tmp_path / "u.parquet")
+    assert refused.status == 2
+    assert "intensity: 4 lies outside of the scale 0..1; tell mien data import" in refused.err
+    assert not (tmp_path / "u.parquet").exists()
 
 
 def test_a_split_takes_only_the_frontal_pictures(call: Call, tmp_path: Path) -> None:

@@ -310,6 +310,25 @@ def test_join_keeps_everything_but_the_votes() -> None:
     assert MADE.rows[0].votes == (1.0, 0.0, 9.0)
 
 
+def test_join_keeps_intensities_of_the_same_labels() -> None:
+    """The wild and the studio together, as Xu et al. train on both."""
+    wild = Table(
+        "wild",
+        [replace(row(5), intensity=(0.25, 0.75)), replace(row(6), intensity=None)],
+        intensity_labels=("anger", "fear"),
+    )
+    posed = Table(
+        "posed", [replace(row(7), intensity=(1.0, 0.0))], intensity_labels=("fear", "anger")
+    )
+    both = tables.join([wild, posed], "both")
+    assert both.intensity_labels == ("anger", "fear")
+    assert [r.intensity for r in both.rows] == [(0.25, 0.75), None, (0.0, 1.0)]
+    other = replace(posed, intensity_labels=("fear", "disgust"))
+    apart = tables.join([wild, other], "apart")
+    assert apart.intensity_labels == ()
+    assert [r.intensity for r in apart.rows] == [None, None, None]
+
+
 def test_join_refuses_a_row_twice() -> None:
     other = Table("other", [row(7), row(2)])
     with pytest.raises(DataError, match="share rows, 'made/00002' for one; join each only once"):

@@ -419,6 +419,9 @@ def test_every_figure_of_intensities_by_hand() -> None:
     x, y = np.array([0, 0.5, 1]), np.array([0, 0.2, 1])
     cov, gap = float(np.mean(x * y) - x.mean() * y.mean()), float((x.mean() - y.mean()) ** 2)
     assert fear["rmse"] == pytest.approx(0.3 / 3**0.5, abs=1e-6)
+    assert fear["cross_entropy"] == pytest.approx(np.log(2) / 3, abs=1e-6)  # sure twice, and right
+    assert anger["cross_entropy"] == pytest.approx(np.log(2), abs=1e-6)
+    assert result["overall"]["cross_entropy"] == pytest.approx(np.log(2) * 2 / 3, abs=1e-6)
     assert fear["rmse_of_mean"] == pytest.approx(y.std(), abs=1e-6)
     assert fear["pcc"] == pytest.approx(cov / (x.std() * y.std()), abs=1e-6)
     assert fear["ccc"] == pytest.approx(2 * cov / (x.var() + y.var() + gap), abs=1e-6)
@@ -431,8 +434,8 @@ def test_every_figure_of_intensities_by_hand() -> None:
     assert both["rmse_of_mean"] == pytest.approx((spread**2).mean() ** 0.5, abs=1e-6)
     for figures in (fear, both):
         names = [name for name in figures if not name.endswith("_ci95")]
-        assert names == ["rmse_of_mean", "rmse", "pcc", "ccc", "icc31"]
-        for name in names[1:]:
+        assert names == ["cross_entropy", "rmse_of_mean", "rmse", "pcc", "ccc", "icc31"]
+        for name in names[2:]:
             low, high = figures[f"{name}_ci95"]
             assert low - 5e-5 <= figures[name] <= high + 5e-5
             assert (low, high) == (round(low, 4), round(high, 4))

@@ -14,20 +14,24 @@ from mien import config
 from mien.analysis.pipeline import Analyzer
 from mien.app.verbs import main
 from mien.data import table
+from mien.data.cut import faces_of
 from mien.data.table import Row, Table
 from mien.errors import ConfigError, DataError, ShapeError
+from mien.evaluation.evaluate import evaluate
 from mien.evaluation.metrics import intensity_score
 from mien.expression import intensity
 from mien.expression.baserates import BaseRates
 from mien.expression.intensity import Strengths
 from mien.expression.logits import sigmoid, softmax
-from mien.expression.recognize import load_model
+from mien.expression.recognize import OnnxRecognizer, load_model
 from mien.face import FloatArray, Frame, ImageArray
 from mien.labels import label_set, subset
 from mien.results import records
 from mien.training import calibrate, recipes
-from mien.training.export import recalibrated
+from mien.training.export import metadata, recalibrated, with_metadata
+from mien.training.expression_data import sides
 from mien.training.expression_task import IntensityTask
+from mien.training.recipes import ExpressionRecipe
 from mien.training.tasks import Samples
 from mien.training.train import task_of
 
@@ -71,6 +75,31 @@ def test_what_does_not_fit_is_refused() -> None:
         intensity.fit(answers(4), answers(4, 2))
 
 
+def test_few_faces_move_weights_little_from_what_they_were() -> None:
+    """Another maker's ratings of five faces are no reason to forget those of thousands."""
+    before = Strengths(((2.0, 0.5, -1.0), (0.0, 1.0, 0.5), (1.0, 0.0, 1.5)), (0.1, -0.2, -1.0))
+    few, others = answers(5), answers(400)[5:]
+    kept, alone = (intensity.fit(few, before.of(few), start) for start in (before, None))
+    of_kept, of_alone = (np.abs(f.of(others) - before.of(others)).mean() for f in (kept, alone))
+    assert of_kept < 1e-3
+    assert of_alone > 0.03
+
+
+def test_labels_that_nobody_rated_keep_their_weights() -> None:
+    logits = answers()
+    before = intensity.fit(logits, softmax(logits))
+    rated = np.full(logits.shape, np.nan, np.float32)
+    rated[:, 1] = 0.25
+    found = intensity.fit(logits, rated, before)
+    assert before.weights is not None
+    assert found.weights is not None
+    assert found.weights[0] == before.weights[0]
+    assert found.weights[2] == before.weights[2]
+    np.testing.assert_allclose(found.of(logits)[:, 1], 0.25, atol=0.05)
+    with pytest.raises(DataError, match="2 of 3 labels have no ratings to fit by"):
+        intensity.fit(logits, rated)
+
+
 def rated_rows(n: int, intensities: bool) -> Table:
     rows = [
         Row(
@@ -94,6 +123,7 @@ def test_a_table_tells_strengths_by_ratings_or_by_votes() -> None:
     np.testing.assert_allclose(rated_rows(11, True).strengths(TWO)[3], [0.25, 0.75], atol=1e-6)
     one = rated_rows(3, True)
     unrated = replace(one, rows=[replace(one.rows[0], intensity=None), *one.rows[1:]])
+    assert unrated.is_rated.tolist() == [False, True, True]
     with pytest.raises(DataError, match="made has 1 rows without ratings, 0"):
         unrated.strengths(TWO)
     with pytest.raises(DataError, match="no ratings of fear"):
@@ -201,7 +231,9 @@ def test_intensities_alone_leave_the_probabilities(ferplus_table: Table) -> None
     with pytest.raises(DataError, match="no votes or ratings"):
         recalibrated("mien", replace(some, vote_labels=()), "intensities")
     _, anew = recalibrated("mien", replace(some, vote_labels=()))
-    assert anew["intensity"] is None
+    assert before.info.strengths is not None
+    assert anew["intensity"] == before.info.strengths.as_dict()  # of the same network's answers
+    assert "graded" not in anew["card"]["read_anew"]
     assert anew["temperature"] == pytest.approx(before.info.temperature, rel=0.5)
 
 
@@ -221,6 +253,76 @@ def test_calibrating_by_the_command(
     table.write(none, data)
     assert run(monkeypatch, "calibrate", "mien", str(data), "--out", str(out)) == 2
     assert "no face of a label that mien answers" in capsys.readouterr().err
+
+
+def graded_jaffe(jaffe_table: Table, people: int) -> Table:
+    """The faces of some women, rated for six expressions; one of them by nobody."""
+    known = sorted({row.subject or "" for row in jaffe_table.rows})[:people]
+    some = jaffe_table.keep(row.subject in known for row in jaffe_table.rows)
+    faces = faces_of(some, "similarity", 64)
+    return replace(faces, rows=[replace(faces.rows[0], intensity=None), *faces.rows[1:]])
+
+
+def test_raters_of_ones_own_fit_what_they_rated(jaffe_table: Table) -> None:
+    """Thirty-odd faces of two women: other women's strengths come much nearer to their raters'."""
+    given = graded_jaffe(jaffe_table, 2)
+    before = load_model()
+    content, meta = recalibrated("mien", given, "intensities")
+    graded = meta["card"]["read_anew"]["graded"]
+    assert graded["labels"] == ["happiness", "surprise", "sadness", "anger", "disgust", "fear"]
+    assert graded["faces"] == len(given) - 1
+    assert before.info.strengths is not None
+    was, now = before.info.strengths.as_dict(), meta["intensity"]
+    for label in ("neutral", "contempt"):
+        place = before.info.label_set.index(label)
+        assert now["weights"][place] == was["weights"][place]
+    other = jaffe_table.keep(row.subject == "YM" for row in jaffe_table.rows)
+    others = faces_of(other, "similarity", 64)
+    rates = [BaseRates("training")]
+    ours, theirs = (
+        evaluate(model, others, None, rates)["results"][0]["intensity"]["overall"]["rmse"]
+        for model in (OnnxRecognizer(content, "mine", ""), before)
+    )
+    assert ours < 0.7 * theirs
+
+
+def test_pictures_that_nobody_rated_are_not_scored_and_not_learnt(jaffe_table: Table) -> None:
+    given = graded_jaffe(jaffe_table, 1)
+    score = evaluate(load_model(), given, None, [BaseRates("training")])["results"][0]
+    assert score["n"] == len(given)
+    assert score["intensity"]["n"] == len(given) - 1
+    dealt = replace(
+        given,
+        rows=[
+            replace(row, split="Training" if i % 3 else "PublicTest")
+            for i, row in enumerate(given.rows)
+        ],
+    )
+    recipe = recipes.read(recipes.find("xu2019-intensity"))
+    assert isinstance(recipe, ExpressionRecipe)
+    asked = replace(
+        recipe.data, labels=given.intensity_labels, test="PublicTest", drop_overlap=False
+    )
+    train, select, counts = sides(asked, dealt)
+    assert (counts["train_unrated"], counts["select_unrated"]) == (0, 1)
+    assert counts["train_used"] == len(train)
+    assert None not in [row.intensity for row in (*train.rows, *select.rows)]
+
+
+def test_a_network_of_intensities_has_nothing_to_fit(jaffe_table: Table) -> None:
+    """Its sigmoids are what was learnt."""
+    sure = load_model()
+    meta = json.loads(metadata(sure.content)) | {"intensity": Strengths().as_dict()}
+    model = OnnxRecognizer(with_metadata(sure.content, meta), "learnt", "")
+    given = graded_jaffe(jaffe_table, 1)
+    with pytest.raises(DataError, match="was trained for intensities, and has nothing to fit"):
+        calibrate.intensities(model, given)
+    meta["intensity"] = None
+    model = OnnxRecognizer(with_metadata(sure.content, meta), "plain", "")
+    with pytest.raises(
+        DataError, match="tells no intensities yet, and jaffe has no ratings of neutral, c"
+    ):
+        calibrate.intensities(model, given)
 
 
 def test_another_makers_model_cannot_be_read_anew(peer_models: Path, lfw_table: Table) -> None:

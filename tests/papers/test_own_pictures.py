@@ -222,8 +222,17 @@ def test_xu2019_on_mug_ckplus_and_jaffe_and_then_kdef(
     graded = tmp_path / "mug-intensity.parquet"
     table.write(importers.build("mug-intensity").read(tmp_path / "mug"), graded)
 
-    content = done("xu2019", data | {"mug-intensity": graded}, tmp_path / "out")
-    joined, takes = content["runs"]
+    rated = table.read(graded).intensity_labels
+    by_hand = [
+        replace(row, intensity=tuple(0.6 * (name == row.label) for name in reversed(rated)))
+        for row in jaffe_table.rows
+        if row.subject in people[3:8]
+    ]
+    wild = tmp_path / "wild.parquet"
+    table.write(Table("wild", by_hand, intensity_labels=rated[::-1]), wild)
+
+    content = done("xu2019", data | {"mug-intensity": graded, "wild": wild}, tmp_path / "out")
+    joined, takes, alone, together = content["runs"]
     assert joined["table"] == "mug + ckplus + jaffe"
     counts = [len(table.read(data[name])) for name in ("mug", "ckplus", "jaffe")]
     (whole,) = (tmp_path / "out" / given.JOINED).glob("mug-ckplus-jaffe-*.parquet")
@@ -232,12 +241,20 @@ def test_xu2019_on_mug_ckplus_and_jaffe_and_then_kdef(
     assert joined["parts"][0]["audit"]["people_trained_on"] == 0
     assert joined["elsewhere"]["kdef"]["test"]["n"] == len(table.read(data["kdef"]))
     assert takes["test"]["intensity"]["overall"]["rmse"] < 0.7
+    assert takes["test"]["intensity"]["overall"]["cross_entropy"] > 0
+    assert (alone["table"], together["table"]) == ("wild", "wild + mug-intensity")
+    (both,) = (tmp_path / "out" / given.JOINED).glob("wild-mug-intensity-*.parquet")
+    assert table.read(both).is_rated.all()
+    assert "cross_entropy" in together["test"]["intensity"]["overall"]
     rows = rows_under((tmp_path / "out" / "report.md").read_text())
     assert "mug-ckplus-jaffe" in rows["On other people's pictures"]
     assert cells(
         tmp_path / "out", "On MUG, CK+, JAFFE and KDEF themselves: accuracy of the classifier"
     )[0][0].isdecimal()
-    assert cells(tmp_path / "out", "On MUG's takes themselves: intensities")[0][0].isdecimal()
+    title = "On MUG's takes and pictures graded by hand: intensities"
+    assert all(cell[0].isdecimal() for cell in cells(tmp_path / "out", title))
+    text = (tmp_path / "out" / "report.md").read_text()
+    assert "Confusion matrix on kdef, a row for each expression shown:" in text
 
 
 # -- tables that are not what they should be ------------------------------------------------------

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..errors import ConfigError
 from ..files import write
 from .laboratory import need_torch
 from .options import ModelOut, TableFile
 from .terminal import say, tell
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 
 def calibrate(
@@ -19,6 +23,15 @@ def calibrate(
     path: TableFile,
     out: ModelOut,
     split: Annotated[str | None, typer.Option(help="Only this split of the table.")] = None,
+    crops: Annotated[
+        bool,
+        typer.Option(
+            "--crops",
+            metavar="",
+            help="The pictures are faces already: do not search for one. Tables that mien cut, "
+            "and such of small pictures only, are always taken so.",
+        ),
+    ] = False,
     what: Annotated[
         str, typer.Option(metavar="all|intensities", help="What to fit. The rest stays as it is.")
     ] = "all",
@@ -33,22 +46,47 @@ def calibrate(
     """Make a model as sure as it is right on faces of your own. Its network stays as it is.
 
     Fits temperature, offsets, the threshold of certainty and prediction sets, and intensities if
-    the table has votes or ratings. Cut the faces of the table as the model wants them first (mien
-    data align).
+    the table has votes or ratings: those of the labels that are rated. Faces are searched for in
+    photographs; crops are cut as the model wants them first (mien data align).
     """
     need_torch("writing a model file")
     from ..data import table
+    from ..expression.recognize import load_model
     from ..training.export import recalibrated
     from . import console
+    from .faces import faces_in
 
-    faces = table.read(path)
-    content, meta = recalibrated(model, faces.of_split(split) if split else faces, what, offsets)
+    pictures, recognizer = table.read(path), load_model(model)
+    pictures = pictures.of_split(split) if split else pictures
+    faces = faces_in(pictures, crops, None, recognizer)
+    cut = faces.notes.get("align", recognizer.info.align)
+    if cut != recognizer.info.align:
+        raise ConfigError(
+            f"the faces of {path} are cut by '{cut}', and {model} takes '{recognizer.info.align}'; "
+            "give the table that they were cut from, or cut it anew with: mien data align"
+        )
+    content, meta = recalibrated(model, faces, what, offsets)
     write(out, content)
     strengths = "with" if meta["intensity"] else "without"
     say(
         f"temperature {meta['temperature']:.3f}, uncertain below {meta['uncertain_below']:.3f}, "
         f"{strengths} intensities"
     )
+    _say_graded(meta["card"]["read_anew"], meta["labels"], len(faces))
     if what == "all":
         console.calibrated_sets(meta["prediction_sets"])
     tell(out)
+
+
+def _say_graded(anew: Mapping[str, Any], labels: Sequence[str], faces: int) -> None:
+    """Which intensities were fitted, by how many faces, and which are as they were."""
+    graded = anew.get("graded")
+    if graded is None:
+        return
+    rest = [label for label in labels if label not in graded["labels"]]
+    unrated = faces - graded["faces"]
+    say(
+        f"intensities of {', '.join(graded['labels'])} fitted to {graded['faces']} rated faces"
+        + (f"; {unrated} are not rated" if unrated else "")
+        + (f"; as before: {', '.join(rest)}" if rest else "")
+    )

@@ -413,6 +413,8 @@ def evaluation(result: dict[str, Any]) -> None:
     for told in (r["prediction_sets"] for r in results if "prediction_sets" in r):
         rows = [(promised, *_set_cells(one, float(promised))) for promised, one in told.items()]
         key_values(rows, ("prediction sets", *_SET_HEADS))
+    if strengths := results[0].get("intensity"):  # the same at all base rates
+        key_values(list(_strengths(strengths)), ("intensities", "RMSE (95 %)", "of the mean"))
     names = [_rates_name(r) for r in results]
     classes = [
         (label, *(f"{e['per_class'][label]['recall']:.3f}" for e in results))
@@ -422,6 +424,14 @@ def evaluation(result: dict[str, Any]) -> None:
     for entry in results:
         if "by" in entry:
             _groups(entry["by"], "" if len(results) == 1 else f", {_rates_name(entry)}")
+
+
+def _strengths(told: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """How far intensities are from the raters', and how far always answering their mean is."""
+    for name, figures in {"all": told["overall"], **told["per_label"]}.items():
+        low, high = figures["rmse_ci95"]
+        mean = f"{figures['rmse_of_mean']:.3f}"
+        yield name, f"{figures['rmse']:.3f} ({low:.3f}-{high:.3f})", mean
 
 
 def _groups(told: dict[str, Any], rates: str) -> None:

@@ -15,6 +15,8 @@ from .terminal import say
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ..data.table import Table
+
 app = typer.Typer(help="Data sets: import, describe, check and look at them.", no_args_is_help=True)
 
 
@@ -36,17 +38,40 @@ def data_import(
         float | None,
         typer.Option(metavar="N", help="Videos: how many frames to take of each second."),
     ] = None,
+    scale: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NONE..MOST",
+            help="csv, folder: what intensities go from and to: 0..100 for per cent, 0..5 for five "
+            "levels above none, 1..5 where 1 is none. If you do not say, 0..1.",
+        ),
+    ] = None,
 ) -> None:
     """Turn a data set in its owner's layout into one mien table."""
     from ..data import table
     from ..data.sets import importers
+    from ..data.sets.intensities import scale_of
 
     importer = importers.build(name)
-    result = importer.read(path, fps)
+    result = importer.read(path, fps, scale_of(scale) if scale else None)
     table.write(result, out)
     say(f"{out}: {len(result)} pictures in {', '.join(result.splits)}")
     say(f"terms of use: {importer.terms}")
+    _say_intensities(result)
     say_left_out(result.notes)
+
+
+def _say_intensities(result: Table) -> None:
+    """What was read of the raters' columns, and which pictures nobody rated; the first of many."""
+    found = result.notes.get("intensities")
+    if found is None:
+        return
+    of = ", ".join(result.intensity_labels) or "nothing"
+    say(f"intensities of {of}: {found['rated']} pictures rated, on the scale {found['scale']}")
+    unrated = found["unrated"]
+    if unrated:
+        others = f" and {len(unrated) - 1} more" if len(unrated) > 1 else ""
+        say(f"without a rating: {unrated[0]}{others}")
 
 
 def say_left_out(notes: Mapping[str, Any]) -> None:
@@ -180,9 +205,13 @@ def data_join(
     """Put several tables into one, one below the other."""
     from ..data import table
 
-    result = table.join([table.read(path) for path in paths], out.stem)
+    parts = [table.read(path) for path in paths]
+    result = table.join(parts, out.stem)
     table.write(result, out)
     say(f"{out}: {len(result)} pictures in {', '.join(result.splits)}")
+    rated = sum(part.is_rated.sum() for part in parts if part.intensity_labels)
+    if rated and not result.intensity_labels:
+        say(f"the intensities of {rated} pictures stay behind: not all tables rate the same labels")
 
 
 @app.command("stats")

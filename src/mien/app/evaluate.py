@@ -9,7 +9,7 @@ import typer
 
 from ..errors import ConfigError
 from ..files import write
-from .analysis import MOST_REASONS
+from .faces import faces_in
 from .files import ready_charts, write_json
 from .options import Alignment, Strength, WholeResult
 from .terminal import say
@@ -195,7 +195,7 @@ def evaluate(
         split = split or tested
     elif not (finder or held_back):
         # Under stress a whole face is changed, and only then cut as a model wants it.
-        pictures = _faces(pictures, crops, "box" if stress else alignment, recognizer)
+        pictures = faces_in(pictures, crops, "box" if stress else alignment, recognizer)
     if stress:
         if base_rates or strength is not None or finder or pad:
             raise ConfigError("--stress takes face crops, and a model as it is used by default")
@@ -244,27 +244,6 @@ def _pictures(path: Path, split: str | None, model: str, recipe: str | None) -> 
             f"trained on those is tested with --split {other}"
         )
     return pictures
-
-
-def _faces(pictures: Table, crops: bool, alignment: str | None, recognizer: Recognizer) -> Table:
-    """The faces in pictures, as `mien train --data` cuts them, where they are not cut already."""
-    from ..data.cut import faces_of
-    from ..faces import align
-
-    if crops or pictures.are_crops:
-        if not crops and "align" not in pictures.notes:
-            say("small pictures: each is taken for a face that is cut out already")
-        return pictures
-    info = recognizer.info
-    faces = faces_of(pictures, align.known(alignment) or info.align, info.preprocess.size)
-    whole = f", {faces.notes['whole']} of them whole pictures" if faces.notes["whole"] else ""
-    say(f"{len(faces)} faces found in {len(pictures)} pictures{whole} (--crops: do not search)")
-    none = faces.notes["no_face"]
-    for name in none[:MOST_REASONS]:
-        say(f"left out {name}: no face found")
-    if len(none) > MOST_REASONS:
-        say(f"left out {len(none) - MOST_REASONS} more without a face")
-    return faces
 
 
 def _stress(

@@ -182,6 +182,13 @@ class Table:
         told = self.intensity_labels or self.vote_labels
         return tuple(label for label in labels.labels if label in told)
 
+    @property
+    def is_rated(self) -> npt.NDArray[np.bool_]:
+        """Of which rows people told strengths (N,): those with ratings, or all that have votes."""
+        if not self.intensity_labels:
+            return np.array([row.votes is not None for row in self.rows], bool)
+        return np.array([row.intensity is not None for row in self.rows], bool)
+
     def strengths(self, labels: LabelSet, min_votes: int = 1) -> npt.NDArray[np.float32]:
         """How strongly each label shows, by people: (N, K) in [0, 1].
 
@@ -205,15 +212,33 @@ _TOLD_APART = ("subject", "split", "sequence")
 
 
 def join(tables: Sequence[Table], name: str) -> Table:
-    """The rows of several tables in one, votes and intensities left behind.
+    """The rows of several tables in one, votes left behind.
 
-    Raises DataError for an id that occurs twice.
+    Intensities stay where all tables rate the same labels, whatever their order: those of the wild
+    and those of a studio make one set (Xu et al. 2019). Raises DataError for an id that occurs
+    twice.
     """
-    rows = [replace(row, votes=None, intensity=None) for table in tables for row in table.rows]
+    labels = tables[0].intensity_labels if tables else ()
+    if any(set(table.intensity_labels) != set(labels) for table in tables):
+        labels = ()
+    rows = [
+        replace(row, votes=None, intensity=_reordered(row, table, labels))
+        for table in tables
+        for row in table.rows
+    ]
     if len({row.id for row in rows}) < len(rows):
         twice = next(i for i, n in Counter(row.id for row in rows).items() if n > 1)
         raise DataError(f"the tables share rows, '{twice}' for one; join each only once")
-    return Table(name, rows, notes={"of": [table.name for table in tables]})
+    of = [table.name for table in tables]
+    return Table(name, rows, notes={"of": of}, intensity_labels=labels)
+
+
+def _reordered(row: Row, table: Table, labels: Sequence[str]) -> tuple[float, ...] | None:
+    """A row's intensities in the order of ``labels``; None without any."""
+    if row.intensity is None or not labels:
+        return None
+    told = dict(zip(table.intensity_labels, row.intensity, strict=True))
+    return tuple(told[label] for label in labels)
 
 
 def png(picture: ImageArray) -> bytes:

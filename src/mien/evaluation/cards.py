@@ -169,6 +169,8 @@ def _training(facts: dict[str, Any] | None) -> Iterator[str]:
     yield f"- data: {facts['data']['file']}, sha256 `{facts['data']['sha256']}`"
     yield f"- rows used: {counts['train_used']} of {counts['train_rows']}; left out:"
     yield f"  {counts['train_without_emotion']} without an expression,"
+    if unrated := counts.get("train_unrated"):
+        yield f"  {unrated} that nobody rated,"
     yield f"  {counts.get('train_pixels_in_other_splits', 0)} with pixels of another split"
     yield from _run(facts)
     taught = facts["teacher_sha256"] or []  # a card from when there was one teacher at most: a str

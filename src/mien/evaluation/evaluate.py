@@ -147,12 +147,12 @@ def set_scores(info: ModelInfo, probs: FloatArray, table: Table) -> dict[str, An
 
 def _strengths(given: FloatArray, table: Table, model: LabelSet) -> dict[str, Any] | None:
     """How near intensities (N, K) are to what people said; None where nobody graded the table."""
-    names = table.graded(model)
-    if not names:
+    names, kept = table.graded(model), table.is_rated
+    if not names or not kept.any():
         return None
-    rated = table.strengths(subset(names))
-    places = [model.index(name) for name in names]
-    return metrics.intensity_score(given[:, places], rated, names, people(table))
+    graded, places = table.keep(kept), [model.index(name) for name in names]
+    rated = graded.strengths(subset(names))
+    return metrics.intensity_score(given[kept][:, places], rated, names, people(graded))
 
 
 def _score(probs: FloatArray, table: Table, labels: LabelSet) -> dict[str, Any]:

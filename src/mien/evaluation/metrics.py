@@ -16,6 +16,7 @@ IntArray = npt.NDArray[np.intp]
 BOOTSTRAP_SAMPLES = 2000
 BOOTSTRAP_SEED = 20130707
 ECE_BINS = 15
+_SUREST = 1e-7  # an intensity is taken for at least this far from 0 and 1, where it has a logarithm
 COVERAGES = (0.8, 0.9, 0.95)
 """At which prediction sets are measured."""
 
@@ -246,8 +247,9 @@ def intensity_score(
     labels : (K,) what the columns mean
     clusters : (N,) the person on each picture, for the intervals; see ``bootstrap``
 
-    Per label, and over all of them together (every label of every picture a case): RMSE, and
-    ``rmse_of_mean``, the RMSE of always answering each label's mean of ``rated``; Pearson's
+    Per label, and over all of them together (every label of every picture a case): the mean
+    sigmoid cross-entropy, in nats; RMSE, and ``rmse_of_mean``, the RMSE of always answering each
+    label's mean of ``rated``; Pearson's
     correlation (PCC), the concordance correlation (CCC) and ICC(3,1), each with a 95 % percentile
     interval. A figure without a meaning (nothing varies) is None.
     """
@@ -277,7 +279,11 @@ def _intensity(predicted: FloatArray, rated: FloatArray, place: IntArray) -> dic
     even = np.full(len(sums), 1 / len(sums))
     draws = rng.multinomial(len(sums), even, size=BOOTSTRAP_SAMPLES).astype(np.float64)
     whole, samples = _agreement(sums.sum(axis=0)), _agreement(draws @ sums)
-    result: dict[str, Any] = {"rmse_of_mean": float((y - y.mean(axis=0)).std())}
+    p = np.clip(x, _SUREST, 1 - _SUREST)
+    result: dict[str, Any] = {
+        "cross_entropy": float(-(y * np.log(p) + (1 - y) * np.log(1 - p)).mean()),
+        "rmse_of_mean": float((y - y.mean(axis=0)).std()),
+    }
     for name, value in whole.items():
         result[name] = float(value) if np.isfinite(value) else None
         kept = samples[name][np.isfinite(samples[name])]

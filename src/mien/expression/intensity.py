@@ -17,12 +17,13 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import foreign
-from ..errors import MissingExtra, ShapeError
+from ..errors import DataError, MissingExtra, ShapeError
 from ..face import FloatArray
 from .logits import sigmoid, softmax
 
 _SUREST = 1e-5  # a probability is taken for at least this far from 0 and 1
 _PENALTY = 1e-3  # on squared weights: labels with a handful of votes must not run away
+_PRIOR_FACES = 1.0  # that weights fitted before count for, where the new ones are few
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,23 +75,45 @@ def log_odds(logits: FloatArray) -> FloatArray:
     return np.asarray(np.log(probs / (1 - probs)), np.float32)
 
 
-def fit(logits: FloatArray, rated: FloatArray) -> Strengths:
+def fit(logits: FloatArray, rated: FloatArray, before: Strengths | None = None) -> Strengths:
     """The weights and offsets at which ``rated`` is likeliest: sigmoid cross-entropy.
 
-    logits : (N, K) of a network that tells labels apart; rated : (N, K) in [0, 1], by people.
+    logits : (N, K) of a network that tells labels apart; rated : (N, K) in [0, 1], by people, NaN
+        all along a label that they did not rate.
+    before : what was fitted to other people's ratings, which weights are drawn towards; else 0. A
+        label that is not rated keeps its weights. Raises DataError for one that has none to keep.
     """
     if logits.shape != rated.shape or logits.ndim != 2:
         raise ShapeError(f"need (N, K) answers and ratings, got {logits.shape}, {rated.shape}")
     odds = log_odds(logits).astype(np.float64)
-    rows = [_fit_one(odds, rated[:, k].astype(np.float64)) for k in range(rated.shape[1])]
+    labels = rated.shape[1]
+    start = np.zeros((labels, labels + 1))
+    told, penalty = np.array(~np.isnan(rated).all(axis=0)), _PENALTY
+    if before is not None and before.weights is not None:
+        start = np.column_stack([before.weights, before.offsets])
+        penalty = max(penalty, _PRIOR_FACES / len(logits))
+    elif not told.all():
+        raise DataError(f"{int((~told).sum())} of {labels} labels have no ratings to fit by")
+    rows = [
+        _fit_one(odds, rated[:, k].astype(np.float64), start[k], penalty) if told[k] else start[k]
+        for k in range(labels)
+    ]
     return Strengths(
         tuple(tuple(float(v) for v in row[:-1]) for row in rows),
         tuple(float(row[-1]) for row in rows),
     )
 
 
-def _fit_one(odds: npt.NDArray[np.float64], rated: npt.NDArray[np.float64]) -> Any:
-    """Weights of K log-odds, and behind them the offset, for one label's ratings (N,)."""
+def _fit_one(
+    odds: npt.NDArray[np.float64],
+    rated: npt.NDArray[np.float64],
+    start: npt.NDArray[np.float64],
+    penalty: float,
+) -> Any:
+    """Weights of K log-odds, and behind them the offset, for one label's ratings (N,).
+
+    penalty : on the square of how far a weight is from where it starts.
+    """
     try:
         from scipy.optimize import minimize
     except ImportError:
@@ -98,9 +121,9 @@ def _fit_one(odds: npt.NDArray[np.float64], rated: npt.NDArray[np.float64]) -> A
     x = np.column_stack([odds, np.ones(len(odds))])
 
     def loss(w: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
-        score = x @ w
-        value = (np.logaddexp(0, score) - rated * score).mean() + _PENALTY * (w[:-1] ** 2).sum()
+        score, moved = x @ w, (w - start)[:-1]
+        value = (np.logaddexp(0, score) - rated * score).mean() + penalty * (moved**2).sum()
         slope = x.T @ (1 / (1 + np.exp(-score)) - rated) / len(x)
-        return float(value), slope + np.append(2 * _PENALTY * w[:-1], 0.0)
+        return float(value), slope + np.append(2 * penalty * moved, 0.0)
 
-    return minimize(loss, np.zeros(x.shape[1]), jac=True, method="L-BFGS-B").x
+    return minimize(loss, start, jac=True, method="L-BFGS-B").x

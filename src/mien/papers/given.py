@@ -71,10 +71,15 @@ def _check_ours(plan: Reproduction, left_out: Mapping[str, tuple[str, ...]]) -> 
 
 
 def how_to_make(name: str, file: Path) -> str:
-    """A table called after a data set is imported, one with an alignment behind it cut from it."""
+    """A table called after a data set is imported, one with an alignment behind it cut from it.
+
+    Another one's pictures are in a list of somebody's own.
+    """
     plain, _, alignment = name.rpartition("-")
     if alignment in ALIGNMENTS:
         return f"mien data align {plain}.parquet --align {alignment} --size {CUT_SIZE} --out {file}"
+    if name not in importers:
+        return f"mien data import csv LIST --out {file}"
     return f"mien data import {name} FOLDER --out {file}"
 
 

@@ -716,7 +716,7 @@ def run_section(result: Result, out: Path, since: str = "") -> dict[str, Any]:
         "reliability": reliability,
         "classes": _classes(result["test"]),
         "folds": _folds(result) if len(result["parts"]) > 1 else "",
-        "tables": _steps_everywhere(result)
+        "tables": _tables_everywhere(result)
         + [
             {"title": extra["title"], "table": table(extra["columns"], extra["rows"])}
             for extra in result.get("tables", ())
@@ -798,11 +798,24 @@ def _classes(score: Mapping[str, Any]) -> str:
     return table(("expression", *(names.get(m, m) for m in shown)), rows)
 
 
-def _steps_everywhere(result: Result) -> list[dict[str, str]]:
+def _tables_everywhere(result: Result) -> list[dict[str, str]]:
     tables = _steps(result, "the test side")
     for name, there in result.get("elsewhere", {}).items():
         tables += _steps(there, name)
+        if not there.get("steps"):
+            tables.append(_matrix(there["test"]["confusion"], name))
     return tables
+
+
+def _matrix(confusion: Mapping[str, Any], where: str) -> dict[str, str]:
+    """What was answered to each expression on another data set, in pictures."""
+    labels = confusion["labels"]
+    rows = [
+        (label, *map(str, counts))
+        for label, counts in zip(labels, confusion["rows_actual"], strict=True)
+    ]
+    title = f"Confusion matrix on {where}, a row for each expression shown:"
+    return {"title": title, "table": table(("shown", *(f"as {label}" for label in labels)), rows)}
 
 
 def _steps(result: Result, where: str) -> list[dict[str, str]]:

@@ -21,9 +21,9 @@ from ..evaluation.metrics import IntArray
 from ..expression import intensity, sets
 from ..expression.baserates import BaseRates, reweight
 from ..expression.logits import calibrated, softmax
-from ..expression.recognize import OnnxRecognizer
+from ..expression.recognize import ModelInfo, OnnxRecognizer
 from ..face import FloatArray, ImageArray
-from ..labels import LabelSet
+from ..labels import LabelSet, subset
 
 ANSWERED_ACCURACY = 0.9
 PRIOR_FACES = 1.75
@@ -93,26 +93,87 @@ def _cross_fit(
 def again(recognizer: OnnxRecognizer, table: Table, offsets: bool = True) -> dict[str, Any]:
     """``reading`` of a model file on faces of one's own, already cut as it wants them.
 
-    Intensities follow where the table has votes or ratings of all its labels. Raises DataError for
-    a table without a face of any label it answers, ModelError for a file of another maker, whose
-    base rates nobody knows.
+    Intensities follow from the faces that people graded, as ``graded`` has them; without any, they
+    stay as they were. Raises DataError for a table without a face of any label it answers,
+    ModelError for a file of another maker, whose base rates nobody knows.
     """
     info = recognizer.info
-    if info.base_rates is None:
-        raise ModelError(f"{info.name} is none of mien's own model files: it has no base rates")
+    base_rates = _base_rates(info)
     targets = table.targets(info.label_set)
     table, targets = table.keep(targets >= 0), targets[targets >= 0]
     if not len(table):
         raise DataError(f"{table.name} has no face of a label that {info.name} answers")
-    whole = table.graded(info.label_set) == info.label_set.labels
-    rated = table.strengths(info.label_set) if whole else None
-    seen = looks(recognizer, list(table.pictures()))
-    if not info.look_again_below:
-        seen = seen[:1]
-    meta = reading(seen, targets, info.base_rates, info.label_set, rated, offsets)
-    if info.strengths and info.strengths.weights is None:  # its sigmoids are intensities already
-        meta["intensity"] = info.strengths.as_dict()
+    seen = _seen(recognizer, table)
+    meta = reading(seen, targets, base_rates, info.label_set, None, offsets)
+    meta["intensity"] = _strengths(info, _looked(seen, meta), table)
     return meta
+
+
+def intensities(recognizer: OnnxRecognizer, table: Table) -> dict[str, Any]:
+    """How a model file's intensities are read, fitted to faces that people graded; see ``again``.
+
+    Raises DataError where nobody graded one, or too few of the labels for a model that told no
+    intensities before.
+    """
+    info = recognizer.info
+    _base_rates(info)
+    names, rated = graded(info, table)
+    if not names:
+        raise DataError(f"{table.name} has no votes or ratings of what {info.name} answers")
+    table = table.keep(rated)
+    if info.strengths and info.strengths.weights is None:
+        raise DataError(
+            f"{info.name} was trained for intensities, and has nothing to fit; train it further: "
+            "mien train RECIPE --init"
+        )
+    own = {"temperature": info.temperature, "offsets": info.offsets or 0.0}
+    found = _strengths(info, _looked(_seen(recognizer, table), own), table)
+    if found is None:
+        missing = ", ".join(label for label in info.label_set.labels if label not in names)
+        raise DataError(
+            f"{info.name} tells no intensities yet, and {table.name} has no ratings of {missing}"
+        )
+    return found
+
+
+def graded(info: ModelInfo, table: Table) -> tuple[tuple[str, ...], npt.NDArray[np.bool_]]:
+    """The labels of a model whose strength people told here, and of which rows they did, (N,).
+
+    Ratings may be of some labels only. Votes are of all: a share is one of a whole. Without a row
+    there is no label.
+    """
+    names, rated = table.graded(info.label_set), table.is_rated
+    whole = bool(table.intensity_labels) or names == info.label_set.labels
+    return names if whole and rated.any() else (), rated
+
+
+def _strengths(info: ModelInfo, looked: FloatArray, table: Table) -> dict[str, Any] | None:
+    """Intensities fitted to those who graded a table; what the model had where nobody did.
+
+    looked : its answers (N, K) to the table's N faces. None where it had nothing, and the table
+    does not tell all of its labels.
+    """
+    before, labels = info.strengths, info.label_set.labels
+    names, rows = graded(info, table)
+    if before is None and len(names) < len(labels):
+        return None
+    if before is not None and (before.weights is None or not names):
+        return before.as_dict()  # without weights its sigmoids are intensities already
+    rated = np.full((int(rows.sum()), len(labels)), np.nan, np.float32)
+    rated[:, [labels.index(name) for name in names]] = table.keep(rows).strengths(subset(names))
+    return intensity.fit(looked[rows], rated, before).as_dict()
+
+
+def _base_rates(info: ModelInfo) -> tuple[float, ...]:
+    if info.base_rates is None:
+        raise ModelError(f"{info.name} is none of mien's own model files: it has no base rates")
+    return info.base_rates
+
+
+def _seen(recognizer: OnnxRecognizer, table: Table) -> list[FloatArray]:
+    """``looks`` of a table's faces, the mirrored ones only where the model looks again."""
+    seen = looks(recognizer, list(table.pictures()))
+    return seen if recognizer.info.look_again_below else seen[:1]
 
 
 def fit(logits: FloatArray, targets: IntArray, offsets: bool = True) -> tuple[float, FloatArray]:

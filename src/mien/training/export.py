@@ -107,6 +107,8 @@ def export(
     select = table.of_split(recipe.data.select)
     targets = _targets(recipe, head, also, select)
     select, targets = select.keep(targets >= 0), targets[targets >= 0]
+    if recipe.data.target == "strengths" and select.intensity_labels:
+        targets, select = targets[select.is_rated], select.keep(select.is_rated)
     if not len(select):
         raise DataError(
             f"no picture of '{recipe.data.select}' has a label to calibrate '{head}' by"
@@ -437,7 +439,8 @@ def recalibrated(
 ) -> tuple[bytes, dict[str, Any]]:
     """A model file with its answers read as fits a table, and what its metadata says now.
 
-    what : "all", or "intensities" alone; raises DataError where the table cannot tell these.
+    what : "all", or "intensities" alone; raises DataError where the table cannot tell these, and
+        UnknownName for another.
     offsets : of each label, beside the temperature; see ``calibrate.fit``.
 
     The network in it stays as it is, and so do its figures: they were measured on the old reading,
@@ -446,13 +449,15 @@ def recalibrated(
     recognizer = load_model(model)
     if what not in ("all", "intensities"):
         raise UnknownName("reading", what, ["all", "intensities"])
-    read = calibrate.again(recognizer, table, offsets)
     if what == "intensities":
-        if read["intensity"] is None:
-            raise DataError(f"{table.name} has no votes or ratings for all that {model} answers")
-        read = {"intensity": read["intensity"]}
+        read: dict[str, Any] = {"intensity": calibrate.intensities(recognizer, table)}
+    else:
+        read = calibrate.again(recognizer, table, offsets)
     meta = json.loads(metadata(recognizer.content)) | read
-    anew = {"what": sorted(read), "table": table.name, "splits": list(table.splits)}
+    labels, rated = calibrate.graded(recognizer.info, table)
+    anew: dict[str, Any] = {"what": sorted(read), "table": table.name, "splits": list(table.splits)}
+    if labels:
+        anew["graded"] = {"labels": list(labels), "faces": int(rated.sum())}
     meta["card"]["read_anew"] = anew | {"date": now()}
     return with_metadata(recognizer.content, meta), meta
 

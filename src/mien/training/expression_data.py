@@ -111,6 +111,10 @@ def sides(data: ExpressionData, table: Table) -> tuple[Table, Table, dict[str, i
     select = select.keep(select.targets(labels) >= 0)
     counts["train_without_emotion"] = counts["train_rows"] - len(train)
     counts["select_without_emotion"] = counts["select_rows"] - len(select)
+    if data.target == "strengths" and table.intensity_labels:
+        counts["train_unrated"] = int((~train.is_rated).sum())
+        counts["select_unrated"] = int((~select.is_rated).sum())
+        train, select = train.keep(train.is_rated), select.keep(select.is_rated)
     if data.drop_overlap:
         before = len(train)
         train = without_pixels_of(train, table.of_split(data.select, data.test))

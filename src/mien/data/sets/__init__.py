@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from ...errors import ConfigError, DataError, UnknownName
 from ...labels import canonical
 from ...registry import Registry
 from ..table import Row, Table
+from .intensities import Scale
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,19 +22,22 @@ class Importer:
     layout : what it expects to find, in one line.
     terms : the owner's terms of use, in one line.
     at_rate : the same with frames a second, where the data set is one of videos.
+    on_scale : the same with the scale of its raters' intensities, where the list is one's own.
     """
 
     reader: Callable[[Path], Table]
     layout: str
     terms: str
     at_rate: Callable[[Path, float], Table] | None = None
+    on_scale: Callable[[Path, Scale], Table] | None = None
 
-    def read(self, path: Path, fps: float | None = None) -> Table:
+    def read(self, path: Path, fps: float | None = None, scale: Scale | None = None) -> Table:
         """The data set as a table, its terms in the notes.
 
         fps : how many frames to take of each second of video; None for the reader's own choice.
+        scale : of the intensities in a list of one's own; None for 0 to 1.
         Raises DataError, with the layout, where the layout is another; ConfigError for frames a
-        second of what is no video.
+        second of what is no video, and for a scale of what has its own.
         """
         if fps is not None and self.at_rate is None:
             raise ConfigError(
@@ -41,11 +45,17 @@ class Importer:
             )
         if fps is not None and not fps > 0:
             raise ConfigError(f"frames a second are more than 0, got {fps:g}")
+        if scale is not None and self.on_scale is None:
+            raise ConfigError(
+                f"a scale is for intensities in lists of your own (csv, folder): {self.layout}"
+            )
         try:
-            if fps is None or self.at_rate is None:
-                table = self.reader(path)
-            else:
+            if fps is not None and self.at_rate:
                 table = self.at_rate(path, fps)
+            elif scale is not None and self.on_scale:
+                table = self.on_scale(path, scale)
+            else:
+                table = self.reader(path)
         except DataError as err:
             if self.layout in str(err):
                 raise
@@ -91,11 +101,14 @@ def csv_rows(path: Path, columns: Sequence[str]) -> Iterator[dict[str, str]]:
             file.seek(0)
             mark = ";" if head.count(";") > head.count(",") else ","
             reader = csv.DictReader(file, skipinitialspace=True, restval="", delimiter=mark)
-            there = list(reader.fieldnames or [])
+            there = [name.strip() for name in reader.fieldnames or []]
+            reader.fieldnames = there
             missing = [c for c in columns if c not in there]
             if missing:
                 raise DataError(f"{path} lacks the columns {missing}; it has {there}")
-            yield from reader
+            for row in reader:
+                row.pop(None, None)  # cells beyond the last column
+                yield row
     except (OSError, UnicodeDecodeError, csv.Error) as err:
         raise DataError(f"{path} is not readable CSV: {err}") from err
 
@@ -105,12 +118,31 @@ def further(record: Mapping[str, str | None], own: Sequence[str]) -> dict[str, s
 
     Without columns that a mien table has another use for.
     """
-    taken = {*own, *(column.name for column in fields(Row) if column.name != "subject")}
+    taken = {*own, *_OF_ROWS}
     return {
         name.strip(): value.strip()
         for name, value in record.items()
         if name and name.strip() not in taken and isinstance(value, str) and value.strip()
     }
+
+
+_OF_ROWS = frozenset(column.name for column in fields(Row) if column.name != "subject")
+
+
+def passed_over(names: Iterable[str], own: Collection[str]) -> dict[str, str]:
+    """Why columns of an owner's list are not read as their names might promise, by column.
+
+    own : the columns that are read.
+    """
+    why = {}
+    for name in (name for name in names if name not in own):
+        if name in _OF_ROWS:
+            why[f"column '{name}'"] = "a mien table has another use for this name"
+        elif is_label(name):
+            why[f"column '{name}'"] = (
+                f"kept as words; as intensities it has to be called 'intensity_{name}'"
+            )
+    return why
 
 
 def visible_folders(root: Path) -> list[Path]:

@@ -1,24 +1,30 @@
-"""A folder of one's own: ``<label>/*.jpg``, or ``<split>/<label>/*.jpg``, with an optional table.
+"""A folder of one's own: ``<label>/*.jpg``, or ``<split>/<label>/*.jpg``, with optional tables.
 
 ``people.csv`` (or ``subjects.csv``) beside the folders, with the columns ``file`` and ``subject``,
 says who is on a picture, so that a person can be kept on one side of a split. What it says in other
 columns (``sex``, ``age_band``, ``camera``) is kept, too.
+
+``intensities.csv``, or columns of that table, says how strongly expressions show
+(``mien.data.sets.intensities``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import DataError
 from ...names import Spelled
-from ..table import Table
-from . import Importer, csv_rows, further, is_label, visible_folders
+from ..table import Row, Table
+from . import Importer, csv_rows, further, is_label, passed_over, visible_folders
 from .collection import Collection
+from .intensities import Ratings, Scale
 
 LAYOUT = "<label>/*.jpg or <split>/<label>/*.jpg"
 _ONE_SPLIT = "all"
-_SUBJECT_TABLES = ("people.csv", "subjects.csv")
+_PEOPLE, _INTENSITIES = ("people.csv", "subjects.csv"), "intensities.csv"
+Numbered = tuple[int, dict[str, str]]  # a row of a table, counted from 0
 
 
 def label_folders(collection: Collection) -> Iterator[tuple[str | None, str, Path]]:
@@ -32,52 +38,125 @@ def label_folders(collection: Collection) -> Iterator[tuple[str | None, str, Pat
                 yield None if alone else first.name, label, folder
 
 
-def _subjects(root: Path) -> tuple[str, Spelled[dict[str, str]]]:
-    """Who is on which picture, and the name of the table that says so: each row by its file."""
-    for name in _SUBJECT_TABLES:
-        path = root / name
-        if path.is_file():
-            rows = csv_rows(path, ("file", "subject"))
-            told = {r["file"].strip(): further(r, ("file",)) for r in rows}
-            return name, Spelled({file: said for file, said in told.items() if said})
-    return "", Spelled({})
+@dataclass(frozen=True, slots=True)
+class _Beside:
+    """A table beside the folders, and what its rows say of each file.
+
+    path : None where there is no such table.
+    columns : all of its names. own : of those that are read as something else than words.
+    """
+
+    path: Path | None
+    rows: Spelled[list[Numbered]]
+    columns: tuple[str, ...]
+    own: tuple[str, ...]
+    ratings: Ratings
+
+    def said(self, name: str) -> dict[str, str]:
+        """The words about a file, by column."""
+        words: dict[str, str] = {}
+        for _, record in self.rows.get(name) or ():
+            words |= further(record, self.own)
+        return words
+
+    def rate(self, name: str, row_id: str, label: str) -> None:
+        """Take the ratings of a file, which is the picture ``row_id`` of a label."""
+        for number, record in self.rows.get(name) or ():
+            self.ratings.add(row_id, label, record, number)
+
+    def left_out(self, table: Table, has: Callable[[Row], object]) -> dict[str, str]:
+        """Rows without a picture and pictures without a row, by the table's name.
+
+        has : whether a picture has what this table is for. Raises DataError where no row has one.
+        """
+        if self.path is None or not self.rows:
+            return {}
+        without = [row.source for row in table.rows if not has(row)]
+        unused = self.rows.unused()
+        if len(unused) == len(self.rows):
+            raise DataError(
+                f"{self.path} names files like '{unused[0]}', but the pictures are called like "
+                f"'{table.rows[0].source}'"
+            )
+        parts = []
+        if unused:
+            counts = f"{len(unused)} of its {len(self.rows)} rows"
+            parts.append(f"{counts} name no picture ('{unused[0]}')")
+        if without:
+            parts.append(f"{len(without)} of {len(table)} pictures have no row ('{without[0]}')")
+        return {self.path.name: ", and ".join(parts)} if parts else {}
 
 
-def read_folder(path: Path) -> Table:
+def _beside(root: Path, names: Sequence[str], columns: Sequence[str], scale: Scale) -> _Beside:
+    """The first table of these names, each of its rows that says something by its file."""
+    path = next((root / name for name in names if (root / name).is_file()), None)
+    ratings = Ratings(path or root / names[0], scale)
+    rows: dict[str, list[Numbered]] = {}
+    there: tuple[str, ...] = ()
+    own: tuple[str, ...] = ("file",)
+    for number, record in enumerate(csv_rows(path, columns)) if path else ():
+        if not number:
+            there, own = tuple(record), ("file", *ratings.columns(record))
+        if any(isinstance(v, str) and v.strip() for k, v in record.items() if k != "file"):
+            rows.setdefault(record["file"].strip(), []).append((number, record))
+    return _Beside(path, Spelled(rows), there, own, ratings)
+
+
+def _people(root: Path, scale: Scale) -> _Beside:
+    """Who is on which picture; raises DataError for one that is listed twice."""
+    found = _beside(root, _PEOPLE, ("file", "subject"), scale)
+    for name, rows in found.rows.items():
+        if len(rows) > 1:
+            raise DataError(
+                f"{found.path}, row {rows[1][0]}: {name} is listed a second time; a picture has "
+                f"one row (of several raters, in {_INTENSITIES})"
+            )
+    return found
+
+
+def _intensities(root: Path, scale: Scale, people: _Beside) -> _Beside:
+    """How strongly expressions show; raises DataError where the table says nothing of that."""
+    found = _beside(root, (_INTENSITIES,), ("file",), scale)
+    if found.rows and found.own == ("file",):
+        raise DataError(f"{found.path} lacks a column 'intensity', or 'intensity_<label>' for each")
+    if found.rows and people.own != ("file",):
+        raise DataError(f"intensities stand in {people.path} and in {found.path}; leave one")
+    return found
+
+
+def read_folder(path: Path, scale: Scale | None = None) -> Table:
     """Every picture under folders named after labels; the notes list what was left out.
+
+    scale : of intensities in the tables beside the folders; 0 to 1 if None.
 
     A folder whose name is nearly a label is a mistake, any other one without a label and an empty
     one are left out.
     """
     collection = Collection(path.resolve().name, path)  # "." has no name of its own
-    listed_in, subjects = _subjects(path)
+    people = _people(path, scale or Scale())
+    graded = _intensities(path, scale or Scale(), people)
     for split, label, folder in label_folders(collection):
         for file in collection.files(folder):
             name = collection.relative(file)
-            said = dict(subjects.get(name) or {})
+            said = people.said(name)
             subject = said.pop("subject", None)
             collection.add(file, name, split or _ONE_SPLIT, label, subject=subject, more=said)
-    table = collection.table(LAYOUT)
-    if subjects and not any(row.subject or row.more for row in table.rows):
-        raise DataError(
-            f"the table of people in {path} names files like '{next(iter(subjects))}', but the "
-            f"pictures are called like '{table.rows[0].source}'"
-        )
-    if gaps := _unmatched(subjects, table):
-        collection.left_out[listed_in] = gaps
+            for beside in (people, graded):
+                beside.rate(name, f"{collection.name}/{name}", label)
+    table = graded.ratings.of(people.ratings.of(collection.table(LAYOUT)))
+    # The table's notes hold these.
+    collection.left_out.update(passed_over(people.columns, people.own))
+    collection.left_out.update(people.left_out(table, lambda row: row.subject))
+    collection.left_out.update(
+        {
+            f"column '{name}'": f"only intensities are read from {_INTENSITIES}"
+            for name in graded.columns
+            if name not in graded.own
+        }
+    )
+    collection.left_out.update(graded.left_out(table, lambda row: row.intensity))
     return table
 
 
-def _unmatched(subjects: Spelled[dict[str, str]], table: Table) -> str:
-    """Which rows of the table of people have no picture, and how many pictures no row."""
-    unused, nobody = subjects.unused(), [row.source for row in table.rows if not row.subject]
-    parts = []
-    if unused:
-        parts.append(f"{len(unused)} of its {len(subjects)} rows name no picture ('{unused[0]}')")
-    if nobody and len(subjects):
-        parts.append(f"{len(nobody)} of {len(table)} pictures have no row ('{nobody[0]}')")
-    return ", and ".join(parts)
-
-
 def folder() -> Importer:
-    return Importer(read_folder, LAYOUT, "your own")
+    return Importer(read_folder, LAYOUT, "your own", on_scale=read_folder)

@@ -12,8 +12,7 @@ from pathlib import Path
 
 from ..table import Table
 from . import Importer
-from .collection import Collection
-from .listed import add_listed, table_in
+from .listed import listed_in, table_in
 
 LAYOUT = "folders of Colin_Powell_0076.jpg beside a .csv file with the columns file,label[,subject]"
 TERMS = "research use; cite Huang et al. 2007, and whoever gave the labels"
@@ -27,10 +26,7 @@ def _person(file: Path) -> str | None:
 
 def read_lfw(path: Path) -> Table:
     """The listed pictures; the person is the table's, or else the one in the file's name."""
-    table = table_in(path)
-    collection = Collection("lfw", table.parent)
-    add_listed(collection, table, _person)
-    return collection.table(f"rows in {table}")
+    return listed_in(table_in(path), "lfw", _person)
 
 
 def lfw() -> Importer:

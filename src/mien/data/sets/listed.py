@@ -1,7 +1,8 @@
 """A table of one's own beside pictures: a CSV file with the columns ``file`` and ``label``.
 
-``subject``, ``split`` and ``sequence`` are taken where there are such columns, and all others as
-they are (``sex``, ``age_band``, ``camera``). Files are named from the table's folder on.
+``subject``, ``split`` and ``sequence`` are taken where there are such columns, intensities too
+(``intensity``, ``intensity_happy``), and all others as they are (``sex``, ``age_band``,
+``camera``). Files are named from the table's folder on.
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ from pathlib import Path
 
 from ...errors import DataError
 from ..table import Table
-from . import Importer, csv_rows, further
+from . import Importer, csv_rows, further, passed_over
 from .collection import Collection
+from .intensities import Ratings, Scale
 
-LAYOUT = "a .csv file with the columns file,label[,subject,split,sequence] beside the pictures"
-
+LAYOUT = (
+    "a .csv file with the columns file,label[,subject,split,sequence,intensity] beside the pictures"
+)
 
 _COLUMNS = ("file", "label", "subject", "split", "sequence")
 
@@ -36,17 +39,30 @@ def _nobody(_: Path) -> str | None:
     return None
 
 
-def add_listed(
-    collection: Collection, table: Path, subject_of: Callable[[Path], str | None] = _nobody
-) -> None:
-    """Every picture of a list; ``subject_of`` says who is on one where the list does not.
+def listed_in(
+    table: Path,
+    name: str | None = None,
+    subject_of: Callable[[Path], str | None] = _nobody,
+    scale: Scale | None = None,
+) -> Table:
+    """Every picture of a list, as a mien table.
+
+    name : of the data set; that of the list's folder if None.
+    subject_of : says who is on a picture where the list does not.
+    scale : of its intensities; 0 to 1 if None.
 
     Raises DataError for a misspelt label and for a picture that is listed twice. Labels that mien
     does not know are left out and counted.
     """
+    collection = Collection(name or table.parent.resolve().name, table.parent)
+    ratings = Ratings(table, scale or Scale())
+    own: tuple[str, ...] = _COLUMNS
     seen: set[str] = set()
     unknown: Counter[str] = Counter()
     for number, record in enumerate(csv_rows(table, ("file", "label"))):
+        if not number:
+            own = (*_COLUMNS, *ratings.columns(record))
+            collection.left_out.update(passed_over(record, own))
         name, given = record["file"].strip(), record["label"]
         where = f"{table}, row {number}"
         label = collection.known(given, f"label '{given}'", f"{where}: '{given}' is no label")
@@ -66,19 +82,18 @@ def add_listed(
             label,
             subject=record.get("subject") or subject_of(file),
             sequence=record.get("sequence") or None,
-            more=further(record, _COLUMNS),
+            more=further(record, own),
         )
+        ratings.add(f"{collection.name}/{name}", label, record, number)
     for given, count in unknown.items():
         collection.left_out[f"label '{given}'"] += f" ({count} rows)"
+    return ratings.of(collection.table(f"rows in {table}"))
 
 
-def read_listed(path: Path) -> Table:
+def read_listed(path: Path, scale: Scale | None = None) -> Table:
     """Every picture that the table names; the notes list what was left out."""
-    table = table_in(path)
-    collection = Collection(table.parent.resolve().name, table.parent)
-    add_listed(collection, table)
-    return collection.table(f"rows in {table}")
+    return listed_in(table_in(path), scale=scale)
 
 
 def listed() -> Importer:
-    return Importer(read_listed, LAYOUT, "your own")
+    return Importer(read_listed, LAYOUT, "your own", on_scale=read_listed)
