@@ -24,10 +24,12 @@ from mien.papers.plans import (
     Reproduction,
 )
 from mien.training import recipes
-from mien.training.recipes import Deviation, Paper
+from mien.training.recipes import Deviation, ExpressionRecipe, Paper
 
 LABELS = label_set("iliev2022")
-RECIPE = replace(recipes.read(recipes.find("iliev2022")), copies=None, split=None)
+ILIEV = recipes.read(recipes.find("iliev2022"))
+assert isinstance(ILIEV, ExpressionRecipe)
+RECIPE = replace(ILIEV, copies=None, split=None)
 PAPER = Paper("A & B <1999>", "all | of it", "As **they** did.", ("Beware.",), pictures=500)
 
 
