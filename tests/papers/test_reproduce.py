@@ -336,7 +336,7 @@ def test_a_quick_look_is_marked(tmp_path: Path, done: Done) -> None:
 @pytest.mark.parametrize(
     ("data", "error", "message"),
     [
-        ({}, ConfigError, "mien data import made FOLDER --out made.parquet"),
+        ({}, ConfigError, "mien data import csv LIST --out made.parquet"),
         ({"made": "no.parquet"}, DataError, "no such table"),
         ({"made": "no.parquet", "jaffe": "x"}, ConfigError, "takes the tables made, not 'jaffe'"),
     ],
