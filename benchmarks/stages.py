@@ -1,6 +1,6 @@
 """Where the processor time of one picture goes, stage by stage, on one thread.
 
-    python benchmarks/profile.py MEDIA
+    python benchmarks/stages.py MEDIA
 
 MEDIA holds ``multi_face.jpg``, five people. Each picture is a JPEG in memory, read, searched and
 recognised again and again; a figure is the median of its turns. The networks' own time is told
@@ -114,7 +114,7 @@ def detectors(content: bytes, turns: int) -> Stages:
 def main(
     media: Path,
     turns: Annotated[int, typer.Option()] = 15,
-    out: Annotated[Path, typer.Option()] = Path("benchmarks/results/profile.json"),
+    out: Annotated[Path, typer.Option()] = Path("benchmarks/results/stages.json"),
 ) -> None:
     cv2.setNumThreads(1)
     analyzer = Analyzer(Settings(detector="mien", threads=1))
