@@ -155,11 +155,13 @@ def test_the_average_moves_by_the_decay() -> None:
 
 
 def test_predictions_do_not_depend_on_the_batch() -> None:
+    torch.manual_seed(3)
     net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 3))
     x = torch.randint(0, 255, (100, 1, 4, 4), dtype=torch.uint8)
     device = torch.device("cpu")
-    few, many = (torch.cat(predict(net, x, device, batch)) for batch in (7, 100))
-    np.testing.assert_allclose(few.numpy(), many.numpy(), rtol=1e-5)
+    few, many = (torch.cat(predict(net, x, device, batch)).numpy() for batch in (7, 100))
+    # Sums of some hundreds are rounded in another order; one near 0 has their error, not its own.
+    np.testing.assert_allclose(few, many, rtol=1e-5, atol=1e-7 * np.abs(many).max())
 
 
 def test_training_goes_on_from_earlier_weights(
