@@ -18,8 +18,8 @@ from ..proposals import Proposals, Proposer
 
 _LEAST = 0.05  # score of a proposal worth a look
 _LIKELY, _UNLIKELY = 0.3, 0.1  # of one that mostly is a face; of one that hardly ever is
-# How many that are not likely are looked at: where nobody was seen; beside one face, where four
-# find whoever a dozen did (benchmarks/detection.py). In a crowd, all of them are.
+# How many that are not likely are looked at: where nobody was seen, and beside one face (ADR 25).
+# In a crowd, all of them are.
 _FOR_SOMEBODY, _FOR_A_SECOND, _CROWD = 12, 4, 2
 _MAYBE = 0.1  # the landmark network's score worth a second look
 # Its score of a face. From 0.5 on half of the false alarms on HELEN's and AFW's crops go, and one
@@ -54,6 +54,7 @@ class Mien:
             rest = rest.where(_outside(faces, rest.boxes))
             second = np.flatnonzero(rest.scores >= _UNLIKELY)[:_FOR_A_SECOND]
             faces = self._seen(frame, faces, rest.where(second))
+            rest = rest.where(np.setdiff1d(np.arange(len(rest)), second))
         return self._seen(frame, faces, rest) if len(faces) >= _CROWD else faces
 
     def _seen(self, frame: Frame, faces: list[Face], proposed: Proposals) -> list[Face]:
