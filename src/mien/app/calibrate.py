@@ -9,7 +9,7 @@ import typer
 from ..errors import ConfigError
 from ..files import write
 from .laboratory import need_torch
-from .options import ModelOut, TableFile
+from .options import LabelledCrops, ModelOut, TableFile
 from .terminal import say, tell
 
 if TYPE_CHECKING:
@@ -23,15 +23,7 @@ def calibrate(
     path: TableFile,
     out: ModelOut,
     split: Annotated[str | None, typer.Option(help="Only this split of the table.")] = None,
-    crops: Annotated[
-        bool,
-        typer.Option(
-            "--crops",
-            metavar="",
-            help="The pictures are faces already: do not search for one. Tables that mien cut, "
-            "and such of small pictures only, are always taken so.",
-        ),
-    ] = False,
+    crops: LabelledCrops = False,
     what: Annotated[
         str, typer.Option(metavar="all|intensities", help="What to fit. The rest stays as it is.")
     ] = "all",

@@ -11,7 +11,7 @@ from ..errors import ConfigError
 from ..files import write
 from .faces import faces_in
 from .files import ready_charts, write_json
-from .options import Alignment, Strength, WholeResult
+from .options import Alignment, LabelledCrops, Strength, WholeResult
 from .terminal import say
 
 if TYPE_CHECKING:
@@ -55,15 +55,7 @@ def evaluate(
             "people.csv or the table has; and the largest gap.",
         ),
     ] = None,
-    crops: Annotated[
-        bool,
-        typer.Option(
-            "--crops",
-            metavar="",
-            help="The pictures are faces already: do not search for one. Tables that mien cut, "
-            "and such of small pictures only, are always taken so.",
-        ),
-    ] = False,
+    crops: LabelledCrops = False,
     split: Annotated[str | None, typer.Option(help="Only this split.")] = None,
     base_rates: Annotated[
         list[str] | None,

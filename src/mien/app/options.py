@@ -89,6 +89,15 @@ Crops = Annotated[
         "--crops", metavar="", help="Each picture is a face already: do not search for one."
     ),
 ]
+LabelledCrops = Annotated[
+    bool,
+    typer.Option(
+        "--crops",
+        metavar="",
+        help="The pictures are faces already: do not search for one. Tables that mien cut, "
+        "and such of small pictures only, are always taken so.",
+    ),
+]
 Detector = Annotated[
     str,
     typer.Option(
