@@ -19,7 +19,7 @@ import pytest
 from mien.errors import ConfigError, VideoError
 from mien.face import Frame, ImageArray
 from mien.media import video as reader
-from mien.media.video import Hole, Place, Span, Video, ahead, is_video
+from mien.media.video import Hole, Place, Span, Video, is_video
 from tests.made import shown_by, turned, video
 
 
@@ -441,41 +441,6 @@ def test_recordings_are_told_from_pictures(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(content)
         assert is_video(tmp_path / name) is expected, name
     assert is_video(tmp_path / "gone.mov")
-
-
-# -- ahead -----------------------------------------------------------------------------------------
-
-
-def test_ahead_gives_the_same_and_is_never_far_ahead() -> None:
-    made: list[int] = []
-
-    def items() -> Iterator[int]:
-        for i in range(20):
-            made.append(i)
-            yield i
-
-    for i in ahead(items()):
-        assert len(made) <= i + 5
-    assert made == list(range(20))
-
-
-def test_ahead_passes_errors_on() -> None:
-    def items() -> Iterator[int]:
-        yield 1
-        raise VideoError("broken")
-
-    found = ahead(items())
-    assert next(found) == 1
-    with pytest.raises(VideoError, match="broken"):
-        next(found)
-
-
-def test_closing_ahead_ends_its_thread() -> None:
-    before = threading.active_count()
-    found = ahead(itertools.count())
-    next(found)
-    found.close()
-    assert threading.active_count() == before
 
 
 # -- clocks that jump, stop, or begin below zero ---------------------------------------------------
