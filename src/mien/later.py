@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import queue
 from collections.abc import Callable, Generator, Iterable
 from threading import Event, Lock, Thread
 from typing import Any, Generic, TypeVar
@@ -68,6 +67,8 @@ def ahead(items: Iterable[T], patience_s: float | None = None) -> Generator[T, N
     waits until it has; no longer than ``patience_s`` seconds, where that is given: a disk on a
     network may keep it for minutes, and what it made then is thrown away.
     """
+    import queue  # here: a run on one picture needs none
+
     ready: queue.Queue[tuple[bool, Any]] = queue.Queue(_WAITING)
     stop = Event()
 
