@@ -156,7 +156,7 @@ def speed() -> str:
     cold, bench, many = result("cold_start"), result("bench"), result("throughput")
     reading = result("recognition")["ms_per_face"]
     ends = result("end_to_end")["detectors"]["mien"]
-    one, two = many["processes_1"], many["processes_2"]
+    one, two, times = many["processes_1"], many["processes_2"], many["times_before"]
     cpu = cold["machine"]
     face = bench["recognition_one_thread"]
     lines = [
@@ -167,9 +167,12 @@ def speed() -> str:
         f"- recognition per face on one thread, one by one: {reading['mean']:.2f} ms on average over FER+ PublicTest, "
         f"median {reading['p50']:.2f} (an unsure face is read twice, its mirror image too); one look in a batch of 64 "
         f"takes {face['batch_64_per_face']['median_ms']:.2f} ms",
-        f"- {one['pictures']:,} pictures of about 500 x 500: {one['pictures_per_s']:.0f} a second on one process, "
+        f"- {one['pictures']:,.0f} pictures of about 500 x 500: {one['pictures_per_s']:.0f} a second on one process, "
         f"{two['pictures_per_s']:.0f} on two; memory grows by {max(one['growth'], two['growth']):.1%} "
-        "after the first fifth",
+        f"after the first fifth. That is {times['processes_1']['pictures_per_s']:.1f} and "
+        f"{times['processes_2']['pictures_per_s']:.1f} times as many as before photographs were looked at sparingly "
+        f"([ADR 25](adr/0025-photographs.md), [27](adr/0027-beside.md)), for {times['processes_1']['processor']:.1f} and "
+        f"{times['processes_2']['processor']:.1f} times less of the processor's time each",
         f"- end to end (detector and crop) against given crops, LFW, same people: "
         f"{ends['equal']['points_apart']:+.1f} points; no face is found in {ends['missed']} of "
         f"{ends['missed'] + ends['equal']['crops']['n']:,}",
@@ -689,6 +692,33 @@ def in_short() -> str:
     )
 
 
+PARTS = {
+    "opencv-python-headless": "shrinking, turning and drawing pictures; cameras; the detector `haar`. Half of it are OpenBLAS and an FFmpeg of its "
+    "own, which mien does not use and which cannot be left out",
+    "av": "recordings and streams: PyAV, with the FFmpeg that mien does use",
+    "onnxruntime": "the networks",
+    "numpy": "arrays, with an OpenBLAS of its own",
+    "pillow": "reading pictures, and what they say of themselves",
+    "mien": "mien, with its four networks",
+}
+
+
+def install_size() -> str:
+    """What each part of an install is for, and its size."""
+    found = result("install_size")
+    lines = ["| part | MB | for |", "| --- | --- | --- |"]
+    lines += [f"| `{name}` | {found['mb'][name]:.0f} | {what} |" for name, what in PARTS.items()]
+    rest = sum(size for name, size in found["mb"].items() if name not in PARTS)
+    lines += [
+        f"| the others | {rest:.0f} | the command line, its tables and colours |",
+        f"| all | {found['all_mb']} | |",
+        "",
+        f"Who reads pictures alone, or a camera, can take recordings out again: `pip uninstall av` leaves {found['without_recordings_mb']} MB. All else "
+        "works as before, and a recording is an error that says how to get PyAV back.",
+    ]
+    return "\n".join(lines)
+
+
 def _percent(score: dict[str, Any]) -> str:
     return f"{score['accuracy']:.0%}".replace("%", " %")
 
@@ -707,6 +737,7 @@ SECTIONS: dict[Path, dict[str, Callable[[], str]]] = {
         "own pictures": own_pictures,
         "papers": papers,
     },
+    DOCS / "index.md": {"install size": install_size},
     DOCS / "intensities.md": {"own raters": own_raters},
 }
 

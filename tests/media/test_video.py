@@ -6,6 +6,7 @@ import http.server
 import itertools
 import os
 import random
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -441,6 +442,19 @@ def test_recordings_are_told_from_pictures(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(content)
         assert is_video(tmp_path / name) is expected, name
     assert is_video(tmp_path / "gone.mov")
+
+
+# -- without PyAV ----------------------------------------------------------------------------------
+
+
+def test_what_is_missing_where_recordings_were_taken_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = clip(tmp_path / "clip.mp4", 3)
+    monkeypatch.setitem(sys.modules, "av", None)
+    with pytest.raises(VideoError, match=r"clip\.mp4: recordings need PyAV.*: pip install av"):
+        Video(path)
+    assert is_video(path)
 
 
 # -- clocks that jump, stop, or begin below zero ---------------------------------------------------

@@ -255,8 +255,13 @@ class Video:
         self._container.close()
 
     def _open(self) -> None:
-        import av
-
+        try:
+            import av
+        except ImportError:  # whoever reads pictures alone may have taken it out: docs/index.md
+            raise VideoError(
+                f"cannot read {self.source}: recordings need PyAV, which is not installed; "
+                "add it with: pip install av"
+            ) from None
         name = str(self.path)
         if not image.is_address(name):
             self._refuse(Path(name))
