@@ -7,7 +7,6 @@ from threading import Event, Lock, Thread
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
-_WAITING = 2  # items ready while one is used: pictures are large, and more would help nobody
 
 
 class Later(Generic[T]):
@@ -60,8 +59,12 @@ class Later(Generic[T]):
         return self._value
 
 
-def ahead(items: Iterable[T], patience_s: float | None = None) -> Generator[T, None, None]:
+def ahead(
+    items: Iterable[T], waiting: int = 2, patience_s: float | None = None
+) -> Generator[T, None, None]:
     """The same items, made in a thread of its own a little ahead of whoever takes them.
+
+    waiting : how many are ready while one is used: pictures are large, and more would help nobody.
 
     What making one raises is raised here in its turn. Closing the generator ends the thread, and
     waits until it has; no longer than ``patience_s`` seconds, where that is given: a disk on a
@@ -69,7 +72,7 @@ def ahead(items: Iterable[T], patience_s: float | None = None) -> Generator[T, N
     """
     import queue  # here: a run on one picture needs none
 
-    ready: queue.Queue[tuple[bool, Any]] = queue.Queue(_WAITING)
+    ready: queue.Queue[tuple[bool, Any]] = queue.Queue(waiting)
     stop = Event()
 
     def put(item: tuple[bool, Any]) -> bool:

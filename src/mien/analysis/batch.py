@@ -40,7 +40,8 @@ _AHEAD = 4  # pictures in flight per process: enough to keep it busy, little eno
 _SIGNED = ("Software", "mien")  # in every PNG mien writes, so that it knows its own again
 
 
-_PATIENCE_S = 1.0  # with a picture that is still being read when nobody wants it any more
+_WAITING = 1  # picture that is ready for the next stage: they may be large
+_PATIENCE_S = 1.0  # with one that is still being read when nobody wants it any more
 
 Looked = tuple[Frame, list[Face]]
 
@@ -276,7 +277,7 @@ def _looks(analyzer: Analyzer, jobs: Iterable[Job]) -> Generator[Callable[[], Lo
 
     A picture that takes much memory is left until it is asked for: nothing else is large then.
     """
-    with closing(ahead(((job, _read(job)) for job in jobs), _PATIENCE_S)) as pictures:
+    with closing(ahead(((job, _read(job)) for job in jobs), _WAITING, _PATIENCE_S)) as pictures:
         for job, read in pictures:
             yield _searched(analyzer, job, read)
 
@@ -433,7 +434,7 @@ def analyze_pictures(
     """
     analyzer = analyzer or Analyzer(Settings())
     jobs = (Job(Path(path)) for path in paths)
-    with closing(ahead(_looks(analyzer, jobs), _PATIENCE_S)) as looks:
+    with closing(ahead(_looks(analyzer, jobs), _WAITING, _PATIENCE_S)) as looks:
         for looked in looks:
             try:
                 frame, found = looked()
@@ -525,7 +526,7 @@ def _beside(
         yield run_job(analyzer, job, begun.pop(0).get if begun else None)
     rest = jobs[len(first) :]
     if rest:
-        with closing(ahead(_looks(analyzer, rest), _PATIENCE_S)) as looks:
+        with closing(ahead(_looks(analyzer, rest), _WAITING, _PATIENCE_S)) as looks:
             for job, looked in zip(rest, looks, strict=True):
                 yield run_job(analyzer, job, looked)
 

@@ -41,8 +41,8 @@ REDUCED = 1280
 MOST_BYTES = 1_250_000_000
 """What reading one picture may take: with the rest of mien it stays under 1.5 GB."""
 AHEAD_BYTES = 48_000_000
-"""What reading a picture may take before its turn comes, beside others: any JPEG, as it is decoded
-smaller. With as many as wait, and the largest that is read in its turn, it stays under 1.5 GB."""
+"""What reading a picture may take before its turn comes, beside others: all that a JPEG takes as it
+is decoded smaller. As many as wait and the largest, in its turn, stay under 1.5 GB together."""
 SUFFIXES = frozenset(
     # jfif is what browsers on Windows call a JPEG
     {".jpg", ".jpeg", ".jfif", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"}
