@@ -156,7 +156,7 @@ def speed() -> str:
     cold, bench, many = result("cold_start"), result("bench"), result("throughput")
     reading = result("recognition")["ms_per_face"]
     ends = result("end_to_end")["detectors"]["mien"]
-    one, two, times = many["processes_1"], many["processes_2"], many["times_before"]
+    one, two = many["processes_1"], many["processes_2"]
     cpu = cold["machine"]
     face = bench["recognition_one_thread"]
     lines = [
@@ -167,12 +167,9 @@ def speed() -> str:
         f"- recognition per face on one thread, one by one: {reading['mean']:.2f} ms on average over FER+ PublicTest, "
         f"median {reading['p50']:.2f} (an unsure face is read twice, its mirror image too); one look in a batch of 64 "
         f"takes {face['batch_64_per_face']['median_ms']:.2f} ms",
-        f"- {one['pictures']:,.0f} pictures of about 500 x 500: {one['pictures_per_s']:.0f} a second on one process, "
+        f"- {one['pictures']:,} pictures of about 500 x 500: {one['pictures_per_s']:.0f} a second on one process, "
         f"{two['pictures_per_s']:.0f} on two; memory grows by {max(one['growth'], two['growth']):.1%} "
-        f"after the first fifth. That is {times['processes_1']['pictures_per_s']:.1f} and "
-        f"{times['processes_2']['pictures_per_s']:.1f} times as many as before photographs were looked at sparingly "
-        f"([ADR 25](adr/0025-photographs.md), [27](adr/0027-beside.md)), for {times['processes_1']['processor']:.1f} and "
-        f"{times['processes_2']['processor']:.1f} times less of the processor's time each",
+        "after the first fifth",
         f"- end to end (detector and crop) against given crops, LFW, same people: "
         f"{ends['equal']['points_apart']:+.1f} points; no face is found in {ends['missed']} of "
         f"{ends['missed'] + ends['equal']['crops']['n']:,}",
