@@ -114,6 +114,16 @@ def worst() -> dict[str, Maker]:
     }
 
 
+BESIDE = "largest among those read ahead"
+
+
+def among_others(folder: Path) -> None:
+    """Two of the largest, and before, between and behind them what may just be read ahead."""
+    ahead, large = png(2_610, 2_610), png(13_300, 13_300)
+    for number, make in enumerate([*[ahead] * 8, large, large, *[ahead] * 8]):
+        make(folder / f"{number:02d}.png")
+
+
 def peak_of(words: list[str]) -> dict[str, Any]:
     """Peak memory of a process in MB, its seconds, its status, and the last thing it said."""
     began = time.monotonic()
@@ -142,6 +152,9 @@ def measured(names: list[str]) -> Iterator[tuple[str, dict[str, Any]]]:
                 path.unlink()
                 said = found["said"].replace(f"{folder}/", "")
                 yield name, {"bytes": size, **found, "said": said}
+        if not names or BESIDE in names:
+            among_others(Path(folder))
+            yield BESIDE, peak_of([sys.executable, "-m", "mien", "analyze", folder])
 
 
 def main() -> int:

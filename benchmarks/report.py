@@ -689,6 +689,33 @@ def in_short() -> str:
     )
 
 
+PARTS = {
+    "opencv-python-headless": "shrinking, turning and drawing pictures; cameras; the detector `haar`. Half of it are OpenBLAS and an FFmpeg of its "
+    "own, which mien does not use and which cannot be left out",
+    "av": "recordings and streams: PyAV, with the FFmpeg that mien does use",
+    "onnxruntime": "the networks",
+    "numpy": "arrays, with an OpenBLAS of its own",
+    "pillow": "reading pictures, and what they say of themselves",
+    "mien": "mien, with its four networks",
+}
+
+
+def install_size() -> str:
+    """What each part of an install is for, and its size."""
+    found = result("install_size")
+    lines = ["| part | MB | for |", "| --- | --- | --- |"]
+    lines += [f"| `{name}` | {found['mb'][name]:.0f} | {what} |" for name, what in PARTS.items()]
+    rest = sum(size for name, size in found["mb"].items() if name not in PARTS)
+    lines += [
+        f"| the others | {rest:.0f} | the command line, its tables and colours |",
+        f"| all | {found['all_mb']} | |",
+        "",
+        f"Who reads pictures alone, or a camera, can take recordings out again: `pip uninstall av` leaves {found['without_recordings_mb']} MB. All else "
+        "works as before, and a recording is an error that says how to get PyAV back.",
+    ]
+    return "\n".join(lines)
+
+
 def _percent(score: dict[str, Any]) -> str:
     return f"{score['accuracy']:.0%}".replace("%", " %")
 
@@ -707,6 +734,7 @@ SECTIONS: dict[Path, dict[str, Callable[[], str]]] = {
         "own pictures": own_pictures,
         "papers": papers,
     },
+    DOCS / "index.md": {"install size": install_size},
     DOCS / "intensities.md": {"own raters": own_raters},
 }
 

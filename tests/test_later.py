@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
+import time
+from collections.abc import Iterator
 
 import pytest
 
-from mien.errors import ModelError
-from mien.later import Later
+from mien.errors import ModelError, VideoError
+from mien.later import Later, ahead
 
 
 def test_the_caller_goes_on_meanwhile() -> None:
@@ -36,3 +39,57 @@ def test_whoever_asks_is_told_what_went_wrong(error: BaseException) -> None:
         with pytest.raises(type(error)) as told:
             later.get()
         assert told.value is error
+
+
+# -- one after the other --------------------------------------------------------------------------
+
+
+def test_ahead_gives_the_same_and_is_never_far_ahead() -> None:
+    made: list[int] = []
+
+    def items() -> Iterator[int]:
+        for i in range(20):
+            made.append(i)
+            yield i
+
+    for i in ahead(items()):
+        assert len(made) <= i + 5
+    assert made == list(range(20))
+
+
+def test_ahead_passes_errors_on() -> None:
+    def items() -> Iterator[int]:
+        yield 1
+        raise VideoError("broken")
+
+    found = ahead(items())
+    assert next(found) == 1
+    with pytest.raises(VideoError, match="broken"):
+        next(found)
+
+
+def test_closing_ahead_ends_its_thread() -> None:
+    before = threading.active_count()
+    found = ahead(itertools.count())
+    next(found)
+    found.close()
+    assert threading.active_count() == before
+
+
+def test_closing_ahead_waits_no_longer_than_it_is_told() -> None:
+    go = threading.Event()
+
+    def items() -> Iterator[int]:
+        yield 1
+        go.wait(60)
+
+    before = threading.active_count()
+    found = ahead(items(), patience_s=0.05)
+    assert next(found) == 1
+    found.close()  # comes back
+    assert threading.active_count() == before + 1
+    go.set()
+    deadline = time.monotonic() + 20
+    while threading.active_count() > before:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

@@ -20,6 +20,7 @@ PUBLIC = {
     "Quality": "mien.face",
     "RecognizedFace": "mien.face",
     "Settings": "mien.analysis.pipeline",
+    "analyze_pictures": "mien.analysis.batch",
     "analyze_video": "mien.analysis.recording",
     "label_set": "mien.labels",
     "load_model": "mien.expression.recognize",

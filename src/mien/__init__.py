@@ -18,6 +18,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .analysis.batch import analyze_pictures
     from .analysis.pipeline import Analyzer, Settings
     from .analysis.recording import analyze_video
     from .errors import MienError
@@ -42,6 +43,7 @@ _HOME = {
     "RecognizedFace": "face",
     "Settings": "analysis.pipeline",
     "__version__": "version",
+    "analyze_pictures": "analysis.batch",
     "analyze_video": "analysis.recording",
     "label_set": "labels",
     "load_model": "expression.recognize",
@@ -61,6 +63,7 @@ __all__ = [
     "Quality",
     "RecognizedFace",
     "Settings",
+    "analyze_pictures",
     "analyze_video",
     "label_set",
     "load_model",

@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
-import tomllib
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
@@ -53,6 +52,8 @@ def parse_toml(content: bytes) -> dict[str, Any]:
         raise ValueError(f"it has more than {_LONGEST} bytes")
     if _LONG_KEY.search(content):
         raise ValueError("nested too deeply")
+    import tomllib  # here: two milliseconds that a run without TOML is spared
+
     try:
         found = tomllib.loads(content.decode("utf-8-sig"))
         _check_numbers(found)

@@ -20,7 +20,6 @@ traceback; anything outside this tree is a bug.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 
@@ -62,6 +61,8 @@ class UnknownName(ConfigError):
     """
 
     def __init__(self, kind: str, name: str, known: Iterable[str], where: str = "") -> None:
+        import difflib  # here: most runs have no such error
+
         # ``where`` ("train.") is shown but not compared: it would make any two names look alike.
         names = tuple(known)
         near = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.5)

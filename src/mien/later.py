@@ -1,10 +1,10 @@
-"""Values made in the background, for models that load while the rest goes on."""
+"""Values made in the background: models, pictures, frames, while the rest goes on."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from threading import Lock, Thread
-from typing import Generic, TypeVar
+from collections.abc import Callable, Generator, Iterable
+from threading import Event, Lock, Thread
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 
@@ -57,3 +57,56 @@ class Later(Generic[T]):
         if self._error is not None:
             raise self._error
         return self._value
+
+
+def ahead(
+    items: Iterable[T], waiting: int = 2, patience_s: float | None = None
+) -> Generator[T, None, None]:
+    """The same items, made in a thread of its own a little ahead of whoever takes them.
+
+    waiting : how many are ready while one is used: pictures are large, and more would help nobody.
+
+    What making one raises is raised here in its turn. Closing the generator ends the thread, and
+    waits until it has; no longer than ``patience_s`` seconds, where that is given: a disk on a
+    network may keep it for minutes, and what it made then is thrown away.
+    """
+    import queue  # here: a run on one picture needs none
+
+    ready: queue.Queue[tuple[bool, Any]] = queue.Queue(waiting)
+    stop = Event()
+
+    def put(item: tuple[bool, Any]) -> bool:
+        while not stop.is_set():
+            try:
+                ready.put(item, timeout=0.1)
+                return True
+            except queue.Full:
+                continue
+        return False
+
+    def make() -> None:
+        try:
+            for item in items:
+                if not put((True, item)):
+                    return
+            put((False, None))
+        except BaseException as err:
+            put((False, err))
+        finally:
+            if isinstance(items, Generator):
+                items.close()  # here: what it opened ends in the thread that used it
+
+    thread = Thread(target=make, daemon=True)
+    thread.start()
+    try:
+        while True:
+            more, item = ready.get()
+            if more:
+                yield item
+            elif item is None:
+                return
+            else:
+                raise item
+    finally:
+        stop.set()
+        thread.join(patience_s)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
+import weakref
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -20,7 +23,9 @@ from PIL import Image
 from mien.analysis import batch
 from mien.analysis.batch import Job, Looked
 from mien.analysis.pipeline import Analyzer, Settings
-from mien.errors import ConfigError, ImageError, OutputError
+from mien.errors import ConfigError, ImageError, ModelError, OutputError
+from mien.expression.baserates import BaseRates
+from mien.expression.recognize import Reading
 from mien.face import Face, Frame, ImageArray
 from mien.later import Later
 from mien.media import image
@@ -242,6 +247,216 @@ def test_a_process_started_meanwhile_never_hears_the_terminal() -> None:
         held = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     assert held - before == {signal.SIGINT, signal.SIGHUP}
     assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before
+
+
+# --- The next pictures are read and searched meanwhile -------------------------------------------
+
+
+def test_pictures_are_read_and_searched_while_one_is_recognised(pictures: list[Path]) -> None:
+    """Each stage waits for the next picture in the one before: one by one they would never end."""
+    read, searched = threading.Event(), threading.Event()
+    from_disk = image.read_ahead
+
+    class Waits(FakeDetector):
+        def detect(self, frame: Frame, known: Sequence[Face] = ()) -> list[Face]:
+            if frame.source == str(pictures[0]):
+                assert read.wait(60)
+            else:
+                searched.set()
+            return super().detect(frame, known)
+
+    class Last(FakeRecognizer):
+        def read(self, crops: Sequence[ImageArray], rates: BaseRates) -> Reading:
+            if crops:
+                assert searched.wait(60)
+            return super().read(crops, rates)
+
+    def reading(path: Path, whole: bool) -> Frame | None:
+        if path == pictures[1]:
+            read.set()
+        return from_disk(path, whole)
+
+    analyzer = Analyzer(recognizer=Last(), detector=Waits((20, 20, 110, 110)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(image, "read_ahead", reading)
+        found = list(batch.analyze_files(jobs(pictures[:3]), analyzer))
+    assert [record["status"] for record in found] == ["ok"] * 3
+    assert sources(found) == [str(path) for path in pictures[:3]]
+
+
+@pytest.fixture
+def unfit(pictures: list[Path], face: ImageArray, tmp_path: Path) -> list[Path]:
+    """Nine files that cannot be read among three that can."""
+    bad = [
+        tmp_path / name for name in ("gone.jpg", "empty.jpg", "words.jpg", "cut.png", "a\0b.png")
+    ]
+    bad[1].write_bytes(b"")
+    bad[2].write_text("no picture")
+    bad[3].write_bytes(pictures[0].read_bytes()[:2000])
+    return [*pictures[:1], *bad, *pictures[1:2], *bad[:4], *pictures[2:3]]
+
+
+def test_bad_files_in_the_middle_end_nothing(unfit: list[Path]) -> None:
+    analyzer = fake((20, 20, 110, 110))
+    before = threading.active_count()
+    found = list(batch.analyze_files(jobs(unfit), analyzer))
+    assert [r["status"] for r in found] == ["ok"] + ["error"] * 5 + ["ok"] + ["error"] * 4 + ["ok"]
+    assert sources(found) == [str(path) for path in unfit]
+    assert found == [batch.run_job(analyzer, Job(path)) for path in unfit]
+    assert threading.active_count() == before
+
+
+def test_what_goes_wrong_in_a_thread_is_its_picture_s_record(
+    pictures: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(path: Path, whole: bool) -> Frame | None:
+        if path == pictures[1]:
+            raise MemoryError
+        if path == pictures[2]:
+            raise ZeroDivisionError("division by zero")
+        return image.read_frame(path)
+
+    monkeypatch.setattr(image, "read_ahead", broken)
+    given = [*pictures[:3], pictures[4]]
+    found = list(batch.analyze_files(jobs(given), fake((20, 20, 110, 110))))
+    assert [record["status"] for record in found] == ["ok", "error", "error", "ok"]
+    assert sources(found) == [str(path) for path in given]
+    assert found[1]["reason"].startswith("unexpected MemoryError")
+    assert "division by zero (test_batch.py:" in found[2]["reason"]
+
+
+def test_a_network_that_fails_in_a_thread_ends_the_run(pictures: list[Path]) -> None:
+    class Damaged(FakeDetector):
+        def detect(self, frame: Frame, known: Sequence[Face] = ()) -> list[Face]:
+            raise ModelError("landmarks68 is damaged")
+
+    damaged = Analyzer(recognizer=FakeRecognizer(), detector=Damaged())
+    with pytest.raises(ModelError, match="landmarks68 is damaged"):
+        list(batch.analyze_files(jobs(pictures), damaged))
+
+
+def test_large_pictures_are_read_in_their_turn_and_alone(
+    pictures: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No thread decodes one, and never is there a second frame of one beside it."""
+    monkeypatch.setattr(image, "AHEAD_BYTES", 1000)
+    decoded: list[threading.Thread] = []
+    alive: list[weakref.ref[ImageArray]] = []
+    most = 0
+    load = image._upright
+
+    def upright(picture: Image.Image, orientation: int) -> ImageArray:
+        nonlocal most
+        decoded.append(threading.current_thread())
+        most = max(most, 1 + sum(one() is not None for one in alive))
+        rgb = load(picture, orientation)
+        alive.append(weakref.ref(rgb))
+        return rgb
+
+    monkeypatch.setattr(image, "_upright", upright)
+    found = list(batch.analyze_files(jobs(pictures), fake((20, 20, 110, 110))))
+    assert [record["status"] for record in found].count("error") == 1
+    assert set(decoded) == {threading.main_thread()}
+    assert most == 1
+
+
+def test_few_pictures_wait_however_slow_the_recogniser_is(
+    pictures: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alive: list[weakref.ref[ImageArray]] = []
+    from_disk = image.read_ahead
+
+    def reading(path: Path, whole: bool) -> Frame | None:
+        frame = from_disk(path, whole)
+        assert frame
+        alive.append(weakref.ref(frame.rgb))
+        return frame
+
+    monkeypatch.setattr(image, "read_ahead", reading)
+    most = 0
+    for _ in batch.analyze_files(jobs(pictures[:1] * 40), fake((20, 20, 110, 110))):
+        time.sleep(0.005)
+        most = max(most, sum(one() is not None for one in alive))
+    assert len(alive) == 40
+    assert most <= 7
+
+
+def test_a_consumer_that_stops_ends_the_threads(pictures: list[Path]) -> None:
+    before = threading.active_count()
+    found = batch.analyze_files(jobs(pictures * 20), fake())
+    assert next(found)["source"] == str(pictures[0])
+    found.close()
+    assert threading.active_count() == before
+
+
+@needs_posix
+@pytest.mark.parametrize("stage", ["read_ahead", "file_bytes"])
+def test_ctrl_c_while_a_thread_reads(pictures: list[Path], tmp_path: Path, stage: str) -> None:
+    """As from a disk on a network that has gone: the run ends all the same, and soon."""
+    script = tmp_path / "slow.py"
+    script.write_text(
+        textwrap.dedent(f"""
+            import sys, time
+            from pathlib import Path
+            from mien import start
+            from mien.media import image
+            fast = image.{stage}
+            def slow(path, *more):
+                if path.name == "02.png":
+                    print("reading", file=sys.stderr, flush=True)
+                    time.sleep(600)
+                return fast(path, *more)
+            image.{stage} = slow
+            sys.argv = ["mien", "analyze", *sys.argv[1:], "--format", "jsonl"]
+            start.run()
+        """)
+    )
+    run = subprocess.Popen(
+        [sys.executable, script, *pictures],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with run:
+        assert run.stderr
+        assert run.stdout
+        assert run.stderr.readline() == "reading\n"
+        given = [run.stdout.readline() for _ in range(2)]  # all that there can be
+        run.send_signal(signal.SIGINT)
+        began = time.monotonic()
+        said = run.stderr.read()
+        assert run.wait(60) == 130
+        assert time.monotonic() - began < 20
+    assert [json.loads(line)["source"] for line in given] == [str(path) for path in pictures[:2]]
+    assert "stopped after 2 of 12 pictures: " in said
+    assert "Traceback" not in said
+
+
+def test_pictures_in_a_program(pictures: list[Path], caplog: pytest.LogCaptureFixture) -> None:
+    analyzer = fake((20, 20, 110, 110))
+    found = list(batch.analyze_pictures((str(path) for path in pictures), analyzer))
+    assert [frame.source for frame, _ in found] == [str(p) for p in pictures if p != pictures[5]]
+    assert all(len(faces) == 1 for _, faces in found)
+    assert caplog.messages == [str(unreadable(pictures[5]))]
+    assert list(batch.analyze_pictures([], analyzer)) == []
+
+
+def unreadable(path: Path) -> ImageError:
+    with pytest.raises(ImageError) as told:
+        image.read_frame(path)
+    return told.value
+
+
+def test_a_large_photograph_of_small_faces_is_read_whole(
+    astronaut: ImageArray, tmp_path: Path
+) -> None:
+    """Its record is the one that is made without threads."""
+    path = tmp_path / "large.jpg"
+    Image.fromarray(astronaut).resize((2600, 2600)).save(path, quality=90)
+    for box in ((100, 100, 1000, 1000), (100, 100, 130, 130)):
+        analyzer = fake(box)
+        alone = batch.run_job(analyzer, Job(path))
+        assert list(batch.analyze_files(jobs([path] * 3), analyzer)) == [alone] * 3
 
 
 # --- Annotated copies ---------------------------------------------------------------------------

@@ -1251,3 +1251,65 @@ def test_a_damaged_one_is_an_error_however_it_is_decoded() -> None:
     for damaged in (content[: len(content) // 2], content[:-600] + bytes(600)):
         with pytest.raises(ImageError, match=r"cut short|truncated"):
             image.read_reduced(damaged)
+
+
+# -- before its turn -------------------------------------------------------------------------------
+
+
+def test_what_is_read_ahead_is_what_is_read_in_its_turn(tmp_path: Path) -> None:
+    large, small = tmp_path / "large.jpg", tmp_path / "small.png"
+    large.write_bytes(photograph(2600, 1400))
+    small.write_bytes(photograph(60, 50))
+    for path in (large, small):
+        frame, wanted = image.read_ahead(path), image.read_reduced(path)
+        assert frame
+        assert (frame.source, frame.reduced, frame.whole) == (
+            wanted.source,
+            wanted.reduced,
+            wanted.whole,
+        )
+        assert np.array_equal(frame.rgb, wanted.rgb)
+    whole = image.read_ahead(large, whole=True)
+    assert whole
+    assert np.array_equal(whole.rgb, image.read(large))
+
+
+@pytest.mark.parametrize(
+    ("options", "whole", "is_read"),
+    [
+        ({}, False, True),
+        ({}, True, False),  # as for drawing: all of its pixels
+        ({"progressive": True}, False, False),  # libjpeg keeps all of it, however small
+    ],
+)
+def test_what_takes_much_memory_is_left_for_its_turn(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    options: dict[str, Any],
+    whole: bool,
+    is_read: bool,
+) -> None:
+    path = tmp_path / "large.jpg"
+    path.write_bytes(photograph(2600, 1400, **options))
+    monkeypatch.setattr(image, "AHEAD_BYTES", 10_000_000)
+    assert (image.read_ahead(path, whole) is not None) is is_read
+
+
+def test_a_large_file_is_not_even_opened_before_its_turn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "large.bmp"
+    Image.new("RGB", (60, 50)).save(path)
+    monkeypatch.setattr(image, "AHEAD_BYTES", 1000)
+    monkeypatch.setattr(image, "file_bytes", lambda path: pytest.fail("it was read"))
+    assert image.read_ahead(path) is None
+
+
+def test_errors_are_the_same_before_its_turn(tmp_path: Path) -> None:
+    (tmp_path / "words.jpg").write_text("no picture")
+    for name in ("gone.jpg", "words.jpg", "a\0b.jpg"):
+        with pytest.raises(ImageError) as first:
+            image.read_reduced(tmp_path / name)
+        with pytest.raises(ImageError) as second:
+            image.read_ahead(tmp_path / name)
+        assert str(first.value) == str(second.value)

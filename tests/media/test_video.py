@@ -6,6 +6,7 @@ import http.server
 import itertools
 import os
 import random
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ import pytest
 from mien.errors import ConfigError, VideoError
 from mien.face import Frame, ImageArray
 from mien.media import video as reader
-from mien.media.video import Hole, Place, Span, Video, ahead, is_video
+from mien.media.video import Hole, Place, Span, Video, is_video
 from tests.made import shown_by, turned, video
 
 
@@ -443,39 +444,17 @@ def test_recordings_are_told_from_pictures(tmp_path: Path) -> None:
     assert is_video(tmp_path / "gone.mov")
 
 
-# -- ahead -----------------------------------------------------------------------------------------
+# -- without PyAV ----------------------------------------------------------------------------------
 
 
-def test_ahead_gives_the_same_and_is_never_far_ahead() -> None:
-    made: list[int] = []
-
-    def items() -> Iterator[int]:
-        for i in range(20):
-            made.append(i)
-            yield i
-
-    for i in ahead(items()):
-        assert len(made) <= i + 5
-    assert made == list(range(20))
-
-
-def test_ahead_passes_errors_on() -> None:
-    def items() -> Iterator[int]:
-        yield 1
-        raise VideoError("broken")
-
-    found = ahead(items())
-    assert next(found) == 1
-    with pytest.raises(VideoError, match="broken"):
-        next(found)
-
-
-def test_closing_ahead_ends_its_thread() -> None:
-    before = threading.active_count()
-    found = ahead(itertools.count())
-    next(found)
-    found.close()
-    assert threading.active_count() == before
+def test_what_is_missing_where_recordings_were_taken_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = clip(tmp_path / "clip.mp4", 3)
+    monkeypatch.setitem(sys.modules, "av", None)
+    with pytest.raises(VideoError, match=r"clip\.mp4: recordings need PyAV.*: pip install av"):
+        Video(path)
+    assert is_video(path)
 
 
 # -- clocks that jump, stop, or begin below zero ---------------------------------------------------

@@ -1,4 +1,7 @@
-"""Many pictures, in order, on one or several processes; one bad file never ends it."""
+"""Many pictures, in order, on one or several processes; one bad file never ends it.
+
+In one process reading, searching and recognising go on side by side, as with a recording's frames.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +9,17 @@ import logging
 import os
 import re
 from collections import Counter, deque
-from collections.abc import Collection, Generator, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
-from ..errors import ConfigError, MienError, ModelError, OutputError, VideoError
-from ..face import Face, Frame, ImageArray
+from ..errors import ConfigError, ImageError, MienError, ModelError, OutputError, VideoError
+from ..face import Face, Frame, ImageArray, RecognizedFace
 from ..files import replacing
-from ..later import Later
+from ..later import Later, ahead
 from ..media import image
 from ..names import folded
 from ..results import records
@@ -35,6 +39,9 @@ log = logging.getLogger(__name__)
 _AHEAD = 4  # pictures in flight per process: enough to keep it busy, little enough for the memory
 _SIGNED = ("Software", "mien")  # in every PNG mien writes, so that it knows its own again
 
+
+_WAITING = 1  # picture that is ready for the next stage: they may be large
+_PATIENCE_S = 1.0  # with one that is still being read when nobody wants it any more
 
 Looked = tuple[Frame, list[Face]]
 
@@ -265,13 +272,50 @@ def look(analyzer: Analyzer, path: Path, whole: bool) -> Looked:
     return frame, analyzer.find(frame)
 
 
-def run_job(analyzer: Analyzer, job: Job, begun: Later[Looked] | None = None) -> Record:
+def _looks(analyzer: Analyzer, jobs: Iterable[Job]) -> Generator[Callable[[], Looked], None, None]:
+    """What gives each job's ``look``, or raises what kept it from that; one thread reads ahead.
+
+    A picture that takes much memory is left until it is asked for: nothing else is large then.
+    """
+    with closing(ahead(((job, _read(job)) for job in jobs), _WAITING, _PATIENCE_S)) as pictures:
+        for job, read in pictures:
+            yield _searched(analyzer, job, read)
+
+
+def _read(job: Job) -> Callable[[], Frame | None]:
+    try:
+        frame = image.read_ahead(job.path, job.is_drawn)
+    except Exception as err:
+        return partial(_raised, err)
+    return lambda: frame
+
+
+def _searched(
+    analyzer: Analyzer, job: Job, read: Callable[[], Frame | None]
+) -> Callable[[], Looked]:
+    try:
+        frame = read()
+        if frame is None:
+            return partial(look, analyzer, job.path, job.is_drawn)
+        faces = analyzer.find(frame)
+        if analyzer.needs_whole(frame, faces):
+            return partial(look, analyzer, job.path, True)
+    except Exception as err:
+        return partial(_raised, err)
+    return lambda: (frame, faces)
+
+
+def _raised(err: Exception) -> NoReturn:
+    raise err
+
+
+def run_job(analyzer: Analyzer, job: Job, begun: Callable[[], Looked] | None = None) -> Record:
     """The record of one picture; whatever goes wrong with it is that record's reason.
 
-    begun : the picture's ``look``, if it goes on already.
+    begun : gives what ``look`` does, if it goes on already, or raises what kept it from that.
     """
     try:
-        frame, found = begun.get() if begun else look(analyzer, job.path, job.is_drawn)
+        frame, found = begun() if begun else look(analyzer, job.path, job.is_drawn)
         faces = analyzer.recognize(frame, found)
         if job.annotated:
             from ..media import draw
@@ -367,6 +411,39 @@ def analyze_files(
                 yield record
 
 
+def analyze_pictures(
+    paths: Iterable[str | Path], analyzer: Analyzer | None = None
+) -> Iterator[tuple[Frame, list[RecognizedFace]]]:
+    """Each picture with its faces, in order; the next ones are read and searched meanwhile.
+
+    Pictures that cannot be read are left out, and logged as warnings; ``mien analyze`` records
+    them. A large JPEG is decoded smaller: its ``Frame.reduced`` says how much, and its faces are in
+    pixels of the picture.
+
+    Parameters
+    ----------
+    paths
+        The files, taken as they are needed.
+    analyzer
+        What reads the pictures; None: one with the default settings.
+
+    Examples
+    --------
+    >>> for frame, faces in analyze_pictures(["a.jpg", "b.jpg"]):  # doctest: +SKIP
+    ...     print(frame.source, [face.emotions.top for face in faces])
+    """
+    analyzer = analyzer or Analyzer(Settings())
+    jobs = (Job(Path(path)) for path in paths)
+    with closing(ahead(_looks(analyzer, jobs), _WAITING, _PATIENCE_S)) as looks:
+        for looked in looks:
+            try:
+                frame, found = looked()
+            except ImageError as err:
+                log.warning("%s", err)
+            else:
+                yield frame, analyzer.recognize(frame, found)
+
+
 def _pictures_first(jobs: Sequence[Job | Recording]) -> list[Job]:
     """The jobs up to the first recording."""
     found = []
@@ -427,8 +504,7 @@ def _of_pictures(
     jobs: Sequence[Job], analyzer: Analyzer, processes: int, begun: list[Later[Looked]] | None
 ) -> Generator[Record, None, None]:
     if processes == 1 or len(jobs) <= 1:
-        for job in jobs:
-            yield run_job(analyzer, job, begun.pop(0) if begun else None)
+        yield from _beside(jobs, analyzer, begun)
         return
     from concurrent.futures.process import BrokenProcessPool
 
@@ -439,6 +515,20 @@ def _of_pictures(
             yield from _in_pool(waiting, settings, min(processes, len(jobs)))
         except BrokenProcessPool:
             yield _alone(waiting.popleft(), settings)
+
+
+def _beside(
+    jobs: Sequence[Job], analyzer: Analyzer, begun: list[Later[Looked]] | None
+) -> Iterator[Record]:
+    """Each job's record: the next pictures are read, and searched, in two threads meanwhile."""
+    first = jobs if len(jobs) == 1 else jobs[: len(begun or ())]
+    for job in first:
+        yield run_job(analyzer, job, begun.pop(0).get if begun else None)
+    rest = jobs[len(first) :]
+    if rest:
+        with closing(ahead(_looks(analyzer, rest), _WAITING, _PATIENCE_S)) as looks:
+            for job, looked in zip(rest, looks, strict=True):
+                yield run_job(analyzer, job, looked)
 
 
 def _in_pool(waiting: deque[Job], settings: Settings, processes: int) -> Iterator[Record]:

@@ -205,10 +205,14 @@ class Analyzer:
         """
         frame = image.read_reduced(picture)
         faces = self.find(frame)
-        if frame.reduced > 1 and any(_side(face) < _ENOUGH * self._read_at for face in faces):
+        if self.needs_whole(frame, faces):
             frame = image.read_frame(picture)
             faces = self.find(frame)
         return frame, faces
+
+    def needs_whole(self, frame: Frame, faces: Sequence[Face]) -> bool:
+        """Whether a frame was decoded so small that one of its faces has too few pixels."""
+        return frame.reduced > 1 and any(_side(f) < _ENOUGH * self._read_at for f in faces)
 
     @property
     def _read_at(self) -> int:

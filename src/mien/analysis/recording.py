@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from ..errors import ConfigError, MienError
 from ..face import Face, Frame, RecognizedFace
-from ..media import video
+from ..later import ahead
 from ..media.video import Hole, Place, Span, Video
 from ..tracking.smooth import smoothers
 from ..tracking.tracks import Tracker
@@ -120,7 +120,7 @@ def analyze(
             yield seen.item if isinstance(seen.item, Hole) else (seen.item, faces)
 
     found = _found(analyzer, source, options, replace(state.place), state.tracker)
-    with closing(video.ahead(found)) as frames:
+    with closing(ahead(found)) as frames:
         for found_in in frames:
             read = partial(_read, analyzer, options, found_in.faces)
             seen, faces = _guarded(found_in, read)
@@ -140,7 +140,7 @@ def _found(
     if options.tracks and analyzer.detector:
         tracker = Tracker.from_state(analyzer, kept) if kept else Tracker(analyzer)
     find = tracker.follow if tracker else analyzer.find
-    with closing(video.ahead(_placed(source, options.span, place))) as frames:
+    with closing(ahead(_placed(source, options.span, place))) as frames:
         for item, after in frames:
             seen, faces = _guarded(_Seen(item, [], after, None), find)
             yield replace(seen, faces=faces, tracker=tracker.state() if tracker else None)

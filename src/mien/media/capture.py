@@ -21,8 +21,9 @@ import numpy as np
 
 from ..errors import VideoError
 from ..face import Frame, ImageArray
+from ..later import ahead
 from ..secrecy import public
-from . import image, video
+from . import image
 from .video import Hole, Video
 
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 8.0
@@ -109,7 +110,7 @@ class Played:
         self._path, self.name = path, public(path)
 
     def frames(self, clock: Clock, control: Control) -> Iterator[Frame | Hole]:
-        with Video(self._path) as opened, closing(video.ahead(opened.frames())) as items:
+        with Video(self._path) as opened, closing(ahead(opened.frames())) as items:
             begun: float | None = None
             for item in items:
                 begun = clock.now() - item.time_s if begun is None else begun

@@ -11,6 +11,7 @@ import fnmatch
 import importlib
 import io
 import logging
+import math
 import os
 import stat
 import threading
@@ -39,6 +40,9 @@ REDUCED = 1280
 """The least longer side, in pixels, of a picture that is decoded smaller."""
 MOST_BYTES = 1_250_000_000
 """What reading one picture may take: with the rest of mien it stays under 1.5 GB."""
+AHEAD_BYTES = 48_000_000
+"""What reading a picture may take before its turn comes, beside others: all that a JPEG takes as it
+is decoded smaller. As many as wait and the largest, in its turn, stay under 1.5 GB together."""
 SUFFIXES = frozenset(
     # jfif is what browsers on Windows call a JPEG
     {".jpg", ".jpeg", ".jfif", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"}
@@ -138,8 +142,35 @@ def read_reduced(picture: Picture) -> Frame:
         content, name = file_bytes(Path(picture)), str(Path(picture))
     else:
         return read_frame(picture)
-    rgb, times, size = _read(content, name, REDUCED)
-    return Frame(rgb, source=_named(picture), reduced=times, whole=size if times > 1 else None)
+    return _frame(_read(content, name, REDUCED), _named(picture))
+
+
+def read_ahead(path: Path, whole: bool = False) -> Frame | None:
+    """The picture in a file, as ``read_reduced`` reads it, or ``whole``; while others are in use.
+
+    None for one that would take more than ``AHEAD_BYTES``: it is to be read in its turn, alone.
+    """
+    try:
+        if path.stat().st_size > AHEAD_BYTES:
+            return None
+    except (OSError, ValueError):
+        pass  # what is wrong with it, reading it says
+    try:
+        found = _read(
+            file_bytes(path), str(path), MAX_PIXELS if whole else REDUCED, most=AHEAD_BYTES
+        )
+    except _NotAheadError:
+        return None
+    return _frame(found, _named(path))
+
+
+class _NotAheadError(ImageError):
+    """A picture that takes more to read than whoever asks allows."""
+
+
+def _frame(found: tuple[ImageArray, int, tuple[int, int]], source: str) -> Frame:
+    rgb, times, size = found
+    return Frame(rgb, source=source, reduced=times, whole=size if times > 1 else None)
 
 
 def _named(picture: Picture) -> str:
@@ -199,17 +230,18 @@ def read_bytes(content: bytes, name: str) -> ImageArray:
 
 
 def _read(
-    content: bytes, name: str, longest: int = MAX_PIXELS
+    content: bytes, name: str, longest: int = MAX_PIXELS, most: float = math.inf
 ) -> tuple[ImageArray, int, tuple[int, int]]:
     """A picture, how many times smaller it was decoded, and its (width, height), upright.
 
-    longest : pixels that its longer side keeps, if it is decoded smaller.
+    longest : pixels that its longer side keeps, if it is decoded smaller. most : bytes that it may
+    take; raises _NotAheadError, before anything is decoded, for more.
     """
     from PIL.Image import DecompressionBombError
 
     plugin, reader = _plugin(content, name)
     try:
-        picture, times, size = _load(_reader(plugin, reader, name), content, name, longest)
+        picture, times, size = _load(_reader(plugin, reader, name), content, name, longest, most)
         orientation = _orientation(picture)
         size = size[::-1] if orientation in _SIDEWAYS else size
         return _upright(picture, orientation), times, size
@@ -287,7 +319,7 @@ def _our_limit_no_warnings() -> Iterator[None]:
 
 
 def _load(
-    reader: type[ImageFile], content: bytes, name: str, longest: int
+    reader: type[ImageFile], content: bytes, name: str, longest: int, most: float
 ) -> tuple[ImageFile, int, tuple[int, int]]:
     """The decoded picture, how many times smaller it is than its file's, and the file's size.
 
@@ -297,6 +329,9 @@ def _load(
         picture = reader(io.BytesIO(content))
         refuse_too_large(picture.width, picture.height, name)
         _refuse_too_costly(picture, len(content), name)
+        size, times = picture.size, _draft(picture, longest)
+        if _needed(picture, len(content), times) > most:
+            raise _NotAheadError(name)
         if picture.format == "TIFF":
             _refuse_odd_tiff(picture, name)
             picture.load()  # the one format whose load() warns and applies Pillow's limit
@@ -304,7 +339,6 @@ def _load(
         _refuse_zero_filled(content, name)
     if getattr(picture, "is_animated", False):
         log.warning("%s holds several pictures, as a film or pages; the first is read", name)
-    size, times = picture.size, _draft(picture, longest)
     picture.load()
     return picture, times, size
 
@@ -334,22 +368,29 @@ def _refuse_too_costly(picture: ImageFile, size: int, name: str) -> None:
 
     size : of the file, in bytes. A few bytes of WebP may stand for the largest picture there is.
     """
+    if (needed := _needed(picture, size)) > MOST_BYTES:
+        pixels = picture.width * picture.height
+        raise ImageError(
+            f"{name} has {picture.width} x {picture.height} = {pixels / 1e6:.0f} megapixels, which "
+            f"take {needed / 1e9:.1f} GB to read as {picture.format}, more than the "
+            f"{MOST_BYTES / 1e9:.2f} mien gives a picture; make it smaller first"
+        )
+
+
+def _needed(picture: ImageFile, size: int, times: int = 1) -> float:
+    """What decoding a picture takes, in bytes, now that its header was read.
+
+    size : of the file, in bytes. times : how many times smaller than there it is decoded.
+    """
     kind, stored = picture.format or "", _STORED.get(picture.mode, 4)
     own, copies = _DECODING.get(kind, 0), 3 if kind in _DECODING else 1
     if kind == "JPEG" and picture.info.get("progressive"):
-        own = _PROGRESSIVE
+        own = _PROGRESSIVE * times**2  # all of it, however small it is decoded
     if kind == "TIFF":
         tags = getattr(picture, "tag_v2")  # noqa: B009  (only TiffImageFile has it)
         own, copies = sum(tags.get(_TIFF_BITS, (1,))) / 8, 2  # a strip may be all of it
         own += stored if tags.get(_TIFF_ORIENTATION, 1) != 1 else 0
-    pixels = picture.width * picture.height
-    needed = copies * size + pixels * (stored + max(own, _OUT))
-    if needed > MOST_BYTES:
-        raise ImageError(
-            f"{name} has {picture.width} x {picture.height} = {pixels / 1e6:.0f} megapixels, which "
-            f"take {needed / 1e9:.1f} GB to read as {kind}, more than the {MOST_BYTES / 1e9:.2f} "
-            "mien gives a picture; make it smaller first"
-        )
+    return copies * size + picture.width * picture.height * (stored + max(own, _OUT))
 
 
 def _refuse_odd_tiff(picture: ImageFile, name: str) -> None:

@@ -9,9 +9,7 @@ from __future__ import annotations
 import heapq
 import logging
 import math
-import queue
-import threading
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -257,8 +255,13 @@ class Video:
         self._container.close()
 
     def _open(self) -> None:
-        import av
-
+        try:
+            import av
+        except ImportError:  # whoever reads pictures alone may have taken it out: docs/index.md
+            raise VideoError(
+                f"cannot read {self.source}: recordings need PyAV, which is not installed; "
+                "add it with: pip install av"
+            ) from None
         name = str(self.path)
         if not image.is_address(name):
             self._refuse(Path(name))
@@ -638,51 +641,3 @@ def reason(err: BaseException) -> str:
     if isinstance(err, ExitError):
         return f"nothing came for {_STALL_S:g} seconds"
     return public(str(getattr(err, "strerror", None) or err or type(err).__name__))
-
-
-_QUEUE = 2  # frames ready while one is analysed: pictures are large, and more would help nobody
-
-
-def ahead(items: Iterable[T]) -> Generator[T, None, None]:
-    """The same items, made in a thread of its own a little ahead of whoever takes them.
-
-    What making one raises is raised here in its turn. Closing the generator ends the thread.
-    """
-    ready: queue.Queue[tuple[bool, Any]] = queue.Queue(_QUEUE)
-    stop = threading.Event()
-
-    def put(item: tuple[bool, Any]) -> bool:
-        while not stop.is_set():
-            try:
-                ready.put(item, timeout=0.1)
-                return True
-            except queue.Full:
-                continue
-        return False
-
-    def make() -> None:
-        try:
-            for item in items:
-                if not put((True, item)):
-                    return
-            put((False, None))
-        except BaseException as err:
-            put((False, err))
-        finally:
-            if isinstance(items, Generator):
-                items.close()  # here: what it opened ends in the thread that used it
-
-    thread = threading.Thread(target=make, daemon=True)
-    thread.start()
-    try:
-        while True:
-            more, item = ready.get()
-            if more:
-                yield item
-            elif item is None:
-                return
-            else:
-                raise item
-    finally:
-        stop.set()
-        thread.join()
