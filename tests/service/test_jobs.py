@@ -225,7 +225,7 @@ def test_a_database_that_is_gone_and_comes_back() -> None:
         job = table.add(Job("ann", "a.mp4"), 10)
         server.stop()
         for ask in (table.ping, lambda: table.claim("a", 30), table.counts):
-            with pytest.raises(DatabaseAway, match="^the database does not answer: "):
+            with pytest.raises(DatabaseAway, match=r"^the database does not answer: "):
                 ask()
         server.start()
         assert table.get(job.id) == job

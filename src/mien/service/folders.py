@@ -19,7 +19,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 from ..errors import OutputError
 
@@ -89,24 +88,37 @@ class Folders:
                 Folder(path).remove()
 
     @contextmanager
-    def receive(self, id: str, name: str) -> Iterator[IO[bytes]]:
-        """A stream for a recording that is being handed in; all goes where that is broken off.
+    def receive(self, id: str, name: str) -> Iterator[Callable[[bytes], None]]:
+        """What takes a recording that is being handed in, piece by piece.
 
-        Raises OutputError where it cannot be written.
+        All of it goes where that is broken off. Raises OutputError where it cannot be written.
         """
         folder = self.of(id)
         try:
-            folder.input.mkdir(parents=True, mode=0o700)
-            with (folder.input / safe_name(name)).open("xb") as stream:
-                yield stream
-                stream.flush()
-                os.fsync(stream.fileno())
-        except OSError as err:
-            folder.remove()
-            raise OutputError(f"the recording cannot be kept: {err.strerror or err}") from err
+            with _written():
+                folder.input.mkdir(parents=True, mode=0o700)
+                stream = (folder.input / safe_name(name)).open("xb")
+            with stream:
+
+                def take(piece: bytes) -> None:
+                    with _written():
+                        stream.write(piece)
+
+                yield take
+                with _written():
+                    stream.flush()
+                    os.fsync(stream.fileno())
         except BaseException:
             folder.remove()
             raise
+
+
+@contextmanager
+def _written() -> Iterator[None]:
+    try:
+        yield
+    except OSError as err:
+        raise OutputError(f"the recording cannot be kept: {err.strerror or err}") from err
 
 
 def _last_change(folder: Path) -> float:
