@@ -1,4 +1,5 @@
-"""mien behind HTTP: pictures in one call, recordings as jobs, a camera's stream, people.
+"""mien behind HTTP: pictures in, the command line's records out.
 
-It converts what comes, calls what the command line calls, and answers in the same records.
+Here: routes, what they take and answer, who may ask and how much, and the threads that analyse.
+Not here: one rule of analysis; a route converts, and calls what the command line calls.
 """

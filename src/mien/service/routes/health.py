@@ -1,0 +1,50 @@
+"""Whether the service lives, whether it can answer, and its figures."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Literal
+
+from fastapi import APIRouter, Request
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from pydantic import BaseModel
+from starlette.responses import Response
+
+from ...version import __version__
+from ..intake import EngineOf
+from ..problems import Refused
+
+router = APIRouter(tags=["health"])
+
+
+class Health(BaseModel):
+    """The service answers."""
+
+    status: Literal["ok"] = "ok"
+    version: str = __version__
+
+
+@router.get("/healthz", summary="Whether it lives")
+async def healthz() -> Health:
+    """Always the same while the process runs."""
+    return Health()
+
+
+@router.get("/readyz", summary="Whether it can answer")
+async def readyz(request: Request, engine: EngineOf) -> Health:
+    """Whether the model is loaded, and what else a request needs can be reached."""
+    if reason := engine.not_ready():
+        raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, reason, retry_s=1)
+    return Health()
+
+
+class Figures(Response):
+    """Prometheus's text."""
+
+    media_type = CONTENT_TYPE_LATEST
+
+
+@router.get("/metrics", summary="Figures for Prometheus", response_class=Figures)
+async def metrics(request: Request) -> Response:
+    """Requests, latencies, the queue, faces, the model and the process."""
+    return Figures(generate_latest(request.app.state.meters.registry))
