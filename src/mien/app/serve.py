@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..secrecy import filled
 from .laboratory import need
 from .terminal import say, tell
 
@@ -57,6 +58,25 @@ def serve(
         int,
         typer.Option(metavar="N", min=0, help="Pictures to read at once; 0 for as many as cores."),
     ] = 0,
+    recordings: Annotated[
+        int,
+        typer.Option(metavar="N", min=0, help="Recordings to analyse at once; 0 only takes them."),
+    ] = 1,
+    database: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Where jobs of recordings are kept: sqlite:///FILE, or postgresql://USER@HOST/NAME "
+            "for several services that share them, and their MIEN_HOME. A file in MIEN_HOME if you "
+            "do not say. ${NAME} is filled from the environment.",
+        ),
+    ] = None,
+    keep_days: Annotated[
+        float,
+        typer.Option(
+            "--keep-days", metavar="N", min=0, help="How long a recording is kept after its job."
+        ),
+    ] = 7.0,
     demo: Annotated[
         Path | None,
         typer.Option(
@@ -70,11 +90,22 @@ def serve(
     """
     if context.invoked_subcommand is not None:
         return
-    need("mien serve", "fastapi", "uvicorn")
+    need("mien serve", "fastapi", "uvicorn", "sqlalchemy")
     from ..service.settings import ServiceSettings
 
     names = tuple(name.lower() for name in allow_host or ())
-    settings = ServiceSettings(host, port, root_path, names, tls_cert, tls_key, workers=workers)
+    settings = ServiceSettings(
+        host,
+        port,
+        root_path,
+        names,
+        tls_cert,
+        tls_key,
+        workers=workers,
+        database=database and filled(database),
+        recordings=recordings,
+        keep_days=keep_days,
+    )
     if demo is None:
         _serve(settings)
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib import import_module
@@ -16,10 +17,12 @@ from .door import Body, Door, Watch
 from .engine import Engine
 from .intake import known_options
 from .meters import Meters
+from .recordings import Recordings
 from .settings import ServiceSettings
 
 ROUTERS = (
     "mien.service.routes.pictures:router",
+    "mien.service.routes.videos:router",
     "mien.service.routes.models:router",
     "mien.service.routes.health:router",
 )
@@ -35,13 +38,16 @@ def create_app(
     """
     settings = settings or ServiceSettings()
     engine = Engine(settings, recognizer)
-    meters = Meters(engine)
+    recordings = Recordings(settings)
+    meters = Meters(engine, recordings)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         engine.begin()
+        await asyncio.to_thread(recordings.begin)
         yield
         engine.close()
+        await asyncio.to_thread(recordings.close)
 
     app = FastAPI(
         title="mien",
@@ -59,6 +65,7 @@ def create_app(
         ],
     )
     app.state.settings, app.state.engine, app.state.meters = settings, engine, meters
+    app.state.recordings = recordings
     problems.handle(app)
     for place in ROUTERS:
         app.include_router(_imported(place))

@@ -117,6 +117,7 @@ class Door:
             return
         headers = Headers(scope=scope)
         self._check_host(headers)
+        scope["state"]["owner"] = ""  # nobody's, where no key is needed
         with self._admitted(scope, headers):
             await self.app(scope, receive, send)
 
@@ -139,7 +140,9 @@ class Door:
             needed = not self._settings.is_local or bool(self._keys.all())
             if not needed or _path(scope) in _OPEN:
                 return nullcontext()
-            return _Used(self._limits, self._known(headers))
+            key = self._known(headers)
+            scope["state"]["owner"] = key.name
+            return _Used(self._limits, key)
         except DataError:
             raise Refused(
                 HTTPStatus.SERVICE_UNAVAILABLE,

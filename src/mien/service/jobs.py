@@ -195,6 +195,10 @@ class Jobs:
                     "name another --database"
                 )
 
+    def close(self) -> None:
+        """Leave the database."""
+        self._engine.dispose()
+
     def ping(self) -> None:
         """Come back where the database answers."""
         with self._asked() as connection:

@@ -19,11 +19,13 @@ from prometheus_client.registry import Collector
 
 from ..provenance import versions
 from ..weights import catalogue
+from .jobs import DatabaseAway
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
     from .engine import Engine
+    from .recordings import Recordings
 
 log = logging.getLogger(__name__)
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
@@ -32,7 +34,7 @@ _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 class Meters:
     """Figures of one service."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, recordings: Recordings) -> None:
         self.registry = CollectorRegistry()
         self._requests = Counter(
             "mien_requests",
@@ -49,6 +51,7 @@ class Meters:
         )
         ProcessCollector(registry=self.registry)
         self.registry.register(_OfEngine(engine))
+        self.registry.register(_OfRecordings(recordings))
 
     def answered(
         self, request_id: str, method: str, route: str, status: int, took_s: float
@@ -93,6 +96,22 @@ class _OfEngine(Collector):
             [], {"name": row.name, "sha256": row.sha256, "version": versions().get("mien", "")}
         )
         yield model
+
+
+class _OfRecordings(Collector):
+    """What the table of jobs says at the moment it is asked; nothing where it is away."""
+
+    def __init__(self, recordings: Recordings) -> None:
+        self._recordings = recordings
+
+    def collect(self) -> Iterator[Metric]:
+        jobs = GaugeMetricFamily("mien_recordings", "Recordings by state", labels=["state"])
+        try:
+            for state, count in self._recordings.jobs.counts().items():
+                jobs.add_metric([state.value], count)
+        except DatabaseAway:
+            return
+        yield jobs
 
 
 class JsonLines(logging.Formatter):

@@ -17,6 +17,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from ..errors import ConfigError
 from ..expression.recognize import Recognizer
+from . import recordings
 from .application import create_app
 from .keys import Keys
 from .meters import JsonLines
@@ -108,6 +109,7 @@ def server(settings: ServiceSettings, recognizer: Recognizer | None = None) -> u
     recognizer : as of ``create_app``.
     """
     check_keys(settings)
+    recordings.check(settings)
     config = uvicorn.Config(
         create_app(settings, recognizer=recognizer),
         http=Patient,

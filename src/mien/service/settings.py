@@ -47,6 +47,14 @@ class ServiceSettings:
         Of one request, of one picture in it, how many pictures, and pixels of each.
     most_bytes_at_once
         Of the pictures of all requests that are in memory, still encoded.
+    database
+        Where jobs are kept: sqlite:///FILE or postgresql://USER@HOST/NAME; None for a file in home.
+    recordings
+        Recordings that are analysed at once, each by a process.
+    most_recording_bytes, longest_s, most_recordings
+        Of one recording, and how many of a key's may wait.
+    keep_days
+        How long a recording and its records are kept after their job is over.
     """
 
     host: str = "127.0.0.1"
@@ -66,6 +74,12 @@ class ServiceSettings:
     most_pictures: int = 64
     most_pixels: int = 50_000_000
     most_bytes_at_once: int = 512 * _MIB
+    database: str | None = None
+    recordings: int = 1
+    most_recording_bytes: int = 8192 * _MIB
+    longest_s: float = 12 * 3600.0
+    most_recordings: int = 100
+    keep_days: float = 7.0
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:

@@ -12,7 +12,9 @@ from starlette.responses import Response
 
 from ...version import __version__
 from ..intake import EngineOf
-from ..problems import Refused
+from ..jobs import DatabaseAway
+from ..problems import Refused, told
+from .videos import RecordingsOf
 
 router = APIRouter(tags=["health"])
 
@@ -31,10 +33,14 @@ async def healthz() -> Health:
 
 
 @router.get("/readyz", summary="Whether it can answer")
-async def readyz(request: Request, engine: EngineOf) -> Health:
-    """Whether the model is loaded, and what else a request needs can be reached."""
+def readyz(engine: EngineOf, recordings: RecordingsOf) -> Health:
+    """Whether the model is loaded, and the database of jobs answers."""
     if reason := engine.not_ready():
         raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, reason, retry_s=1)
+    try:
+        recordings.jobs.ping()
+    except DatabaseAway as err:
+        raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, told(err), retry_s=10) from None
     return Health()
 
 
