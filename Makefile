@@ -10,13 +10,20 @@ PARALLEL := --numprocesses auto --dist loadfile
 PACKAGES := mosquitto espeak-ng alsa-utils dbus-daemon
 PROGRAMS := mosquitto espeak-ng aplay dbus-daemon
 
-.PHONY: demo test check docs format clean programs
+.PHONY: demo demo-serve test check docs format clean programs
 
-demo: $(VENV)/.demo
+demo: demo/astronaut.png
+	$(BIN)/mien analyze demo/astronaut.png --format table --annotate demo/annotated --overwrite
+
+# A service starts, reads a picture through HTTP, says what to try next, and stops.
+demo-serve: demo/astronaut.png
+	$(PIP) -e '.[serve]'
+	$(BIN)/mien serve --demo demo/astronaut.png
+
+demo/astronaut.png: $(VENV)/.demo
 	$(BIN)/python -c "from PIL import Image; from skimage import data; \
 	import os; os.makedirs('demo', exist_ok=True); \
 	Image.fromarray(data.astronaut()).save('demo/astronaut.png')"
-	$(BIN)/mien analyze demo/astronaut.png --format table --annotate demo/annotated --overwrite
 
 test: $(VENV)/.test programs
 	$(BIN)/python -m pytest $(PARALLEL)

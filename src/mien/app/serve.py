@@ -66,9 +66,9 @@ def serve(
         str | None,
         typer.Option(
             metavar="URL",
-            help="Where jobs of recordings are kept: sqlite:///FILE, or postgresql://USER@HOST/NAME "
-            "for several services that share them, and their MIEN_HOME. A file in MIEN_HOME if you "
-            "do not say. ${NAME} is filled from the environment.",
+            help="Where jobs are kept: sqlite:///FILE, or postgresql://USER@HOST/NAME "
+            "for several services, which share MIEN_HOME, too. A file there if you do not say. "
+            "${NAME} is filled from the environment.",
         ),
     ] = None,
     keep_days: Annotated[

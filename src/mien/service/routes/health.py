@@ -47,10 +47,12 @@ def readyz(engine: EngineOf, recordings: RecordingsOf) -> Health:
 class Figures(Response):
     """Prometheus's text."""
 
-    media_type = CONTENT_TYPE_LATEST
+    media_type = "text/plain"
 
 
 @router.get("/metrics", summary="Figures for Prometheus", response_class=Figures)
 async def metrics(request: Request) -> Response:
     """Requests, latencies, the queue, faces, the model and the process."""
-    return Figures(generate_latest(request.app.state.meters.registry))
+    return Figures(
+        generate_latest(request.app.state.meters.registry), media_type=CONTENT_TYPE_LATEST
+    )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from http import HTTPStatus
+from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Path
 from pydantic import BaseModel, Field
 
 from ...errors import ModelError, UnknownName
@@ -75,7 +76,7 @@ def models() -> Models:
 
 
 @router.get("/v1/models/{name}", summary="Show a model's card")
-def card(name: str) -> Card:
+def card(name: Annotated[str, Path(examples=["mien", "landmarks68"])]) -> Card:
     """What `mien models card` shows."""
     try:
         return Card(name=name, card=cards.of(checked_model(name)))

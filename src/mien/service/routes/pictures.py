@@ -23,7 +23,11 @@ router = APIRouter(tags=["pictures"])
 
 _BINARY = {"type": "string", "format": "binary"}
 _RAW = ("image/jpeg", "image/png", "image/webp", "application/octet-stream")
-ONE: dict[str, Any] = {kind: {"schema": _BINARY} for kind in _RAW}
+_PHOTO = {"photo": {"summary": "A photograph", "externalValue": "photo.jpg"}}
+ONE: dict[str, Any] = {
+    kind: {"schema": _BINARY} | ({"examples": _PHOTO} if kind == "image/jpeg" else {})
+    for kind in _RAW
+}
 SEVERAL: dict[str, Any] = {
     "multipart/form-data": {
         "schema": {
@@ -31,7 +35,8 @@ SEVERAL: dict[str, Any] = {
             "required": [FIELD],
             "additionalProperties": False,
             "properties": {FIELD: {"type": "array", "minItems": 1, "items": _BINARY}},
-        }
+        },
+        "examples": _PHOTO,
     }
 }
 
@@ -51,22 +56,28 @@ class Png(Response):
 class Options(BaseModel):
     """How pictures are read, as on the command line."""
 
-    model: str = Field(DEFAULT_MODEL, description=MODEL)
-    detector: str = Field("auto", description=DETECTOR)
-    crops: bool = Field(False, description=CROPS)
-    align: str | None = Field(None, description=ALIGN)
+    model: str = Field(DEFAULT_MODEL, description=MODEL, examples=["mien-tiny"])
+    detector: str = Field("auto", description=DETECTOR, examples=["haar"])
+    crops: bool = Field(False, description=CROPS, examples=[True])
+    align: str | None = Field(None, description=ALIGN, examples=["box"])
     person: str | None = Field(None, description="Read with this person's recogniser.")
     base_rates: Literal["training", "equal"] | None = Field(
-        None, description="How common each expression is taken to be."
+        None, description="How common each expression is taken to be.", examples=["training"]
     )
     strength: float | None = Field(
-        None, ge=0, le=1, allow_inf_nan=False, description="How far to go to those rates: 0 to 1."
+        None,
+        ge=0,
+        le=1,
+        allow_inf_nan=False,
+        description="How far to go to those rates: 0 to 1.",
+        examples=[0.5],
     )
     coverage: float | None = Field(
         None,
         allow_inf_nan=False,
         description="With each face the smallest set of expressions that holds the raters' answer "
-        "with this probability, 0.9 say.",
+        "with this probability.",
+        examples=[0.9],
     )
 
     @property
@@ -92,6 +103,7 @@ class Explain(BaseModel):
         None,
         description="With each face what speaks for its answer (top), for every expression (all), "
         "or for one by its name.",
+        examples=["top", "all", "happiness"],
     )
 
 
@@ -177,11 +189,15 @@ async def analyze(
 class Explained(BaseModel):
     """How a picture is explained, as on the command line."""
 
-    emotion: str = Field("top", description="The answered one (top), every one (all), or a name.")
-    model: str = Field(DEFAULT_MODEL, description=MODEL)
-    detector: str = Field("auto", description=DETECTOR)
-    crops: bool = Field(False, description=CROPS)
-    align: str | None = Field(None, description=ALIGN)
+    emotion: str = Field(
+        "top",
+        description="The answered one (top), every one (all), or a name.",
+        examples=["all", "sadness"],
+    )
+    model: str = Field(DEFAULT_MODEL, description=MODEL, examples=["mien-tiny"])
+    detector: str = Field("auto", description=DETECTOR, examples=["haar"])
+    crops: bool = Field(False, description=CROPS, examples=[True])
+    align: str | None = Field(None, description=ALIGN, examples=["box"])
 
     @property
     def settings(self) -> Settings:

@@ -1,0 +1,76 @@
+"""What docs/serve.md says is run: its lines for the shell, its Python."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from PIL import Image
+from typer.testing import CliRunner
+
+from mien.app import verbs
+from mien.face import ImageArray
+from mien.service import server
+from mien.service.settings import ServiceSettings
+
+TEXT = (Path(__file__).parents[1] / "docs" / "serve.md").read_text(encoding="utf-8")
+AT = "http://127.0.0.1:8000"
+LINES = [
+    line.split("  #")[0].strip()
+    for block in re.findall(r"```bash\n(.*?)```", TEXT, re.DOTALL)
+    for line in block.splitlines()
+]
+
+
+def test_curl(tmp_path: Path, astronaut: ImageArray) -> None:
+    if shutil.which("curl") is None:
+        pytest.skip("no curl here")
+    (tmp_path / "holiday").mkdir()
+    for name in ("photo.jpg", "holiday/beach.jpg"):
+        Image.fromarray(astronaut).save(tmp_path / name)
+    asked = [line for line in LINES if line.startswith("curl")]
+    with server.running(ServiceSettings(port=0, home=tmp_path)) as at:
+        for line in asked:
+            words = ["curl", "--fail-with-body", "-sS", *shlex.split(line.replace(AT, at))[1:]]
+            done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+            assert done.returncode == 0, done.stdout + done.stderr
+            if "/v1/analyze" in line:
+                records: list[dict[str, Any]] = json.loads(done.stdout)["records"]
+                assert {record["faces"][0]["top"] for record in records} == {"happiness"}
+    assert len(asked) == 9
+    assert (tmp_path / "why.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MIEN_HOME", str(tmp_path))
+    asked = [line for line in LINES if line.startswith("mien serve keys")]
+    for line in asked:
+        done = CliRunner().invoke(verbs.made_for([]), shlex.split(line)[1:])
+        assert done.exit_code == 0, done.output
+    assert len(asked) == 3
+
+
+def test_python() -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(code, names)
+    assert isinstance(names["app"], FastAPI)
+
+
+def test_the_limits_it_tells() -> None:
+    plain = ServiceSettings()
+    for said in (
+        f"{plain.upload_s:g} s of silence, less than {plain.slowest / 1024:g} kB a second",
+        f"too large ({plain.most_request_bytes >> 20} MB)",
+        f"wait ({plain.queue}), or one took longer than {plain.request_s:g} s",
+        f"up to {plain.most_picture_bytes >> 20} MB and {plain.most_pixels / 1e6:g} megapixels",
+        f"up to {plain.most_pictures} pictures",
+    ):
+        assert said in TEXT, said
