@@ -56,7 +56,7 @@ def pictures() -> st.SearchStrategy[bytes]:
 
 def run(cases: int, seed: int = SEED) -> tuple[Counter[str], Counter[int]]:
     """What was broken, by operation and check, and how often each status came."""
-    for kind in ("image/jpeg", "image/png", "image/webp", "application/octet-stream"):
+    for kind in ("image/jpeg", "image/png", "image/webp", "video/mp4", "application/octet-stream"):
         schemathesis.openapi.media_type(kind, pictures())
     broken, statuses = Counter[str](), Counter[int]()
     with (

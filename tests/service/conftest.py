@@ -16,6 +16,7 @@ from PIL import Image
 from mien.face import ImageArray
 from mien.service import server
 from mien.service.settings import ServiceSettings
+from tests.made import video
 
 Serve = Callable[..., httpx.Client]
 
@@ -35,6 +36,11 @@ def portrait_jpeg(astronaut: ImageArray) -> bytes:
 def empty_jpeg() -> bytes:
     """A picture without a face."""
     return jpeg(np.full((64, 64, 3), 120, np.uint8))
+
+
+@pytest.fixture(scope="session")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return video(tmp_path_factory.mktemp("clip") / "a clip.mp4", frames=20)
 
 
 @pytest.fixture(scope="module")

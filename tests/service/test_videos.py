@@ -6,7 +6,6 @@ import io
 import json
 import subprocess
 import sys
-import time
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -15,35 +14,9 @@ import httpx
 import pytest
 
 from mien.service.keys import Keys
-from tests.made import video
 
 from .conftest import Serve, problem
-
-VIDEOS = "/v1/videos"
-
-
-@pytest.fixture(scope="module")
-def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return video(tmp_path_factory.mktemp("clip") / "a clip.mp4", frames=20)
-
-
-def handed_in(client: httpx.Client, path: Path, **options: Any) -> dict[str, Any]:
-    files = {"file": (path.name, path.read_bytes())}
-    answer = client.post(VIDEOS, files=files, params=options)
-    assert answer.status_code == 202, answer.text
-    job: dict[str, Any] = answer.json()
-    assert answer.headers["location"] == f"{VIDEOS}/{job['id']}"
-    return job
-
-
-def over(client: httpx.Client, job: dict[str, Any]) -> dict[str, Any]:
-    end = time.monotonic() + 120
-    while time.monotonic() < end:
-        found: dict[str, Any] = client.get(f"{VIDEOS}/{job['id']}").json()
-        if found["ended"]:
-            return found
-        time.sleep(0.1)
-    raise AssertionError("it never ended")
+from .recorded import VIDEOS, handed_in, over
 
 
 @pytest.fixture(scope="module")

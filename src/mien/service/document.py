@@ -14,7 +14,8 @@ same records.
 
 **{NOTICE}**
 
-A picture is in a request as bytes, and nothing of it is kept. No path and no address in a request
+A picture is in a request as bytes, and nothing of it is kept. A recording is kept with
+what came of it until its job is deleted, or its time is over. No path and no address in a request
 is ever opened. Where the service needs a key, send it as `Authorization: Bearer KEY`."""
 
 _ANY = {
@@ -64,10 +65,11 @@ def _tell(document: dict[str, Any]) -> None:
             responses = operation["responses"]
             responses.pop("422", None)
             for status, about in sorted(told.items()):
-                responses.setdefault(status, _problem(status, about))
+                responses.setdefault(status, problem(status, about))
 
 
-def _problem(status: str, about: str) -> dict[str, Any]:
+def problem(status: str, about: str) -> dict[str, Any]:
+    """How a document tells of a refusal. about : when it comes."""
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     answer: dict[str, Any] = {"description": about, "content": content}
     if status in ("429", "503"):

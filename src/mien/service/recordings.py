@@ -12,6 +12,8 @@ from typing import Any
 
 from ..errors import InputError, OutputError, UnknownName, VideoError
 from ..files import replacing
+from ..foreign import content
+from ..jsontext import parse
 from ..results import records, summary, timeline
 from ..results.records import writers
 from .folders import Folder, Folders
@@ -122,10 +124,11 @@ class Recordings:
             folder, f"{form}{_ENDINGS.get(form, '.csv')}", lambda path: _convert(folder, path, form)
         )
 
-    def meta(self, job: Job) -> Path:
-        """The file that says what the records were made with; raises NotYet."""
-        records_file = self._done(job).records
-        return records_file.with_name(records_file.name + ".meta.json")
+    def meta(self, job: Job) -> dict[str, Any]:
+        """What the records were made with; raises NotYet."""
+        lines = self._done(job).records
+        told: dict[str, Any] = parse(content(lines.with_name(lines.name + ".meta.json")))
+        return told
 
     def summary(self, job: Job) -> list[dict[str, Any]]:
         """What each face showed: shares of its time, and episodes. Raises NotYet."""
@@ -165,6 +168,7 @@ class Recordings:
 
 
 _ENDINGS = {"xlsx": ".xlsx", "parquet": ".parquet", "deepface": ".jsonl"}
+"""Of files of a format; the others are tables of text."""
 
 
 def _convert(folder: Folder, path: Path, form: str) -> None:

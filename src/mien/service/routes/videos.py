@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import mimetypes
+import pathlib
+import re
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from http import HTTPStatus
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Path, Query, Request
 from pydantic import BaseModel, Field
 from starlette.responses import FileResponse, Response
 
 from ...analysis.recording import Options as RecordingOptions
 from ...media.video import Span
+from ..document import problem
 from ..folders import safe_name
 from ..intake import EngineOf
 from ..jobs import DatabaseAway, Job, QueueFull, State
@@ -23,9 +24,10 @@ from ..notice import NOTICE
 from ..problems import Refused, told
 from ..recordings import NotYet, Recordings
 from ..uploads import FIELD, NAME, take_in
-from .pictures import Options
+from .pictures import Options, Png
 
 router = APIRouter(prefix="/v1/videos", tags=["recordings"])
+_ID = re.compile(r"[\w-]{1,32}", re.ASCII)
 _COUNTED_ELSEWHERE = 1 << 62  # bytes of a body: ``take_in`` counts by the service's settings
 _BINARY = {"type": "string", "format": "binary"}
 _BODY: dict[str, Any] = {
@@ -65,22 +67,39 @@ class Wanted(Options):
     """The options of a recording's analysis."""
 
     name: str = Field(
-        NAME, max_length=255, description="Of a recording that is the body itself: its file's."
+        NAME,
+        max_length=255,
+        description="Of a recording that is the body itself: its file's.",
+        examples=["interview.mp4"],
     )
-    every: int = Field(1, ge=1, description="Read every N-th frame.")
+    every: int = Field(1, ge=1, description="Read every N-th frame.", examples=[5])
     fps: float | None = Field(
-        None, gt=0, allow_inf_nan=False, description="Read so many frames of each second."
+        None,
+        gt=0,
+        allow_inf_nan=False,
+        description="Read so many frames of each second.",
+        examples=[5],
     )
     start: float | None = Field(
-        None, ge=0, allow_inf_nan=False, description="Begin at this time, in seconds."
+        None,
+        ge=0,
+        allow_inf_nan=False,
+        description="Begin at this time, in seconds.",
+        examples=[0.5],
     )
     end: float | None = Field(
-        None, gt=0, allow_inf_nan=False, description="Stop at this time, in seconds."
+        None,
+        gt=0,
+        allow_inf_nan=False,
+        description="Stop at this time, in seconds.",
+        examples=[1.5],
     )
     smooth: Literal["none", "causal", "two-sided"] = Field(
-        "none", description="Even out what trembles in each face."
+        "none", description="Even out what trembles in each face.", examples=["two-sided"]
     )
-    no_tracks: bool = Field(False, description="Search each frame anew, and number no faces.")
+    no_tracks: bool = Field(
+        False, description="Search each frame anew, and number no faces.", examples=[True]
+    )
 
     def check(self) -> None:
         """Raises ConfigError for options that do not go together."""
@@ -149,10 +168,24 @@ class Summary(BaseModel):
     notice: str = Field(examples=[NOTICE])
 
 
-class File(Response):
-    """A file in the format that was asked for."""
+_KINDS = {
+    ".jsonl": "application/x-ndjson",
+    ".csv": "text/csv",
+    ".xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    ".parquet": "application/vnd.apache.parquet",
+    ".zip": "application/zip",
+}
 
-    media_type = "application/octet-stream"
+
+class File(Response):
+    """Records in one of their formats."""
+
+    media_type = _KINDS[".jsonl"]
+
+
+_NOT_YET = problem("409", "It is not done, or failed: there are no records of it.")
+_MISSING = problem("501", "A library that this needs is not installed on this server.")
+_FULL = problem("507", "The disk of the server is full.")
 
 
 @router.post(
@@ -161,6 +194,7 @@ class File(Response):
     summary="Hand in a recording",
     max_body_size=_COUNTED_ELSEWHERE,
     openapi_extra={"requestBody": _BODY},
+    responses={507: _FULL},
 )
 async def hand_in(
     request: Request,
@@ -198,7 +232,9 @@ async def hand_in(
 def listed(
     recordings: RecordingsOf,
     owner: Owner,
-    most: Annotated[int, Query(ge=1, le=1000, description="Jobs of this page.")] = 100,
+    most: Annotated[
+        int, Query(ge=1, le=1000, description="Jobs of this page.", examples=[10])
+    ] = 100,
     before: Annotated[
         str | None, Query(description="Those handed in before the job of this id.")
     ] = None,
@@ -208,9 +244,13 @@ def listed(
     return Jobs(jobs=[_state(job, recordings) for job in found])
 
 
-def job_of(id: str, recordings: RecordingsOf, owner: Owner) -> Job:
+Id = Annotated[str, Path(description="Of a recording's job.", examples=["Qm4vT1yC0sX9bKd2LrWn7A"])]
+
+
+def job_of(id: Id, recordings: RecordingsOf, owner: Owner) -> Job:
     """The job of this id; somebody else's is as if there were none."""
-    job: Job | None = _asked(recordings.jobs.get, id, owner)
+    # No database is asked for what cannot be one: PostgreSQL takes no NUL.
+    job: Job | None = _asked(recordings.jobs.get, id, owner) if _ID.fullmatch(id) else None
     if job is None:
         raise Refused(HTTPStatus.NOT_FOUND, "there is no recording of this id")
     return job
@@ -238,7 +278,17 @@ def delete(job: JobOf, recordings: RecordingsOf, owner: Owner) -> None:
     _asked(recordings.jobs.remove, job.id, owner)
 
 
-@router.get("/{id}/result", summary="Its records", response_class=File)
+@router.get(
+    "/{id}/result",
+    summary="Its records",
+    response_class=File,
+    responses={
+        200: {"content": {kind: {} for kind in _KINDS.values()}},
+        409: _NOT_YET,
+        501: _MISSING,
+        507: _FULL,
+    },
+)
 def result(
     job: JobOf,
     recordings: RecordingsOf,
@@ -246,7 +296,8 @@ def result(
         str,
         Query(
             description="jsonl, csv, csv-semicolon, xlsx, parquet, or as other tools write: "
-            "pyfeat, openface, deepface, bids (an archive of the table and its sidecar)."
+            "pyfeat, openface, deepface, bids (an archive of the table and its sidecar).",
+            examples=["csv", "parquet", "bids"],
         ),
     ] = "jsonl",
 ) -> FileResponse:
@@ -254,29 +305,38 @@ def result(
     return _file(job, _told(recordings.result, job, format))
 
 
-@router.get("/{id}/meta", summary="What its records were made with")
-def meta(job: JobOf, recordings: RecordingsOf) -> FileResponse:
+@router.get(
+    "/{id}/meta",
+    summary="What its records were made with",
+    responses={409: _NOT_YET},
+)
+def meta(job: JobOf, recordings: RecordingsOf) -> dict[str, Any]:
     """Model and sha256, labels, units, thresholds, versions, and the notice."""
-    return FileResponse(_told(recordings.meta, job), media_type="application/json")
+    told_of: dict[str, Any] = _told(recordings.meta, job)
+    return told_of
 
 
-@router.get("/{id}/summary", summary="What each face showed")
+@router.get("/{id}/summary", summary="What each face showed", responses={409: _NOT_YET})
 def summary(job: JobOf, recordings: RecordingsOf) -> Summary:
     """How long each face was seen, shares of the expressions, and its episodes."""
     faces = [FaceSummary(**face) for face in _told(recordings.summary, job)]
     return Summary(faces=faces, notice=NOTICE)
 
 
-@router.get("/{id}/timeline", summary="A picture of it over time", response_class=File)
+@router.get(
+    "/{id}/timeline",
+    summary="A picture of it over time",
+    response_class=Png,
+    responses={409: _NOT_YET, 501: _MISSING, 507: _FULL},
+)
 def timeline(job: JobOf, recordings: RecordingsOf) -> FileResponse:
     """What each face showed over time, and its episodes (PNG)."""
     return FileResponse(_told(recordings.timeline, job), media_type="image/png")
 
 
-def _file(job: Job, path: Path) -> FileResponse:
-    stem = Path(job.name).stem
-    kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-    return FileResponse(path, media_type=kind, filename=f"{stem}{path.suffix}")
+def _file(job: Job, path: pathlib.Path) -> FileResponse:
+    stem = pathlib.Path(job.name).stem
+    return FileResponse(path, media_type=_KINDS[path.suffix], filename=f"{stem}{path.suffix}")
 
 
 def _asked(ask: Any, *of: Any) -> Any:
