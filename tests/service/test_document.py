@@ -11,8 +11,11 @@ import httpx
 import jsonschema_rs
 import pytest
 
+from mien.face import ImageArray
 from mien.service.application import create_app
 from mien.service.notice import NOTICE
+
+from .conftest import jpeg
 
 DOCUMENT: dict[str, Any] = create_app().openapi()
 Example = tuple[str, str, dict[str, Any], str | None]
@@ -34,6 +37,8 @@ def examples() -> Iterator[Example]:
 def validate(path: str, method: str, answer: httpx.Response) -> None:
     """Raises where an answer is another than the document says."""
     responses = DOCUMENT["paths"][path][method]["responses"]
+    if answer.status_code == 204:
+        return
     kind = answer.headers["content-type"].partition(";")[0]
     schema = responses[str(answer.status_code)]["content"][kind].get("schema", {})
     if kind.endswith("json"):
@@ -41,23 +46,41 @@ def validate(path: str, method: str, answer: httpx.Response) -> None:
         jsonschema_rs.validator_for(whole).validate(answer.json())
 
 
+def make_ann(client: httpx.Client, astronaut: ImageArray) -> None:
+    """A person of whom enough is kept for every example."""
+    if client.get("/v1/persons/Ann").status_code == 200:
+        return
+    client.post("/v1/persons", json={"name": "Ann", "consent": "Ann, for herself"})
+    woman = astronaut[20:240, 120:340]
+    for label, turned in (("joy", woman), ("pain", woman // 2)):
+        files = [("files", (f"{i}.jpg", jpeg(turned - i))) for i in range(2)]
+        added = client.post(f"/v1/persons/Ann/samples?label={label}", files=files).json()
+        assert added["taken"] == 2
+
+
 @pytest.mark.parametrize(("method", "path", "parameters", "kind"), list(examples()))
 def test_every_example(
     client: httpx.Client,
     portrait_jpeg: bytes,
+    astronaut: ImageArray,
     method: str,
     path: str,
     parameters: dict[str, Any],
     kind: str | None,
 ) -> None:
+    if path.startswith("/v1/persons"):
+        make_ann(client, astronaut)
     query = {k: v for k, v in parameters.items() if "{" + k + "}" not in path}
     sent: dict[str, Any] = {"params": query}
     if kind == "multipart/form-data":
         sent["files"] = [("files", ("photo.jpg", portrait_jpeg))] * 2
+    elif kind == "application/json":
+        parts = DOCUMENT["components"]["schemas"]["NewPerson"]["properties"]
+        sent["json"] = {name: part["examples"][0] for name, part in parts.items()}
     elif kind is not None:
         sent |= {"content": portrait_jpeg, "headers": {"content-type": kind}}
     answer = client.request(method, path.format(**parameters), **sent)
-    assert answer.status_code == 200, answer.text
+    assert answer.is_success, answer.text
     validate(path, method, answer)
 
 

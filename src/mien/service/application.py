@@ -21,6 +21,7 @@ from .settings import ServiceSettings
 ROUTERS = (
     "mien.service.routes.pictures:router",
     "mien.service.routes.models:router",
+    "mien.service.routes.persons:router",
     "mien.service.routes.health:router",
 )
 """By name, so that what one of them needs is imported by nothing else."""

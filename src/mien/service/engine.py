@@ -103,7 +103,8 @@ class Engine:
 
     def __init__(self, settings: ServiceSettings, recognizer: Recognizer | None = None) -> None:
         self.settings, self._given = settings, recognizer
-        self._pool = ThreadPoolExecutor(settings.threads, "analysis")
+        self._threads = settings.threads
+        self._pool = ThreadPoolExecutor(self._threads, "analysis")
         self._lock = threading.Lock()
         self._models, self._analyzers = (
             Kept[Recognizer](_KEPT_MODELS),
@@ -164,13 +165,7 @@ class Engine:
 
         whole : with all of its pixels, as for drawing.
         """
-        most = self.settings.most_picture_bytes
-        if len(upload.content) > most:
-            raise ImageError(
-                f"{upload.name} has {len(upload.content) / 1e6:.1f} MB, more than the "
-                f"{most / 1e6:.0f} this service takes for a picture; make it smaller first"
-            )
-        image.check_size(upload.content, upload.name, self.settings.most_pixels)
+        self.check(upload)
         analyzer = self.analyzer(wanted)
         if whole:
             frame = image.read_frame(upload.content, upload.name)
@@ -181,6 +176,16 @@ class Engine:
         with self._lock:
             self.faces += len(faces)
         return frame, faces
+
+    def check(self, upload: Upload) -> None:
+        """Raises ImageError for more bytes or pixels than a picture may have, undecoded."""
+        most = self.settings.most_picture_bytes
+        if len(upload.content) > most:
+            raise ImageError(
+                f"{upload.name} has {len(upload.content) / 1e6:.1f} MB, more than the "
+                f"{most / 1e6:.0f} this service takes for a picture; make it smaller first"
+            )
+        image.check_size(upload.content, upload.name, self.settings.most_pixels)
 
     def record(self, upload: Upload, wanted: Settings, explain: str | None = None) -> Record:
         """A picture's record, as the command line has it, errors too.
@@ -230,7 +235,7 @@ class Engine:
     @property
     def waiting(self) -> int:
         """Pictures that wait for a thread."""
-        return max(0, self._taken - self.settings.threads)
+        return max(0, self._taken - self._threads)
 
     async def run(
         self, works: Sequence[Callable[[], T]], left: Callable[[], Awaitable[None]]
@@ -266,7 +271,7 @@ class Engine:
 
     def _enter(self, count: int) -> None:
         with self._lock:
-            places = self.settings.threads + self.settings.queue
+            places = self._threads + self.settings.queue
             if count > places - self._taken:
                 raise Busy("too many pictures are waiting; try again later", self._expected_s())
             self._taken += count
@@ -289,7 +294,7 @@ class Engine:
             self._taken -= 1
 
     def _expected_s(self) -> float:
-        return self._mean_s * self._taken / self.settings.threads
+        return self._mean_s * self._taken / self._threads
 
     @contextmanager
     def room(self) -> Iterator[Callable[[int], None]]:
