@@ -4,10 +4,11 @@
     python benchmarks/serve.py --seconds 600        # 0 for none of it
 
 ``overhead`` : one client's request against ``Analyzer.analyze`` of the same bytes in the same
-process, in turn, by the clock and in processor time. ``load`` : so many clients at once, each with its next picture as soon as it has
-its answer; the memory of service and clients together, which are one process. ``batching`` : a
-crop's time in one call of the model with others, against alone, and the share of that in all of a
-picture: the most that putting the crops of several requests together could save.
+process, in turn, by the clock and in processor time. ``load`` : so many clients at once, each with
+its next picture as soon as it has its answer; the memory of service and clients together, which are
+one process. ``batching`` : a crop's time in one call of the model with others, against alone, and
+the share of that in all of a picture: the most that putting the crops of several requests together
+could save.
 """
 
 from __future__ import annotations
