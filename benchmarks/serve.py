@@ -1,13 +1,14 @@
 """The service on loopback: what HTTP costs, what it bears, and what batching would give.
 
     python benchmarks/serve.py                      # a minute for each number of clients
-    python benchmarks/serve.py --seconds 600
+    python benchmarks/serve.py --seconds 600        # 0 for none of it
 
 ``overhead`` : one client's request against ``Analyzer.analyze`` of the same bytes in the same
-process, in turn. ``load`` : so many clients at once, each with its next picture as soon as it has
-its answer; the memory of service and clients together, which are one process. ``batching`` : a
-crop's time in one call of the model with others, against alone, and the share of that in all of a
-picture: the most that putting the crops of several requests together could save.
+process, in turn, by the clock and in processor time. ``load`` : so many clients at once, each with
+its next picture as soon as it has its answer; the memory of service and clients together, which are
+one process. ``batching`` : a crop's time in one call of the model with others, against alone, and
+the share of that in all of a picture: the most that putting the crops of several requests together
+could save.
 """
 
 from __future__ import annotations
@@ -19,7 +20,10 @@ import statistics
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +43,7 @@ from mien.service.settings import ServiceSettings
 OUT = Path(__file__).parent / "results" / "serve.json"
 RAW = {"content-type": "image/jpeg"}
 CLIENTS = (1, 8, 64)
-ROUNDS = 200
+ROUNDS = 100
 
 
 def portrait() -> bytes:
@@ -49,18 +53,30 @@ def portrait() -> bytes:
     return out.getvalue()
 
 
-def alternately(works: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
-    """Seconds of each, all of them once a round, so that a busy machine is as busy for each."""
-    took: dict[str, list[float]] = {name: [] for name in works}
+@dataclass
+class Took:
+    """Seconds by the clock, and of the processor: all threads of the process, client included."""
+
+    wall: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
+
+    def add(self, work: Callable[[], object]) -> None:
+        wall, cpu = time.perf_counter(), time.process_time()
+        work()
+        self.wall.append(time.perf_counter() - wall)
+        self.cpu.append(time.process_time() - cpu)
+
+
+def alternately(works: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, Took]:
+    """What each takes, all of them once a round, so that a busy machine is as busy for each."""
+    took = {name: Took() for name in works}
     for _ in range(rounds):
         for name, work in works.items():
-            begun = time.perf_counter()
-            work()
-            took[name].append(time.perf_counter() - begun)
+            took[name].add(work)
     return took
 
 
-def _ms(seconds: list[float], share: float = 0.5) -> float:
+def _ms(seconds: Sequence[float], share: float = 0.5) -> float:
     return round(float(np.quantile(seconds, share)) * 1000, 2)
 
 
@@ -69,30 +85,30 @@ def overhead(content: bytes) -> dict[str, Any]:
     with (
         tempfile.TemporaryDirectory() as home,
         server.running(ServiceSettings(port=0, home=Path(home))) as at,
-        httpx.Client(base_url=at, timeout=60) as client,
+        closing(HTTPConnection(at.removeprefix("http://"))) as client,
     ):
 
-        def through_http() -> None:
-            client.post("/v1/analyze", content=content, headers=RAW).raise_for_status()
-
-        def nothing() -> None:
-            client.get("/healthz").raise_for_status()
+        def asked(method: str, path: str, body: bytes | None = None) -> None:
+            client.request(method, path, body, RAW)
+            answer = client.getresponse()
+            answer.read()
+            assert answer.status == 200
 
         works = {
-            "http": through_http,
+            "http": lambda: asked("POST", "/v1/analyze", content),
             "analyze": lambda: analyzer.analyze(content),
-            "nothing": nothing,
+            "healthz": lambda: asked("GET", "/healthz"),
         }
         alternately(works, 10)
         took = alternately(works, ROUNDS)
-    apart = [h - a for h, a in zip(took["http"], took["analyze"], strict=True)]
-    return {
-        "rounds": ROUNDS,
-        "http_ms": _ms(took["http"]),
-        "analyze_ms": _ms(took["analyze"]),
-        "healthz_ms": _ms(took["nothing"]),
-        "apart_ms": {"p25": _ms(apart, 0.25), "p50": _ms(apart), "p75": _ms(apart, 0.75)},
-    }
+    result: dict[str, Any] = {"rounds": ROUNDS}
+    for clock in ("wall", "cpu"):
+        times = {name: getattr(found, clock) for name, found in took.items()}
+        apart = np.subtract(times["http"], times["analyze"])
+        result[f"{clock}_ms"] = {name: _ms(seconds) for name, seconds in times.items()} | {
+            "http_less_analyze": {f"p{p}": _ms(apart, p / 100) for p in (25, 50, 75)}
+        }
+    return result
 
 
 def load(content: bytes, clients: int, seconds: float) -> dict[str, Any]:
@@ -152,7 +168,7 @@ def batching(content: bytes) -> dict[str, Any]:
     crop, rates = pixels(frame, face), BaseRates()
     took: dict[int, list[float]] = {1: [], 2: [], 4: [], 8: [], 16: []}
     whole: list[float] = []
-    for _ in range(ROUNDS // 2):
+    for _ in range(ROUNDS):
         for count, times in took.items():
             begun = time.thread_time()
             analyzer.recognizer.read([crop] * count, rates)
@@ -174,7 +190,7 @@ def main(seconds: float = 60.0) -> None:
     result = provenance.environment() | {
         "overhead": overhead(content),
         "batching": batching(content),
-        "load": [load(content, clients, seconds) for clients in CLIENTS],
+        "load": [load(content, clients, seconds) for clients in CLIENTS if seconds],
     }
     OUT.write_text(json.dumps(result, indent=2) + "\n")
     print(json.dumps(result, indent=2))

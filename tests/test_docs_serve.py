@@ -29,12 +29,18 @@ LINES = [
 ]
 
 
-def test_curl(tmp_path: Path, astronaut: ImageArray) -> None:
+def test_curl(tmp_path: Path, astronaut: ImageArray, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MIEN_HOME", str(tmp_path / "home"))
     if shutil.which("curl") is None:
         pytest.skip("no curl here")
     (tmp_path / "holiday").mkdir()
     for name in ("photo.jpg", "holiday/beach.jpg"):
         Image.fromarray(astronaut).save(tmp_path / name)
+    woman = astronaut[20:240, 120:340]
+    for label, turned in (("joy", woman), ("pain", woman // 2)):
+        (tmp_path / "ann" / label).mkdir(parents=True)
+        for i in (1, 2):
+            Image.fromarray(turned - i).save(tmp_path / "ann" / label / f"{i}.jpg")
     asked = [line for line in LINES if line.startswith("curl")]
     with server.running(ServiceSettings(port=0, home=tmp_path)) as at:
         for line in asked:
@@ -43,8 +49,8 @@ def test_curl(tmp_path: Path, astronaut: ImageArray) -> None:
             assert done.returncode == 0, done.stdout + done.stderr
             if "/v1/analyze" in line:
                 records: list[dict[str, Any]] = json.loads(done.stdout)["records"]
-                assert {record["faces"][0]["top"] for record in records} == {"happiness"}
-    assert len(asked) == 9
+                assert {record["faces"][0]["top"] for record in records} == {"happiness"}, line
+    assert len(asked) == 17
     assert (tmp_path / "why.png").read_bytes().startswith(b"\x89PNG")
 
 

@@ -11,9 +11,11 @@ import httpx
 import jsonschema_rs
 import pytest
 
+from mien.face import ImageArray
 from mien.service.application import create_app
 from mien.service.notice import NOTICE
 
+from .conftest import jpeg
 from .recorded import VIDEOS, handed_in, over
 
 DOCUMENT: dict[str, Any] = create_app().openapi()
@@ -53,17 +55,32 @@ def done(client: httpx.Client, shared: Path) -> str:
     return str(over(client, handed_in(client, path, end=1.0, fps=5))["id"])
 
 
+def make_ann(client: httpx.Client, astronaut: ImageArray) -> None:
+    """A person of whom enough is kept for every example."""
+    if client.get("/v1/persons/Ann").status_code == 200:
+        return
+    client.post("/v1/persons", json={"name": "Ann", "consent": "Ann, for herself"})
+    woman = astronaut[20:240, 120:340]
+    for label, turned in (("joy", woman), ("pain", woman // 2)):
+        files = [("files", (f"{i}.jpg", jpeg(turned - i))) for i in range(2)]
+        added = client.post(f"/v1/persons/Ann/samples?label={label}", files=files).json()
+        assert added["taken"] == 2
+
+
 @pytest.mark.parametrize(("method", "path", "parameters", "kind"), list(examples()))
 def test_every_example(
     client: httpx.Client,
     portrait_jpeg: bytes,
     clip: Path,
     done: str,
+    astronaut: ImageArray,
     method: str,
     path: str,
     parameters: dict[str, Any],
     kind: str | None,
 ) -> None:
+    if path.startswith("/v1/persons"):
+        make_ann(client, astronaut)
     query = {k: v for k, v in parameters.items() if "{" + k + "}" not in path}
     sent: dict[str, Any] = {"params": query}
     recording = path.startswith(VIDEOS)
@@ -71,6 +88,9 @@ def test_every_example(
     content = clip.read_bytes() if recording else portrait_jpeg
     if kind == "multipart/form-data":
         sent["files"] = [(field, (name, content))]
+    elif kind == "application/json":
+        parts = DOCUMENT["components"]["schemas"]["NewPerson"]["properties"]
+        sent["json"] = {name: part["examples"][0] for name, part in parts.items()}
     elif kind is not None:
         sent |= {"content": content, "headers": {"content-type": kind}}
     if "{id}" in path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import struct
 import zlib
 from pathlib import Path
@@ -17,6 +18,7 @@ import mien
 from mien.expression import explain
 from mien.media import image
 from mien.service.routes.pictures import Analysis
+from mien.weights import catalogue
 
 from .conftest import Serve, problem
 
@@ -296,3 +298,28 @@ def test_a_large_picture_is_told_in_its_own_pixels(
     (record,) = answer.json()["records"]
     assert (record["width"], record["height"]) == (2600, 2600)
     assert record["faces"][0]["top"] == "happiness"
+
+
+def test_a_model_of_one_s_own_that_is_swapped_while_it_serves(
+    client: httpx.Client, portrait_jpeg: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MIEN_MODELS", str(tmp_path))
+    ours = Path(catalogue.__file__).parent / "shipped"
+    shutil.copy(ours / "mien-tiny.onnx", tmp_path / "own.onnx")
+
+    def asked() -> Any:
+        answer = client.post("/v1/analyze?model=own", content=portrait_jpeg, headers=RAW)
+        assert answer.status_code == 200, answer.text
+        return answer.json()["model"]["sha256"]
+
+    assert "own" in {model["name"] for model in client.get("/v1/models").json()["models"]}
+    assert asked() == catalogue.spec("mien-tiny").sha256
+    shutil.copy(ours / "mien.onnx", tmp_path / "next.onnx")
+    (tmp_path / "next.onnx").replace(tmp_path / "own.onnx")
+    assert asked() == catalogue.spec("mien").sha256
+    (tmp_path / "own.onnx").write_bytes(b"damaged")
+    broken = client.post("/v1/analyze?model=own", content=portrait_jpeg, headers=RAW)
+    problem(broken, 422, "own is not an ONNX model")
+    (tmp_path / "own.onnx").unlink()
+    gone = client.post("/v1/analyze?model=own", content=portrait_jpeg, headers=RAW)
+    problem(gone, 422, "no model called 'own'")

@@ -23,7 +23,9 @@ from .settings import ServiceSettings
 ROUTERS = (
     "mien.service.routes.pictures:router",
     "mien.service.routes.videos:router",
+    "mien.service.routes.stream:router",
     "mien.service.routes.models:router",
+    "mien.service.routes.persons:router",
     "mien.service.routes.health:router",
 )
 """By name, so that what one of them needs is imported by nothing else."""

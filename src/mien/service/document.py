@@ -14,8 +14,13 @@ same records.
 
 **{NOTICE}**
 
+<<<<<<< HEAD
 A picture is in a request as bytes, and nothing of it is kept. A recording is kept with
 what came of it until its job is deleted, or its time is over. No path and no address in a request
+=======
+A picture is in a request as bytes, and nothing of it is kept but a person's samples, which are sent
+to be. No path and no address in a request
+>>>>>>> serve
 is ever opened. Where the service needs a key, send it as `Authorization: Bearer KEY`."""
 
 _ANY = {
@@ -32,6 +37,10 @@ _OF_BODIES = {
     "415": "The body is of a kind that this does not take.",
 }
 _OF_NAMES = {"404": "There is nothing of this name."}
+_OF_PERSONS = {
+    "501": "What this needs is not installed on the server.",
+    "507": "What is to be kept cannot be written.",
+}
 _LATER = {"Retry-After": {"description": "In seconds.", "schema": {"type": "integer"}}}
 
 
@@ -61,6 +70,7 @@ def _tell(document: dict[str, Any]) -> None:
             told = dict(_ANY)
             told |= _OF_BODIES if "requestBody" in operation else {}
             told |= _OF_NAMES if "{" in path else {}
+            told |= _OF_PERSONS if path.startswith("/v1/persons") else {}
             operation["security"] = [{}, {"key": []}]
             responses = operation["responses"]
             responses.pop("422", None)

@@ -103,7 +103,8 @@ class Engine:
 
     def __init__(self, settings: ServiceSettings, recognizer: Recognizer | None = None) -> None:
         self.settings, self._given = settings, recognizer
-        self._pool = ThreadPoolExecutor(settings.threads, "analysis")
+        self._threads = settings.threads
+        self._pool = ThreadPoolExecutor(self._threads, "analysis")
         self._lock = threading.Lock()
         self._models, self._analyzers = (
             Kept[Recognizer](_KEPT_MODELS),
@@ -164,6 +165,23 @@ class Engine:
 
         whole : with all of its pixels, as for drawing.
         """
+        self.check(upload)
+        analyzer = self.analyzer(wanted)
+        if whole:
+            frame = image.read_frame(upload.content, upload.name)
+            found = analyzer.find(frame)
+        else:
+            frame, found = analyzer.look(upload.content, upload.name)
+        return frame, self.counted(analyzer.recognize(frame, found))
+
+    def counted(self, faces: list[RecognizedFace]) -> list[RecognizedFace]:
+        """The same faces, which the figures tell of."""
+        with self._lock:
+            self.faces += len(faces)
+        return faces
+
+    def check(self, upload: Upload) -> None:
+        """Raises ImageError for more bytes or pixels than a picture may have, undecoded."""
         most = self.settings.most_picture_bytes
         if len(upload.content) > most:
             raise ImageError(
@@ -171,16 +189,6 @@ class Engine:
                 f"{most / 1e6:.0f} this service takes for a picture; make it smaller first"
             )
         image.check_size(upload.content, upload.name, self.settings.most_pixels)
-        analyzer = self.analyzer(wanted)
-        if whole:
-            frame = image.read_frame(upload.content, upload.name)
-            found = analyzer.find(frame)
-        else:
-            frame, found = analyzer.look(upload.content, upload.name)
-        faces = analyzer.recognize(frame, found)
-        with self._lock:
-            self.faces += len(faces)
-        return frame, faces
 
     def record(self, upload: Upload, wanted: Settings, explain: str | None = None) -> Record:
         """A picture's record, as the command line has it, errors too.
@@ -230,10 +238,10 @@ class Engine:
     @property
     def waiting(self) -> int:
         """Pictures that wait for a thread."""
-        return max(0, self._taken - self.settings.threads)
+        return max(0, self._taken - self._threads)
 
     async def run(
-        self, works: Sequence[Callable[[], T]], left: Callable[[], Awaitable[None]]
+        self, works: Sequence[Callable[[], T]], left: Callable[[], Awaitable[object]]
     ) -> list[T]:
         """What each returns, in their order; the first error that one raises.
 
@@ -266,7 +274,7 @@ class Engine:
 
     def _enter(self, count: int) -> None:
         with self._lock:
-            places = self.settings.threads + self.settings.queue
+            places = self._threads + self.settings.queue
             if count > places - self._taken:
                 raise Busy("too many pictures are waiting; try again later", self._expected_s())
             self._taken += count
@@ -289,7 +297,7 @@ class Engine:
             self._taken -= 1
 
     def _expected_s(self) -> float:
-        return self._mean_s * self._taken / self.settings.threads
+        return self._mean_s * self._taken / self._threads
 
     @contextmanager
     def room(self) -> Iterator[Callable[[int], None]]:

@@ -16,6 +16,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import HTTPConnection
 
 from ..errors import ConfigError, UnknownName
 from .engine import Engine, Upload
@@ -39,7 +40,7 @@ async def engine_of(request: Request) -> Engine:
 EngineOf = Annotated[Engine, Depends(engine_of)]
 
 
-async def known_options(request: Request) -> None:
+async def known_options(request: HTTPConnection) -> None:
     """Raises UnknownName for an option in the query that the route does not have, and for twins.
 
     A misspelt option that is passed over is an answer to another question.

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -132,8 +132,7 @@ def handle(app: FastAPI) -> None:
 
     async def invalid(request: Request, err: Exception) -> Response:
         assert isinstance(err, RequestValidationError)
-        said = "; ".join(_invalid(error) for error in err.errors())
-        return response(Refused(HTTPStatus.UNPROCESSABLE_ENTITY, said), request.state.request_id)
+        return response(of_invalid(err.errors()), request.state.request_id)
 
     app.add_exception_handler(Refused, refused)
     app.add_exception_handler(MienError, ours)
@@ -149,9 +148,16 @@ def _of_http(err: HTTPException, request: Request) -> Refused:
     elif err.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         taken = headers.get("Allow", "another method")
         detail = f"{request.method} is not taken at this path, but {taken}"
+    elif err.status_code == HTTPStatus.BAD_REQUEST:  # bytes that are no text; else it says 422
+        return Refused(HTTPStatus.UNPROCESSABLE_ENTITY, "the body cannot be read as JSON")
     else:
         detail = str(err.detail)
     return Refused(err.status_code, detail, headers=headers)
+
+
+def of_invalid(errors: Iterable[Mapping[str, Any]]) -> Refused:
+    """What pydantic finds wrong with a request's options."""
+    return Refused(HTTPStatus.UNPROCESSABLE_ENTITY, "; ".join(map(_invalid, errors)))
 
 
 def _invalid(error: Mapping[str, Any]) -> str:

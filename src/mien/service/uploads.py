@@ -22,12 +22,12 @@ _TAKEN = (
 
 
 async def take_in(
-    request: Request, named: Callable[[str], Callable[[bytes], None]], name: str, most: int
+    request: Request, named: Callable[[str], Callable[[bytes], None]], name: str
 ) -> None:
     """Pass a request's recording on.
 
     named : is told what the client calls it, and gives what takes its pieces, in a thread.
-    name : of a recording that is the body itself. most : bytes of it. Raises Refused.
+    name : of a recording that is the body itself. Raises Refused.
     """
     kind, options = parse_options_header(request.headers.get("content-type", ""))
     if kind == b"multipart/form-data":
@@ -41,14 +41,7 @@ async def take_in(
             f"this takes {_TAKEN}; got '{came}'" if came else f"say the Content-Type: {_TAKEN}",
         )
     take: Callable[[bytes], None] | None = None
-    count = 0
     async for piece in _joined(request, pieces):
-        count += len(piece)
-        if count > most:
-            raise Refused(
-                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-                f"the recording has more than the {most / 1e6:.0f} MB that this service takes",
-            )
         take = take or named(pieces.name or NAME)
         await asyncio.to_thread(take, piece)
     pieces.end()

@@ -181,9 +181,7 @@ async def analyze(
     info = read.recognizer.info
     model = {"name": info.name, "sha256": info.sha256, "base_rates": str(read.base_rates)}
     answer = {"records": records, "model": model, "notice": NOTICE}
-    return Response(
-        json.dumps(answer, ensure_ascii=False, allow_nan=False), media_type="application/json"
-    )
+    return Response(json.dumps(answer, allow_nan=False), media_type="application/json")
 
 
 class Explained(BaseModel):

@@ -28,7 +28,6 @@ from .pictures import Options, Png
 
 router = APIRouter(prefix="/v1/videos", tags=["recordings"])
 _ID = re.compile(r"[\w-]{1,32}", re.ASCII)
-_COUNTED_ELSEWHERE = 1 << 62  # bytes of a body: ``take_in`` counts by the service's settings
 _BINARY = {"type": "string", "format": "binary"}
 _BODY: dict[str, Any] = {
     "required": True,
@@ -192,7 +191,6 @@ _FULL = problem("507", "The disk of the server is full.")
     "",
     status_code=HTTPStatus.ACCEPTED,
     summary="Hand in a recording",
-    max_body_size=_COUNTED_ELSEWHERE,
     openapi_extra={"requestBody": _BODY},
     responses={507: _FULL},
 )
@@ -220,8 +218,8 @@ async def hand_in(
             names.append(name)
             return receiving.enter_context(recordings.folders.receive(job.id, name))
 
-        most = recordings.settings.most_recording_bytes
-        await take_in(request, named, options.name, most)
+        request.state.most_bytes = recordings.settings.most_recording_bytes
+        await take_in(request, named, options.name)
     job = Job(owner, safe_name(names[0]), options.kept(), id=job.id)
     job = await asyncio.to_thread(_asked, recordings.accept, job)
     response.headers["Location"] = f"{request.scope.get('root_path', '')}/v1/videos/{job.id}"
