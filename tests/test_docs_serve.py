@@ -106,6 +106,21 @@ def test_recordings(tmp_path: Path) -> None:
     assert (tmp_path / "faces.csv").read_text(encoding="utf-8-sig").startswith("source,")
 
 
+def test_the_client(
+    tmp_path: Path,
+    astronaut: ImageArray,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray(astronaut).save("photo.jpg")
+    video(tmp_path / "interview.mp4")
+    with server.running(ServiceSettings(port=0, home=tmp_path)) as at:
+        exec(python_that("mien.Client").replace(AT, at), {})
+    assert "'happiness'" in capsys.readouterr().out
+    assert Path("faces.csv").exists()
+
+
 def test_python() -> None:
     code = python_that("create_app")
     names: dict[str, Any] = {}
