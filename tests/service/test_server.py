@@ -98,6 +98,8 @@ def test_a_full_queue_says_when_to_come_again(
         for thread in (first, second):
             thread.join()
         assert [answer.status_code for answer in answers] == [200, 200]
+        files = [("files", ("a.jpg", portrait_jpeg))] * 3
+        problem(httpx.post(f"{at}/v1/analyze", files=files), 422, "takes 2 pictures at once, got 3")
         again = httpx.post(f"{at}/v1/analyze", content=portrait_jpeg, headers=RAW)
         assert again.status_code == 200
 

@@ -130,7 +130,7 @@ class Door:
                 "mien serve --allow-host NAME",
             )
         origin = headers.get("origin")
-        if origin is not None and _host_of(origin) != host:
+        if origin is not None and origin.partition("://")[2] != headers.get("host"):
             raise Refused(HTTPStatus.FORBIDDEN, "pages of other origins may not ask this service")
 
     def _admitted(self, scope: Scope, headers: Headers) -> AbstractContextManager[None]:
