@@ -15,6 +15,7 @@ from http import HTTPStatus
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..errors import DataError
@@ -76,7 +77,7 @@ class Watch:
         """What to answer to an error; None where nobody is there to hear it."""
         if isinstance(err, Refused):
             return err
-        if isinstance(err, ClientLeft):
+        if isinstance(err, ClientLeft | ClientDisconnect):
             return None
         if isinstance(err, Busy):
             return Refused(HTTPStatus.SERVICE_UNAVAILABLE, str(err), retry_s=err.retry_s)

@@ -106,10 +106,8 @@ class Engine:
         self._threads = settings.threads
         self._pool = ThreadPoolExecutor(self._threads, "analysis")
         self._lock = threading.Lock()
-        self._models, self._analyzers = (
-            Kept[Recognizer](_KEPT_MODELS),
-            Kept[Analyzer](_KEPT_ANALYZERS),
-        )
+        self._models = Kept[Recognizer](_KEPT_MODELS)
+        self._analyzers = Kept[Analyzer](_KEPT_ANALYZERS)
         self._taken = self._bytes = 0
         self._mean_s = 0.05  # of a picture; learnt from those that come
         self.faces = 0
