@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import tempfile
 import time
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import hypothesis
 import numpy as np
@@ -61,6 +63,7 @@ def run(cases: int, seed: int = SEED) -> tuple[Counter[str], Counter[int]]:
     broken, statuses = Counter[str](), Counter[int]()
     with (
         tempfile.TemporaryDirectory() as home,
+        patch.dict(os.environ, MIEN_HOME=home),  # people are made, too
         server.running(ServiceSettings(port=0, home=Path(home))) as at,
     ):
         schema = schemathesis.openapi.from_url(f"{at}/openapi.json")

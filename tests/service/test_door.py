@@ -165,11 +165,16 @@ def test_this_machine_s_own_names(client: httpx.Client, host: str) -> None:
 
 
 def test_pages_of_other_origins_may_not_ask(client: httpx.Client) -> None:
-    for origin in ("https://evil.example", "null", "http://127.0.0.1.evil.example"):
+    for origin in (
+        "https://evil.example",
+        "null",
+        "http://127.0.0.1.evil.example",
+        "http://127.0.0.1:1",
+    ):
         answer = client.post("/v1/analyze", content=b"x", headers=RAW | {"origin": origin})
         problem(answer, 403, "pages of other origins")
         assert "access-control-allow-origin" not in answer.headers
-    own = client.get("/healthz", headers={"origin": str(client.base_url)})
+    own = client.get("/healthz", headers={"origin": str(client.base_url).rstrip("/")})
     assert own.status_code == 200
 
 

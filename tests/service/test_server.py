@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import resource
@@ -98,6 +99,8 @@ def test_a_full_queue_says_when_to_come_again(
         for thread in (first, second):
             thread.join()
         assert [answer.status_code for answer in answers] == [200, 200]
+        files = [("files", ("a.jpg", portrait_jpeg))] * 3
+        problem(httpx.post(f"{at}/v1/analyze", files=files), 422, "takes 2 pictures at once, got 3")
         again = httpx.post(f"{at}/v1/analyze", content=portrait_jpeg, headers=RAW)
         assert again.status_code == 200
 
@@ -214,13 +217,22 @@ def test_what_is_no_http(client: httpx.Client) -> None:
     assert client.get("/healthz").status_code == 200
 
 
-def test_a_cut_connection_costs_nothing(client: httpx.Client, portrait_jpeg: bytes) -> None:
+def test_a_cut_connection_costs_nothing(
+    client: httpx.Client, portrait_jpeg: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "mien.service")
     at = f"http://127.0.0.1:{client.base_url.port}"
     for sent in (0, 10, len(portrait_jpeg) // 2):
         with half_sent(at, portrait_jpeg) as connection:
             connection.sendall(portrait_jpeg[:sent])
+    until(lambda: [status(record) for record in caplog.records].count(499) == 3)
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
     answer = client.post("/v1/analyze", content=portrait_jpeg, headers=RAW)
     assert answer.status_code == 200
+
+
+def status(record: logging.LogRecord) -> Any:
+    return getattr(record, "told", {}).get("status")
 
 
 def test_behind_a_proxy_that_takes_a_prefix_off(tmp_path: Path, portrait_jpeg: bytes) -> None:

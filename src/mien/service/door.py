@@ -15,6 +15,7 @@ from http import HTTPStatus
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..errors import DataError
@@ -76,7 +77,7 @@ class Watch:
         """What to answer to an error; None where nobody is there to hear it."""
         if isinstance(err, Refused):
             return err
-        if isinstance(err, ClientLeft):
+        if isinstance(err, ClientLeft | ClientDisconnect):
             return None
         if isinstance(err, Busy):
             return Refused(HTTPStatus.SERVICE_UNAVAILABLE, str(err), retry_s=err.retry_s)
@@ -131,7 +132,7 @@ class Door:
                 "mien serve --allow-host NAME",
             )
         origin = headers.get("origin")
-        if origin is not None and _host_of(origin) != host:
+        if origin is not None and origin.partition("://")[2] != headers.get("host"):
             raise Refused(HTTPStatus.FORBIDDEN, "pages of other origins may not ask this service")
 
     def _admitted(self, scope: Scope, headers: Headers) -> AbstractContextManager[None]:

@@ -23,7 +23,7 @@ import numpy as np
 
 from ..analysis.batch import in_any_case, write_png
 from ..analysis.pipeline import Analyzer, Settings
-from ..errors import ImageError, UnknownName
+from ..errors import ConfigError, ImageError, UnknownName
 from ..expression import explain as explanation
 from ..expression.recognize import Recognizer, recognizers
 from ..faces.finder import pixels
@@ -106,16 +106,12 @@ class Engine:
         self._threads = settings.threads
         self._pool = ThreadPoolExecutor(self._threads, "analysis")
         self._lock = threading.Lock()
-        self._models, self._analyzers = (
-            Kept[Recognizer](_KEPT_MODELS),
-            Kept[Analyzer](_KEPT_ANALYZERS),
-        )
+        self._models = Kept[Recognizer](_KEPT_MODELS)
+        self._analyzers = Kept[Analyzer](_KEPT_ANALYZERS)
         self._taken = self._bytes = 0
         self._mean_s = 0.05  # of a picture; learnt from those that come
         self.faces = 0
         self._default: Future[Analyzer] | None = None
-
-    # -- what is loaded ----------------------------------------------------------------------
 
     def begin(self) -> None:
         """Load what requests are read with that ask for nothing else."""
@@ -155,8 +151,6 @@ class Engine:
         if wanted.model in catalogue.CATALOGUE:
             return None
         return _stamp(catalogue.own()[checked_model(wanted.model)])
-
-    # -- what is analysed --------------------------------------------------------------------
 
     def look(
         self, upload: Upload, wanted: Settings, whole: bool = False
@@ -233,8 +227,6 @@ class Engine:
         """Says where the model of these settings looks."""
         return self.analyzer(wanted.networks).explainer
 
-    # -- in turn -----------------------------------------------------------------------------
-
     @property
     def waiting(self) -> int:
         """Pictures that wait for a thread."""
@@ -245,8 +237,9 @@ class Engine:
     ) -> list[T]:
         """What each returns, in their order; the first error that one raises.
 
-        left : comes back when the client has gone. Raises Busy where there are not as many places,
-        or no answer within ``request_s``; ClientLeft. What has not begun then never begins.
+        left : comes back when the client has gone. Raises ConfigError for more than there are
+        places at all; Busy where not as many are free, or no answer comes within ``request_s``;
+        ClientLeft. What has not begun then never begins.
         """
         self._enter(len(works))
         futures = [self._submit(work) for work in works]
@@ -275,6 +268,8 @@ class Engine:
     def _enter(self, count: int) -> None:
         with self._lock:
             places = self._threads + self.settings.queue
+            if count > places:
+                raise ConfigError(f"this service takes {places} pictures at once, got {count}")
             if count > places - self._taken:
                 raise Busy("too many pictures are waiting; try again later", self._expected_s())
             self._taken += count

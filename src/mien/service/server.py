@@ -136,7 +136,12 @@ def log_to_stderr() -> None:
     """A line of JSON for each request, and for what goes wrong."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
-    for name, level in (("mien.service", logging.INFO), ("uvicorn", logging.WARNING)):
+    levels = {
+        "mien.service": logging.INFO,
+        "uvicorn": logging.WARNING,
+        "python_multipart": logging.ERROR,  # it warns of what a client sends, who is told anyway
+    }
+    for name, level in levels.items():
         logger = logging.getLogger(name)
         logger.addHandler(handler)
         logger.setLevel(level)
