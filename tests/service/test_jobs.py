@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from mien.errors import ConfigError
+from mien.errors import ConfigError, MissingExtra
 from mien.service import jobs as j
 from mien.service.jobs import DatabaseAway, Job, Jobs, Progress, QueueFull, State
 
@@ -238,6 +239,12 @@ def test_a_database_that_is_gone_and_comes_back() -> None:
 def test_addresses_that_are_none(address: str) -> None:
     with pytest.raises(ConfigError, match=r"--database takes sqlite:///FILE or postgresql://"):
         j.connect(address)
+
+
+def test_postgresql_needs_its_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(MissingExtra, match="psycopg"):
+        j.connect("postgresql://ann@host/jobs")
 
 
 def test_a_password_is_not_told() -> None:

@@ -9,7 +9,9 @@ from ..errors import MissingExtra
 
 _MODULES = {"markdown-it-py": "markdown_it"}
 """What libraries are imported as, where that is not their name."""
-_EXTRAS = {"pyarrow": "table", "matplotlib": "plot", "fastapi": "serve", "uvicorn": "serve"}
+_EXTRAS = {"pyarrow": "table", "matplotlib": "plot"} | dict.fromkeys(
+    ("fastapi", "uvicorn", "sqlalchemy"), "serve"
+)
 """The smallest extra that brings a library, where that is not ``train``."""
 
 

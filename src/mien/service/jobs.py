@@ -42,7 +42,7 @@ from sqlalchemy import (
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 
-from ..errors import ConfigError, MienError
+from ..errors import ConfigError, MienError, MissingExtra
 from ..secrecy import public
 
 SCHEMA = 1
@@ -150,7 +150,11 @@ def connect(address: str) -> Engine:
         if url.get_backend_name() == "postgresql" and "+" not in url.drivername:
             url = url.set(drivername="postgresql+psycopg")
         engine = create_engine(url, pool_pre_ping=True, connect_args=_arguments(url.drivername))
-    except (ArgumentError, ImportError) as err:
+    except ModuleNotFoundError as err:
+        if err.name != "psycopg":
+            raise
+        raise MissingExtra("psycopg", "postgresql", "--database postgresql://...") from None
+    except ArgumentError as err:
         raise ConfigError(
             f"--database takes sqlite:///FILE or postgresql://USER@HOST/NAME, got "
             f"{public(address)}: {err}"
