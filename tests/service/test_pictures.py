@@ -194,8 +194,14 @@ def test_a_damaged_form(client: httpx.Client, kind: str, body: bytes, said: str)
     ],
 )
 def test_options_that_do_not_fit(
-    client: httpx.Client, portrait_jpeg: bytes, query: str, said: str
+    client: httpx.Client,
+    portrait_jpeg: bytes,
+    query: str,
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("MIEN_HOME", str(tmp_path))  # where nobody is known
     answer = client.post(f"/v1/analyze?{query}", content=portrait_jpeg, headers=RAW)
     problem(answer, 422, said)
 
