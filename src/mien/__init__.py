@@ -28,11 +28,13 @@ if TYPE_CHECKING:
     from .labels import LabelSet, label_set
     from .media.image import read_frame
     from .results.records import open_records, record_of
+    from .service.client import Client
     from .version import __version__ as __version__
 
 _HOME = {
     "Analyzer": "analysis.pipeline",
     "BaseRates": "expression.baserates",
+    "Client": "service.client",
     "Emotions": "face",
     "Face": "face",
     "Frame": "face",
@@ -54,6 +56,7 @@ _HOME = {
 __all__ = [
     "Analyzer",
     "BaseRates",
+    "Client",
     "Emotions",
     "Face",
     "Frame",

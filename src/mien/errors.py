@@ -90,9 +90,15 @@ class OutputError(MienError):
 
 
 class MissingExtra(MienError):
-    """An optional library that is not installed."""
+    """An optional library that is not installed.
+
+    Attributes
+    ----------
+    lacking : what is missing for what, for somebody who cannot install it
+    """
 
     def __init__(self, library: str, extra: str, purpose: str) -> None:
         from .install import adding
 
-        super().__init__(f"{purpose} needs {library}, which is not installed: {adding(extra)}")
+        self.lacking = f"{purpose} needs {library}, which is not installed"
+        super().__init__(f"{self.lacking}: {adding(extra)}")

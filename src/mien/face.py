@@ -339,6 +339,30 @@ class RecognizedFace(Face):
             prediction_set=prediction_set,
         )
 
+    @classmethod
+    def from_dict(cls, told: dict[str, Any], label_set: LabelSet) -> RecognizedFace:
+        """The face that a record tells of, to the digits it has; of no crop, which it does not.
+
+        label_set : of ``emotions``, in the record's order.
+        """
+        points, strengths, among = told["landmarks"], told["intensity"], told["prediction_set"]
+        return cls(
+            np.array(told["box"], np.float32),
+            told["score"],
+            None if points is None else np.array(points, np.float32),
+            emotions=Emotions(label_set, _values(told["emotions"], label_set)),
+            quality=Quality(**told["quality"]),
+            picture_quality=told["picture_quality"],
+            uncertain=told["uncertain"],
+            intensity=strengths and Intensity(label_set, _values(strengths, label_set)),
+            track=told["track"],
+            prediction_set=None if among is None else tuple(among),
+        )
+
+
+def _values(told: dict[str, float], label_set: LabelSet) -> FloatArray:
+    return np.array([told[label] for label in label_set.labels], np.float32)
+
 
 def _pixels(points: FloatArray) -> list[list[float | None]]:
     """Points to a hundredth of a pixel, all of them at once: it is done for every frame."""

@@ -683,3 +683,48 @@ def test_faces_must_be_recognised_first() -> None:
     bare = Face(np.array([0, 0, 9, 9], np.float32), 0.9)
     with pytest.raises(AssertionError):
         records.record_of(picture(), [bare])
+
+
+@pytest.mark.parametrize(
+    "form", ["csv", "csv-semicolon", "xlsx", "parquet", "pyfeat", "openface", "deepface", "bids"]
+)
+def test_json_lines_become_every_other_format(
+    form: str, analyzer: Analyzer, tmp_path: Path
+) -> None:
+    """The very file that a run with that format writes."""
+    name = "sub-01_physio.tsv.gz" if form == "bids" else f"a.{form}"
+    found = [records.record_of(picture(), analyzer.analyze_frame(picture()))]
+    found.append(records.record_of(replace(picture(), index=1, time_s=0.04), []))
+    for folder in ("direct", "by_lines"):
+        (tmp_path / folder).mkdir()
+    direct, by_lines = tmp_path / "direct" / name, tmp_path / "by_lines" / name
+    lines = tmp_path / "a.jsonl"
+    for path, asked in ((direct, form), (lines, None)):
+        with Output(path, asked, analyzer) as output:
+            for record in found:
+                output.write(record)
+    records.convert(lines, by_lines, form)
+    if form == "xlsx":  # a workbook tells when it was made
+        one, other = (_sheet(path) for path in (direct, by_lines))
+        assert one == other
+    else:
+        assert by_lines.read_bytes() == direct.read_bytes()
+    if form == "bids":
+        sidecar = "sub-01_physio.json"
+        assert by_lines.with_name(sidecar).read_text() == direct.with_name(sidecar).read_text()
+
+
+def _sheet(path: Path) -> list[Any]:
+    import openpyxl
+
+    return list(openpyxl.load_workbook(path).active.values)
+
+
+def test_a_conversion_says_what_it_cannot(analyzer: Analyzer, tmp_path: Path) -> None:
+    lines = tmp_path / "a.jsonl"
+    with Output(lines, None, analyzer) as output:
+        output.write(records.record_of(picture(), []))
+    with pytest.raises(UnknownName, match="no format called 'cvs'; did you mean csv"):
+        records.convert(lines, tmp_path / "b.csv", "cvs")
+    with pytest.raises(OutputError, match=r"cannot write .*b\.csv: No such file"):
+        records.convert(lines, tmp_path / "nowhere" / "b.csv", "csv")

@@ -157,6 +157,9 @@ def test_the_files(kept: Path, tmp_path: Path) -> None:
     ]
     assert float(events[1]["duration"]) == pytest.approx(1.0)
     assert set(json.loads((out / "film_events.json").read_text())) == {*list(events[0])[2:]}
+    text = (out / "episodes.csv").read_text()
+    assert ",TRUE,TRUE\n" in text  # as in every other table of mien's
+    assert "True" not in text
 
 
 def test_the_timeline(kept: Path) -> None:

@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager, closing, contextmanager, nullcont
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import IO, TYPE_CHECKING, NoReturn
 
 from ..errors import ConfigError, ImageError, MienError, ModelError, OutputError, VideoError
 from ..face import Face, Frame, ImageArray, RecognizedFace
@@ -314,7 +314,8 @@ def run_job(analyzer: Analyzer, job: Job, begun: Callable[[], Looked] | None = N
 
     begun : gives what ``look`` does, if it goes on already, or raises what kept it from that.
     """
-    try:
+
+    def made() -> Record:
         frame, found = begun() if begun else look(analyzer, job.path, job.is_drawn)
         faces = analyzer.recognize(frame, found)
         if job.annotated:
@@ -324,13 +325,21 @@ def run_job(analyzer: Analyzer, job: Job, begun: Callable[[], Looked] | None = N
         if job.explained:
             _explain(analyzer, frame, faces, job.explained, job.emotion)
         return records.record_of(frame, faces)
+
+    return in_any_case(str(job.path), made)
+
+
+def in_any_case(source: str, make: Callable[[], Record]) -> Record:
+    """The record that ``make`` makes of one picture; what goes wrong with it is its reason."""
+    try:
+        return make()
     except (OutputError, ModelError):
         raise  # no fault of the picture's, and the next one would not fare better
     except MienError as err:
-        return records.of_error(str(job.path), str(err))
+        return records.of_error(source, str(err))
     except Exception as err:  # a bug here must not cost the other pictures
-        log.debug("unexpected error on %s", public(str(job.path)), exc_info=True)
-        return records.of_error(str(job.path), f"unexpected {_whereabouts(err)}; please report it")
+        log.debug("unexpected error on %s", public(source), exc_info=True)
+        return records.of_error(source, f"unexpected {_whereabouts(err)}; please report it")
 
 
 def _explain(
@@ -367,16 +376,21 @@ def _whereabouts(err: Exception) -> str:
 
 def save(picture: ImageArray, path: Path) -> None:
     """An RGB picture as PNG; raises OutputError."""
+    try:
+        with replacing(path) as stream:
+            write_png(picture, stream)
+    except OSError as err:
+        raise OutputError(f"cannot write {path}: {err.strerror or err}") from err
+
+
+def write_png(picture: ImageArray, stream: IO[bytes]) -> None:
+    """An RGB picture as a PNG that says it is mien's."""
     from PIL import Image
     from PIL.PngImagePlugin import PngInfo
 
     signature = PngInfo()
     signature.add_text(*_SIGNED)
-    try:
-        with replacing(path) as stream:
-            Image.fromarray(picture).save(stream, "PNG", compress_level=3, pnginfo=signature)
-    except OSError as err:
-        raise OutputError(f"cannot write {path}: {err.strerror or err}") from err
+    Image.fromarray(picture).save(stream, "PNG", compress_level=3, pnginfo=signature)
 
 
 def analyze_files(

@@ -24,7 +24,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Generic, TypeVar
 
-from ..errors import MienError, OutputError
+from ..errors import ConfigError, MienError, OutputError, UnknownName
 from ..face import Frame, RecognizedFace
 from ..files import write
 from ..media.capture import SYSTEM, Clock, Control, Source
@@ -45,6 +45,7 @@ STALE_S = 1.0
 
 _MISSED = 3.0  # times as long as from picture to picture
 
+_LIVE = ("causal", "none")
 _TICK_S = 0.1  # at most this long until something notices that it should end
 _PATIENCE_S = 1.5  # at the end, for each thread: a camera's driver may not let go
 _NOTICES, _NOTICE_S = 20, 8.0
@@ -199,6 +200,35 @@ class Status:
 
 Taker = Callable[[Reading | Hole], None]
 """Is given every reading, and every hole, in order, in the thread that reads; soon comes back."""
+
+
+class Reader:
+    """Reads the frames of one source as they come: follows faces, recognises, smooths.
+
+    smooth : "causal" or "none"; what looks ahead cannot be live. tracks : whether faces are
+    followed, which numbers them and is quicker. Raises ConfigError where prediction sets would be
+    smoothed, UnknownName.
+    """
+
+    def __init__(self, analyzer: Analyzer, smooth: str = "causal", tracks: bool = True) -> None:
+        if smooth not in _LIVE:
+            raise UnknownName("smoothing of live pictures", smooth, _LIVE)
+        if smooth != "none":
+            analyzer.check_unsmoothed()
+            if not tracks:
+                raise ConfigError(
+                    "faces that are not followed cannot be smoothed; leave one of them"
+                )
+        self._analyzer = analyzer
+        self._find = Tracker(analyzer).follow if tracks else analyzer.find
+        below = analyzer.recognizer.info.uncertain_below
+        self._smoother: Smoother[Frame] = smoothers.build(smooth, below)
+
+    def read(self, frame: Frame) -> list[RecognizedFace]:
+        """The faces of the next frame; raises what is wrong with it."""
+        faces = self._analyzer.recognize(frame, self._find(frame))
+        ((_, smoothed),) = self._smoother.push(frame.time_s, faces, frame)
+        return list(smoothed)
 
 
 class Live:
@@ -414,8 +444,7 @@ class Live:
 
     def _read_on(self) -> None:
         """Until no frame comes any more: what is there at the end is read, too."""
-        info, tracker = self.analyzer.recognizer.info, Tracker(self.analyzer)
-        smoother: Smoother[Frame] = smoothers.build("causal", info.uncertain_below)
+        reader = Reader(self.analyzer)
         logged_s = self.clock.now()
         while not self.control.stop.is_set():
             closed = self._taken.closed
@@ -423,19 +452,16 @@ class Live:
             while self._holes:
                 self._give(self._holes.popleft())
             if taken is not None:
-                self._look(*taken, tracker, smoother)
+                self._look(*taken, reader)
             elif closed:
                 return
             if (now := self.clock.now()) - logged_s >= _LOG_S:
                 logged_s = now
                 log.info("%s", self.summary())
 
-    def _look(
-        self, frame: Frame, taken_s: float, tracker: Tracker, smoother: Smoother[Frame]
-    ) -> None:
+    def _look(self, frame: Frame, taken_s: float, reader: Reader) -> None:
         try:
-            faces = self.analyzer.recognize(frame, tracker.follow(frame))
-            ((_, faces),) = smoother.push(frame.time_s, faces, frame)
+            faces = reader.read(frame)
         except MienError as err:
             self._give(self._unread(frame, str(err)))
             return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -70,8 +70,15 @@ class Settings:
                 f"base_rates is a mien.BaseRates, got {self.base_rates!r}; "
                 f"write mien.BaseRates({self.base_rates!r})"
             )
+        if self.person is not None and self.model != DEFAULT_MODEL:
+            raise ConfigError("--person reads with that person's recogniser; leave --model out")
         if self.coverage is not None:
             sets.asked(self.coverage)
+
+    @property
+    def networks(self) -> Settings:
+        """These without what only says how answers are read: alike where networks are."""
+        return replace(self, base_rates=None, align=None, coverage=None)
 
 
 _ENOUGH = 2  # pixels of a face for one of the network's: as many as cutting averages over
@@ -114,6 +121,16 @@ class Analyzer:
         self._finder = Finder(detector, self.settings.threads or 1)
         if wait:
             self.wait()
+
+    def sharing(self, settings: Settings) -> Analyzer:
+        """One with other base rates, cut or coverage, and with this one's networks.
+
+        For a program that reads with many settings at once and keeps one model in memory.
+        """
+        assert settings.networks == self.settings.networks, "these need networks of their own"
+        made = Analyzer(settings, recognizer=self.recognizer, detector=self.detector)
+        made._finder = self._finder
+        return made
 
     @property
     def detector(self) -> detect.FaceDetector | None:
@@ -198,15 +215,16 @@ class Analyzer:
         """
         return self.recognize(*self.look(picture))
 
-    def look(self, picture: Picture) -> tuple[Frame, list[Face]]:
+    def look(self, picture: Picture, name: str = "") -> tuple[Frame, list[Face]]:
         """A picture and the faces found in it, nothing recognised yet.
 
         A large JPEG is decoded smaller, unless a face in it is too small then.
+        name : of bytes, for records and errors.
         """
-        frame = image.read_reduced(picture)
+        frame = image.read_reduced(picture, name)
         faces = self.find(frame)
         if self.needs_whole(frame, faces):
-            frame = image.read_frame(picture)
+            frame = image.read_frame(picture, name)
             faces = self.find(frame)
         return frame, faces
 

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from ..analysis.pipeline import Analyzer
     from ..analysis.recording import Options
     from ..analysis.resume import Bookmark, Mark
-    from ..expression.baserates import BaseRates
     from ..later import Later
     from ..results.records import Output, Record
     from .console import Screen
@@ -77,6 +76,7 @@ def analyze(wanted: Wanted) -> int:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from ..analysis import batch
     from ..analysis.pipeline import Analyzer, Settings
+    from ..expression.baserates import asked
     from ..later import Later
     from ..media import image
     from ..weights import session
@@ -88,11 +88,10 @@ def analyze(wanted: Wanted) -> int:
     paths = batch.find(wanted.inputs, passed_over)
     options = _recording_options(wanted, any(map(batch.is_recording, paths)))
     session.prepare()
-    base_rates = rates(wanted.base_rates, wanted.strength)
     settings = Settings(
         wanted.model,
         wanted.detector,
-        base_rates,
+        asked(wanted.base_rates, wanted.strength),
         wanted.crops,
         wanted.alignment,
         person=wanted.person,
@@ -123,8 +122,6 @@ def _check(wanted: Wanted) -> None:
             raise UnknownName("drawing", name, ["landmarks", "intensity"])
     if wanted.draw and wanted.annotate is None:
         raise ConfigError("--draw says what --annotate DIR draws; name a folder with --annotate")
-    if wanted.person is not None and wanted.model != DEFAULT_MODEL:
-        raise ConfigError("--person reads with that person's recogniser; leave --model out")
     if wanted.form == "table" and wanted.out is not None:
         raise ConfigError(
             "--format table is for people; into a file go csv, xlsx, jsonl or parquet"
@@ -284,15 +281,6 @@ def _bookmark(
         "inputs": resume.fingerprint([job.path for job in jobs]),
     }
     return resume.Bookmark(out, request, grows=records.growing(out, wanted.form))
-
-
-def rates(target: str | None, strength: float | None) -> BaseRates | None:
-    """What was asked for; None where nothing was."""
-    if target is None and strength is None:
-        return None
-    from ..expression.baserates import DEFAULT_STRENGTH, BaseRates
-
-    return BaseRates(target or "equal", DEFAULT_STRENGTH if strength is None else strength)
 
 
 def _output(

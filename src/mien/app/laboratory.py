@@ -1,4 +1,4 @@
-"""What the verbs of the laboratory need before they begin: libraries of extras."""
+"""What verbs need before they begin: libraries of extras, the laboratory's above all."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from ..errors import MissingExtra
 
 _MODULES = {"markdown-it-py": "markdown_it"}
 """What libraries are imported as, where that is not their name."""
-_EXTRAS = {"pyarrow": "table", "matplotlib": "plot"}
+_EXTRAS = {"pyarrow": "table", "matplotlib": "plot"} | dict.fromkeys(
+    ("fastapi", "uvicorn", "sqlalchemy"), "serve"
+)
 """The smallest extra that brings a library, where that is not ``train``."""
 
 

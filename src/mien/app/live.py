@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Protocol
 import typer
 
 from ..errors import ConfigError, OutputError, UnknownName
-from .analysis import DEFAULT_MODEL, rates
+from .analysis import DEFAULT_MODEL
 from .options import Detector, Model, Rates, Someone, Strength
 from .terminal import nobody_reads, say
 
@@ -107,6 +107,7 @@ def live(
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # see mien.app.analysis
     from ..analysis.live import Live
     from ..analysis.pipeline import Analyzer, Settings
+    from ..expression.baserates import asked
     from ..media import capture
     from ..results import records
 
@@ -114,13 +115,11 @@ def live(
         record = "-"
     if record == "-" and nobody_reads():
         raise OutputError("standard output is closed; write the records to a file: --record FILE")
-    if person is not None and model != DEFAULT_MODEL:
-        raise ConfigError("--person reads with that person's recogniser; leave --model out")
     if record is not None and record != "-":
         records.form_of(Path(record), None)
     shown = _view(view, record == "-")
     watched = capture.source(source)
-    analyzer = Analyzer(Settings(model, detector, rates(base_rates, strength), person=person))
+    analyzer = Analyzer(Settings(model, detector, asked(base_rates, strength), person=person))
     found = _rules(rules, analyzer) if rules else None
     running = Live(analyzer, watched, tell=say if isinstance(shown, Nothing) else None)
     told = _Told(running)

@@ -190,11 +190,13 @@ def _told(person: Person, taken: Taken) -> None:
 
 def _end(person: Person, taken: Taken, lost: str | None) -> None:
     """Raises where not all went well, or nothing came of it. lost : why the camera gave out."""
+    from ..person.samples import BEFORE
+
     if lost:
         kept = f"; the {len(taken.samples)} samples before that are kept" if taken.samples else ""
         say(f"mien: {lost}{kept}")
         raise typer.Exit(1)
-    if not taken.samples and not taken.left_out["taken before"]:
+    if not taken.samples and not taken.left_out[BEFORE]:
         raise DataError(f"no sample of {person.name} was taken: {_reasons(taken)}")
     if taken.unreadable:
         raise typer.Exit(1)

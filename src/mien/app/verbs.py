@@ -56,6 +56,7 @@ COMMANDS = {
 GROUPS = {
     "person": Verb(_DAILY, "mien person record Ann", "person.md"),
     "act": Verb(_DAILY, "mien act check rules.toml", "actions.md"),
+    "serve": Verb(_DAILY, "mien serve keys add clinic", "serve.md"),
     "models": Verb(_DAILY, "mien models card", "pictures.md"),
     "data": Verb(
         _LABORATORY,

@@ -76,6 +76,13 @@ class BaseRates:
         return read_rates(Path(self.target), labels)
 
 
+def asked(target: str | None, strength: float | None) -> BaseRates | None:
+    """What somebody asked for, who may have left either out; None where they left out both."""
+    if target is None and strength is None:
+        return None
+    return BaseRates(target or "equal", DEFAULT_STRENGTH if strength is None else strength)
+
+
 def default_for(training: Sequence[float] | None) -> BaseRates:
     """What a model is read with unless asked otherwise: untouched where its rates are unknown."""
     return BaseRates("training") if training is None else BaseRates()

@@ -125,24 +125,31 @@ Picture = str | os.PathLike[str] | bytes | npt.NDArray[Any]
 """What a picture may be handed in as: its file's name, the file's bytes, or an array."""
 
 
-def read_frame(picture: Picture) -> Frame:
-    """A picture that knows its file's name, as records tell of it; raises what ``read`` raises."""
+def read_frame(picture: Picture, name: str = "") -> Frame:
+    """A picture that knows its file's name, as records tell of it; raises what ``read`` raises.
+
+    name : of bytes, whose file is somebody else's.
+    """
+    if name and isinstance(picture, bytes):
+        return Frame(read_bytes(picture, name), source=name)
     return Frame(read(picture), source=_named(picture))
 
 
-def read_reduced(picture: Picture) -> Frame:
+def read_reduced(picture: Picture, name: str = "") -> Frame:
     """A picture as ``read_frame`` reads it, or a half, quarter or eighth as large each way.
 
     A JPEG is, whose longer side then still has ``REDUCED`` pixels: its blocks are decoded into
     fewer, which takes half the time or less. Other formats have no such way.
+    name : of bytes, as of ``read_frame``.
     """
+    source = _named(picture) or name
     if isinstance(picture, bytes | bytearray | memoryview):
-        content, name = bytes(picture), "these bytes"
+        content, name = bytes(picture), name or "these bytes"
     elif isinstance(picture, str | os.PathLike):
         content, name = file_bytes(Path(picture)), str(Path(picture))
     else:
         return read_frame(picture)
-    return _frame(_read(content, name, REDUCED), _named(picture))
+    return _frame(_read(content, name, REDUCED), source)
 
 
 def read_ahead(path: Path, whole: bool = False) -> Frame | None:
@@ -254,6 +261,22 @@ def _read(
         raise ImageError(f"{name} is damaged, cut short or of a rare kind: {reason}") from err
 
 
+def check_size(content: bytes, name: str, most_pixels: int) -> None:
+    """Raises ImageError for a picture of more pixels, by its header alone, and for no picture.
+
+    For whoever gives a picture less than mien does: somebody else's on a server.
+    """
+    plugin, reader = _plugin(content, name)
+    try:
+        with _our_limit_no_warnings(), _reader(plugin, reader, name)(io.BytesIO(content)) as known:
+            width, height = known.size
+    except ImageError:
+        raise
+    except Exception:  # whatever ails it, reading it tells
+        return
+    refuse_too_large(width, height, name, most_pixels)
+
+
 def _reader(plugin: str, reader: str, name: str) -> type[ImageFile]:
     """Pillow's class for a kind of picture; raises ImageError where its library is not there."""
     try:
@@ -354,12 +377,13 @@ def _draft(picture: ImageFile, longest: int) -> int:
     return 1
 
 
-def refuse_too_large(width: int, height: int, name: str) -> None:
-    """Raises ImageError for more than MAX_PIXELS."""
-    if width * height > MAX_PIXELS:
+def refuse_too_large(width: int, height: int, name: str, fewer: int | None = None) -> None:
+    """Raises ImageError for more than MAX_PIXELS, or than somebody's ``fewer``."""
+    most = MAX_PIXELS if fewer is None else min(fewer, MAX_PIXELS)
+    if width * height > most:
         raise ImageError(
             f"{name} has {width} x {height} = {width * height / 1e6:.0f} megapixels, "
-            f"more than the {MAX_PIXELS / 1e6:.0f} mien decodes; make it smaller first"
+            f"more than the {most / 1e6:.0f} mien decodes; make it smaller first"
         )
 
 

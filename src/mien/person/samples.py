@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -27,6 +27,8 @@ from .people import Person, Sample, new_sample
 FPS = 3.0
 """Samples a second: Biondi et al. (2019) recorded as many."""
 NOBODY, UNSURE, SEVERAL = "no face", "face not well seen", "more than one person"
+BEFORE = "taken before"
+_DIGITS = 16  # of a file's SHA-256: what tells its content from others'
 _AROUND = 2.0  # of the face's box: what is kept, so that any crop can be cut from it
 _SIDE = 320  # pixels of what is kept, at most
 _BESIDE = 0.5  # of the largest face's side: a larger second one may be the one that is meant
@@ -120,7 +122,7 @@ def from_folder(taker: Taker, folder: Path) -> Taken:
             stimulus = named(path, folder)
             content = _content(stimulus)
             if content in known - {begun}:
-                taker.taken.left_out["taken before"] += 1
+                taker.taken.left_out[BEFORE] += 1
                 continue
             if is_recording(path):
                 taker.person.begin(content)
@@ -133,6 +135,22 @@ def from_folder(taker: Taker, folder: Path) -> Taken:
             taker.person.finish()
     for suffix, count in passed_over.items():
         taker.taken.left_out[f"{suffix} by their names"] += count
+    return taker.taken
+
+
+def from_pictures(taker: Taker, label: str, pictures: Sequence[tuple[str, bytes]]) -> Taken:
+    """Pictures of one label by the names and bytes of their files; else as ``from_folder``."""
+    known = {_content(sample.stimulus) for sample in taker.person.samples()}
+    for name, content in pictures:
+        digest = hashlib.sha256(content).hexdigest()[:_DIGITS]
+        if digest in known:
+            taker.taken.left_out[BEFORE] += 1
+            continue
+        known.add(digest)
+        try:
+            taker.take(image.read_frame(content, name), label, f"{label}/{name}#{digest}")
+        except ImageError as err:
+            taker.taken.unreadable[name] = str(err)
     return taker.taken
 
 
@@ -163,7 +181,7 @@ def labelled_files(folder: Path, passed_over: Counter[str] | None = None) -> lis
 
 def named(path: Path, folder: Path) -> str:
     """A file by its name and its content: the same one elsewhere is the same stimulus."""
-    return f"{path.relative_to(folder).as_posix()}#{content_hash(path)[:16]}"
+    return f"{path.relative_to(folder).as_posix()}#{content_hash(path)[:_DIGITS]}"
 
 
 def content_hash(path: Path) -> str:

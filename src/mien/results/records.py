@@ -599,11 +599,7 @@ class Output:
         """The whole file, from the records that were kept."""
         assert self.path
         assert self._grows
-        with self._grows.open("rb") as lines, replacing(self.path) as stream:
-            writer.start(stream)
-            for line in lines:
-                writer.write(json.loads(line))
-            writer.close()
+        _rewrite(self._grows, writer, self.path)
 
     def _close(self) -> None:
         """Close the file; where it could not be written, without the record that did not fit."""
@@ -629,6 +625,27 @@ class Output:
             text = json.dumps(content, indent=2) + "\n"
             with replacing(self.path.with_name(self.path.name + ".meta.json")) as stream:
                 stream.write(text.encode())
+
+
+def convert(lines: Path, path: Path, form: str) -> None:
+    """Write the JSON lines of a run that is complete to another file, in another format.
+
+    Raises UnknownName, MissingExtra, OutputError.
+    """
+    told = json.loads(lines.with_name(lines.name + ".meta.json").read_bytes())
+    try:
+        _rewrite(lines, writers.build(form, tuple(told["model"]["labels"])), path)
+    except OSError as err:
+        raise OutputError(f"cannot write {path}: {err.strerror or err}") from err
+
+
+def _rewrite(lines: Path, writer: Writer, path: Path) -> None:
+    """A whole file from JSON lines; raises OSError."""
+    with lines.open("rb") as kept, replacing(path) as stream:
+        writer.start(stream)
+        for line in kept:
+            writer.write(json.loads(line))
+        writer.close()
 
 
 def meta(maker: Maker) -> Record:

@@ -276,7 +276,7 @@ def episodes(recording: Recording, track: Track, rule: Rule | None = None) -> li
                         round(offset, 6),
                         round(float(part.max()), 5),
                         round(float(part.mean()), 5),
-                        begin > 0 and times[begin] - times[begin - 1] <= gap_s,
+                        bool(begin > 0 and times[begin] - times[begin - 1] <= gap_s),
                         fell,
                     )
                 )
@@ -320,9 +320,9 @@ def write(recordings: Sequence[Recording], folder: Path, rule: Rule | None = Non
     faces = [(r, t) for r in recordings for _, t in sorted(r.tracks.items())]
     rows = [shares(recording, track) for recording, track in faces]
     told = [
-        {"source": r.source, "track": t.number, **_cells(episode)}
+        {"source": r.source, "track": t.number, **cells}
         for r, t in faces
-        for episode in episodes(r, t, rule)
+        for cells in episode_cells(r, t, rule)
     ]
     written = [
         _table(folder / "summary.csv", rows, list(rows[0]) if rows else [*_FACE]),
@@ -365,18 +365,24 @@ EPISODE_COLUMNS = (
 _EVENT = ("onset", "duration", "trial_type", "face", "peak_time", "peak", "rose", "fell")
 
 
-def _cells(episode: Episode) -> dict[str, Any]:
-    return {
-        "emotion": episode.label,
-        "onset_s": episode.onset_s,
-        "peak_s": episode.peak_s,
-        "offset_s": episode.offset_s,
-        "duration_s": _lasts(episode),
-        "peak": episode.peak,
-        "mean": episode.mean,
-        "rose": episode.rose,
-        "fell": episode.fell,
-    }
+def episode_cells(
+    recording: Recording, track: Track, rule: Rule | None = None
+) -> list[dict[str, Any]]:
+    """A face's episodes as tables tell of them, ``EPISODE_COLUMNS`` without the face."""
+    return [
+        {
+            "emotion": episode.label,
+            "onset_s": episode.onset_s,
+            "peak_s": episode.peak_s,
+            "offset_s": episode.offset_s,
+            "duration_s": _lasts(episode),
+            "peak": episode.peak,
+            "mean": episode.mean,
+            "rose": episode.rose,
+            "fell": episode.fell,
+        }
+        for episode in episodes(recording, track, rule)
+    ]
 
 
 def names(recordings: Sequence[Recording]) -> list[str]:

@@ -1,0 +1,160 @@
+"""What a request brings: pictures as bytes, and options by their names.
+
+No path and no address in a request is ever opened; a file's name is only what its record says.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncGenerator, Callable, Iterator
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import Depends, Request
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
+from pydantic import BaseModel
+from starlette.datastructures import UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import HTTPConnection
+
+from ..errors import ConfigError, UnknownName
+from .engine import Engine, Upload
+from .problems import Refused
+from .settings import ServiceSettings
+
+FIELD = "files"
+BODY = "body"
+"""What a picture is called that came without a name."""
+_RAW = re.compile(r"image/[\w.+-]+|application/octet-stream")
+_LONGEST_NAME = 255
+_TAKEN = f"multipart/form-data with pictures as '{FIELD}', image/*, or application/octet-stream"
+
+
+async def engine_of(request: Request) -> Engine:
+    """The service's engine."""
+    engine: Engine = request.app.state.engine
+    return engine
+
+
+EngineOf = Annotated[Engine, Depends(engine_of)]
+
+
+async def known_options(request: HTTPConnection) -> None:
+    """Raises UnknownName for an option in the query that the route does not have, and for twins.
+
+    A misspelt option that is passed over is an answer to another question.
+    """
+    route = request.scope.get("route")
+    if not isinstance(route, APIRoute):
+        return
+    known = list(_names(route.dependant))
+    for name in request.query_params:
+        if name not in known:
+            raise UnknownName("option", name, known)
+        if len(request.query_params.getlist(name)) > 1:
+            raise ConfigError(f"{name} is given twice")
+
+
+def _names(of: Dependant) -> Iterator[str]:
+    """What a route, or one of its dependencies, takes in its query."""
+    for field in of.query_params:
+        kind = field.field_info.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield from kind.model_fields
+        else:
+            yield field.alias
+    for inner in of.dependencies:
+        yield from _names(inner)
+
+
+async def left(request: Request) -> None:
+    """Come back when the client has gone. For after its whole body was read."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+async def pictures(request: Request, take: Callable[[int], None]) -> tuple[list[Upload], bool]:
+    """The pictures of a request's body, and whether it is one picture and nothing else.
+
+    take : is told of each piece's bytes before they are kept, see ``Engine.room``. Raises Refused.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == "multipart/form-data":
+        return await _parts(request, take), False
+    if _RAW.fullmatch(kind):
+        return [Upload(BODY, b"".join([piece async for piece in _stream(request, take)]))], True
+    raise Refused(
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        f"this takes {_TAKEN}; got '{kind}'" if kind else f"say the Content-Type: {_TAKEN}",
+    )
+
+
+async def _stream(request: Request, take: Callable[[int], None]) -> AsyncGenerator[bytes, None]:
+    async for piece in request.stream():
+        take(len(piece))
+        yield piece
+
+
+class _InMemory(MultiPartParser):
+    """Keeps every file in memory: nothing of a picture is ever on the disk.
+
+    A body that is cut short is an error here; by itself the parser passes over what was cut.
+    """
+
+    def __init__(
+        self, request: Request, take: Callable[[int], None], settings: ServiceSettings
+    ) -> None:
+        stream = self._checked(_stream(request, take))
+        super().__init__(request.headers, stream, max_files=settings.most_pictures, max_fields=0)
+        self.spool_max_size = settings.most_request_bytes
+        self._whole = False
+
+    def on_end(self) -> None:
+        self._whole = True
+
+    async def _checked(self, stream: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+        async for piece in stream:
+            yield piece
+        if not self._whole:
+            raise MultiPartException("it is cut short")
+
+
+async def _parts(request: Request, take: Callable[[int], None]) -> list[Upload]:
+    settings: ServiceSettings = request.app.state.settings
+    try:
+        form = await _InMemory(request, take, settings).parse()
+    except MultiPartException as err:
+        why = _of_multipart(err, settings.most_pictures)
+        raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, why) from err
+    try:
+        uploads = [await _upload(name, part) for name, part in form.multi_items()]
+    finally:
+        await form.close()
+    if not uploads:
+        raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, f"the multipart body has no '{FIELD}'")
+    return uploads
+
+
+async def _upload(name: str, part: UploadFile | str) -> Upload:
+    if name != FIELD:
+        raise UnknownName("field", name, [FIELD])
+    assert isinstance(part, UploadFile), "fields without a file are none"
+    return Upload(base_name(part.filename or BODY), await part.read())
+
+
+def _of_multipart(err: MultiPartException, most: int) -> str:
+    if "Too many files" in err.message:
+        return f"a request has up to {most} pictures; send the others in another"
+    if "Too many fields" in err.message:
+        return f"each part is a picture with a file name, under the name '{FIELD}'"
+    return f"the multipart body cannot be read: {err.message}"
+
+
+def base_name(told: str) -> str:
+    r"""A client's name of a file, without its folders.
+
+    >>> base_name("..\\..\\me/photo.jpg"), base_name("/")
+    ('photo.jpg', 'body')
+    """
+    return re.split(r"[/\\]", told)[-1][-_LONGEST_NAME:] or BODY

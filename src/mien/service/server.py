@@ -1,0 +1,164 @@
+"""A service on a socket: uvicorn, with what it leaves open closed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from ..errors import ConfigError
+from ..expression.recognize import Recognizer
+from . import recordings
+from .application import create_app
+from .keys import Keys
+from .meters import JsonLines
+from .settings import ServiceSettings, is_loopback
+
+HEADERS_S = 10.0
+"""How long a connection may be open without a request, or with half of its headers."""
+_KEEP_ALIVE_S = 5
+_AFTER_S = 5.0  # beyond the longest analysis, until a stop gives up on whoever does not read
+
+
+class Patient(H11Protocol):
+    """uvicorn's connection, closed where no request comes in time.
+
+    By itself it waits for ever for the first one, and for the rest of a later one's headers.
+    """
+
+    _late: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._wait()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._wait()
+
+    def handle_websocket_upgrade(self, event: Any) -> None:
+        self._stop_waiting()
+        super().handle_websocket_upgrade(event)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def _wait(self) -> None:
+        self._stop_waiting()
+        self._late = self.loop.call_later(HEADERS_S, self._give_up)
+
+    def _stop_waiting(self) -> None:
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
+
+    def _give_up(self) -> None:
+        if self.cycle is None or self.cycle.response_complete:
+            self.transport.close()
+
+
+def check_keys(settings: ServiceSettings) -> None:
+    """Raises ConfigError where others are to reach a service that has no key."""
+    if settings.is_local or Keys(settings.home).all():
+        return
+    if is_loopback(settings.host):
+        what = f"--allow-host {settings.allowed_hosts[0]}"
+    else:
+        what = f"--host {settings.host}"
+    raise ConfigError(
+        f"{what} lets others than this machine's users ask, and they need a key; make one first: "
+        "mien serve keys add NAME"
+    )
+
+
+def listening(settings: ServiceSettings) -> socket.socket:
+    """The socket of its address; raises ConfigError where it cannot be had."""
+    try:
+        ((family, _, _, _, address), *_) = socket.getaddrinfo(
+            settings.host, settings.port, type=socket.SOCK_STREAM
+        )
+        return socket.create_server(address[:2], family=family, backlog=2048)
+    except OSError as err:
+        raise ConfigError(
+            f"cannot listen at {settings.host}, port {settings.port}: {err.strerror or err}; "
+            "another --port may be free"
+        ) from err
+
+
+def address(settings: ServiceSettings, listener: socket.socket) -> str:
+    """What a browser or a program on this machine calls it by."""
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    scheme = "https" if settings.tls_cert else "http"
+    return f"{scheme}://{host}:{listener.getsockname()[1]}"
+
+
+def server(settings: ServiceSettings, recognizer: Recognizer | None = None) -> uvicorn.Server:
+    """A server of the service, to be run on a ``listening`` socket.
+
+    Told to stop, it takes no more requests and answers those that it has.
+    recognizer : as of ``create_app``.
+    """
+    check_keys(settings)
+    recordings.check(settings)
+    config = uvicorn.Config(
+        create_app(settings, recognizer=recognizer),
+        http=Patient,
+        ws="websockets-sansio",
+        lifespan="on",
+        root_path=settings.root_path,
+        ssl_certfile=settings.tls_cert,
+        ssl_keyfile=settings.tls_key,
+        log_config=None,
+        access_log=False,  # it has paths with names, and addresses
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=_KEEP_ALIVE_S,
+        timeout_graceful_shutdown=round(settings.request_s + _AFTER_S),
+    )
+    try:
+        config.load()
+    except OSError as err:  # of OpenSSL's errors, too
+        raise ConfigError(f"--tls-cert and --tls-key cannot be used: {err}") from err
+    return uvicorn.Server(config)
+
+
+def log_to_stderr() -> None:
+    """A line of JSON for each request, and for what goes wrong."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines())
+    levels = {
+        "mien.service": logging.INFO,
+        "uvicorn": logging.WARNING,
+        "python_multipart": logging.ERROR,  # it warns of what a client sends, who is told anyway
+    }
+    for name, level in levels.items():
+        logger = logging.getLogger(name)
+        logger.addHandler(handler)
+        logger.setLevel(level)
+        logger.propagate = False
+
+
+@contextmanager
+def running(settings: ServiceSettings, recognizer: Recognizer | None = None) -> Iterator[str]:
+    """A service in a thread of its own, and its address; it is stopped in the end."""
+    serving, listener = server(settings, recognizer), listening(settings)
+    thread = threading.Thread(target=serving.run, args=([listener],))
+    thread.start()
+    try:
+        while not serving.started and thread.is_alive():
+            time.sleep(0.01)
+        yield address(settings, listener)
+    finally:
+        serving.should_exit = True
+        thread.join()
+        listener.close()

@@ -1,0 +1,61 @@
+"""``mien serve`` at a terminal: keys, what it refuses to do, and the demonstration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from mien.face import ImageArray
+
+from .running import run
+
+
+@pytest.fixture(autouse=True)
+def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MIEN_HOME", str(tmp_path / "home"))
+
+
+def test_a_key_s_life() -> None:
+    assert "no keys yet" in run("serve", "keys", "list").err
+    made = run("serve", "keys", "add", "clinic", "--a-minute", "30")
+    assert made.status == 0
+    assert made.out.startswith("mien_")
+    assert "shown this once" in made.err
+    listed = run("serve", "keys", "list").out
+    assert "clinic" in listed
+    assert "30" in listed
+    assert made.out.strip() not in listed
+    again = run("serve", "keys", "add", "clinic")
+    assert (again.status, again.out) == (2, "")
+    assert "mien serve keys revoke 'clinic'" in again.err
+    assert "is revoked" in run("serve", "keys", "revoke", "clinic").err
+    gone = run("serve", "keys", "revoke", "clinic")
+    assert gone.status == 2
+    assert "no key called 'clinic'" in gone.err
+
+
+@pytest.mark.parametrize("words", [("--host", "0.0.0.0"), ("--allow-host", "faces.example")])
+def test_others_are_let_in_with_a_key_only(words: tuple[str, ...]) -> None:
+    done = run("serve", "--port", "0", *words)
+    assert done.status == 2
+    assert " ".join(words) in done.err
+    assert "make one first: mien serve keys add NAME" in done.err
+
+
+def test_the_demonstration(tmp_path: Path, astronaut: ImageArray) -> None:
+    photo = tmp_path / "photo.jpg"
+    Image.fromarray(astronaut).save(photo)
+    done = run("serve", "--demo", photo)
+    assert done.status == 0, done.err
+    assert "  happiness " in done.out
+    assert f"curl -F files=@{photo}" in done.out
+
+
+def test_a_demonstration_without_a_picture(tmp_path: Path) -> None:
+    (tmp_path / "notes.jpg").write_text("dear diary")
+    for name in ("notes.jpg", "gone.jpg"):
+        done = run("serve", "--demo", tmp_path / name)
+        assert done.status == 2
+        assert name in done.err

@@ -1,0 +1,259 @@
+"""The table of jobs, on both databases."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from mien.errors import ConfigError, MissingExtra
+from mien.service import jobs as j
+from mien.service.jobs import DatabaseAway, Job, Jobs, Progress, QueueFull, State
+
+from .databases import Server, postgres
+
+
+class Clock:
+    """Seconds of Unix that a test sets."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    # Not in pytest's own folders: PostgreSQL's user may not look into them, and paths of sockets
+    # are short.
+    with tempfile.TemporaryDirectory(prefix="mien-") as folder, postgres(Path(folder)) as server:
+        yield server
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def jobs(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> Iterator[Jobs]:
+    if request.param == "sqlite":
+        address = f"sqlite:///{tmp_path / 'new' / 'jobs.sqlite'}"
+    else:
+        address = request.getfixturevalue("server").address
+    engine = j.connect(address)
+    table = Jobs(engine, clock)
+    table.prepare()
+    yield table
+    with engine.begin() as connection:
+        for name in ("mien_jobs", "mien_about"):
+            connection.execute(text(f"DROP TABLE {name}"))
+    engine.dispose()
+
+
+def test_the_one_that_waited_longest_comes_first(jobs: Jobs, clock: Clock) -> None:
+    first, second = (jobs.add(Job("ann", f"{i}.mp4", {"fps": 5}), 10) for i in range(2))
+    assert (jobs.ahead(first), jobs.ahead(second)) == (0, 1)
+    clock.now += 5
+    taken = jobs.claim("a", 30)
+    assert taken == replace(first, state=State.RUNNING, started_s=1005.0)
+    assert taken is not None
+    assert taken.options == {"fps": 5}
+    assert (again := jobs.claim("b", 30)) is not None
+    assert again.id == second.id
+    assert jobs.claim("c", 30) is None
+    assert jobs.counts()[State.RUNNING] == 2
+
+
+def test_a_lease_that_ran_out_is_somebody_elses(jobs: Jobs, clock: Clock) -> None:
+    job = jobs.add(Job("ann", "a.mp4"), 10)
+    jobs.claim("a", 30)
+    clock.now += 29
+    assert jobs.renew(job.id, "a", 30, Progress(7, 1.5, 20.0))
+    clock.now += 29
+    assert jobs.claim("b", 30) is None
+    clock.now += 2
+    taken = jobs.claim("b", 30)
+    assert taken is not None
+    assert taken.progress == Progress(7, 1.5, 20.0)
+    assert taken.started_s == 1000.0  # the first time
+    assert not jobs.renew(job.id, "a", 30, Progress())
+    assert not jobs.done(job.id, "a", Progress(), {})
+    assert not jobs.failed(job.id, "a", "late", {})
+    assert not jobs.crashed(job.id, "a", "late")
+    assert not jobs.leave(job.id, "a")
+    assert jobs.done(job.id, "b", Progress(9, 2.0), {"ok": 9})
+    ended = jobs.get(job.id)
+    assert ended is not None
+    assert (ended.state, ended.counts, ended.ended_s) == (State.DONE, {"ok": 9}, clock.now)
+    clock.now += 1000
+    assert jobs.claim("c", 30) is None
+
+
+def test_many_who_ask_at_once_get_each_job_once(jobs: Jobs) -> None:
+    added = {jobs.add(Job("ann", f"{i}.mp4"), 100).id for i in range(24)}
+
+    def all_it_gets(worker: int) -> list[str]:
+        found = []
+        while job := jobs.claim(f"w{worker}", 30):
+            found.append(job.id)
+        return found
+
+    with ThreadPoolExecutor(8) as pool:
+        got = [id for ids in pool.map(all_it_gets, range(8)) for id in ids]
+    assert len(got) == 24
+    assert {*got} == added
+
+
+def test_one_that_brings_its_process_down_is_set_aside(jobs: Jobs) -> None:
+    job = jobs.add(Job("ann", "a.mp4"), 10)
+    for tried in (1, 2):
+        assert jobs.claim("a", 30) is not None
+        assert jobs.crashed(job.id, "a", "ended by SIGSEGV")
+        waits = jobs.get(job.id)
+        assert waits is not None
+        assert (waits.state, waits.crashes) == (State.QUEUED, tried)
+    jobs.claim("a", 30)
+    assert jobs.crashed(job.id, "a", "ended by SIGSEGV")
+    ended = jobs.get(job.id)
+    assert ended is not None
+    assert (ended.state, ended.crashes) == (State.FAILED, 3)
+    assert ended.reason == "ended by SIGSEGV; tried 3 times"
+    assert jobs.claim("a", 30) is None
+
+
+def test_one_that_is_left_waits_a_while(jobs: Jobs, clock: Clock) -> None:
+    job = jobs.add(Job("ann", "a.mp4"), 10)
+    jobs.claim("a", 30)
+    assert jobs.leave(job.id, "a", pause_s=5)
+    assert jobs.claim("b", 30) is None
+    clock.now += 5
+    assert jobs.claim("b", 30) is not None
+
+
+def test_cancelling(jobs: Jobs, clock: Clock) -> None:
+    running, waiting = (jobs.add(Job("ann", name), 10) for name in ("a.mp4", "b.mp4"))
+    jobs.claim("a", 30)
+    stopped = jobs.cancel(waiting.id, "ann")
+    assert stopped is not None
+    assert stopped.state is State.CANCELLED
+    still = jobs.cancel(running.id, "ann")
+    assert still is not None
+    assert still.state is State.RUNNING  # until its worker hears of it
+    assert not jobs.renew(running.id, "a", 30, Progress())
+    assert jobs.leave(running.id, "a")
+    ended = jobs.get(running.id)
+    assert ended is not None
+    assert ended.state is State.CANCELLED
+    assert jobs.cancel(running.id, "ann") == ended
+    assert jobs.cancel("nobody's", "ann") is None
+    clock.now += 1000
+    assert jobs.claim("b", 30) is None
+
+
+def test_nobody_sees_anothers(jobs: Jobs) -> None:
+    job = jobs.add(Job("ann", "a.mp4"), 10)
+    assert jobs.get(job.id, "bob") is None
+    assert jobs.cancel(job.id, "bob") is None
+    assert not jobs.remove(job.id, "bob")
+    assert jobs.of("bob") == []
+    assert jobs.get(job.id, "ann") == job
+
+
+def test_pages_of_jobs(jobs: Jobs) -> None:
+    added = [jobs.add(Job("ann", f"{i}.mp4"), 10) for i in range(5)]
+    page = jobs.of("ann", 2)
+    assert page == [added[4], added[3]]
+    assert jobs.of("ann", 2, page[-1].id) == [added[2], added[1]]
+
+
+def test_so_many_may_wait(jobs: Jobs) -> None:
+    for i in range(2):
+        jobs.add(Job("ann", f"{i}.mp4"), 2)
+    with pytest.raises(QueueFull, match="2 recordings wait already, and 2 may"):
+        jobs.add(Job("ann", "c.mp4"), 2)
+    jobs.add(Job("bob", "c.mp4"), 2)
+
+
+def test_what_is_removed_is_hidden_at_once_and_dropped_when_nobody_has_it(jobs: Jobs) -> None:
+    job = jobs.add(Job("ann", "a.mp4"), 10)
+    jobs.claim("a", 30)
+    assert jobs.remove(job.id, "ann")
+    assert jobs.get(job.id) is None
+    assert jobs.of("ann") == []
+    assert jobs.forgotten() == []
+    assert not jobs.renew(job.id, "a", 30, Progress())
+    assert jobs.leave(job.id, "a")
+    assert jobs.forgotten() == [job.id]
+    assert jobs.known() == {job.id}
+    jobs.erase(job.id)
+    assert jobs.known() == set()
+
+
+def test_what_is_over_is_forgotten_in_time(jobs: Jobs, clock: Clock) -> None:
+    done, waiting = (jobs.add(Job("ann", name), 10) for name in ("a.mp4", "b.mp4"))
+    jobs.claim("a", 30)
+    jobs.done(done.id, "a", Progress(), {})
+    clock.now += 99
+    jobs.expire(100)
+    assert jobs.forgotten() == []
+    clock.now += 2
+    jobs.expire(100)
+    assert jobs.forgotten() == [done.id]
+    assert jobs.get(waiting.id) is not None
+
+
+def test_a_table_of_another_mien_is_left_alone(jobs: Jobs) -> None:
+    jobs.prepare()  # a second service
+    with jobs._engine.begin() as connection:
+        connection.execute(text("UPDATE mien_about SET schema = 99"))
+    with pytest.raises(ConfigError, match=r"schema 99, this is 1\); name another --database"):
+        jobs.prepare()
+
+
+def test_a_database_that_is_gone_and_comes_back() -> None:
+    with tempfile.TemporaryDirectory(prefix="mien-") as folder, postgres(Path(folder)) as server:
+        engine = j.connect(server.address)
+        table = Jobs(engine)
+        table.prepare()
+        job = table.add(Job("ann", "a.mp4"), 10)
+        server.stop()
+        for ask in (table.ping, lambda: table.claim("a", 30), table.counts):
+            with pytest.raises(DatabaseAway, match=r"^the database does not answer: "):
+                ask()
+        server.start()
+        assert table.get(job.id) == job
+        engine.dispose()
+
+
+@pytest.mark.parametrize(
+    "address", ["jobs.sqlite", "mysql://x@y/z", "", "postgresql+nothing://x@y/z"]
+)
+def test_addresses_that_are_none(address: str) -> None:
+    with pytest.raises(ConfigError, match=r"--database takes sqlite:///FILE or postgresql://"):
+        j.connect(address)
+
+
+def test_postgresql_needs_its_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(MissingExtra, match="psycopg"):
+        j.connect("postgresql://ann@host/jobs")
+
+
+def test_a_password_is_not_told() -> None:
+    with pytest.raises(ConfigError) as told:
+        j.connect("mysql://ann:secret@host/jobs")
+    assert "secret" not in str(told.value)
+
+
+def test_sqlite_in_memory_needs_no_folder() -> None:
+    engine = j.connect("sqlite://")
+    Jobs(engine).prepare()
+    engine.dispose()

@@ -1,0 +1,146 @@
+"""One person's own recogniser through HTTP: what ``mien person`` does."""
+
+from __future__ import annotations
+
+import io
+import sys
+import zipfile
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+
+from mien.face import ImageArray
+from mien.person import people
+from mien.service import server
+from mien.service.settings import ServiceSettings
+
+from .conftest import jpeg, problem
+
+RAW = {"content-type": "application/octet-stream"}
+CONSENT = "Ann, for herself"
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("MIEN_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+def shown(astronaut: ImageArray, label: str) -> list[tuple[str, tuple[str, bytes]]]:
+    """Two pictures of her, darker for one label than for the other."""
+    woman = np.ascontiguousarray(astronaut[20:240, 120:340]) // (1 if label == "joy" else 2)
+    return [("files", (f"{i}.jpg", jpeg(woman - i))) for i in range(2)]
+
+
+def test_a_person_from_consent_to_deletion(
+    client: httpx.Client, own: Path, astronaut: ImageArray, portrait_jpeg: bytes
+) -> None:
+    assert client.get("/v1/persons").json() == {"persons": []}
+    name = "Ann Müller"
+    at = "/v1/persons/Ann%20M%C3%BCller"
+    begun = client.post("/v1/persons", json={"name": name, "consent": CONSENT})
+    assert begun.status_code == 201
+    assert begun.json()["consents"][0]["text"] == CONSENT
+    for label in ("joy", "pain"):
+        added = client.post(f"{at}/samples?label={label}", files=shown(astronaut, label)).json()
+        assert (added["taken"], added["left_out"], added["unreadable"]) == (2, {}, {})
+    assert added["person"]["samples"] == {"happiness": 2, "pain": 2}
+    again = client.post(f"{at}/samples?label=joy", files=shown(astronaut, "joy")).json()
+    assert (again["taken"], again["left_out"]) == (0, {"taken before": 2})
+    query = f"/v1/analyze?person={name}"
+    problem(client.post(query, content=portrait_jpeg, headers=RAW), 422, "has no recogniser yet")
+    assert client.post(f"{at}/train").json()["stimuli"] == 4
+    answer = client.post(query, content=portrait_jpeg, headers=RAW)
+    assert set(answer.json()["records"][0]["faces"][0]["emotions"]) == {"happiness", "pain"}
+    assert client.post(f"{at}/test").json()["samples"] == 4
+    assert client.get("/v1/persons").json()["persons"][0]["recogniser"] == ["head"]
+    archive = zipfile.ZipFile(io.BytesIO(client.get(f"{at}/export").content))
+    assert {"person.json", "head.onnx"} <= set(archive.namelist())
+    assert client.delete(at).status_code == 204
+    assert not list(own.rglob("*.png"))
+    problem(client.get(at), 404, "nobody is known yet")
+    problem(client.post(query, content=portrait_jpeg, headers=RAW), 422, "nobody is known yet")
+
+
+def test_a_recogniser_that_is_made_anew_is_read_anew(
+    client: httpx.Client, own: Path, astronaut: ImageArray, portrait_jpeg: bytes
+) -> None:
+    client.post("/v1/persons", json={"name": "Ann", "consent": CONSENT})
+    for label in ("joy", "pain"):
+        client.post(f"/v1/persons/Ann/samples?label={label}", files=shown(astronaut, label))
+    client.post("/v1/persons/Ann/train")
+    ask = "/v1/analyze?person=Ann"
+    first = client.post(ask, content=portrait_jpeg, headers=RAW).json()["records"][0]["faces"][0]
+    files = [("files", ("third.jpg", jpeg(astronaut[10:250, 110:350])))]
+    client.post("/v1/persons/Ann/samples?label=hunger", files=files)
+    client.post("/v1/persons/Ann/train")
+    then = client.post(ask, content=portrait_jpeg, headers=RAW).json()["records"][0]["faces"][0]
+    assert set(then["emotions"]) - set(first["emotions"]) == {"hunger"}
+
+
+def test_nothing_without_a_consent_and_nothing_of_nobody(
+    client: httpx.Client, own: Path, astronaut: ImageArray
+) -> None:
+    problem(client.post("/v1/persons", json={"name": "Ann"}), 422, "consent: Field required")
+    problem(client.post("/v1/persons", json={"name": "Ann", "consent": " "}), 422, "who agrees")
+    for content in (b"{", b"\xff\xfe", b"[]", b"[" * 10_000):
+        kind = {"content-type": "application/json"}
+        problem(client.post("/v1/persons", content=content, headers=kind), 422)
+    sent = client.post("/v1/persons/Ann/samples?label=joy", files=shown(astronaut, "joy"))
+    problem(sent, 404, "nobody is known yet")
+    for call in ("train", "test"):
+        problem(client.post(f"/v1/persons/Ann/{call}"), 404)
+    problem(client.get("/v1/persons/Ann/export"), 404)
+    problem(client.delete("/v1/persons/Ann"), 404)
+    assert not list(own.rglob("*.json"))
+
+
+@pytest.mark.parametrize("name", ["../evil", "a/b", "..", "C:\\x", "", " ", "x" * 101, "a\0b"])
+def test_names_that_would_be_paths(client: httpx.Client, own: Path, name: str) -> None:
+    problem(client.post("/v1/persons", json={"name": name, "consent": CONSENT}), 422)
+    assert not [path for path in own.rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize("at", ["..%2F..%2Fetc", "%2e%2e", "%2Fetc%2Fpasswd", "a%00b"])
+def test_addresses_that_would_be_paths(client: httpx.Client, own: Path, at: str) -> None:
+    client.post("/v1/persons", json={"name": "Ann", "consent": CONSENT})
+    for answer in (client.get(f"/v1/persons/{at}"), client.delete(f"/v1/persons/{at}/")):
+        assert answer.status_code in (404, 405)
+    assert client.get("/v1/persons/Ann").status_code == 200
+
+
+def test_pictures_that_give_no_sample(
+    client: httpx.Client, own: Path, portrait_jpeg: bytes, empty_jpeg: bytes
+) -> None:
+    client.post("/v1/persons", json={"name": "Ann", "consent": CONSENT})
+    files = [
+        ("files", ("a.jpg", portrait_jpeg)),
+        ("files", ("wall.jpg", empty_jpeg)),
+        ("files", ("notes.txt", b"dear diary")),
+    ]
+    told = client.post("/v1/persons/Ann/samples?label=joy", files=files).json()
+    assert (told["taken"], told["left_out"]) == (1, {"no face": 1})
+    assert told["unreadable"]["notes.txt"].startswith("notes.txt is no picture")
+    (sample,) = people.get("Ann").samples()
+    assert sample.stimulus.startswith("joy/a.jpg#")
+    problem(client.post("/v1/persons/Ann/train"), 422, "at least two expressions")
+    none = client.post("/v1/persons/Ann/samples", files=files)
+    problem(none, 422, "label: Field required")
+    odd = client.post("/v1/persons/Ann/samples?label=" + "x" * 41, files=files)
+    problem(odd, 422, "a label is a word or two")
+
+
+def test_what_needs_torch_says_so(
+    own: Path, astronaut: ImageArray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with server.running(ServiceSettings(port=0)) as at, httpx.Client(base_url=at) as client:
+        client.post("/v1/persons", json={"name": "Ann", "consent": CONSENT}, timeout=60)
+        for label in ("joy", "pain"):
+            files = shown(astronaut, label)
+            client.post(f"/v1/persons/Ann/samples?label={label}", files=files, timeout=60)
+        refused = client.post("/v1/persons/Ann/train?kind=mouth", timeout=60)
+    told = problem(refused, 501, "needs torch, which is not installed on this server")
+    assert "pip" not in told["detail"]
