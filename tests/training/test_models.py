@@ -22,6 +22,7 @@ PARAMETERS = {
     "mobileface": 394_248,
     "mobilenetv2": 2_217_064,
     "resnet10": 1_349_448,
+    "resnet10-slim": 599_032,
     "xu2019": 1_443_048,
 }
 

@@ -26,6 +26,7 @@ networks: Registry[nn.Module] = Registry(
         "googlenet": "mien.training.models.googlenet:googlenet",
         "iliev2022": "mien.training.models.iliev2022:iliev2022",
         "resnet10": "mien.training.models.resnet:resnet10",
+        "resnet10-slim": "mien.training.models.resnet:resnet10_slim",
         "mobileface": "mien.training.models.mobileface:mobileface",
         "mobilenetv2": "mien.training.models.mobilenetv2:mobilenetv2",
         "xu2019": "mien.training.models.xu2019:xu2019",
