@@ -153,7 +153,8 @@ def _filled(face: _Face, random: Random) -> tuple[ImageArray, list[tuple[float, 
 
 def _tiled(material: Sources, random: Random) -> tuple[ImageArray, list[tuple[float, ...]]]:
     """Whole pictures side by side, as many along each side."""
-    scene, placed = np.empty((SIDE, SIDE), np.uint8), []
+    scene = np.empty((SIDE, SIDE), np.uint8)
+    placed: list[tuple[float, ...]] = []
     edges = np.linspace(0, SIDE, int(random.choice(_TILES)) + 1).round().astype(int)
     for top, bottom in pairwise(edges.tolist()):
         for left, right in pairwise(edges.tolist()):
@@ -171,7 +172,7 @@ def _tiled(material: Sources, random: Random) -> tuple[ImageArray, list[tuple[fl
             )
             x, y = geometry.transform(matrix, face.middle)
             placed.append((left + float(x), top + float(y), face.side * matrix[0, 0], face.roll))
-    return scene, placed
+    return np.asarray(scene), placed
 
 
 def _over(inner: tuple[int, ...], outer: tuple[int, ...], random: Random) -> geometry.Matrix:
