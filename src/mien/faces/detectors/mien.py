@@ -16,8 +16,8 @@ from ..landmarks import face_box
 from ..proposals import Proposals, Proposer
 
 # Score of a proposal worth a look, and of one that mostly is a face. So many times as many are
-# looked at as are likely, and some where hardly anybody is: with that no face of ADR 26's pictures
-# was lost, of which the least likely one has .15 in a crowd.
+# looked at as are likely, and some where hardly anybody is. The least likely face of the group
+# photographs has .15, and none of theirs, HELEN's and AFW's is lost by it (ADR 26).
 _LEAST, _LIKELY = 0.1, 0.3
 _TIMES, _FEW = 2, 3
 _MAYBE = 0.1  # the landmark network's score worth a second look
