@@ -182,27 +182,26 @@ def placed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def test_beside_one_face_mien_looks_at_few_proposals(portrait: Frame, placed: list[int]) -> None:
-    proposed = Proposer().propose(portrait, 0.05)
+    proposed = Proposer().propose(portrait, 0.03)
     assert len(proposed) > 20  # a flag and a rocket: much that might be a face
     assert len(detect.build("mien").detect(portrait)) == 1
-    assert 1 <= sum(placed) <= 6
+    assert len(placed) == 1
+    assert 1 <= sum(placed) <= 4
 
 
-def test_mien_looks_at_a_dozen_proposals_where_nobody_is(placed: list[int]) -> None:
+def test_mien_looks_at_few_proposals_where_nobody_is(placed: list[int]) -> None:
     nobody = Frame(image.from_array(pictures.coffee()))  # type: ignore[no-untyped-call]
-    assert len(Proposer().propose(nobody, 0.05)) > 12
+    assert len(Proposer().propose(nobody, 0.03)) > 12
     assert detect.build("mien").detect(nobody) == []
-    assert sum(placed) == 12
+    assert sum(placed) <= 4
 
 
-def test_in_a_crowd_mien_looks_at_whatever_lies_outside_of_faces(
-    people: Frame, placed: list[int]
-) -> None:
+def test_in_a_crowd_mien_looks_at_more_proposals_at_once(people: Frame, placed: list[int]) -> None:
+    proposed = Proposer().propose(people, 0.1)
+    likely = int((proposed.scores >= 0.3).sum())
     faces = detect.build("mien").detect(people)
-    proposed = Proposer().propose(people, 0.05)
-    middles = np.asarray((proposed.boxes[:, :2] + proposed.boxes[:, 2:]) / 2, np.float32)
-    inside = np.any([geometry.holds(face.box[None], middles) for face in faces], axis=0)
-    assert sum(placed) >= (~inside).sum()
+    assert len(placed) == 1
+    assert len(faces) <= likely <= sum(placed) <= 2 * likely
 
 
 def test_mien_does_not_look_again_at_a_face_that_is_known(people: Frame, placed: list[int]) -> None:

@@ -19,11 +19,12 @@ from mien.expression.baserates import BaseRates
 from mien.expression.logits import calibrated, softmax
 from mien.expression.recognize import OnnxRecognizer, load_model
 from mien.face import ImageArray
-from mien.faces import detect
+from mien.faces import detect, proposals
+from mien.faces.proposals import Proposer
 from mien.labels import label_set, subset
 from mien.media.preprocess import Preprocess
 from mien.training import finetune, recipes
-from mien.training.models import networks
+from mien.training.models import networks, proposal_networks
 from mien.training.models.resnet import resnet10
 from mien.training.quantize import quantized
 from mien.training.warmstart import Start, fill
@@ -271,3 +272,20 @@ def test_what_a_network_cannot_be_filled_from(tmp_path: Path) -> None:
     start: Any = Start("mien")
     with pytest.raises(ConfigError, match=r"landmarks start from a weights\.safetensors"):
         start.fill(other, landmarks, _varied())
+
+
+def test_a_proposal_network_goes_on_from_its_file() -> None:
+    recipe = recipes.read(recipes.find("proposals-refine"))
+    net, other = (proposal_networks.build("proposalnet") for _ in range(2))
+    smooth = np.random.default_rng(1).integers(0, 256, (4, 1, 8, 8)).repeat(16, 2).repeat(16, 3)
+    scenes = torch.from_numpy(smooth.astype(np.uint8))
+    Start("proposals").fill(net, recipe, scenes)
+    net.eval()
+    wanted = Proposer()._session.run(None, {proposals.INPUT: smooth[:1].astype(np.float32)})
+    with torch.no_grad():
+        answers = net(scenes[:1].float())
+    for ours, theirs in zip(answers, wanted, strict=True):
+        assert np.abs(ours.numpy() - theirs).mean() < 0.2 * theirs.std()
+    start: Any = Start("mien")
+    with pytest.raises(ModelError, match="holds another network's weights"):
+        start.fill(other, recipe, scenes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from mien.errors import DataError, ModelError
 from mien.expression.baserates import BaseRates
 from mien.expression.recognize import OnnxRecognizer, load_model
 from mien.training import quantize
+from mien.training.export import metadata
 from tests import FIRST_MODEL
 
 
@@ -59,3 +61,33 @@ def test_no_faces_no_scales(faces: Table) -> None:
     with pytest.raises(DataError, match="no faces to take the scales from"):
         quantize.some(faces.keep([False] * len(faces)))
     assert len(quantize.some(faces)) == 200
+
+
+@pytest.mark.parametrize("name", sorted(quantize.FINDERS))
+def test_networks_that_find_faces(name: str, w300_table: Table, tmp_path: Path) -> None:
+    whole = quantize.read_finder(name)
+    assert whole is not None
+    few = w300_table.keep(i < 16 for i in range(len(w300_table)))
+    if "bits" in json.loads(metadata(whole))["card"]:
+        with pytest.raises(ModelError, match=f"{name} is in eight bits already"):
+            quantize.finder(whole, few, "small")
+        return
+    small = quantize.finder(whole, few, "small")
+    meta = json.loads(metadata(small))
+    assert (meta["name"], meta["card"]["bits"]["pictures"]) == ("small", 16)
+    assert len(small) < 0.4 * len(whole)
+    assert quantize.difference(whole, small, few) < 0.05
+    (tmp_path / "small.onnx").write_bytes(small)
+    assert quantize.read_finder(str(tmp_path / "small.onnx")) == small
+
+
+def test_other_models_find_no_faces() -> None:
+    assert quantize.read_finder("mien") is None
+    assert quantize.read_finder(str(FIRST_MODEL)) is None
+
+
+def test_no_landmarks_no_scales(faces: Table) -> None:
+    whole = quantize.read_finder("landmarks68")
+    assert whole is not None
+    with pytest.raises(DataError, match="no faces to take the scales from"):
+        quantize.finder(whole, faces, "small")

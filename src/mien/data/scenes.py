@@ -3,14 +3,17 @@
 Data sets of faces are crops; a detector needs pictures with a face somewhere in them. So faces with
 landmarks are pasted, turned and scaled, into pictures without people, through masks of several
 shapes with soft borders. What is no face is pasted through the same masks, so that the border of a
-paste says nothing.
+paste says nothing. A mask cuts off hair, neck and clothes, though, and small faces of photographs
+have all three; so some scenes are whole pictures side by side (Bochkovskiy et al. 2020,
+arXiv:2004.10934, for mosaics), some of a face, some of something else.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from itertools import pairwise
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
@@ -23,12 +26,17 @@ from ..faces.landmarks import POINTS, leveled_box
 from .table import Row, Table
 
 SIDE = 320  # pixels of a scene
-MOST = 5  # faces in one
+MOST = 16  # faces in one
 TARGETS = 4  # numbers of a face: middle x and y, side of its landmarks in pixels, roll in radians
 
 _BACKGROUND = 720  # longer side at which a picture without people is kept
 _EMPTY = 0.15  # share of scenes without a face
 _FILLED = 0.2  # share of scenes that are one picture of a face, spread over all of it
+_TILED = 0.3  # share of scenes that are many pictures side by side
+_TILES = (2, 3, 4, 5, 6)  # of them along each side
+_TILE_OF_A_FACE = 0.5  # share of tiles with a face
+_AROUND = 0.6  # of a picture's shorter side: with a smaller face it shows what is around one
+_CROWD = (1, 1, 2, 3, 5, 8)  # faces pasted into one scene
 _SMALLEST, _LARGEST = 12.0, 240.0  # pixels of a face's side
 _STRETCH = 2.0  # a face is shown at up to so many times its size in the table
 _TURN, _FAR_TURN, _FAR = 0.25, 1.75, 0.2  # rolls: deviation of most, limit and share of the rest
@@ -51,17 +59,20 @@ class _Face:
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """What scenes are made of."""
+    """What scenes are made of; ``wide`` are those of the faces with something around them."""
 
     faces: Sequence[_Face]
+    wide: Sequence[_Face]
     backgrounds: Sequence[ImageArray]
     decoys: Sequence[ImageArray]
 
 
 def sources(faces: Table, backgrounds: Table, decoys: Table) -> Sources:
     """The pictures of three tables; raises DataError where a face has no landmarks."""
+    every = [_face(row, gray) for row, gray in zip(faces.rows, _grays(faces), strict=True)]
     return Sources(
-        [_face(row, gray) for row, gray in zip(faces.rows, _grays(faces), strict=True)],
+        every,
+        [face for face in every if face.side < _AROUND * min(face.gray.shape)] or every,
         [_shrunk(gray) for gray in _grays(backgrounds)],
         list(_grays(decoys)),
     )
@@ -87,7 +98,7 @@ def _shrunk(gray: ImageArray) -> ImageArray:
 
 
 def make(material: Sources, count: int, seed: int) -> tuple[ImageArray, npt.NDArray[np.float32]]:
-    """Scenes (N, 1, 320, 320) uint8 and their faces (N, 5, 4) float32, NaN where there are fewer.
+    """Scenes (N, 1, 320, 320) uint8 and their faces (N, 16, 4) float32, NaN where there are fewer.
 
     A face is its middle x y and the side of the square around its level landmarks in pixels, and
     its roll in radians.
@@ -105,11 +116,13 @@ def _scene(material: Sources, random: Random) -> tuple[ImageArray, list[tuple[fl
     chance = random.random()
     if chance < _FILLED:
         return _filled(_any(material.faces, random), random)
+    if chance < _FILLED + _TILED:
+        return _tiled(material, random)
     scene = _background(_any(material.backgrounds, random), random)
     for _ in range(random.integers(0, _DECOYS + 1)):
         _paste_decoy(scene, material, random)
     placed: list[tuple[float, ...]] = []
-    wanted = 0 if chance < _FILLED + _EMPTY else int(random.choice([1, 1, 1, 2, 3, 4, MOST]))
+    wanted = 0 if chance < _FILLED + _TILED + _EMPTY else int(random.choice(_CROWD))
     largest = _LARGEST / np.sqrt(max(wanted, 1))
     for _ in range(wanted):
         face = _any(material.faces, random)
@@ -136,6 +149,46 @@ def _filled(face: _Face, random: Random) -> tuple[ImageArray, list[tuple[float, 
         _unaliased(face.gray, matrix), matrix, (SIDE, SIDE), borderMode=int(border)
     )
     return np.asarray(flat, np.uint8), [target]
+
+
+def _tiled(material: Sources, random: Random) -> tuple[ImageArray, list[tuple[float, ...]]]:
+    """Whole pictures side by side, as many along each side."""
+    scene = np.empty((SIDE, SIDE), np.uint8)
+    placed: list[tuple[float, ...]] = []
+    edges = np.linspace(0, SIDE, int(random.choice(_TILES)) + 1).round().astype(int)
+    for top, bottom in pairwise(edges.tolist()):
+        for left, right in pairwise(edges.tolist()):
+            tile = scene[top:bottom, left:right]
+            if random.random() >= _TILE_OF_A_FACE or len(placed) == MOST:
+                tile[:] = _elsewhere(material, tile.shape, random)
+                continue
+            face = _any(material.wide, random)
+            matrix = _over(face.gray.shape, tile.shape, random)
+            tile[:] = cv2.warpAffine(
+                _unaliased(face.gray, matrix),
+                matrix,
+                tile.shape[::-1],
+                borderMode=cv2.BORDER_REPLICATE,
+            )
+            x, y = geometry.transform(matrix, face.middle)
+            placed.append((left + float(x), top + float(y), face.side * matrix[0, 0], face.roll))
+    return np.asarray(scene), placed
+
+
+def _over(inner: tuple[int, ...], outer: tuple[int, ...], random: Random) -> geometry.Matrix:
+    """From a picture's middle to a tile's, so large that it fills the tile or nearly does."""
+    scale = max(outer) / min(inner) * random.uniform(0.85, 1.25)
+    here, there = (np.array(shape[::-1]) / 2 - 0.5 for shape in (inner, outer))
+    return np.column_stack([np.eye(2) * scale, there - scale * here])
+
+
+def _elsewhere(material: Sources, shape: tuple[int, ...], random: Random) -> ImageArray:
+    """A tile without a face: a decoy, or a part of a picture without people."""
+    if random.random() < 0.5:
+        part: npt.NDArray[Any] = _any(material.decoys, random)
+    else:
+        part = _background(_any(material.backgrounds, random), random)
+    return np.asarray(cv2.resize(part, shape[::-1], interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _background(picture: ImageArray, random: Random) -> FloatArray:

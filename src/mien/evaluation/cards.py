@@ -102,6 +102,9 @@ def _finder_lines(name: str, meta: dict[str, Any], sha256: str) -> Iterator[str]
         yield f"- takes: a whole picture, {color}, shrunk to {LONGEST} pixels"
     yield f"- sha256: `{sha256}`"
     yield f"- licence: {meta['card']['licence']}"
+    if bits := meta["card"].get("bits"):
+        yield f"- in {bits['bits']} bits, scaled by {bits['pictures']} pictures"
+        yield f"  (made of `{bits['sha256']}`)"
     yield from ("", "## Training", "")
     yield f"- data: {facts['data']['file']}, sha256 `{facts['data']['sha256']}`"
     for split, n in facts["counts"].items():

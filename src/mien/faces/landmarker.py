@@ -14,7 +14,7 @@ from ..weights import session
 from . import align
 from .landmarks import NET_FRAMING, NET_SIDE, POINTS, leveled_box
 
-NAME = "landmarks68"
+NAME, INPUT = "landmarks68", "face"
 _INPUT = preprocess.Preprocess(NET_SIDE, "gray")
 _CHUNK = 64  # crops at once
 _NEAR = 0.08  # of a box's side: from where it was expected, a face errs by less than it trembles
@@ -45,13 +45,12 @@ class Landmarker(session.Network):
 
     def look(self, frame: Frame, squares: FloatArray, rolls: Sequence[float]) -> Placed:
         """One look at each square (N, 4) of a frame, turned by its roll in radians."""
-        crops = [_turned(square, turn) for square, turn in zip(squares, rolls, strict=True)]
+        crops = [turned(square, turn) for square, turn in zip(squares, rolls, strict=True)]
         points = np.empty((len(crops), POINTS, 2), np.float32)
         logits = np.empty(len(crops), np.float32)
         for start in range(0, len(crops), _CHUNK):
             part = slice(start, start + _CHUNK)
-            x = preprocess.batch([align.cut(frame, crop) for crop in crops[part]], _INPUT)
-            points[part], logits[part] = self._session.run(None, {"face": x})
+            points[part], logits[part] = self._session.run(None, {INPUT: seen(frame, crops[part])})
         # Whole coordinates are in the middle of a pixel, the network's 0 is at its edge.
         for i, crop in enumerate(crops):
             back = geometry.inverse(crop.matrix)
@@ -99,7 +98,13 @@ class Landmarker(session.Network):
         return Placed(points, scores)
 
 
-def _turned(square: FloatArray, turn: float) -> Crop:
+def seen(frame: Frame, crops: Sequence[Crop]) -> FloatArray:
+    """What the network gets of a frame, (N, 1, 64, 64) gray levels."""
+    return preprocess.batch([align.cut(frame, crop, gray=True) for crop in crops], _INPUT)
+
+
+def turned(square: FloatArray, turn: float) -> Crop:
+    """The crop of a square (4,) turned by so many radians."""
     centre, side = (square[:2] + square[2:]) / 2 - 0.5, float(square[2] - square[0])
     return Crop(geometry.turned_square(centre, max(side, 1.0), turn, NET_SIDE), NET_SIDE)
 

@@ -126,11 +126,15 @@ def shrink(picture: ImageArray, longest: int) -> tuple[ImageArray, float]:
 
 
 def prepare(crop: ImageArray, spec: Preprocess) -> ImageArray:
-    """One RGB crop (H, W, 3) uint8 as the (C, S, S) uint8 planes of ``spec``."""
+    """One RGB crop (H, W, 3) uint8 as the (C, S, S) uint8 planes of ``spec``.
+
+    For a network that sees gray it may be gray already, (H, W).
+    """
     # In this order: the square around a panorama of 30,000 x 40 pixels would take 2.7 GB, and one
     # channel is sooner resized than three.
     if spec.color == "gray":
-        gray = np.asarray(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), np.uint8)
+        colored = crop.ndim == 3
+        gray = np.asarray(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), np.uint8) if colored else crop
         return LIGHTS[spec.light](pad_to_square(resize(gray, spec.size)))[None]
     small = pad_to_square(resize(crop, spec.size))
     return np.ascontiguousarray(small.transpose(2, 0, 1))

@@ -20,14 +20,21 @@ import numpy as np
 from ..data.table import Table
 from ..errors import DataError, MissingExtra, ModelError
 from ..expression.recognize import OnnxRecognizer
-from ..face import FloatArray, ImageArray
+from ..face import FloatArray, Frame, ImageArray
+from ..faces import landmarker, proposals
+from ..faces.landmarks import POINTS, bounds
 from ..media.preprocess import batch
+from ..weights import catalogue, session
 from .export import metadata, with_metadata
 
 FACES = 512
 """How many faces the scales are taken from: enough that no rare bright one decides alone."""
+FINDERS = {landmarker.NAME: landmarker.INPUT, proposals.NAME: proposals.INPUT}
+"""The networks that find faces, and what each calls its input."""
 _BATCH = 16
 _OPERATORS = ["Conv", "Relu", "Clip", "Add", "MaxPool", "AveragePool"]
+# The proposal network's maps are large: in eight bits the rest of it takes longer than in floats.
+_OF_FINDERS = {landmarker.NAME: _OPERATORS, proposals.NAME: ["Conv"]}
 
 
 def quantized(recognizer: OnnxRecognizer, crops: Sequence[ImageArray], name: str) -> bytes:
@@ -35,59 +42,130 @@ def quantized(recognizer: OnnxRecognizer, crops: Sequence[ImageArray], name: str
 
     Raises ModelError for one that is in eight bits already, or of another maker.
     """
+    info = recognizer.info
+    meta = json.loads(metadata(recognizer.content))
+    _not_yet(meta, info.name)
+    meta["name"] = name
+    meta["card"]["bits"] = {"of": info.name, "sha256": info.sha256, "bits": 8, "faces": len(crops)}
+    chunks = (crops[i : i + _BATCH] for i in range(0, len(crops), _BATCH))
+    batches = ({recognizer.input: batch(chunk, info.preprocess)} for chunk in chunks)
+    return with_metadata(_rounded(recognizer.content, batches, _OPERATORS), meta)
+
+
+def read_finder(model: str) -> bytes | None:
+    """The landmark or proposal network of that name, or in that file; None for any other model."""
+    if model in FINDERS:
+        return catalogue.read(catalogue.spec(model))[1]
+    if not Path(model).is_file():
+        return None
+    content = Path(model).read_bytes()
+    return content if _finder_of(json.loads(metadata(content))) else None
+
+
+def _finder_of(meta: dict[str, Any]) -> str | None:
+    """Which network a file's metadata speaks of, a name of ``FINDERS``; None for another."""
+    said = {"points": landmarker.NAME, "strides": proposals.NAME}
+    return next((name for key, name in said.items() if key in meta), None)
+
+
+def finder(content: bytes, table: Table, name: str) -> bytes:
+    """The same landmark or proposal network in eight bits, called ``name``.
+
+    It is scaled by what it sees of a table's pictures, the landmark network of faces with
+    landmarks. Raises ModelError for one that is in eight bits already, DataError for a table
+    without such pictures.
+    """
+    meta = json.loads(metadata(content))
+    _not_yet(meta, meta["name"])
+    kind = _finder_of(meta)
+    assert kind is not None
+    pictures = _seen_of(kind, table)
+    batches = ({FINDERS[kind]: x} for x in pictures)
+    about = {"of": meta["name"], "sha256": catalogue.sha256(content), "bits": 8}
+    meta["card"]["bits"] = about | {"pictures": len(pictures)}
+    meta["name"] = name
+    return with_metadata(_rounded(content, batches, _OF_FINDERS[kind], first_too=False), meta)
+
+
+def _seen_of(name: str, table: Table) -> list[FloatArray]:
+    """What the landmark or the proposal network sees of some of a table's pictures, one by one."""
+    if name == landmarker.NAME:
+        table = table.keep(row.landmarks is not None for row in table.rows)
+    rows = _evenly(table)
+    seen = []
+    for row, picture in zip(rows.rows, rows.pictures(), strict=True):
+        frame = Frame(picture)
+        if name == landmarker.NAME:
+            around = bounds(np.array(row.landmarks, np.float32).reshape(POINTS, 2))
+            (square,) = landmarker.squares(around[None])
+            seen.append(landmarker.seen(frame, [landmarker.turned(square, 0.0)]))
+        else:
+            seen.append(proposals.searched(frame)[0])
+    return seen
+
+
+def _not_yet(meta: dict[str, Any], name: str) -> None:
+    if "bits" in meta["card"]:
+        raise ModelError(f"{name} is in eight bits already; give the file that was made of it")
+
+
+def _rounded(
+    content: bytes,
+    batches: Iterator[dict[str, FloatArray]],
+    operators: Sequence[str],
+    first_too: bool = True,
+) -> bytes:
+    """A model file in eight bits, without metadata; scaled by what it is given.
+
+    first_too : the first convolution, too. Of one channel at full size it takes longer in bytes.
+    """
     try:
+        import onnx
         from onnxruntime import quantization
         from onnxruntime.quantization.preprocess import quant_pre_process
     except ImportError as err:
         raise MissingExtra(err.name or "onnx", "train", "quantising a model") from err
     logging.getLogger().setLevel(logging.ERROR)  # it advises on the root logger
-    info = recognizer.info
-    if "bits" in info.card:
-        raise ModelError(f"{info.name} is in eight bits already; give the file that was made of it")
     with tempfile.TemporaryDirectory() as folder:
         plain, ready, small = (Path(folder) / f"{part}.onnx" for part in ("a", "b", "c"))
-        plain.write_bytes(recognizer.content)
+        plain.write_bytes(content)
         quant_pre_process(plain, ready, skip_symbolic_shape=True)
+        nodes = onnx.load(ready).graph.node
+        first = next(node.name for node in nodes if node.op_type == "Conv")
         quantization.quantize_static(
             ready,
             small,
-            _Reader(recognizer, crops),
+            _Reader(batches),
             quant_format=quantization.QuantFormat.QDQ,
             activation_type=quantization.QuantType.QUInt8,
             weight_type=quantization.QuantType.QInt8,
-            op_types_to_quantize=_OPERATORS,
+            op_types_to_quantize=list(operators),
+            nodes_to_exclude=[] if first_too else [first],
             per_channel=True,
             # Seven bits for weights: processors that add up products of bytes in sixteen bits (x86
             # before VNNI) would saturate, and answer otherwise than the others do.
             reduce_range=True,
         )
-        content = small.read_bytes()
-    meta = json.loads(metadata(recognizer.content))
-    meta["name"] = name
-    meta["card"]["bits"] = {"of": info.name, "sha256": info.sha256, "bits": 8, "faces": len(crops)}
-    return with_metadata(content, meta)
+        return small.read_bytes()
 
 
 def some(table: Table) -> list[ImageArray]:
     """Evenly chosen faces of a table, at most ``FACES``; raises DataError for an empty one."""
+    return list(_evenly(table).pictures())
+
+
+def _evenly(table: Table) -> Table:
     if not len(table):
         raise DataError(f"{table.name} has no faces to take the scales from")
     step = -(-len(table) // FACES)
-    return list(table.keep(i % step == 0 for i in range(len(table))).pictures())
+    return table.keep(i % step == 0 for i in range(len(table)))
 
 
 class _Reader:
-    """Faces as ONNX Runtime's calibration asks for them, one batch after another."""
+    """Batches as ONNX Runtime's calibration asks for them, one after another."""
 
-    def __init__(self, recognizer: OnnxRecognizer, crops: Sequence[ImageArray]) -> None:
-        self._input = recognizer.input
-        self._batches = self._all(crops, recognizer)
-
-    def _all(
-        self, crops: Sequence[ImageArray], recognizer: OnnxRecognizer
-    ) -> Iterator[dict[str, FloatArray]]:
-        for start in range(0, len(crops), _BATCH):
-            yield {self._input: batch(crops[start : start + _BATCH], recognizer.info.preprocess)}
+    def __init__(self, batches: Iterator[dict[str, FloatArray]]) -> None:
+        self._batches = batches
 
     def get_next(self) -> dict[str, FloatArray] | None:
         return next(self._batches, None)
@@ -103,3 +181,15 @@ def agreement(
         "same_label": float((a.argmax(axis=1) == b.argmax(axis=1)).mean()),
         "mean_difference": float(np.abs(a - b).mean()),
     }
+
+
+def difference(one: bytes, other: bytes, table: Table) -> float:
+    """How far the answers of two landmark or two proposal networks lie apart, on average."""
+    name = _finder_of(json.loads(metadata(one)))
+    assert name is not None
+    given = [{FINDERS[name]: x} for x in _seen_of(name, table)]
+    answers = []
+    for content in (one, other):
+        net = session.Session(content, name, 1)
+        answers.append([np.concatenate([y.ravel() for y in net.run(None, x)]) for x in given])
+    return float(np.mean([np.abs(a - b).mean() for a, b in zip(*answers, strict=True)]))

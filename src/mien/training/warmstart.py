@@ -8,6 +8,8 @@ will be trained on, and scale and offset chosen such that its answers stay the s
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,9 +22,9 @@ from ..labels import LabelSet
 from ..weights import catalogue
 from . import checkpoint
 from .models.network import last_layer
-from .recipes import ExpressionRecipe, Recipe
+from .recipes import ExpressionRecipe, ProposalRecipe, Recipe
 
-_PICTURES = 512  # to measure statistics on
+_PICTURES, _SCENES = 512, 32  # to measure statistics on; scenes have many more pixels
 
 
 class Start:
@@ -56,6 +58,10 @@ class Start:
         elif isinstance(recipe, ExpressionRecipe):
             shares = recipe.answers == "probabilities"
             fill(net, self._content, recipe.data.names, x, calibrated=shares)
+        elif isinstance(recipe, ProposalRecipe):
+            with _fitting():
+                net.load_state_dict(_by_name(net, self._content))
+            _standardise(net, x[:_SCENES])
         else:
             raise ConfigError("landmarks start from a weights.safetensors, not from a model file")
 
@@ -70,16 +76,25 @@ def fill(
     kind the network will see. Raises ModelError for the file of another network, UnknownName where
     it does not know one of the labels.
     """
+    with _fitting():
+        filled = _by_name(net, content)
+        info = OnnxRecognizer(content, "the model to start from", "").info
+        if not calibrated:
+            info = replace(info, temperature=1.0, offsets=None)
+        net.load_state_dict(filled | _head(net, filled, info, labels))
+    _standardise(net, x)
+
+
+@contextmanager
+def _fitting() -> Iterator[None]:
+    """What shows that a file is another network's, as ModelError."""
     try:
-        net.load_state_dict(_tensors(net, content, labels, calibrated))
+        yield
     except (RuntimeError, IndexError) as err:
         raise ModelError(f"the model to start from holds another network's weights: {err}") from err
-    _standardise(net, x[:: max(1, len(x) // _PICTURES)][:_PICTURES].float())
 
 
-def _tensors(
-    net: nn.Module, content: bytes, labels: LabelSet, calibrated: bool
-) -> dict[str, Tensor]:
+def _by_name(net: nn.Module, content: bytes) -> dict[str, Tensor]:
     """Weights by the network's own names; each normalisation does nothing but add."""
     import onnx
 
@@ -100,10 +115,7 @@ def _tensors(
                 same.running_var = torch.full_like(bias, 1 - module.eps)
                 same.bias = nn.Parameter(bias)
                 filled |= {f"{name}.{key}": value for key, value in same.state_dict().items()}
-    info = OnnxRecognizer(content, "the model to start from", "").info
-    if not calibrated:
-        info = replace(info, temperature=1.0, offsets=None)
-    return filled | _head(net, filled, info, labels)
+    return filled
 
 
 def _whole(found: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -151,7 +163,7 @@ def _standardise(net: nn.Module, x: Tensor) -> None:
 
     hooks = [norm.register_forward_pre_hook(measure) for norm in norms]
     net.eval()
-    net(x)
+    net(x[:: max(1, len(x) // _PICTURES)][:_PICTURES].float())
     for hook in hooks:
         hook.remove()
     for norm in norms:
