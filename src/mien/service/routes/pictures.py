@@ -11,7 +11,7 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from ...analysis.pipeline import Settings
+from ...analysis.pipeline import Analyzer, Settings
 from ...expression.baserates import asked
 from ...results import schema
 from ...weights.catalogue import DEFAULT_MODEL
@@ -146,6 +146,12 @@ class Model(BaseModel):
     base_rates: str = Field(examples=["equal (strength 0.75)"])
 
 
+def told_of(analyzer: Analyzer) -> dict[str, Any]:
+    """What is told of whoever read the faces, as ``Model`` has it."""
+    info = analyzer.recognizer.info
+    return {"name": info.name, "sha256": info.sha256, "base_rates": str(analyzer.base_rates)}
+
+
 class Analysis(BaseModel):
     """A record for each picture, in the order they came."""
 
@@ -177,10 +183,7 @@ async def analyze(
         records = await engine.run(works, lambda: left(request))
     if alone and records[0]["status"] == "error":
         raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, records[0]["reason"])
-    read = engine.analyzer(settings)
-    info = read.recognizer.info
-    model = {"name": info.name, "sha256": info.sha256, "base_rates": str(read.base_rates)}
-    answer = {"records": records, "model": model, "notice": NOTICE}
+    answer = {"records": records, "model": told_of(engine.analyzer(settings)), "notice": NOTICE}
     return Response(json.dumps(answer, allow_nan=False), media_type="application/json")
 
 

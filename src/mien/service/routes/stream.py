@@ -27,7 +27,7 @@ from ...results.records import Record, record_of
 from ..engine import Busy, ClientLeft, Engine, Upload
 from ..notice import NOTICE
 from ..problems import Refused, of_error, of_invalid
-from .pictures import Options
+from .pictures import Options, told_of
 
 router = APIRouter()
 NAME = "stream"
@@ -120,11 +120,9 @@ def _wanted(socket: WebSocket) -> Wanted:
 def _begin(engine: Engine, wanted: Wanted) -> tuple[Reader, dict[str, Any]]:
     """What reads the stream's pictures, and what is told of it first."""
     analyzer = engine.analyzer(wanted.settings)
-    info = analyzer.recognizer.info
-    model = {"name": info.name, "sha256": info.sha256, "base_rates": str(analyzer.base_rates)}
-    labels = list(info.label_set.labels)
+    labels = list(analyzer.recognizer.info.label_set.labels)
     reader = Reader(analyzer, wanted.smooth, not wanted.no_tracks)
-    return reader, {"model": model, "labels": labels, "notice": NOTICE}
+    return reader, {"model": told_of(analyzer), "labels": labels, "notice": NOTICE}
 
 
 async def _answer(socket: WebSocket, engine: Engine, reader: Reader) -> None:
