@@ -57,7 +57,8 @@ def send(socket: ClientConnection, pictures: list[bytes], sent: list[float]) -> 
 def run(film: Path, seconds: float) -> dict[str, Any]:
     pictures = frames(film, round(seconds * FPS))
     sent: list[float] = []
-    late, read, faces, last = [], [], 0, {}
+    late, read, faces = [], [], 0
+    last: dict[str, Any] = {}
     with (
         server.running(ServiceSettings(port=0)) as at,
         connect(at.replace("http", "ws", 1) + "/v1/stream") as socket,
