@@ -12,6 +12,7 @@
     │   └── WeightsMissing  a weight file that is neither shipped nor found
     ├── TrainingError       a training run that cannot go on
     ├── OutputError         a result that cannot be written
+    ├── ServiceError        a service elsewhere that does not answer, or refuses
     └── MissingExtra        an optional library that is not installed
 
 A message says what came, what was expected and what to do. The command line prints it without a
@@ -87,6 +88,19 @@ class TrainingError(MienError):
 
 class OutputError(MienError):
     """A result that cannot be written."""
+
+
+class ServiceError(MienError):
+    """A service elsewhere does not answer, or refuses.
+
+    Attributes
+    ----------
+    status : of HTTP; None where there is no answer
+    """
+
+    def __init__(self, detail: str, status: int | None = None) -> None:
+        super().__init__(detail)
+        self.status = status
 
 
 class MissingExtra(MienError):

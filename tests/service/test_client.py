@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 
 import mien
-from mien.errors import ConfigError, ImageError, InputError
+from mien.errors import ConfigError, ImageError, InputError, ServiceError
 from mien.face import ImageArray
 from mien.service import client as c
-from mien.service.client import Client, ServiceError
+from mien.service.client import Client
 from tests.made import video
 
 from .conftest import Serve

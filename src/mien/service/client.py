@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any
 
-from ..errors import ConfigError, ImageError, InputError, MienError, MissingExtra
+from ..errors import ConfigError, ImageError, InputError, MissingExtra, ServiceError
 from ..face import RecognizedFace
 from ..files import replacing
 from ..labels import own
@@ -28,14 +28,6 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 60.0
 _AGAIN = (429, 502, 503, 504)  # what a service, or a proxy before it, says that has no time
 _LOOK_S = 1.0
 _OVER = ("done", "failed", "cancelled")
-
-
-class ServiceError(MienError):
-    """A service does not answer, or refuses. status : of HTTP; None where there is no answer."""
-
-    def __init__(self, detail: str, status: int | None = None) -> None:
-        super().__init__(detail)
-        self.status = status
 
 
 class Client:
