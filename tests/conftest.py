@@ -7,6 +7,7 @@ the tests that need them skip and say so.
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -27,6 +28,10 @@ WORKER = "PYTEST_XDIST_WORKER" in os.environ
 if WORKER:  # as many processes as cores: each has one, and torch is told before it loads
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# Begun in the background of a shell, all that the tests start would ignore Ctrl-C, as they do.
+for _name in (signal.SIGINT, signal.SIGTERM):
+    if signal.getsignal(_name) is signal.SIG_IGN:
+        signal.signal(_name, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
