@@ -161,7 +161,7 @@ def test_what_cannot_be_handed_in(
 def test_nothing_is_kept_of_what_was_refused(serve: Serve, tmp_path: Path, clip: Path) -> None:
     client = serve(home=tmp_path, most_recording_bytes=1000, longest_s=1)
     problem(client.post(VIDEOS, files={"file": ("a.mp4", b"x" * 2000)}), 413)
-    problem(client.post(VIDEOS, files={"file": ("a.mp4", b"x" * 900)}), 422)
+    problem(client.post(VIDEOS, files={"file": ("a.mp4", b"x" * 500)}), 422)
     assert list((tmp_path / "service" / "jobs").iterdir()) == []
 
 
