@@ -28,10 +28,11 @@ WORKER = "PYTEST_XDIST_WORKER" in os.environ
 if WORKER:  # as many processes as cores: each has one, and torch is told before it loads
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-# Begun in the background of a shell, all that the tests start would ignore Ctrl-C, as they do.
-for _name in (signal.SIGINT, signal.SIGTERM):
-    if signal.getsignal(_name) is signal.SIG_IGN:
-        signal.signal(_name, signal.default_int_handler)
+# Begun in the background of a shell, or by nohup, all that tests start would ignore what they do.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(autouse=True)

@@ -97,8 +97,9 @@ def rows_under(text: str) -> dict[str, set[str]]:
 
     Examples
     --------
-    >>> rows_under("## Time\\n\\n| run | s |\\n| --- | ---: |\\n| a | 1 |\\n| b \\\\| c | 2 |")
-    {'Time': {'a', 'b | c'}}
+    >>> found = rows_under("## Time\\n\\n| run | s |\\n| --- | ---: |\\n| a | 1 |\\n| b \\\\| c | 2 |")
+    >>> {heading: sorted(rows) for heading, rows in found.items()}
+    {'Time': ['a', 'b | c']}
     """
     found: dict[str, set[str]] = {}
     heading, inside = "", False
