@@ -97,9 +97,9 @@ def rows_under(text: str) -> dict[str, set[str]]:
 
     Examples
     --------
-    >>> found = rows_under("## Time\\n\\n| run | s |\\n| --- | ---: |\\n| a | 1 |\\n| b \\\\| c | 2 |")
-    >>> {heading: sorted(rows) for heading, rows in found.items()}
-    {'Time': ['a', 'b | c']}
+    >>> told = rows_under("## A\\n\\n| run | s |\\n| --- | ---: |\\n| a | 1 |\\n| b \\\\| c | 2 |")
+    >>> {heading: sorted(rows) for heading, rows in told.items()}
+    {'A': ['a', 'b | c']}
     """
     found: dict[str, set[str]] = {}
     heading, inside = "", False
