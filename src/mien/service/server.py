@@ -39,6 +39,9 @@ class Patient(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        # asyncio leaves it out for sockets that name no protocol, as a listener's are: an answer's
+        # body would wait 40 ms for its headers to be acknowledged.
+        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._wait()
 
     def on_response_complete(self) -> None:
