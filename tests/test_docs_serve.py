@@ -136,5 +136,8 @@ def test_the_limits_it_tells() -> None:
         f"wait ({plain.queue}), or one took longer than {plain.request_s:g} s",
         f"up to {plain.most_picture_bytes >> 20} MB and {plain.most_pixels / 1e6:g} megapixels",
         f"up to {plain.most_pictures} pictures",
+        f"A recording has up to {plain.most_recording_bytes >> 30} GB and twelve hours",
+        f"and {plain.most_recordings} of a key's may wait",
     ):
         assert said in TEXT, said
+    assert (plain.longest_s, plain.keep_days) == (12 * 3600, 7)  # twelve hours; seven days

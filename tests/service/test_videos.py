@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
+from mien.service import folders
 from mien.service.keys import Keys
 
 from .conftest import Serve, problem
@@ -214,3 +215,11 @@ def test_ids_that_are_none(client: httpx.Client, id: str) -> None:
 def test_an_unknown_format(client: httpx.Client, done: dict[str, Any]) -> None:
     answer = client.get(f"{VIDEOS}/{done['id']}/result", params={"format": "../x"})
     problem(answer, 422, "no format called '../x'")
+
+
+def test_a_system_without_locks_says_so(
+    client: httpx.Client, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folders, "HAS_LOCKS", False)
+    answer = client.post(VIDEOS, files={"file": (clip.name, clip.read_bytes())})
+    problem(answer, 501, "on Linux and macOS")

@@ -18,10 +18,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from ..errors import OutputError
 
+HAS_LOCKS = find_spec("fcntl") is not None
+"""Whether a folder can be kept by a process and its children: not on Windows."""
 _UNSAFE = re.compile(r"[^\w .()+-]|^[.-]+")
 _ABANDONED_S = 3600.0  # since the last byte of what was never handed in whole
 _LONGEST_NAME = 120  # bytes of UTF-8: of a file system's 255, with endings put to it

@@ -16,6 +16,7 @@ from starlette.responses import FileResponse, Response
 
 from ...analysis.recording import Options as RecordingOptions
 from ...media.video import Span
+from .. import folders
 from ..document import problem
 from ..folders import safe_name
 from ..intake import EngineOf
@@ -183,7 +184,7 @@ class File(Response):
 
 
 _NOT_YET = problem("409", "It is not done, or failed: there are no records of it.")
-_MISSING = problem("501", "A library that this needs is not installed on this server.")
+_MISSING = problem("501", "A library that this needs is not on this server, or its system cannot.")
 _FULL = problem("507", "The disk of the server is full.")
 
 
@@ -192,7 +193,7 @@ _FULL = problem("507", "The disk of the server is full.")
     status_code=HTTPStatus.ACCEPTED,
     summary="Hand in a recording",
     openapi_extra={"requestBody": _BODY},
-    responses={507: _FULL},
+    responses={501: _MISSING, 507: _FULL},
 )
 async def hand_in(
     request: Request,
@@ -208,6 +209,10 @@ async def hand_in(
     connection or of the service.
     """
     options.check()
+    if not folders.HAS_LOCKS:
+        raise Refused(
+            HTTPStatus.NOT_IMPLEMENTED, "recordings are analysed by services on Linux and macOS"
+        )
     await asyncio.to_thread(engine.analyzer, options.settings)  # raises what is wrong with them
     await asyncio.to_thread(recordings.check_room)
     job = Job(owner, "", options.kept())
