@@ -482,13 +482,10 @@ def _of_recording(
             found = recording.analyze(analyzer, source, job.options, reached.state)
             with closing(found), _copy(job, source, reached.state) as copy:
                 for item in found:
-                    if isinstance(item, Hole):
-                        yield records.of_error(item.source, item.reason, item.index, item.time_s)
-                        continue
-                    if copy:
+                    if copy and not isinstance(item, Hole):
                         copy.add(*item)
                         reached.state.drawn = copy.bytes
-                    yield records.record_of(*item)
+                    yield recording.record(item)
                 if copy:
                     copy.finish()
             if reached.state.place.first_index is None:

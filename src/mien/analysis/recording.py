@@ -19,6 +19,8 @@ from ..errors import ConfigError, MienError
 from ..face import Face, Frame, RecognizedFace
 from ..later import ahead
 from ..media.video import Hole, Place, Span, Video
+from ..results import records
+from ..results.records import Record
 from ..tracking.smooth import smoothers
 from ..tracking.tracks import Tracker
 from .pipeline import Analyzer, Settings
@@ -126,6 +128,13 @@ def analyze(
             seen, faces = _guarded(found_in, read)
             yield from given_out(smoother.push(seen.item.time_s, faces, seen))
     yield from given_out(smoother.flush())
+
+
+def record(item: tuple[Frame, list[RecognizedFace]] | Hole) -> Record:
+    """The record of a frame, or of a hole, as ``analyze`` gives them out."""
+    if isinstance(item, Hole):
+        return records.of_error(item.source, item.reason, item.index, item.time_s)
+    return records.record_of(*item)
 
 
 def _found(

@@ -39,7 +39,7 @@ class Cuts:
             return True
         change = 1.0 - float((last * now).mean())
         cut = change > max(_LEAST, _TIMES * self._usual)
-        self._usual = _RECENT * self._usual + (1 - _RECENT) * change
+        self._usual = round(_RECENT * self._usual + (1 - _RECENT) * change, 9)
         return cut
 
     def state(self) -> dict[str, Any]:

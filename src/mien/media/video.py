@@ -9,7 +9,8 @@ from __future__ import annotations
 import heapq
 import logging
 import math
-from collections.abc import Iterable, Iterator
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -472,6 +473,38 @@ class Video:
         except (FFmpegError, OSError, IndexError):
             return None
         return count, reach
+
+    def places(self, span: Span, times: Sequence[float]) -> list[Place]:
+        """Where a reading stands that has come to each of these times; decodes none.
+
+        [] where only decoding tells (AVI, an address, packets that cannot all be read, a clock that
+        begins below zero or anew). They are right as long as nothing before them is damaged: whoever
+        reads that far has the place to compare.
+        """
+        if self._untold or image.is_address(str(self.path)):
+            return []
+        counted = self._frames_before(math.inf)
+        self._reopen()
+        shown = self._shown() if counted else []
+        self._reopen()
+        first = bisect_left(shown, span.start_s)
+        if first == len(shown) or shown[0] < 0:
+            return []
+        found = []
+        for time_s in times:
+            index = bisect_left(shown, time_s)
+            if index <= first:
+                return []
+            place = Place(index, shown[index - 1], first, shown[first])
+            if span.fps is not None:
+                passed = shown[index - 1] - shown[first] + _ROUNDING_S
+                place.period = math.floor(passed * span.fps)
+            found.append(place)
+        return found
+
+    def _shown(self) -> list[float]:
+        """When the frames of the file are shown, by its packets alone."""
+        return sorted(self._time(packet.pts, 0.0) for packet in self._packets())
 
     def _packets(self) -> Iterator[Any]:
         """Those that hold a frame to be shown (an edit list hides some)."""

@@ -37,7 +37,7 @@ BEHIND_S = 2.0
 """How long one does that went out of sight where another face is."""
 
 _MISSED_S = 0.1  # the same while a face is missed
-_GRID = 1024  # steps to a side, at least, of the places that the network is shown, and to a radian
+_GRID = 256  # steps to a side, at least, of the places that the network is shown, and to a radian
 _FACE = 0.5  # the landmark network's score under which it has lost the face
 _JUMP, _GROWTH = 0.7, 1.5  # of a side, and times, that a followed face may change in a frame
 _APART = 0.3  # intersection over union from which two boxes are of one face
@@ -293,7 +293,7 @@ def _part(time_s: float, part_s: float) -> int:
 
 
 def _on_grid(box: FloatArray, turn: float) -> tuple[FloatArray, float]:
-    """The place where a face is looked for, by less than a thousandth of its side elsewhere.
+    """The place where a face is looked for, by less than a hundredth of its side elsewhere.
 
     The network is shown the same picture then, and answers the same, whatever was known of the
     face a while ago: without it, two trackers come as near as a tenth of a pixel and no nearer.
