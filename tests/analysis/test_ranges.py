@@ -12,8 +12,8 @@ import pytest
 
 from mien.analysis import ranges, recording
 from mien.analysis.pipeline import Analyzer, Settings
-from mien.analysis.ranges import Ends, Names, Range, State, same
-from mien.analysis.recording import Options
+from mien.analysis.ranges import Ends, Names, Range, same
+from mien.analysis.recording import Options, State
 from mien.media.video import Place, Span, Video
 from mien.results.records import Record
 from mien.testing import FakeDetector, FakeRecognizer

@@ -485,11 +485,8 @@ def test_when_the_whole_frame_is_searched() -> None:
     one, two = spot(300, 300), spot(800, 300)
     film = Film(Script(), one, two)
     film.script.shows(one, two)
-    assert [searched(film, 0.06) for _ in range(10)] == [*[False] * 4, True] + [
-        *[False] * 3,
-        True,
-        False,
-    ]
+    quarters = [searched(film, 0.06) for _ in range(10)]
+    assert quarters == [False] * 4 + [True] + [False] * 3 + [True] + [False]
     film.script.placed = [(one, 1.0), (two, 0.0)]
     film.script.found = [Face(face_box(one), 0.9, one)]
     assert searched(film, 0.02)

@@ -17,7 +17,7 @@ from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Protocol
 
-from ..media.video import Place, Video
+from ..media.video import Hole, Place, Video
 from ..results.records import Record
 from . import recording
 from .pipeline import Analyzer
@@ -115,7 +115,7 @@ def analyze(
     ends.entry = replace(state) if before else None
     with closing(recording.analyze(analyzer, source, options, state)) as found:
         for item in found:
-            time_s = item.time_s if isinstance(item, recording.Hole) else item[0].time_s
+            time_s = item.time_s if isinstance(item, Hole) else item[0].time_s
             if time_s >= part.end_s:
                 return
             if time_s < part.start_s:

@@ -34,6 +34,7 @@ COMMANDS = {
     "live": Verb(_DAILY, "mien live --record today.jsonl", "live.md"),
     "summary": Verb(_DAILY, "mien summary clip.csv --out sums", "recordings.md"),
     "explain": Verb(_DAILY, "mien explain photo.jpg --out why", "pictures.md"),
+    "bulk": Verb(_DAILY, "mien bulk pictures --out read --processes 8", "scale.md"),
     "bench": Verb(_DAILY, "mien bench --picture photo.jpg", "figures.md"),
     "train": Verb(_LABORATORY, "mien train --data my_faces --out runs/mine", "train-your-own.md"),
     "evaluate": Verb(

@@ -477,9 +477,9 @@ class Video:
     def places(self, span: Span, times: Sequence[float]) -> list[Place]:
         """Where a reading stands that has come to each of these times; decodes none.
 
-        [] where only decoding tells (AVI, an address, packets that cannot all be read, a clock that
-        begins below zero or anew). They are right as long as nothing before them is damaged: whoever
-        reads that far has the place to compare.
+        [] where only decoding tells (AVI, an address, packets that cannot all be read, a clock
+        that begins below zero or anew). They are right as long as nothing before them is damaged:
+        whoever reads that far has the place to compare.
         """
         if self._untold or image.is_address(str(self.path)):
             return []

@@ -1,0 +1,276 @@
+"""What is done: one row for each input, a file for each unit, and what the run was begun with.
+
+run.json            what was asked for, and with which model and version
+inputs.parquet      the inputs as they were listed, and how large they were
+records/part=.../   the records, as ``mien analyze --format parquet`` writes them
+ledger/part=.../    a row for each input; a unit whose file is there is done
+ranges/             of recordings that are not joined yet
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from .. import foreign
+from ..errors import ConfigError, InputError, MissingExtra, OutputError
+from ..files import held
+from ..jsontext import parse
+from ..secrecy import public
+from .listing import Input, Unit
+from .store import Store
+
+_RENEWED_S, _PATIENCE_S = 2.0, 10.0
+"""How often a run says that it goes on, where no file can be locked; how long one waits for it."""
+
+
+_EARLY = ("inputs.parquet", "lock.json")
+"""What a run that was killed as it began may have left."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What came of an input.
+
+    status : "done", or "error" with its ``reason``. seconds : that it took a worker; its own, as
+    everything here but for these and ``machine`` is the same in every run.
+    """
+
+    number: int
+    source: str
+    status: str
+    reason: str | None
+    frames: int
+    faces: int
+    seconds: float
+    machine: str
+    model_sha256: str
+
+
+class Ledger:
+    """The folder of a run's results."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        try:
+            import pyarrow as pa
+        except ImportError:
+            raise MissingExtra("pyarrow", "bulk", "mien bulk") from None
+        self._schema = pa.schema(
+            [
+                ("number", pa.int64()),
+                ("source", pa.string()),
+                ("status", pa.string()),
+                ("reason", pa.string()),
+                ("frames", pa.int64()),
+                ("faces", pa.int64()),
+                ("seconds", pa.float64()),
+                ("machine", pa.string()),
+                ("model_sha256", pa.string()),
+            ]
+        )
+
+    # -- what was asked for -----------------------------------------------------------------------
+
+    def begin(self, request: dict[str, Any], inputs: Callable[[], list[Input]]) -> list[Input]:
+        """The inputs of the run: as it was begun with, or listed now.
+
+        Raises ConfigError where it was begun with anything else, OutputError where the folder
+        holds other things.
+        """
+        for name in self.store.names("", ".part"):  # of a kill
+            self.store.drop(name)
+        then = self.request()
+        if then is None:
+            if any(n not in _EARLY for n in self.store.names("", "")):
+                raise OutputError(
+                    f"{public(self.store.address)} holds other things, and no run of mien bulk; "
+                    "name another --out"
+                )
+            found = inputs()
+            self._keep_inputs(found)
+            self.store.write("run.json", json.dumps(request, indent=2).encode())
+            return found
+        if differing := list(_differing(then, request)):
+            raise ConfigError(
+                f"{public(self.store.address)} was begun with {'; '.join(differing)}. Give the "
+                "same options, or name another --out"
+            )
+        return self.inputs()
+
+    def request(self) -> dict[str, Any] | None:
+        """What the run was begun with; None where there is none. Raises OutputError."""
+        try:
+            return foreign.table(parse(self.store.read("run.json").decode()), "run.json")
+        except FileNotFoundError:
+            return None
+        except (ValueError, InputError) as err:
+            raise OutputError(
+                f"run.json in {public(self.store.address)} is damaged ({err}), so that nobody "
+                "knows what was asked for; name another --out"
+            ) from err
+
+    def _keep_inputs(self, inputs: Sequence[Input]) -> None:
+        import pyarrow as pa
+        from pyarrow import parquet
+
+        table = pa.table(
+            {
+                "source": pa.array([each.source for each in inputs], pa.string()),
+                "bytes": pa.array([each.bytes for each in inputs], pa.int64()),
+            }
+        )
+        with self.store.writing("inputs.parquet") as stream:
+            parquet.write_table(table, stream)
+
+    def inputs(self) -> list[Input]:
+        """As they were listed; raises OutputError."""
+        import pyarrow as pa
+        from pyarrow import parquet
+
+        try:
+            table = parquet.read_table(BytesIO(self.store.read("inputs.parquet")))
+            columns = table.column("source").to_pylist(), table.column("bytes").to_pylist()
+        except (OSError, KeyError, pa.ArrowException) as err:
+            raise OutputError(
+                f"inputs.parquet in {public(self.store.address)} is damaged ({err}); name another "
+                "--out"
+            ) from err
+        return [Input(i, name, size) for i, (name, size) in enumerate(zip(*columns, strict=True))]
+
+    # -- what is done -----------------------------------------------------------------------------
+
+    def is_done(self, unit: Unit) -> bool:
+        return self.store.exists(f"ledger/{unit.name}.parquet")
+
+    def note(self, unit: Unit, rows: Sequence[Row]) -> None:
+        """A unit is done: its records are whole already."""
+        import pyarrow as pa
+        from pyarrow import parquet
+
+        plain = [{name: getattr(row, name) for name in self._schema.names} for row in rows]
+        with self.store.writing(f"ledger/{unit.name}.parquet") as stream:
+            parquet.write_table(pa.Table.from_pylist(plain, schema=self._schema), stream)
+
+    def rows(self, unit: Unit) -> list[Row]:
+        """Of a unit that is done."""
+        from pyarrow import parquet
+
+        content = self.store.read(f"ledger/{unit.name}.parquet")
+        return [Row(**row) for row in parquet.read_table(BytesIO(content)).to_pylist()]
+
+    def done(self, damaged: list[str] | None = None) -> dict[int, list[Row]]:
+        """The rows of each unit that is done, by its number.
+
+        damaged : takes the names of files that cannot be read, which are done again.
+        """
+        import pyarrow as pa
+        from pyarrow import parquet
+
+        found = {}
+        for name in self.store.names("ledger", ".parquet"):
+            try:
+                table = parquet.read_table(BytesIO(self.store.read(name)))
+                rows = [Row(**row) for row in table.to_pylist()]
+                found[int(name.rpartition("/")[2].removesuffix(".parquet"))] = rows
+            except (pa.ArrowException, OSError, TypeError, ValueError):
+                if damaged is not None:
+                    damaged.append(name)
+        return found
+
+    def forget(self, unit: Unit) -> None:
+        """Let a unit be done again."""
+        self.store.drop(f"ledger/{unit.name}.parquet")
+
+    def forget_sizes(self, inputs: Sequence[Input], of: Sequence[int]) -> list[Input]:
+        """The inputs without how large some were: they may have grown since."""
+        gone = set(of)
+        fresh = [Input(i.number, i.source, None) if i.number in gone else i for i in inputs]
+        self._keep_inputs(fresh)
+        return fresh
+
+    # -- who works on it --------------------------------------------------------------------------
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """The folder for this run alone; raises OutputError where another has it."""
+        if self.store.is_local:
+            with held(Path(self.store.path), "mien bulk"):
+                yield
+            return
+        mine, stop = str(uuid.uuid4()), threading.Event()
+        self._take(mine)
+
+        def renew() -> None:
+            while not stop.wait(_RENEWED_S):
+                with suppress(OutputError):
+                    self._sign(mine)
+
+        thread = threading.Thread(target=renew, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join()
+            self.store.drop("lock.json")
+
+    def _sign(self, mine: str) -> None:
+        self.store.write("lock.json", json.dumps({"run": mine, "at": time.time()}).encode())
+
+    def _signature(self) -> bytes:
+        try:
+            return self.store.read("lock.json")
+        except FileNotFoundError:
+            return b""
+
+    def _take(self, mine: str) -> None:
+        """A killed run leaves its lock and renews it no more: that is waited for."""
+        if seen := self._signature():
+            end = time.monotonic() + _PATIENCE_S
+            while time.monotonic() < end:
+                time.sleep(_RENEWED_S / 2)
+                now = self._signature()
+                if not now:
+                    break
+                if now != seen:
+                    raise OutputError(
+                        f"mien bulk goes on in {public(self.store.address)} already; wait for it"
+                    )
+        self._sign(mine)
+
+
+def _differing(then: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
+    for name in sorted(then.keys() | now.keys()):
+        if then.get(name) != now.get(name):
+            yield f"{name} {then.get(name)}, and this is {now.get(name)}"
+
+
+@dataclass(slots=True)
+class Totals:
+    """Rows put together. reasons : how often each."""
+
+    files: int = 0
+    errors: int = 0
+    frames: int = 0
+    faces: int = 0
+    seconds: float = 0.0
+    reasons: Counter[str] = field(default_factory=Counter)
+
+    def add(self, row: Row) -> None:
+        self.files += 1
+        self.frames += row.frames
+        self.faces += row.faces
+        self.seconds += row.seconds
+        if row.status == "error":
+            self.errors += 1
+            self.reasons[(row.reason or "").replace(row.source, "it")] += 1

@@ -1,0 +1,65 @@
+"""What a run asks for, as plain values: they travel to other processes and machines."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from ..analysis.pipeline import Analyzer, Settings
+from ..analysis.ranges import LENGTH_S
+from ..analysis.recording import Options
+from ..errors import ConfigError
+from ..results import records
+from ..version import __version__
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """How every input is analysed, and where to.
+
+    settings : of each analyzer. options : of recordings. length_s : of a range of a recording.
+    tries : of an input that cannot be fetched, or that ends its worker each time.
+    """
+
+    source: str
+    out: str
+    settings: Settings = field(default_factory=Settings)
+    options: Options = field(default_factory=Options)
+    length_s: float = LENGTH_S
+    tries: int = 3
+
+    def told(self, analyzer: Analyzer) -> dict[str, Any]:
+        """All that the results depend on, which a run that goes on must ask for, too."""
+        info = analyzer.recognizer.info
+        detector = analyzer.detector.name if analyzer.detector else None
+        return {
+            "version": __version__,
+            "schema": records.SCHEMA,
+            "source": self.source,
+            "model": info.name,
+            "model_sha256": info.sha256,
+            "detector": detector,
+            "base_rates": asdict(analyzer.base_rates),
+            "coverage": analyzer.coverage,
+            "align": analyzer.alignment,
+            "crops": self.settings.crops,
+            "recordings": self.options.plain(),
+            "range_s": self.length_s,
+        }
+
+    def analyzer(self, expected: dict[str, Any] | None = None) -> Analyzer:
+        """What reads the pictures here; raises ConfigError where it is not what was asked for.
+
+        expected : as ``told`` says it where the run was begun: a machine may have another mien.
+        """
+        made = Analyzer(self.settings)
+        if self.options.smooth != "none":
+            made.check_unsmoothed()
+        here = self.told(made)
+        for name, value in (expected or here).items():
+            if here.get(name) != value:
+                raise ConfigError(
+                    f"this machine has {name} {here.get(name)}, and the run was begun with "
+                    f"{value}; install the same mien and model on every machine"
+                )
+        return made

@@ -1,0 +1,154 @@
+"""Files on a disk or elsewhere (``s3://``, ``gs://``, ``hdfs://``), read and written alike."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from ..errors import InputError, MissingExtra, OutputError
+from ..secrecy import public
+
+if TYPE_CHECKING:
+    from pyarrow.fs import FileSystem
+
+_WHOLE_AT_ONCE = ("s3", "gcs")
+"""Object stores: an object is there when all of it is there."""
+
+
+def is_elsewhere(address: str) -> bool:
+    return "://" in address
+
+
+def opened(address: str) -> tuple[FileSystem, str]:
+    """The file system of an address, and the path in it; raises InputError, MissingExtra."""
+    try:
+        from pyarrow import fs
+        from pyarrow.lib import ArrowInvalid
+    except ImportError:
+        raise MissingExtra("pyarrow", "bulk", "mien bulk") from None
+    if not is_elsewhere(address):
+        return fs.LocalFileSystem(), os.path.abspath(address)
+    try:
+        found: tuple[FileSystem, str] = fs.FileSystem.from_uri(address)
+        return found
+    except ArrowInvalid:  # no file system of Arrow's own
+        return _of_fsspec(address)
+    except OSError as err:
+        raise InputError(f"cannot reach {public(address)}: {told(err)}") from err
+
+
+def _of_fsspec(address: str) -> tuple[FileSystem, str]:
+    from pyarrow import fs
+
+    try:
+        import fsspec
+    except ImportError:
+        raise MissingExtra("fsspec", "bulk", f"reading {public(address)}") from None
+    try:
+        made, path = fsspec.url_to_fs(address)
+    except (ImportError, ValueError) as err:
+        raise InputError(
+            f"cannot reach {public(address)}: {err}; mien reads folders, s3://, gs://, hdfs:// "
+            "and what fsspec knows"
+        ) from err
+    return fs.PyFileSystem(fs.FSSpecHandler(made)), path
+
+
+def told(err: BaseException) -> str:
+    """The reason in one line, without secrets."""
+    text = getattr(err, "strerror", None) or str(err) or type(err).__name__
+    return public(str(text).strip().partition("\n")[0])
+
+
+class Store:
+    """A folder of results. A file in it is there whole or not at all, whatever is killed."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self.files, self.path = opened(address)
+        self.is_local = self.files.type_name == "local"
+
+    def _at(self, name: str) -> str:
+        return f"{self.path}/{name}".rstrip("/")
+
+    def exists(self, name: str) -> bool:
+        return bool(self.files.get_file_info(self._at(name)).is_file)
+
+    def names(self, folder: str, ending: str) -> list[str]:
+        """The files below a folder, in order, as from here."""
+        from pyarrow.fs import FileSelector
+
+        found = self.files.get_file_info(
+            FileSelector(self._at(folder), recursive=True, allow_not_found=True)
+        )
+        whole = [f.path for f in found if f.is_file and f.path.endswith(ending)]
+        root = self.path.rstrip("/") + "/"
+        return sorted(path[path.index(root) + len(root) :] for path in whole)
+
+    def read(self, name: str) -> bytes:
+        """A file's content; raises FileNotFoundError, OSError."""
+        with self.files.open_input_stream(self._at(name), compression=None) as stream:
+            return bytes(stream.read())
+
+    @contextmanager
+    def writing(self, name: str) -> Iterator[IO[bytes]]:
+        """A stream whose content is the file once all of it is there; raises OutputError."""
+        try:
+            with self._part(name) as (stream, whole):
+                yield stream
+                stream.flush()
+                os.fsync(stream.fileno())
+                whole()
+        except OSError as err:
+            where = f"{self.address.rstrip('/')}/{name}"
+            raise OutputError(f"cannot write {public(where)}: {told(err)}") from err
+
+    @contextmanager
+    def _part(self, name: str) -> Iterator[tuple[IO[bytes], Any]]:
+        path = self._at(name)
+        if self.is_local:
+            part = Path(f"{path}.{secrets.token_hex(4)}.part")
+            part.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                with part.open("w+b") as stream:
+                    yield stream, lambda: part.replace(path)
+            finally:
+                part.unlink(missing_ok=True)
+            return
+        with tempfile.TemporaryFile() as stream:
+            yield stream, lambda: self._upload(stream, path)
+
+    def _upload(self, stream: IO[bytes], path: str) -> None:
+        stream.seek(0)
+        at_once = self.files.type_name in _WHOLE_AT_ONCE
+        to = path if at_once else f"{path}.{secrets.token_hex(4)}.part"
+        if not at_once:
+            self.files.create_dir(path.rpartition("/")[0], recursive=True)
+        with self.files.open_output_stream(to, compression=None) as out:
+            shutil.copyfileobj(stream, out)
+        if not at_once:
+            self.files.move(to, path)
+
+    def write(self, name: str, content: bytes) -> None:
+        """A small file, whole; raises OutputError."""
+        with self.writing(name) as stream:
+            stream.write(content)
+
+    def drop(self, name: str) -> None:
+        """A file or a folder less; nothing where there is none."""
+        from pyarrow.fs import FileType
+
+        kind = self.files.get_file_info(self._at(name)).type
+        try:
+            if kind == FileType.Directory:
+                self.files.delete_dir(self._at(name))
+            elif kind == FileType.File:
+                self.files.delete_file(self._at(name))
+        except FileNotFoundError:
+            pass  # another worker was quicker
