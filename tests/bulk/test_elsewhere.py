@@ -1,0 +1,128 @@
+"""Sources and results that lie in an object store: S3, by a server of this machine."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow.fs as fs
+import pytest
+
+from mien.analysis.pipeline import Settings
+from mien.bulk import ledger
+from mien.bulk.fetch import fetched
+from mien.bulk.ledger import Ledger
+from mien.bulk.listing import Input, listed
+from mien.bulk.request import Request
+from mien.bulk.run import run
+from mien.bulk.store import Store
+from mien.errors import InputError, OutputError
+
+from .conftest import contents
+from .test_run import Here, asked
+
+pytest.importorskip("moto")
+
+BUCKET = "faces"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    """The address of an S3 server, empty but for a bucket."""
+    words = [sys.executable, "-m", "moto.server", "--host", "127.0.0.1", "--port", "0"]
+    process = subprocess.Popen(words, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    assert process.stderr
+    address = next(line.split()[-1] for line in process.stderr if "Running on http" in line)
+    try:
+        yield address.removeprefix("http://").rstrip("/")
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def bucket(server: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """An address of a folder that is new."""
+    for name, value in (
+        ("AWS_ACCESS_KEY_ID", "someone"),
+        ("AWS_SECRET_ACCESS_KEY", "secret"),
+        ("AWS_DEFAULT_REGION", "us-east-1"),
+        ("AWS_ENDPOINT_URL", f"http://{server}"),
+    ):
+        monkeypatch.setenv(name, value)
+    made, path = fs.FileSystem.from_uri(f"s3://{BUCKET}?allow_bucket_creation=true")
+    made.create_dir(path)
+    return f"s3://{BUCKET}/{time.monotonic_ns()}"
+
+
+def put(folder: Path, address: str) -> None:
+    files, path = fs.FileSystem.from_uri(address)
+    for each in folder.iterdir():
+        with files.open_output_stream(f"{path}/{each.name}", compression=None) as stream:
+            stream.write(each.read_bytes())
+
+
+def test_read_from_s3_and_written_to_it_as_on_a_disk(
+    bucket: str, inputs: Path, tmp_path: Path
+) -> None:
+    here, there = tmp_path / "out", f"{bucket}/out"
+    run(asked(inputs, here), Here())
+    put(inputs, f"{bucket}/in")
+    request = Request(f"{bucket}/in", there, Settings(crops=True, threads=1))
+    with pytest.raises(KeyboardInterrupt):
+        run(request, Here(5))
+    totals = run(request, Here())
+    assert (totals.files, totals.errors, totals.frames) == (11, 1, 130)
+    store, disk = Store(there), Store(str(here))
+    names = store.names("records", ".parquet")
+    assert names == disk.names("records", ".parquet")
+    import pyarrow.parquet as pq
+
+    for name in names:
+        with store.files.open_input_file(f"{store.path}/{name}") as stream:
+            got = pq.read_table(stream).to_pylist()
+        for row in got:
+            row["source"] = row["source"].replace(f"{bucket}/in", str(inputs))
+            row["reason"] = row["reason"] and row["reason"].replace(f"{bucket}/in", str(inputs))
+        assert got == pq.read_table(here / name).to_pylist()
+    assert contents(here)
+    assert store.names("ranges", "") == []
+    assert not store.exists("lock.json")
+
+
+def test_what_is_not_there_is_told(bucket: str) -> None:
+    with pytest.raises(InputError, match="no such file or folder: s3://faces/"):
+        listed(f"{bucket}/nowhere")
+    with pytest.raises(InputError, match="s3://nobody"):
+        listed("s3://nobody/in")
+    gone = Input(3, f"{bucket}/gone.png", None)
+    with fetched([gone], 1) as places:
+        assert str(places[3]) == f"no such file: {bucket}/gone.png"
+
+
+def test_an_object_store_that_does_not_answer_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "wrong")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    with pytest.raises(InputError, match=r"cannot read s3://faces/in: .*(onnect|curl)"):
+        listed("s3://faces/in")
+
+
+def test_a_lock_in_a_store_is_waited_for_and_refused_while_it_is_renewed(
+    bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledger, "_RENEWED_S", 0.2)
+    monkeypatch.setattr(ledger, "_PATIENCE_S", 1.0)
+    out = Ledger(Store(f"{bucket}/out"))
+    refused = pytest.raises(OutputError, match="mien bulk goes on in s3://faces/")
+    with out.alone(), refused, Ledger(Store(f"{bucket}/out")).alone():
+        pass
+    out.store.write("lock.json", json.dumps({"run": "killed", "at": 0}).encode())
+    with out.alone():
+        assert json.loads(out.store.read("lock.json"))["run"] != "killed"
+    assert not out.store.exists("lock.json")
