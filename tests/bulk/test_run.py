@@ -307,6 +307,16 @@ def test_an_error_of_a_worker_is_that_error_here() -> None:
     assert str(error) == "no space"
 
 
+def test_a_keeper_that_is_closed_begins_no_other_worker(inputs: Path, tmp_path: Path) -> None:
+    request = asked(inputs, tmp_path / "out")
+    mine = keeper.Keeper(request, request.told(request.analyzer()))
+    units = list(listing.divided(listing.listed(str(inputs))))
+    assert mine.do(units[0]).frames == 1
+    mine.close()
+    with pytest.raises(MienError, match="the run is over"):
+        mine.do(units[1])
+
+
 def progress(clock: Callable[[], float]) -> Progress:
     row = Row(0, "a", "done", None, 30, 40, 1.0, "here", "")
     shown = Progress(101, Totals(files=1), clock)

@@ -39,6 +39,7 @@ class Keeper:
         self._request, self._expected = request, expected
         self._process: subprocess.Popen[bytes] | None = None
         self._at: int | None = None  # the input that the worker has begun, as far as it says
+        self._closed = False
 
     def do(self, unit: Unit) -> Outcome:
         """What came of a unit, however often its worker dies; raises MienError.
@@ -85,6 +86,8 @@ class Keeper:
             raise _Died(self._end()) from None
 
     def _running(self) -> subprocess.Popen[bytes]:
+        if self._closed:
+            raise MienError("the run is over")
         if self._process and self._process.poll() is None:
             return self._process
         path = os.pathsep.join(filter(None, [str(_PACKAGES), os.environ.get("PYTHONPATH")]))
@@ -112,11 +115,11 @@ class Keeper:
         return signal.Signals(-status).name if status < 0 else f"exit status {status}"
 
     def close(self) -> None:
-        """End the worker, whatever it is at."""
-        if self._process:
-            self._process.kill()
-            _close(self._process)
-            self._process = None
+        """End the worker, whatever it is at; no other one is begun."""
+        self._closed = True
+        if process := self._process:
+            process.kill()  # whoever waits for its answer hears that, and closes it
+            process.wait()
 
 
 def _close(process: subprocess.Popen[bytes]) -> None:

@@ -1,0 +1,130 @@
+"""How fast ``mien bulk`` is: one and two workers, processes of this machine and Ray's actors.
+
+FER2013's crops, photographs of LFW and recordings made of the clips, each as often as ``--share``
+says. Every figure is of a whole run of the command, its beginning included; ``begin_s`` is what a
+run takes in which everything is done already. Memory is the largest of any one process.
+
+    python benchmarks/bulk.py FOLDER     # holds fer2013/, lfw/ and clips/
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mien import provenance
+
+ENGINES = (("local", 1), ("local", 2), ("ray", 1), ("ray", 2))
+
+
+def processes(pid: int) -> list[int]:
+    """A process and all that it began."""
+    try:
+        found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except OSError:
+        return []
+    return [pid, *(p for child in found for p in processes(int(child)))]
+
+
+def workers_mb(pid: int) -> dict[int, float]:
+    """Proportional memory of the processes that hold a model."""
+    found = {}
+    for each in processes(pid):
+        try:
+            if b"mien.bulk.child" not in Path(f"/proc/{each}/cmdline").read_bytes():
+                continue
+            lines = Path(f"/proc/{each}/smaps_rollup").read_text().splitlines()
+            pss = next(line for line in lines if line.startswith("Pss:"))
+            found[each] = int(pss.split()[1]) / 1024
+        except (OSError, StopIteration):
+            continue
+    return found
+
+
+def timed(words: list[str]) -> dict[str, Any]:
+    """Seconds of a run, and each worker's memory a third of the way and at its end."""
+    seen: list[tuple[float, float]] = []
+    began = time.monotonic()
+    process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
+    stop = threading.Event()
+
+    def look() -> None:
+        while not stop.wait(1.0):
+            if found := workers_mb(process.pid):
+                seen.append((time.monotonic() - began, max(found.values())))
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    _, said = process.communicate()
+    seconds = time.monotonic() - began
+    stop.set()
+    looking.join()
+    third = [mb for at, mb in seen if at <= seconds / 3]
+    return {
+        "seconds": round(seconds, 2),
+        "worker_mb_first_third": round(max(third, default=0.0), 1),
+        "worker_mb": round(max((mb for _, mb in seen), default=0.0), 1),
+        "said": said.strip().splitlines()[-1:],
+        "load": os.getloadavg()[0],
+    }
+
+
+def one(source: Path, engine: str, workers: int, more: list[str]) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as out:
+        words = [sys.executable, "-m", "mien", "bulk", str(source), "--out", f"{out}/out", *more]
+        words += ["--engine", engine, "-p", str(workers)]
+        found = timed(words)
+        again = timed(words)
+    return {"engine": engine, "workers": workers, **found, "begin_s": again["seconds"]}
+
+
+def ratios(found: list[dict[str, Any]]) -> dict[str, float]:
+    s = {(each["engine"], each["workers"]): each["seconds"] for each in found}
+    net = {(e["engine"], e["workers"]): e["seconds"] - e["begin_s"] for e in found}
+    return {
+        "local_2_to_1": round(s["local", 1] / s["local", 2], 3),
+        "ray_2_to_1": round(s["ray", 1] / s["ray", 2], 3),
+        "ray_over_local_1": round(s["ray", 1] / s["local", 1] - 1, 3),
+        "ray_over_local_2": round(s["ray", 2] / s["local", 2] - 1, 3),
+        "local_2_to_1_without_beginning": round(net["local", 1] / net["local", 2], 3),
+        "ray_over_local_1_without_beginning": round(net["ray", 1] / net["local", 1] - 1, 3),
+    }
+
+
+def sample(folder: Path, to: Path, share: float) -> int:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    kept = files[:: max(1, round(1 / share))]
+    for number, path in enumerate(kept):
+        shutil.copy(path, to / f"{number:06}{path.suffix}")
+    return len(kept)
+
+
+def main(
+    folder: Annotated[Path, typer.Argument(help="Holds fer2013/, lfw/ and clips/.")],
+    share: Annotated[float, typer.Option(help="Of each, from 0 to 1.")] = 1.0,
+    out: Annotated[Path, typer.Option()] = Path("benchmarks/results/bulk.json"),
+) -> None:
+    result: dict[str, Any] = {**provenance.environment(), "share": share}
+    for name, more in (("fer2013", ["--crops"]), ("lfw", []), ("clips", [])):
+        if not (folder / name).is_dir():
+            continue
+        with tempfile.TemporaryDirectory() as made:
+            count = sample(folder / name, Path(made), share)
+            found = [one(Path(made), *engine, more) for engine in ENGINES]
+        result[name] = {"files": count, "runs": found, **ratios(found)}
+        out.write_text(json.dumps(result, indent=2) + "\n")
+    typer.echo(json.dumps(result, indent=2))
+
+
+if __name__ == "__main__":
+    typer.run(main)
