@@ -73,12 +73,9 @@ CATALOGUE = {
             name=DEFAULT_MODEL,
             kind="recognizer",
             file="mien.onnx",
-            sha256="b5e764614e28cda6bb6aa18ab565c2f4c9dd63ead505618ca471458d565e77b1",
+            sha256="e7252d2626857f1560bf69852f51de8c8ff748824a55c29866af146c8793b16f",
             licence="Apache-2.0",
-            trained_on=(
-                f"{_FERPLUS} and FER2013's own; taught in part by a network that began with "
-                "mobileface-id"
-            ),
+            trained_on=f"{_FERPLUS} and FER2013's own",
             commercial="unknown",
             about="the default: eight expressions from a 64 x 64 gray face, in eight bits",
         ),
