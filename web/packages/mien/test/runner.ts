@@ -10,7 +10,10 @@ import { readFileSync, writeFileSync } from "node:fs";
 
 import * as runtime from "onnxruntime-web/wasm";
 
-import { Analyzer, type Picture, type Raster, type RecognizedFace } from "../src/index.js";
+import { cut } from "../src/align.js";
+import { Analyzer, type Crop, type Numbers, type Picture, type Raster, type RecognizedFace } from "../src/index.js";
+import { prepare } from "../src/preprocess.js";
+import { searched } from "../src/proposals.js";
 
 interface Raw {
   readonly file: string;
@@ -22,12 +25,18 @@ interface Jobs {
   readonly models: { readonly recognizer: string; readonly landmarks: string; readonly proposals: string };
   readonly numbers: string;
   /** Read as stills. */
-  readonly pictures?: readonly Raw[];
+  readonly pictures?: readonly (Raw & { readonly source?: string })[];
   /** Read as face crops that are cut already. */
   readonly crops?: readonly Raw[];
   /** Read as the frames of one recording. */
   readonly frames?: readonly (Raw & { readonly time_s: number })[];
   readonly smooth?: "causal" | "none";
+  /** Crops that are only cut, in gray or RGB. */
+  readonly cuts?: readonly { readonly picture: Raw; readonly crop: Crop; readonly channels: 1 | 3 }[];
+  /** RGB rasters that are only prepared for a network. */
+  readonly prepared?: readonly { readonly raster: Raw; readonly size: number; readonly color: string }[];
+  /** Pictures of which only what the proposal network would get is asked for. */
+  readonly searched?: readonly Raw[];
 }
 
 const [jobsFile, answersFile] = process.argv.slice(2);
@@ -51,6 +60,7 @@ function plain(face: RecognizedFace): unknown {
   return { ...face, landmarks: face.landmarks && Array.from(face.landmarks) };
 }
 
+const numbers = JSON.parse(readFileSync(jobs.numbers, "utf8")) as Numbers;
 const begun = performance.now();
 const analyzer = await Analyzer.load({
   models: {
@@ -58,7 +68,7 @@ const analyzer = await Analyzer.load({
     landmarks: bytes(jobs.models.landmarks),
     proposals: bytes(jobs.models.proposals),
   },
-  numbers: JSON.parse(readFileSync(jobs.numbers, "utf8")),
+  numbers,
   runtime,
 });
 const loadS = (performance.now() - begun) / 1000;
@@ -69,7 +79,7 @@ for (const raw of jobs.pictures ?? []) {
   const start = performance.now();
   const faces = await analyzer.analyze(given);
   const seconds = (performance.now() - start) / 1000;
-  const record = analyzer.recordOf(given, faces, { source: raw.file });
+  const record = analyzer.recordOf(given, faces, raw.source === undefined ? {} : { source: raw.source });
   pictures.push({ seconds, faces: faces.map(plain), record });
 }
 
@@ -84,6 +94,20 @@ for (const raw of jobs.frames ?? []) {
   frames.push({ seconds: (performance.now() - start) / 1000, faces: faces.map(plain) });
 }
 
+function written({ width, height, channels, data }: Raster): unknown {
+  return { width, height, channels, data: Buffer.from(data).toString("base64") };
+}
+
+const cuts = (jobs.cuts ?? []).map(({ picture: raw, crop, channels }) =>
+  written(cut(picture(raw), crop, channels, numbers.align)),
+);
+const prepared = (jobs.prepared ?? []).map(({ raster: raw, size, color }) =>
+  written(prepare(raster(raw), { size, color }, numbers.preprocess.rest)),
+);
+const looked = (jobs.searched ?? []).map((raw) =>
+  written(searched(picture(raw), numbers.proposals).whole),
+);
+
 const answers = {
   load_s: loadS,
   pictures,
@@ -92,6 +116,9 @@ const answers = {
     intensity: intensity && Array.from(intensity),
   })),
   frames,
+  cuts,
+  prepared,
+  searched: looked,
 };
 writeFileSync(answersFile, JSON.stringify(answers));
 await analyzer.release();
