@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from mien import geometry
-from mien.face import RecognizedFace
+from mien.face import ImageArray, RecognizedFace
+from mien.media import image
 
 from .node import values
 
@@ -35,6 +37,13 @@ class Agreement:
     landmarks_at_128: Values
     probabilities: Values
     intensities: Values
+
+
+def photographs(folder: Path, count: int) -> list[ImageArray]:
+    """Some from all over a folder."""
+    files = sorted(folder.rglob("*.jpg"))
+    chosen = np.linspace(0, len(files) - 1, count).astype(int)
+    return [image.read(files[i]) for i in chosen]
 
 
 def agreement(

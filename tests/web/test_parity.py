@@ -14,7 +14,7 @@ from mien.face import Frame, ImageArray
 from mien.faces.finder import pixels
 from mien.media import image
 
-from .agreement import Agreement, agreement
+from .agreement import agreement, photographs
 from .node import Node, values
 
 PICTURES = 200
@@ -27,13 +27,6 @@ def analyzer(model: str = "mien") -> Analyzer:
 @pytest.fixture(scope="module")
 def ours() -> Analyzer:
     return analyzer()
-
-
-def of_lfw(folder: Path, count: int) -> list[ImageArray]:
-    """Photographs from all over the set."""
-    files = sorted(folder.rglob("*.jpg"))
-    chosen = np.linspace(0, len(files) - 1, count).astype(int)
-    return [image.read(files[i]) for i in chosen]
 
 
 @pytest.mark.parametrize("model", ["mien", "mien-tiny"])
@@ -105,10 +98,10 @@ def test_nobody_is_found_where_nobody_is(browser: Node, ours: Analyzer) -> None:
 def test_two_hundred_photographs_are_read_the_same(
     browser: Node, ours: Analyzer, owners_layout: Path
 ) -> None:
-    pictures = of_lfw(owners_layout / "lfw", PICTURES)
+    pictures = photographs(owners_layout / "lfw", PICTURES)
     found = browser.ask(pictures=[browser.picture(p) for p in pictures])["pictures"]
     read = [ours.analyze_frame(Frame(p)) for p in pictures]
-    told: Agreement = agreement(read, [f["faces"] for f in found])
+    told = agreement(read, [f["faces"] for f in found])
     assert told.faces >= PICTURES
     assert told.same_faces == 1.0
     assert told.same_top >= 0.99
@@ -145,14 +138,13 @@ def paste(rgb: ImageArray, face: ImageArray, scale: float, x: float, y: int) -> 
     rgb[y : y + height, left : left + width] = small[:height, :width]
 
 
-@pytest.mark.parametrize("smooth", ["causal", "none"])
 def test_a_film_is_followed_and_smoothed_the_same(
-    browser: Node, ours: Analyzer, astronaut: ImageArray, smooth: str
+    browser: Node, ours: Analyzer, astronaut: ImageArray
 ) -> None:
     frames = film(astronaut)
     jobs = [browser.picture(f.rgb) | {"time_s": f.time_s} for f in frames]
-    found = browser.ask(frames=jobs, smooth=smooth)["frames"]
-    reader = Reader(ours, smooth)
+    found = browser.ask(frames=jobs)["frames"]
+    reader = Reader(ours)
     read = [reader.read(frame) for frame in frames]
     tracks = [[face.track for face in faces] for faces in read]
     assert [[face["track"] for face in f["faces"]] for f in found] == tracks
@@ -163,5 +155,3 @@ def test_a_film_is_followed_and_smoothed_the_same(
     assert told.landmarks_at_128.max() <= 0.5
     assert told.same_top >= 0.99
     assert np.median(told.probabilities) <= 1e-2
-
-

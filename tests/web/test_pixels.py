@@ -24,9 +24,11 @@ def told(raster: dict[str, Any]) -> ImageArray:
 
 
 def crops() -> list[Crop]:
-    """Turned and level, of one pixel's scale, much shrunk and much grown, and beyond the picture."""
+    """Turned and level, as large as the picture's pixels, far smaller and larger, and beyond it."""
     rng = np.random.default_rng(3)
-    found = [Crop(np.array([[1.0, 0, x], [0, 1, y]]), 70) for x, y in ((-5, -8), (20, 3), (-480, 9))]
+    found = [
+        Crop(np.array([[1.0, 0, x], [0, 1, y]]), 70) for x, y in ((-5, -8), (20, 3), (-480, 9))
+    ]
     for side in (9, 30, 64, 100, 131, 180, 270, 500, 900):
         for roll in (0.0, 0.31, -2.0):
             centre = rng.uniform(100, 400, 2)

@@ -8,10 +8,10 @@
 
 import { readFileSync, writeFileSync } from "node:fs";
 
-import * as runtime from "onnxruntime-web/wasm";
+import * as runtime from "onnxruntime-web";
 
 import { cut } from "../src/align.js";
-import { Analyzer, type Crop, type Numbers, type Picture, type Raster, type RecognizedFace } from "../src/index.js";
+import { Analyzer, type Crop, type Numbers, type Picture, type Raster, type RecognizedFace } from "mien-web";
 import { prepare } from "../src/preprocess.js";
 import { searched } from "../src/proposals.js";
 
@@ -30,7 +30,7 @@ interface Jobs {
   readonly crops?: readonly Raw[];
   /** Read as the frames of one recording. */
   readonly frames?: readonly (Raw & { readonly time_s: number })[];
-  readonly smooth?: "causal" | "none";
+
   /** Crops that are only cut, in gray or RGB. */
   readonly cuts?: readonly { readonly picture: Raw; readonly crop: Crop; readonly channels: 1 | 3 }[];
   /** RGB rasters that are only prepared for a network. */
@@ -86,7 +86,7 @@ for (const raw of jobs.pictures ?? []) {
 const crops = await analyzer.read((jobs.crops ?? []).map(raster));
 
 const frames = [];
-const stream = analyzer.stream(jobs.smooth ? { smooth: jobs.smooth } : {});
+const stream = analyzer.stream();
 for (const raw of jobs.frames ?? []) {
   const given = picture(raw);
   const start = performance.now();
