@@ -11,7 +11,7 @@ PACKAGES := mosquitto espeak-ng alsa-utils dbus-daemon postgresql
 PROGRAMS := mosquitto espeak-ng aplay dbus-daemon pg_ctlcluster
 
 # The browser package's libraries, where npm is; without it the tests of the package are skipped.
-WEB := $(if $(shell command -v npm),web/node_modules/.installed)
+WEB := $(if $(shell command -v npm),web/node_modules/.package-lock.json)
 
 .PHONY: demo demo-serve web test check docs format clean programs
 
@@ -29,15 +29,14 @@ demo/astronaut.png: $(VENV)/.demo
 	Image.fromarray(data.astronaut()).save('demo/astronaut.png')"
 
 # The browser package, from the numbers that Python computes with to what npm would publish.
-web: $(VENV)/.demo web/node_modules/.installed
-	$(BIN)/python -m mien.analysis.numbers > web/packages/mien/models/numbers.json
+web: $(VENV)/.demo web/node_modules/.package-lock.json
+	$(BIN)/python -m mien.analysis.numbers web/packages/mien/models/numbers.json
 	cd web && npm run build
 
-web/node_modules/.installed: web/package-lock.json
+web/node_modules/.package-lock.json: web/package-lock.json
 	cd web && npm ci --no-audit --no-fund
-	touch $@
 
-# Node's tests are among them (tests/web).
+# Node's tests are among them (tests/browser).
 test: $(VENV)/.test programs $(WEB)
 	$(BIN)/python -m pytest $(PARALLEL)
 

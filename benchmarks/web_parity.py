@@ -28,9 +28,9 @@ from mien.analysis.live import Reader
 from mien.analysis.pipeline import Analyzer, Settings
 from mien.face import Frame, ImageArray
 from mien.faces.finder import pixels
-from tests.web import node
-from tests.web.agreement import agreement, photographs
-from tests.web.node import Node
+from tests.browser import node
+from tests.browser.agreement import agreement, photographs
+from tests.browser.node import Node
 
 FRAMES, FPS = 200, 20
 LIVE = (640, 480)

@@ -8,10 +8,18 @@
 
 import { readFileSync, writeFileSync } from "node:fs";
 
+import {
+  Analyzer,
+  type Crop,
+  type Numbers,
+  type Picture,
+  type Raster,
+  type RecognizedFace,
+  type Stream,
+} from "mien-web";
 import * as runtime from "onnxruntime-web";
 
 import { cut } from "../src/align.js";
-import { Analyzer, type Crop, type Numbers, type Picture, type Raster, type RecognizedFace } from "mien-web";
 import { prepare } from "../src/preprocess.js";
 import { searched } from "../src/proposals.js";
 
@@ -22,7 +30,8 @@ interface Raw {
 }
 
 interface Jobs {
-  readonly models: { readonly recognizer: string; readonly landmarks: string; readonly proposals: string };
+  /** Left out where no network is needed. */
+  readonly models?: { readonly recognizer: string; readonly landmarks: string; readonly proposals: string };
   readonly numbers: string;
   /** Read as stills. */
   readonly pictures?: readonly (Raw & { readonly source?: string })[];
@@ -30,7 +39,6 @@ interface Jobs {
   readonly crops?: readonly Raw[];
   /** Read as the frames of one recording. */
   readonly frames?: readonly (Raw & { readonly time_s: number })[];
-
   /** Crops that are only cut, in gray or RGB. */
   readonly cuts?: readonly { readonly picture: Raw; readonly crop: Crop; readonly channels: 1 | 3 }[];
   /** RGB rasters that are only prepared for a network. */
@@ -61,64 +69,69 @@ function plain(face: RecognizedFace): unknown {
 }
 
 const numbers = JSON.parse(readFileSync(jobs.numbers, "utf8")) as Numbers;
-const begun = performance.now();
-const analyzer = await Analyzer.load({
-  models: {
-    recognizer: bytes(jobs.models.recognizer),
-    landmarks: bytes(jobs.models.landmarks),
-    proposals: bytes(jobs.models.proposals),
-  },
-  numbers,
-  runtime,
-});
-const loadS = (performance.now() - begun) / 1000;
 
-const pictures = [];
-for (const raw of jobs.pictures ?? []) {
-  const given = picture(raw);
-  const start = performance.now();
-  const faces = await analyzer.analyze(given);
-  const seconds = (performance.now() - start) / 1000;
-  const record = analyzer.recordOf(given, faces, raw.source === undefined ? {} : { source: raw.source });
-  pictures.push({ seconds, faces: faces.map(plain), record });
+/** What needs the networks. */
+async function read(models: NonNullable<Jobs["models"]>): Promise<object> {
+  const begun = performance.now();
+  const analyzer = await Analyzer.load({
+    models: {
+      recognizer: bytes(models.recognizer),
+      landmarks: bytes(models.landmarks),
+      proposals: bytes(models.proposals),
+    },
+    numbers,
+    runtime,
+  });
+  const loadS = (performance.now() - begun) / 1000;
+  const answers = {
+    load_s: loadS,
+    pictures: await pictures(analyzer),
+    crops: (await analyzer.read((jobs.crops ?? []).map(raster))).map(({ probs, intensity }) => ({
+      probs: Array.from(probs),
+      intensity: intensity && Array.from(intensity),
+    })),
+    frames: await frames(analyzer.stream()),
+  };
+  await analyzer.release();
+  return answers;
 }
 
-const crops = await analyzer.read((jobs.crops ?? []).map(raster));
-
-const frames = [];
-const stream = analyzer.stream();
-for (const raw of jobs.frames ?? []) {
-  const given = picture(raw);
-  const start = performance.now();
-  const faces = await stream.next(given, raw.time_s);
-  frames.push({ seconds: (performance.now() - start) / 1000, faces: faces.map(plain) });
+async function pictures(analyzer: Analyzer): Promise<object[]> {
+  const found = [];
+  for (const raw of jobs.pictures ?? []) {
+    const given = picture(raw);
+    const start = performance.now();
+    const faces = await analyzer.analyze(given);
+    const seconds = (performance.now() - start) / 1000;
+    const origin = raw.source === undefined ? {} : { source: raw.source };
+    found.push({ seconds, faces: faces.map(plain), record: analyzer.recordOf(given, faces, origin) });
+  }
+  return found;
 }
 
-function written({ width, height, channels, data }: Raster): unknown {
+async function frames(stream: Stream): Promise<object[]> {
+  const found = [];
+  for (const raw of jobs.frames ?? []) {
+    const given = picture(raw);
+    const start = performance.now();
+    const faces = await stream.next(given, raw.time_s);
+    found.push({ seconds: (performance.now() - start) / 1000, faces: faces.map(plain) });
+  }
+  return found;
+}
+
+function written({ width, height, channels, data }: Raster): object {
   return { width, height, channels, data: Buffer.from(data).toString("base64") };
 }
 
-const cuts = (jobs.cuts ?? []).map(({ picture: raw, crop, channels }) =>
-  written(cut(picture(raw), crop, channels, numbers.align)),
-);
-const prepared = (jobs.prepared ?? []).map(({ raster: raw, size, color }) =>
-  written(prepare(raster(raw), { size, color }, numbers.preprocess.rest)),
-);
-const looked = (jobs.searched ?? []).map((raw) =>
-  written(searched(picture(raw), numbers.proposals).whole),
-);
-
 const answers = {
-  load_s: loadS,
-  pictures,
-  crops: crops.map(({ probs, intensity }) => ({
-    probs: Array.from(probs),
-    intensity: intensity && Array.from(intensity),
-  })),
-  frames,
-  cuts,
-  prepared,
-  searched: looked,
+  ...(jobs.models ? await read(jobs.models) : {}),
+  cuts: (jobs.cuts ?? []).map(({ picture: raw, crop, channels }) =>
+    written(cut(picture(raw), crop, channels, numbers.align)),
+  ),
+  prepared: (jobs.prepared ?? []).map(({ raster: raw, size, color }) =>
+    written(prepare(raster(raw), { size, color }, numbers.preprocess.rest)),
+  ),
+  searched: (jobs.searched ?? []).map((raw) => written(searched(picture(raw), numbers.proposals).whole)),
 };
 writeFileSync(answersFile, JSON.stringify(answers));
-await analyzer.release();

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shutil
 
 import pytest
 
@@ -22,9 +24,15 @@ def test_what_the_readme_shows_fits_the_types() -> None:
     blocks = re.findall(r"```ts\n(.*?)```", README.read_text(), re.DOTALL)
     assert blocks
     folder = node.PACKAGE / "build" / "readme"
-    folder.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
     files = [folder / f"{number}.ts" for number in range(len(blocks))]
     for file, block in zip(files, blocks, strict=True):
         file.write_text(block + "\nexport {};\n")
-    options = ["--noEmit", "--strict", "--target", "ES2022", "--module", "NodeNext"]
-    node.npm("exec", "--offline", "--", "tsc", *options, *map(str, files))
+    settings = {
+        "extends": "../../tsconfig.json",
+        "compilerOptions": {"noEmit": True, "rootDir": "."},
+        "include": ["*.ts"],
+    }
+    (folder / "tsconfig.json").write_text(json.dumps(settings))
+    node.npm("exec", "--offline", "--", "tsc", "-p", str(folder / "tsconfig.json"))

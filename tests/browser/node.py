@@ -21,6 +21,7 @@ WEB = Path(__file__).resolve().parents[2] / "web"
 PACKAGE = WEB / "packages" / "mien"
 NUMBERS = PACKAGE / "models" / "numbers.json"
 SHIPPED = WEB.parent / "src" / "mien" / "weights" / "shipped"
+_READ = {"pictures", "crops", "frames"}  # jobs that need the networks
 _LONGEST_S = 300  # for any one command; the machine may be busy
 
 
@@ -64,7 +65,9 @@ class Node:
 
     def ask(self, **jobs: Any) -> dict[str, Any]:
         """The answers to jobs, under their names."""
-        content = {"models": self._models, "numbers": str(NUMBERS), **jobs}
+        content = {"numbers": str(NUMBERS), **jobs}
+        if _READ & jobs.keys():
+            content["models"] = self._models
         asked, answered = self._folder / "jobs.json", self._folder / "answers.json"
         asked.write_text(json.dumps(content))
         runner = PACKAGE / "build" / "test" / "runner.js"
