@@ -86,7 +86,7 @@ def interrupted(words: list[str], kills: int, length_s: float) -> tuple[Counter[
                 os.kill(worker, signal.SIGKILL)
             killed[what] += 1
             break
-        if process.wait() == 0:
+        if process.wait() in (0, 1):  # 1: with errors, which are counted below
             return killed, runs
 
 

@@ -30,6 +30,7 @@ HEAVY = {
     "onnx",
     "matplotlib",
     "av",
+    *("ray", "fsspec", "moto"),
     *("fastapi", "starlette", "pydantic", "uvicorn", "prometheus_client", "sqlalchemy", "httpx"),
 }
 
