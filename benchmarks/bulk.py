@@ -17,6 +17,7 @@ import sys
 import tempfile
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -29,11 +30,11 @@ ENGINES = (("local", 1), ("local", 2), ("ray", 1), ("ray", 2))
 
 def processes(pid: int) -> list[int]:
     """A process and all that it began."""
-    try:
-        found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    except OSError:
-        return []
-    return [pid, *(p for child in found for p in processes(int(child)))]
+    found = [pid]
+    for listed in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(OSError):
+            found += [p for child in listed.read_text().split() for p in processes(int(child))]
+    return found
 
 
 def workers_mb(pid: int) -> dict[int, float]:

@@ -85,7 +85,7 @@ def ms(engine: Engine) -> dict[str, float]:
 
 def killed(engine: Engine) -> dict[str, Any]:
     """One worker is killed after a quarter of the units."""
-    count, done = 100, set()
+    count, done = 100, set[int]()
     began = time.monotonic()
     try:
         for number, pid in engine(slow, count):

@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 import os
 import pickle
+import socket
 import threading
 from collections.abc import Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -25,6 +26,7 @@ from .request import Request
 from .work import Outcome
 
 _AHEAD = 2  # units that wait for each worker
+_PATIENCE_S = 5.0  # with a cluster that does not answer
 _BLOCKS = 2000  # that Ray Data is given at most
 
 
@@ -108,6 +110,20 @@ class _Actor:
         return {"outcome": told}
 
 
+def _check_answers(address: str | None) -> None:
+    """Raises ServiceError where nobody listens: Ray itself would try for minutes."""
+    host, colon, port = (address or "").rpartition("://")[2].rpartition(":")
+    if not (colon and port.isdecimal()):
+        return  # "auto", or a name that Ray knows
+    try:
+        socket.create_connection((host, int(port)), _PATIENCE_S).close()
+    except OSError as err:
+        raise ServiceError(
+            f"cannot reach a Ray cluster at {address}: {err.strerror or err}; ray start --head "
+            "tells its address"
+        ) from err
+
+
 class OnRay:
     """Actors of Ray Data. workers : at most; None for as many as there are processors.
 
@@ -122,6 +138,7 @@ class OnRay:
             import ray
         except ImportError:
             raise MissingExtra("ray", "bulk", "--engine ray") from None
+        _check_answers(address)
         self._begun = not ray.is_initialized()
         if self._begun:
             here: dict[str, Any] = {"num_cpus": workers or os.cpu_count()}

@@ -11,6 +11,7 @@ import os
 import pickle
 import subprocess
 import sys
+import threading
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
@@ -30,7 +31,7 @@ class _Died(Exception):
 
 
 class Keeper:
-    """One worker, begun when it is needed. Not for several threads at once.
+    """One worker, begun when it is needed.
 
     expected : as of ``Request.analyzer``.
     """
@@ -39,7 +40,7 @@ class Keeper:
         self._request, self._expected = request, expected
         self._process: subprocess.Popen[bytes] | None = None
         self._at: int | None = None  # the input that the worker has begun, as far as it says
-        self._closed = False
+        self._closed, self._busy = False, threading.Lock()
 
     def do(self, unit: Unit) -> Outcome:
         """What came of a unit, however often its worker dies; raises MienError.
@@ -47,6 +48,10 @@ class Keeper:
         Nobody knows which of its pictures ended a worker the first time; then they are read one by
         one, and the one that ends it ``tries`` times is set aside.
         """
+        with self._busy:
+            return self._done(unit)
+
+    def _done(self, unit: Unit) -> Outcome:
         aside: dict[int, str] = {}
         deaths = Counter[int]()
         one_by_one = len(unit.inputs) == 1
@@ -118,8 +123,10 @@ class Keeper:
         """End the worker, whatever it is at; no other one is begun."""
         self._closed = True
         if process := self._process:
-            process.kill()  # whoever waits for its answer hears that, and closes it
-            process.wait()
+            process.kill()
+            with self._busy:  # whoever waits for its answer hears of it, and is gone
+                _close(process)
+                self._process = None
 
 
 def _close(process: subprocess.Popen[bytes]) -> None:

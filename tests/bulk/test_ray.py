@@ -1,0 +1,36 @@
+"""The same run on Ray: a cluster of one machine, begun and ended by the command."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mien.bulk.engines import engine
+from mien.bulk.run import run
+from mien.errors import ServiceError
+
+from .conftest import contents
+from .test_run import Here, asked, rows
+
+pytest.importorskip("ray")
+
+
+def test_rays_actors_come_to_the_same_bytes(inputs: Path, tmp_path: Path) -> None:
+    once, there = tmp_path / "once", tmp_path / "there"
+    run(asked(inputs, once), Here())
+    words = ["bulk", str(inputs), "--crops", "--out", str(there), "--engine", "ray", "-p", "1"]
+    done = subprocess.run(
+        [sys.executable, "-m", "mien", *words], capture_output=True, text=True, timeout=300
+    )
+    assert done.stderr.splitlines()[-1].startswith("11 files, 130 frames, "), done.stderr
+    assert done.returncode == 1
+    assert contents(there) == contents(once)
+    assert [row.source for row in rows(there)] == [row.source for row in rows(once)]
+
+
+def test_a_cluster_that_does_not_answer_is_told() -> None:
+    with pytest.raises(ServiceError, match=r"cannot reach a Ray cluster at 127\.0\.0\.1:9: "):
+        engine("ray", None, "127.0.0.1:9")
