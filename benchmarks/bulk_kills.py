@@ -127,7 +127,7 @@ def on_ray(folder: Path, every_s: float, kills: int) -> dict[str, Any]:
     source, once, often = folder / "in", folder / "once", folder / "often"
     inputs(source, 1)
     subprocess.run(command(source, once, "-p", "2"), check=True, capture_output=True)
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+    cluster: Any = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
     nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
     words = command(source, often, "--engine", "ray", "--address", cluster.address, "-p", "2")
     began, count = time.monotonic(), 0

@@ -28,7 +28,7 @@ LENGTH_S = 300.0
 WARM_S, WARM_FRAMES = 12.0, 150
 """How much earlier a range begins, at least, in seconds and in frames that are asked for.
 
-Twice what trackers take to forget a head that never leaves.
+Half again what trackers take to forget a head that never leaves (benchmarks/bulk_seams.py).
 """
 
 

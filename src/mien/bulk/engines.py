@@ -141,7 +141,8 @@ class OnRay:
         _check_answers(address)
         self._begun = not ray.is_initialized()
         if self._begun:
-            here: dict[str, Any] = {"num_cpus": workers or os.cpu_count()}
+            # "local": one of its own, though another may go on here.
+            here: dict[str, Any] = {"address": "local", "num_cpus": workers or os.cpu_count()}
             here |= {"include_dashboard": False}
             quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
             try:
