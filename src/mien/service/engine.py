@@ -82,10 +82,12 @@ class Kept(Generic[V]):
 
     def get(self, key: Hashable, make: Callable[[], V]) -> V:
         with self._lock:
-            later = self._values.setdefault(key, Later(make, begin=False))
+            later = self._values.get(key)
+            if later is None:
+                later = self._values[key] = Later(make, begin=False)
+                if len(self._values) > self._most:
+                    self._values.popitem(last=False)
             self._values.move_to_end(key)
-            while len(self._values) > self._most:
-                self._values.popitem(last=False)
         try:
             return later.get()
         except BaseException:
