@@ -17,7 +17,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import numpy as np
 
@@ -244,28 +244,28 @@ class Engine:
         ClientLeft. What has not begun then never begins.
         """
         self._enter(len(works))
+        over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         futures = [self._submit(work) for work in works]
-        everything = asyncio.gather(*map(asyncio.wrap_future, futures))
+        _when_done(futures, over)
         gone = asyncio.ensure_future(left())
-        both: set[asyncio.Future[Any]] = {everything, gone}
+        gone.add_done_callback(lambda _: _end(over, ClientLeft()))
         try:
-            await asyncio.wait(
-                both,
-                timeout=self.settings.request_s,
-                return_when=asyncio.FIRST_COMPLETED,
-            )
-            if everything.done():
-                return everything.result()
-            if gone.done():
-                raise ClientLeft
+            async with asyncio.timeout(self.settings.request_s):
+                await over
+        except TimeoutError:
             raise Busy(
                 f"this took longer than {self.settings.request_s:g} s; send fewer pictures, or "
                 "try again later",
                 self._expected_s(),
-            )
+            ) from None
         finally:
             gone.cancel()
-            everything.cancel()
+            for future in futures:
+                future.cancel()
+        ended = (future for future in futures if future.done() and not future.cancelled())
+        if error := next(filter(None, (future.exception() for future in ended)), None):
+            raise error
+        return [future.result() for future in futures]
 
     def _enter(self, count: int) -> None:
         with self._lock:
@@ -321,6 +321,35 @@ class Engine:
     def close(self) -> None:
         """Finish what is being analysed; nothing new begins."""
         self._pool.shutdown(cancel_futures=True)
+
+
+def _when_done(futures: Sequence[Future[T]], over: asyncio.Future[None]) -> None:
+    """Set ``over`` when all are done, or one failed.
+
+    As ``asyncio.gather`` does, in fewer turns of the loop: four of them are a tenth of what a
+    picture costs beside its analysis.
+    """
+    loop, lock, running = over.get_loop(), threading.Lock(), len(futures)
+
+    def told(future: Future[T]) -> None:
+        nonlocal running
+        with lock:
+            running -= 1
+            is_last = running == 0
+        if (is_last or future.cancelled() or future.exception()) and not loop.is_closed():
+            loop.call_soon_threadsafe(_end, over)
+
+    for future in futures:
+        future.add_done_callback(told)
+
+
+def _end(over: asyncio.Future[None], error: Exception | None = None) -> None:
+    if over.done():
+        return
+    if error is None:
+        over.set_result(None)
+    else:
+        over.set_exception(error)
 
 
 def checked_model(name: str) -> str:
