@@ -19,6 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
+from urllib.parse import quote
 
 import httpx
 import hypothesis
@@ -153,7 +154,7 @@ def _ask(
             # The last stays, so that there is one that is done, for all that asks of it.
             there = there[: -1 if operation.method == "delete" else None]
             if there:
-                case.path_parameters[name] = drawn.draw(st.sampled_from(there))
+                case.path_parameters[name] = quote(drawn.draw(st.sampled_from(there)), safe="")
         answer = case.call()
         statuses[answer.status_code] += 1
         if answer.status_code >= 500 and answer.status_code != 503:
