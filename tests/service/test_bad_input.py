@@ -24,7 +24,7 @@ import httpx
 import pytest
 from websockets.sync.client import connect
 
-from mien.service import recordings, server, worker
+from mien.service import connection, recordings, server, worker
 from mien.service.jobs import State
 from mien.service.keys import Keys
 from mien.service.settings import ServiceSettings
@@ -111,24 +111,46 @@ def test_a_slow_upload_of_a_recording_is_given_up(serve: Serve, tmp_path: Path) 
         f"POST {VIDEOS} HTTP/1.1\r\nHost: localhost\r\nContent-Type: video/mp4\r\n"
         "Content-Length: 9000000\r\n\r\n"
     )
-    with socket.create_connection(address(client), 10) as connection:
-        connection.sendall(head.encode() + bytes(2_000_000))
-        assert b" 408 " in connection.recv(4096)
+    with socket.create_connection(address(client), 10) as sender:
+        sender.sendall(head.encode() + bytes(2_000_000))
+        assert b" 408 " in sender.recv(4096)
     until(lambda: not list((tmp_path / "service" / "jobs").iterdir()))
 
 
 @pytest.mark.parametrize("piece", [b"x" * 8000, b"X-Filler: " + b"x" * 8000 + b"\r\n"])
 def test_headers_without_end(client: httpx.Client, piece: bytes) -> None:
-    with socket.create_connection(address(client), 10) as connection:
-        connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: x")
+    with socket.create_connection(address(client), 10) as sender:
+        sender.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: x")
         taken = 0
         with suppress(ConnectionError):
             for _ in range(1000):
                 time.sleep(0.001)
-                connection.sendall(piece)
+                sender.sendall(piece)
                 taken += len(piece)
     assert taken < 4_000_000, "the service went on reading"
     assert client.get("/healthz").status_code == 200
+
+
+def test_an_answer_that_nobody_reads_is_given_up(
+    serve: Serve, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "UNREAD_S", 0.3)
+    client = serve(home=tmp_path)
+    job = over(client, handed_in(client, clip))
+    large = tmp_path / "service" / "jobs" / job["id"] / "records.jsonl"
+    with large.open("r+b") as stream:
+        stream.truncate(200_000_000)
+    ask = f"GET {VIDEOS}/{job['id']}/result HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with socket.create_connection(address(client), 10) as reader:
+        reader.sendall(ask.encode())
+        time.sleep(2)
+        read = 0
+        with suppress(ConnectionError):
+            while piece := reader.recv(1 << 20):
+                read += len(piece)
+    assert read < 100_000_000
+    with client.stream("GET", f"{VIDEOS}/{job['id']}/result") as whole:  # who reads gets all of it
+        assert sum(map(len, whole.iter_raw())) == 200_000_000
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
@@ -137,11 +159,11 @@ def test_a_socket_that_is_closed_half_way_is_a_client_that_left(
 ) -> None:
     """No server can tell the two from each other before it answers."""
     at = f"http://127.0.0.1:{client.base_url.port}"
-    with half_sent(at, portrait_jpeg) as connection:
-        connection.sendall(portrait_jpeg[: int(share * len(portrait_jpeg))])
-        connection.shutdown(socket.SHUT_WR)
-        connection.settimeout(10)
-        assert connection.recv(4096) in (b"",) or share == 1.0
+    with half_sent(at, portrait_jpeg) as sender:
+        sender.sendall(portrait_jpeg[: int(share * len(portrait_jpeg))])
+        sender.shutdown(socket.SHUT_WR)
+        sender.settimeout(10)
+        assert sender.recv(4096) in (b"",) or share == 1.0
     until(lambda: "mien_queue_pictures 0.0" in client.get("/metrics").text)
     answer = client.post("/v1/analyze", content=portrait_jpeg, headers=JPEG)
     assert answer.status_code == 200
@@ -152,10 +174,10 @@ def test_a_request_that_asks_for_another_protocol_is_answered_in_this_one(
 ) -> None:
     """As ``curl --http2`` asks."""
     asks = {"connection": "Upgrade, HTTP2-Settings", "upgrade": "h2c", "http2-settings": "AAMAAA"}
-    with closing(HTTPConnection(*address(client))) as connection:
+    with closing(HTTPConnection(*address(client))) as sender:
         for _ in range(2):
-            connection.request("POST", "/v1/analyze", portrait_jpeg, JPEG | asks)
-            answer = connection.getresponse()
+            sender.request("POST", "/v1/analyze", portrait_jpeg, JPEG | asks)
+            answer = sender.getresponse()
             assert (answer.status, b'"records"' in answer.read()) == (200, True)
 
 

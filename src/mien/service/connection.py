@@ -10,17 +10,20 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 HEADERS_S = 10.0
 """How long a connection may be open without a request, or with half of its headers."""
+UNREAD_S = 60.0
+"""How long a client may read nothing of an answer that is larger than what waits for it."""
 _MOST_HEAD = 64 << 10  # bytes of a request's headers, beside what came along with the first of them
 
 
 class Patient(HttpToolsProtocol):
     """uvicorn's connection, closed where no request comes in time, or headers come without end.
 
-    By itself it waits for ever for the first one, and for the rest of a later one's headers; and
-    keeps as much of them as is sent.
+    By itself it waits for ever for the first one, for the rest of a later one's headers, and for
+    whoever does not read an answer; and keeps as many headers as are sent.
     """
 
     _late: asyncio.TimerHandle | None = None
+    _unread: asyncio.TimerHandle | None = None
     _is_head, _head = False, 0  # whether headers are coming, and how many bytes of them came
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -84,12 +87,26 @@ class Patient(HttpToolsProtocol):
         super().on_response_complete()
         self._wait()
 
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._unread = self.loop.call_later(UNREAD_S, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._stop_counting()
+
+    def _stop_counting(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
+
     def handle_websocket_upgrade(self) -> None:
         self._stop_waiting()
         super().handle_websocket_upgrade()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()
+        self._stop_counting()
         super().connection_lost(exc)
 
     def _wait(self) -> None:
