@@ -326,8 +326,7 @@ class Engine:
 def _when_done(futures: Sequence[Future[T]], over: asyncio.Future[None]) -> None:
     """Set ``over`` when all are done, or one failed.
 
-    As ``asyncio.gather`` does, in fewer turns of the loop: four of them are a tenth of what a
-    picture costs beside its analysis.
+    As ``asyncio.gather`` and ``wait`` do, in fewer turns of the loop, which each picture pays for.
     """
     loop, lock, running = over.get_loop(), threading.Lock(), len(futures)
 

@@ -87,8 +87,8 @@ def options_of(request: HTTPConnection, kind: type[Model], but: Collection[str] 
 class Direct(APIRoute):
     """A route called with a request and its options, past what FastAPI does to find them.
 
-    That is made for any signature, and took a third of what HTTP costs an analysis (ADR 28); the
-    document is made from the signature all the same.
+    That is made for any signature, and every picture would pay for it (ADR 28); the document is
+    made from the signature all the same.
     """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
