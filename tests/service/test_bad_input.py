@@ -22,6 +22,7 @@ from typing import Any
 
 import httpx
 import pytest
+from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from mien.service import connection, recordings, server, worker
@@ -78,6 +79,17 @@ def test_a_body_is_not_unpacked(client: httpx.Client) -> None:
     packed = gzip.compress(bytes(50_000_000))
     answer = client.post("/v1/analyze", content=packed, headers=JPEG | {"content-encoding": "gzip"})
     problem(answer, 422, "body is")
+
+
+def test_a_message_that_unpacks_to_too_much_ends_its_stream(client: httpx.Client) -> None:
+    at = str(client.base_url).replace("http", "ws", 1)
+    with connect(f"{at}/v1/stream", compression="deflate") as stream:
+        stream.recv(30)
+        stream.send(bytes(50_000_000))  # 50 kB on the way
+        with pytest.raises(ConnectionClosed) as closed:
+            stream.recv(30)
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 1009
 
 
 def claims_ten_years(path: Path) -> bytes:
