@@ -2,7 +2,7 @@
 
 ONNX Runtime and OpenCV leave Python's lock alone, so threads use the cores, and all of them share
 the networks. Faces of several requests are not put together into one call of the model: reading is
-a tenth of an analysis, and reading eight at once saves a sixth of that tenth (ADR 28).
+a tenth of an analysis, and reading eight at once would save 4 % of it (ADR 28).
 """
 
 from __future__ import annotations
