@@ -10,7 +10,10 @@ PARALLEL := --numprocesses auto --dist loadfile
 PACKAGES := mosquitto espeak-ng alsa-utils dbus-daemon postgresql
 PROGRAMS := mosquitto espeak-ng aplay dbus-daemon pg_ctlcluster
 
-.PHONY: demo demo-serve test check docs format clean programs
+# The browser package's libraries, where npm is; without it the tests of the package are skipped.
+WEB := $(if $(shell command -v npm),web/node_modules/.package-lock.json)
+
+.PHONY: demo demo-serve web test check docs format clean programs
 
 demo: demo/astronaut.png
 	$(BIN)/mien analyze demo/astronaut.png --format table --annotate demo/annotated --overwrite
@@ -25,7 +28,16 @@ demo/astronaut.png: $(VENV)/.demo
 	import os; os.makedirs('demo', exist_ok=True); \
 	Image.fromarray(data.astronaut()).save('demo/astronaut.png')"
 
-test: $(VENV)/.test programs
+# The browser package, from the numbers that Python computes with to what npm would publish.
+web: $(VENV)/.demo web/node_modules/.package-lock.json
+	$(BIN)/python -m mien.analysis.numbers web/packages/mien/models/numbers.json
+	cd web && npm run build
+
+web/node_modules/.package-lock.json: web/package-lock.json
+	cd web && npm ci --no-audit --no-fund
+
+# Node's tests are among them (tests/browser).
+test: $(VENV)/.test programs $(WEB)
 	$(BIN)/python -m pytest $(PARALLEL)
 
 # Installed where that needs no password; asked for elsewhere.
@@ -40,7 +52,7 @@ programs:
 		break; \
 	done
 
-check: $(VENV)/.test programs docs
+check: $(VENV)/.test programs $(WEB) docs
 	$(BIN)/ruff format --check $(CHECKED)
 	$(BIN)/ruff check $(CHECKED)
 	$(BIN)/mypy
@@ -74,4 +86,4 @@ $(VENV)/.docs: pyproject.toml constraints.txt | $(BIN)/python
 	touch $@
 
 clean:
-	rm -rf $(VENV) demo build dist site
+	rm -rf $(VENV) demo build dist site web/node_modules web/packages/*/dist web/packages/*/build

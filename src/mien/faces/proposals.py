@@ -27,7 +27,9 @@ SIDES = 4.0
 LONGEST = 320  # the picture is searched at this size, so that time does not grow with megapixels
 _ALIKE = 0.3  # proposals that overlap by more are one
 _AS_SURE = 0.8  # of the likeliest cell's score, from which another's roll counts as much
-_MOST = 40  # proposals of a picture
+_CANDIDATES, _MOST = 300, 40  # cells that are compared, and proposals that a picture has
+_BEYOND = 128  # gray level of what is added to a picture
+_LOG_SIDE = 3.0  # logarithm of the most times that a side is larger or smaller than its map's
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,9 @@ def searched(frame: Frame) -> tuple[FloatArray, float]:
     # One channel first: averaging three takes three times as long.
     small, factor = _shrunk(np.asarray(cv2.cvtColor(frame.rgb, cv2.COLOR_RGB2GRAY), np.uint8))
     down, right = (-side % STRIDES[-1] for side in small.shape)
-    whole = cv2.copyMakeBorder(small, 0, down, 0, right, cv2.BORDER_CONSTANT, value=[128.0])
+    whole = cv2.copyMakeBorder(
+        small, 0, down, 0, right, cv2.BORDER_CONSTANT, value=[float(_BEYOND)]
+    )
     return whole[None, None].astype(np.float32), factor
 
 
@@ -102,9 +106,10 @@ def decode(maps: list[FloatArray], least: float) -> Proposals:
         rows, columns = np.nonzero(said[0] >= np.log(least / (1 - least)))
         if not len(rows):
             continue
-        logit, x, y, size, sine, cosine = said[:, rows, columns]
+        # In double precision: NumPy's single exp and arctan2 differ from machine to machine.
+        logit, x, y, size, sine, cosine = said[:, rows, columns].astype(np.float64)
         middle = np.stack([columns + 0.5 + x, rows + 0.5 + y], axis=1) * stride
-        half = np.exp(np.clip(size, -3, 3))[:, None] * (SIDES * stride / 2)
+        half = np.exp(np.clip(size, -_LOG_SIDE, _LOG_SIDE))[:, None] * (SIDES * stride / 2)
         boxes = np.concatenate([middle - half, middle + half], axis=1)
         scores, rolls = 1 / (1 + np.exp(-logit)), np.arctan2(sine, cosine)
         found.append(np.column_stack([boxes, rolls, scores]))
@@ -121,7 +126,9 @@ def distinct(proposals: Proposals) -> Proposals:
     """
     boxes = proposals.boxes
     corners = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
-    alike = cv2.dnn.NMSBoxes(corners.tolist(), proposals.scores.tolist(), 0.0, _ALIKE, top_k=300)
+    alike = cv2.dnn.NMSBoxes(
+        corners.tolist(), proposals.scores.tolist(), 0.0, _ALIKE, top_k=_CANDIDATES
+    )
     kept = np.asarray(alike, np.intp).reshape(-1)[:_MOST]
     middles = (boxes[kept, :2] + boxes[kept, 2:]) / 2
     nested = [geometry.holds(boxes[kept[:i]], middle).any() for i, middle in enumerate(middles)]
@@ -133,5 +140,6 @@ def distinct(proposals: Proposals) -> Proposals:
 def _roll(proposals: Proposals, i: int) -> float:
     """How far a face is turned, by all cells nearly as sure of it: one alone errs by a third."""
     same = geometry.iou(proposals.boxes[i], proposals.boxes) > _ALIKE
-    rolls = proposals.rolls[same & (proposals.scores >= _AS_SURE * proposals.scores[i])]
+    sure = same & (proposals.scores >= _AS_SURE * proposals.scores[i])
+    rolls = proposals.rolls[sure].astype(np.float64)
     return float(np.arctan2(np.sin(rolls).mean(), np.cos(rolls).mean()))

@@ -73,12 +73,9 @@ CATALOGUE = {
             name=DEFAULT_MODEL,
             kind="recognizer",
             file="mien.onnx",
-            sha256="b5e764614e28cda6bb6aa18ab565c2f4c9dd63ead505618ca471458d565e77b1",
+            sha256="c3af728aba387dbdc1f2007002ba2e4b0b74122137641da1956cc8f6dc65b31f",
             licence="Apache-2.0",
-            trained_on=(
-                f"{_FERPLUS} and FER2013's own; taught in part by a network that began with "
-                "mobileface-id"
-            ),
+            trained_on=f"{_FERPLUS} and FER2013's own",
             commercial="unknown",
             about="the default: eight expressions from a 64 x 64 gray face, in eight bits",
         ),

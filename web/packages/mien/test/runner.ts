@@ -1,0 +1,154 @@
+/**
+ * Reads what a file of jobs asks for, and writes what comes out as JSON: how Python compares.
+ *
+ *     node build/test/runner.js JOBS.json ANSWERS.json
+ *
+ * Pictures lie as raw RGBA beside the jobs, crops as raw gray levels or RGB.
+ */
+
+import { readFileSync, writeFileSync } from "node:fs";
+
+import {
+  Analyzer,
+  type Crop,
+  type Numbers,
+  type Picture,
+  type Raster,
+  type RecognizedFace,
+  type Stream,
+} from "mien-web";
+import * as runtime from "onnxruntime-web";
+
+import { cut } from "../src/align.js";
+import { prepare } from "../src/preprocess.js";
+import { searched } from "../src/proposals.js";
+import { Causal, type Values } from "../src/smooth.js";
+
+interface Raw {
+  readonly file: string;
+  readonly width: number;
+  readonly height: number;
+}
+
+interface Jobs {
+  /** Left out where no network is needed. */
+  readonly models?: { readonly recognizer: string; readonly landmarks: string; readonly proposals: string };
+  readonly numbers: string;
+  /** Read as stills. */
+  readonly pictures?: readonly (Raw & { readonly source?: string })[];
+  /** Read as face crops that are cut already. */
+  readonly crops?: readonly Raw[];
+  /** Read as the frames of one recording. */
+  readonly frames?: readonly (Raw & { readonly time_s: number })[];
+  /** Values of faces over time that are only smoothed. */
+  readonly smoothed?: readonly { readonly time_s: number; readonly faces: readonly Told[] }[];
+  /** Crops that are only cut, in gray or RGB. */
+  readonly cuts?: readonly { readonly picture: Raw; readonly crop: Crop; readonly channels: 1 | 3 }[];
+  /** RGB rasters that are only prepared for a network. */
+  readonly prepared?: readonly { readonly raster: Raw; readonly size: number; readonly color: string }[];
+  /** Pictures of which only what the proposal network would get is asked for. */
+  readonly searched?: readonly Raw[];
+}
+
+interface Told extends Values {
+  readonly track: number;
+}
+
+const [jobsFile, answersFile] = process.argv.slice(2);
+const jobs = JSON.parse(readFileSync(jobsFile, "utf8")) as Jobs;
+runtime.env.wasm.numThreads = 1;
+
+function bytes(file: string): Uint8Array {
+  return new Uint8Array(readFileSync(file));
+}
+
+function picture({ file, width, height }: Raw): Picture {
+  return { width, height, data: bytes(file) };
+}
+
+function raster({ file, width, height }: Raw): Raster {
+  return { width, height, channels: 3, data: bytes(file) };
+}
+
+/** All of a face to its last digit, which records round. */
+function plain(face: RecognizedFace): unknown {
+  return { ...face, landmarks: face.landmarks && Array.from(face.landmarks) };
+}
+
+const numbers = JSON.parse(readFileSync(jobs.numbers, "utf8")) as Numbers;
+
+/** What needs the networks. */
+async function read(models: NonNullable<Jobs["models"]>): Promise<object> {
+  const begun = performance.now();
+  const analyzer = await Analyzer.load({
+    models: {
+      recognizer: bytes(models.recognizer),
+      landmarks: bytes(models.landmarks),
+      proposals: bytes(models.proposals),
+    },
+    numbers,
+    runtime,
+  });
+  const loadS = (performance.now() - begun) / 1000;
+  const answers = {
+    load_s: loadS,
+    pictures: await pictures(analyzer),
+    crops: (await analyzer.read((jobs.crops ?? []).map(raster))).map(({ probs, intensity }) => ({
+      probs: Array.from(probs),
+      intensity: intensity && Array.from(intensity),
+    })),
+    frames: await frames(analyzer.stream()),
+  };
+  await analyzer.release();
+  return answers;
+}
+
+async function pictures(analyzer: Analyzer): Promise<object[]> {
+  const found = [];
+  for (const raw of jobs.pictures ?? []) {
+    const given = picture(raw);
+    const start = performance.now();
+    const faces = await analyzer.analyze(given);
+    const seconds = (performance.now() - start) / 1000;
+    const origin = raw.source === undefined ? {} : { source: raw.source };
+    found.push({ seconds, faces: faces.map(plain), record: analyzer.recordOf(given, faces, origin) });
+  }
+  return found;
+}
+
+async function frames(stream: Stream): Promise<object[]> {
+  const found = [];
+  for (const raw of jobs.frames ?? []) {
+    const given = picture(raw);
+    const start = performance.now();
+    const faces = await stream.next(given, raw.time_s);
+    found.push({ seconds: (performance.now() - start) / 1000, faces: faces.map(plain) });
+  }
+  return found;
+}
+
+function written({ width, height, channels, data }: Raster): object {
+  return { width, height, channels, data: Buffer.from(data).toString("base64") };
+}
+
+/** Each frame's faces in the order they were given. */
+function smoothed(): object[] {
+  const smoother = new Causal(numbers.smooth);
+  return (jobs.smoothed ?? []).map(({ time_s, faces }) => {
+    const found = smoother.push(time_s, new Map(faces.map((face) => [face.track, face])));
+    return faces.map(({ track }) => found.get(track) as Values);
+  });
+}
+
+const answers = {
+  ...(jobs.models ? await read(jobs.models) : {}),
+  smoothed: smoothed(),
+  cuts: (jobs.cuts ?? []).map(({ picture: raw, crop, channels }) =>
+    written(cut(picture(raw), crop, channels, numbers.align)),
+  ),
+  prepared: (jobs.prepared ?? []).map(({ raster: raw, size, color }) =>
+    written(prepare(raster(raw), { size, color }, numbers.preprocess.rest)),
+  ),
+  searched: (jobs.searched ?? []).map((raw) => written(searched(picture(raw), numbers.proposals).whole)),
+};
+writeFileSync(answersFile, JSON.stringify(answers));
