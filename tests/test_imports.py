@@ -32,6 +32,7 @@ HEAVY = {
     "av",
     *("ray", "fsspec", "moto"),
     *("fastapi", "starlette", "pydantic", "uvicorn", "prometheus_client", "sqlalchemy", "httpx"),
+    "httptools",
 }
 
 

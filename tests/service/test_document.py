@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import runpy
 from collections.abc import Iterator
 from pathlib import Path
@@ -104,6 +105,7 @@ def test_what_everybody_is_told() -> None:
     assert DOCUMENT["openapi"].startswith("3.1")
     assert NOTICE in DOCUMENT["info"]["description"]
     assert "Article 50(3)" in NOTICE
+    assert not re.search("^[<=>]{7}", DOCUMENT["info"]["description"], re.MULTILINE), "half merged"
 
 
 def test_every_route_tells_its_problems_in_one_shape() -> None:
