@@ -38,6 +38,8 @@ BEHIND_S = 2.0
 
 _MISSED_S = 0.1  # the same while a face is missed
 _GRID = 256  # steps to a side, at least, of the places that the network is shown, and to a radian
+_LATE = 1e-4  # of such a part of the time: a time this near to the next one is of the next
+_VELOCITY_DECIMALS = 6
 _FACE = 0.5  # the landmark network's score under which it has lost the face
 _JUMP, _GROWTH = 0.7, 1.5  # of a side, and times, that a followed face may change in a frame
 _APART = 0.3  # intersection over union from which two boxes are of one face
@@ -189,7 +191,9 @@ class Tracker:
             moved = (_middle(box) - _middle(track.box)) / passed
             kept = float(np.exp(-passed / _MOTION_S))
             # Rounded, so that what it once was is forgotten and not only small.
-            track.velocity = np.round(kept * track.velocity + (1 - kept) * moved, 6)
+            track.velocity = np.round(
+                kept * track.velocity + (1 - kept) * moved, _VELOCITY_DECIMALS
+            )
         track.points, track.box, track.seen_s, track.missed = points, box, now, 0
 
     def _touched(self, track: _Track, box: FloatArray, now: float) -> bool:
@@ -290,7 +294,7 @@ def _from_plain(values: dict[str, Any]) -> _Track:
 
 def _part(time_s: float, part_s: float) -> int:
     """Which of the parts of the time a time lies in; of one that was rounded, the later."""
-    return math.floor(time_s / part_s + 1e-4)
+    return math.floor(time_s / part_s + _LATE)
 
 
 def _on_grid(box: FloatArray, turn: float) -> tuple[FloatArray, float]:

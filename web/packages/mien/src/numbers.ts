@@ -97,6 +97,9 @@ export interface TrackNumbers {
   readonly memory_s: number;
   readonly behind_s: number;
   readonly missed_s: number;
+  readonly late: number;
+  readonly grid: number;
+  readonly velocity_decimals: number;
   readonly face: number;
   readonly jump: number;
   readonly growth: number;

@@ -9,7 +9,7 @@
 import { pairs } from "./assign.js";
 import { Cuts } from "./cuts.js";
 import type { Box, Face, Picture } from "./face.js";
-import { alike, box32, clamp, clip, hasPixels, iou, longerSide, middle } from "./geometry.js";
+import { alike, box32, clamp, clip, hasPixels, iou, longerSide, middle, roundHalfEven } from "./geometry.js";
 import type { Placed } from "./landmarker.js";
 import { faceBox, type Leveled, leveledBox } from "./landmarks.js";
 import type { Numbers, TrackNumbers } from "./numbers.js";
@@ -119,7 +119,21 @@ export class Tracker {
   private expectedPlace(track: Track, now: number): Leveled {
     const shift = track.shift(now, this.own.ahead_s);
     const points = (track.points as Float32Array).map((v, i) => v + shift[i % 2]);
-    return leveledBox(points, this.numbers.landmarks);
+    return this.onGrid(leveledBox(points, this.numbers.landmarks));
+  }
+
+  /** The place where a face is looked for, by less than a hundredth of its side elsewhere. */
+  private onGrid({ box, turn }: Leveled): Leveled {
+    const grid = this.own.grid;
+    const step = 2 ** Math.floor(Math.log2(Math.max(longerSide(box), 1) / grid));
+    const stepped = (value: number) => roundHalfEven(value / step) * step;
+    const [x, y] = middle(box).map(stepped);
+    const halfWidth = stepped(Math.fround(box[2] - box[0])) / 2;
+    const halfHeight = stepped(Math.fround(box[3] - box[1])) / 2;
+    return {
+      box: box32(x - halfWidth, y - halfHeight, x + halfWidth, y + halfHeight),
+      turn: roundHalfEven(turn * grid) / grid,
+    };
   }
 
   /** Those that may be where they are seen; first the one seen last, then the nearer. */
@@ -151,9 +165,10 @@ export class Tracker {
       const kept = Math.exp(-passed / this.own.motion_s);
       const [x, y] = middle(box);
       const [fromX, fromY] = middle(track.box);
+      const unit = 10 ** this.own.velocity_decimals;
       track.velocity = [
-        kept * track.velocity[0] + ((1 - kept) * (x - fromX)) / passed,
-        kept * track.velocity[1] + ((1 - kept) * (y - fromY)) / passed,
+        roundHalfEven((kept * track.velocity[0] + ((1 - kept) * (x - fromX)) / passed) * unit) / unit,
+        roundHalfEven((kept * track.velocity[1] + ((1 - kept) * (y - fromY)) / passed) * unit) / unit,
       ];
     }
     track.points = points;
@@ -188,8 +203,13 @@ export class Tracker {
     if (this.searchedS === null || seen.size === 0) return true;
     const missing = this.tracks.filter((t) => !seen.has(t.number));
     if (missing.some((t) => t.missed === 0)) return true;
-    const passed = now - this.searchedS;
-    return !(passed >= 0 && passed < (missing.length ? this.own.missed_s : this.own.search_s));
+    const partS = missing.length ? this.own.missed_s : this.own.search_s;
+    return now < this.searchedS || this.part(now, partS) !== this.part(this.searchedS, partS);
+  }
+
+  /** Which of the parts of the time a time lies in; of one that was rounded, the later. */
+  private part(timeS: number, partS: number): number {
+    return Math.floor(timeS / partS + this.own.late);
   }
 
   /** Adds the faces that nobody follows: those found again, and new ones. */
