@@ -3,14 +3,14 @@ VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
-CHECKED := src tests benchmarks
+CHECKED := src tests benchmarks web/pack.py
 # On every core, the tests of one file together.
 PARALLEL := --numprocesses auto --dist loadfile
 # Debian's packages of what tests talk to: a broker, a voice, a sound player, a desktop's messages.
 PACKAGES := mosquitto espeak-ng alsa-utils dbus-daemon postgresql
 PROGRAMS := mosquitto espeak-ng aplay dbus-daemon pg_ctlcluster
 
-.PHONY: demo demo-serve test check docs format clean programs
+.PHONY: demo demo-serve web test check docs format clean programs
 
 demo: demo/astronaut.png
 	$(BIN)/mien analyze demo/astronaut.png --format table --annotate demo/annotated --overwrite
@@ -24,6 +24,15 @@ demo/astronaut.png: $(VENV)/.demo
 	$(BIN)/python -c "from PIL import Image; from skimage import data; \
 	import os; os.makedirs('demo', exist_ok=True); \
 	Image.fromarray(data.astronaut()).save('demo/astronaut.png')"
+
+# The page anew from its source, into the service; needs Node. What it gives is committed.
+web: web/node_modules/.package-lock.json $(BIN)/python
+	cd web && npm run build --workspace page
+	$(BIN)/python web/pack.py
+
+web/node_modules/.package-lock.json: web/package-lock.json
+	cd web && npm ci --no-audit --no-fund
+	touch $@
 
 test: $(VENV)/.test programs
 	$(BIN)/python -m pytest $(PARALLEL)

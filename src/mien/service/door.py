@@ -19,6 +19,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..errors import DataError
+from .assets import WEIGHTS, assets
 from .engine import Busy, ClientLeft
 from .keys import Key, Keys, Limits, TooMany
 from .meters import Meters
@@ -33,8 +34,9 @@ _HEADERS = (
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"cache-control", b"no-store"),
 )
-_OPEN = ("/healthz", "/readyz", "/openapi.json")
-"""What needs no key: it tells nothing of anybody, and load balancers have none."""
+_OPEN = ("/healthz", "/readyz", "/openapi.json", WEIGHTS)
+"""What needs no key, beside the page's own files: it tells nothing of anybody, and load balancers
+have none."""
 _LEFT = 499  # what nginx made usual for it in logs; nobody is there to read it as an answer
 _SHORTEST_KEY, _LONGEST_KEY = 1, 200
 
@@ -57,7 +59,9 @@ class Watch:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message.get("headers", ()), *mine]
+                told = message.get("headers", ())
+                own = {name.lower() for name, _ in told}  # a route may say it otherwise
+                message["headers"] = [*told, *(pair for pair in mine if pair[0] not in own)]
             await send(message)
 
         try:
@@ -139,7 +143,7 @@ class Door:
         """While the request goes on; raises Refused without a key where one is needed."""
         try:
             needed = not self._settings.is_local or bool(self._keys.all())
-            if not needed or _path(scope) in _OPEN:
+            if not needed or _path(scope) in _OPEN or _path(scope) in assets():
                 return nullcontext()
             key = self._known(headers)
             scope["state"]["owner"] = key.name
