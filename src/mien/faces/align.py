@@ -45,6 +45,7 @@ _MOST_STRETCH = 4.0  # a face is never so much wider than high, or higher than w
 # this many times the crop's, warped at two to four times as fine as the crop, and averaged.
 _FINE = 2.0
 _EXACT = 1e-6  # what rounding may do to a matrix
+_SMALLEST, _LARGEST = 1 / 8, 2.0  # of a box's longer side, what a crop of its face may have
 _SPACING = 1.25  # of what warping samples, at most, in pixels: each counts about once
 
 
@@ -153,7 +154,7 @@ def _is_of(crop: Crop, around: FloatArray) -> bool:
     middle = outline(crop).mean(axis=0) + 0.5  # points count from the middle of a pixel
     inside = (around[:2] <= middle).all() and (middle <= around[2:]).all()
     longer = float((around[2:] - around[:2]).max())
-    return bool(inside and longer / 8 <= side(crop) <= longer * 2)
+    return bool(inside and _SMALLEST * longer <= side(crop) <= _LARGEST * longer)
 
 
 def outline(crop: Crop) -> FloatArray:

@@ -27,7 +27,9 @@ SIDES = 4.0
 LONGEST = 320  # the picture is searched at this size, so that time does not grow with megapixels
 _ALIKE = 0.3  # proposals that overlap by more are one
 _AS_SURE = 0.8  # of the likeliest cell's score, from which another's roll counts as much
-_MOST = 40  # proposals of a picture
+_CANDIDATES, _MOST = 300, 40  # cells that are compared, and proposals that a picture has
+_BEYOND = 128  # gray level of what is added to a picture
+_LOG_SIDE = 3.0  # logarithm of the most times that a side is larger or smaller than its map's
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,9 @@ def searched(frame: Frame) -> tuple[FloatArray, float]:
     # One channel first: averaging three takes three times as long.
     small, factor = _shrunk(np.asarray(cv2.cvtColor(frame.rgb, cv2.COLOR_RGB2GRAY), np.uint8))
     down, right = (-side % STRIDES[-1] for side in small.shape)
-    whole = cv2.copyMakeBorder(small, 0, down, 0, right, cv2.BORDER_CONSTANT, value=[128.0])
+    whole = cv2.copyMakeBorder(
+        small, 0, down, 0, right, cv2.BORDER_CONSTANT, value=[float(_BEYOND)]
+    )
     return whole[None, None].astype(np.float32), factor
 
 
@@ -104,7 +108,7 @@ def decode(maps: list[FloatArray], least: float) -> Proposals:
             continue
         logit, x, y, size, sine, cosine = said[:, rows, columns]
         middle = np.stack([columns + 0.5 + x, rows + 0.5 + y], axis=1) * stride
-        half = np.exp(np.clip(size, -3, 3))[:, None] * (SIDES * stride / 2)
+        half = np.exp(np.clip(size, -_LOG_SIDE, _LOG_SIDE))[:, None] * (SIDES * stride / 2)
         boxes = np.concatenate([middle - half, middle + half], axis=1)
         scores, rolls = 1 / (1 + np.exp(-logit)), np.arctan2(sine, cosine)
         found.append(np.column_stack([boxes, rolls, scores]))
@@ -121,7 +125,9 @@ def distinct(proposals: Proposals) -> Proposals:
     """
     boxes = proposals.boxes
     corners = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
-    alike = cv2.dnn.NMSBoxes(corners.tolist(), proposals.scores.tolist(), 0.0, _ALIKE, top_k=300)
+    alike = cv2.dnn.NMSBoxes(
+        corners.tolist(), proposals.scores.tolist(), 0.0, _ALIKE, top_k=_CANDIDATES
+    )
     kept = np.asarray(alike, np.intp).reshape(-1)[:_MOST]
     middles = (boxes[kept, :2] + boxes[kept, 2:]) / 2
     nested = [geometry.holds(boxes[kept[:i]], middle).any() for i, middle in enumerate(middles)]

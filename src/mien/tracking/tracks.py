@@ -45,6 +45,7 @@ _MOTION_S = 0.12  # time constant of a face's velocity
 _TURNS_BACK = 0.45  # how far a face may as well be anywhere between where it was and is expected
 _AHEAD_S = 0.6  # how long a face that is not seen goes on as it went
 _DOUBTS = 4  # searches in a row that do not see a followed face end its following
+_PLACES = 9  # between the two that are tried
 _FIT_SHARE = 0.2  # of a new sight of how the detector draws its boxes
 _FEWEST = 3  # frames without a face before it is forgotten, however far apart they are
 
@@ -323,7 +324,7 @@ def _cost(track: _Track, face: Face, now: float) -> float:
     """How unlikely a face is a track's, from 0; over 1 it is not."""
     reach = min(_REACH + _REACH_PER_S * max(now - track.seen_s, 0.0), _FARTHEST)
     growth = abs(np.log(_side(face.box) / track.side)) / np.log(2)
-    on_its_way = np.linspace(0.0, 1.0, 9)[:, None] * np.tile(track.shift(now), 2) + track.box
+    on_its_way = np.linspace(0.0, 1.0, _PLACES)[:, None] * np.tile(track.shift(now), 2) + track.box
     nearest = min(_off(face.box, place) for place in on_its_way)
     off = _TURNS_BACK * nearest + (1 - _TURNS_BACK) * _off(face.box, track.expected(now))
     return float(off / reach + growth / 2)

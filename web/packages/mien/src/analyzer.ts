@@ -1,13 +1,21 @@
 /** The stages in order: picture -> faces -> crops -> expressions; `mien.analysis.pipeline`. */
 
-import { MienError } from "./errors.js";
+import { cut, place } from "./align.js";
+import { Detector } from "./detector.js";
 import type { Face, Picture, RecognizedFace } from "./face.js";
-import type { ModelInfo } from "./model.js";
-import type { Numbers } from "./numbers.js";
-import type { Runtime } from "./network.js";
-
-/** A file: where it lies, or its bytes. */
-export type File = string | URL | Uint8Array | ArrayBuffer;
+import { bytesOf, type File, nameOf } from "./files.js";
+import { Landmarker, type Placed } from "./landmarker.js";
+import type { Leveled } from "./landmarks.js";
+import { type ModelInfo, readInfo } from "./model.js";
+import { Network, type Runtime } from "./network.js";
+import { checked, type Numbers } from "./numbers.js";
+import { Proposer } from "./proposals.js";
+import { isUncertain, measure, pictureQuality } from "./quality.js";
+import { check, type Raster } from "./raster.js";
+import { type BaseRates, type Reading, Recognizer } from "./recognizer.js";
+import { type PictureRecord, recordOf } from "./records.js";
+import type { Origin } from "./records.js";
+import { named, Stream, type StreamSettings, topOf } from "./stream.js";
 
 /** The three networks, as they lie in mien's wheel. */
 export interface Models {
@@ -23,7 +31,7 @@ export interface Settings {
   readonly models: Models;
   /** `numbers.json`, which Python writes: parsed, or where it lies. */
   readonly numbers: Numbers | string | URL;
-  /** What probabilities are turned to: equal base rates, three quarters of the way, if not said. */
+  /** What probabilities are turned to; three quarters of the way to equal rates, if not said. */
   readonly baseRates?: BaseRates;
   /** ONNX Runtime, as a page has set it up; onnxruntime-web/wasm if not given. */
   readonly runtime?: Runtime;
@@ -31,28 +39,44 @@ export interface Settings {
   readonly executionProviders?: readonly string[];
 }
 
-/** target : "equal", or "training" to leave them. strength : 0 (leave them) .. 1 (all the way). */
-export interface BaseRates {
-  readonly target: "equal" | "training";
-  readonly strength?: number;
-}
-
-export interface StreamSettings {
-  /** "causal" evens answers out over time; "none" gives every frame as it was read. */
-  readonly smooth?: "causal" | "none";
-}
-
 /** Reads the expressions in pictures; owns its networks. */
 export class Analyzer {
   private constructor(
-    /** What the model file says of itself. */
-    readonly info: ModelInfo,
     readonly numbers: Numbers,
+    private readonly recognizer: Recognizer,
+    private readonly landmarker: Landmarker,
+    private readonly detector: Detector,
+    private readonly networks: readonly Network[],
   ) {}
 
-  /** An analyzer with its networks ready; throws ModelError. */
-  static async load(_settings: Settings): Promise<Analyzer> {
-    throw new MienError("not built yet");
+  /** An analyzer with its networks ready; throws ModelError for a file that is none of them. */
+  static async load(settings: Settings): Promise<Analyzer> {
+    const { models, executionProviders = ["wasm"], baseRates } = settings;
+    const runtime = settings.runtime ?? (await import("onnxruntime-web/wasm"));
+    const numbers = await numbersOf(settings.numbers);
+    const names = ["recognizer", "landmarks", "proposals"] as const;
+    const files = await Promise.all(names.map((name) => bytesOf(models[name])));
+    const info = await readInfo(files[0], nameOf(models.recognizer, "the recogniser"), numbers);
+    const networks: Network[] = [];
+    for (const [i, name] of names.entries()) {
+      const called = nameOf(models[name], `the network '${name}'`);
+      networks.push(await Network.load(runtime, files[i], called, executionProviders));
+    }
+    const rates = baseRates ?? { target: numbers.base_rates.target as "equal" };
+    const landmarker = new Landmarker(networks[1], numbers);
+    const proposer = new Proposer(networks[2], numbers.proposals);
+    return new Analyzer(
+      numbers,
+      new Recognizer(info, networks[0], numbers, rates),
+      landmarker,
+      new Detector(proposer, landmarker, numbers),
+      networks,
+    );
+  }
+
+  /** What the model file says of itself. */
+  get info(): ModelInfo {
+    return this.recognizer.info;
   }
 
   /** The faces of a picture with everything filled in, best found first; [] for none. */
@@ -60,27 +84,78 @@ export class Analyzer {
     return this.recognize(picture, await this.find(picture));
   }
 
-  /** The faces of a picture with their landmarks; nothing recognised yet. */
-  async find(_picture: Picture, _known: readonly Face[] = []): Promise<Face[]> {
-    throw new MienError("not built yet");
+  /**
+   * The faces of a picture with their landmarks; nothing recognised yet.
+   *
+   * known : faces with landmarks that are placed in it already. Throws InputError.
+   */
+  async find(picture: Picture, known: readonly Face[] = []): Promise<Face[]> {
+    check(picture);
+    return this.detector.detect(picture, known);
+  }
+
+  /** The landmarks of faces known from the frame before, without a search. */
+  async findAgain(picture: Picture, expected: readonly Leveled[]): Promise<Placed[]> {
+    return this.landmarker.again(picture, expected);
   }
 
   /** The same faces with crop, emotions, intensity and quality. */
-  async recognize(_picture: Picture, _faces: readonly Face[]): Promise<RecognizedFace[]> {
-    throw new MienError("not built yet");
+  async recognize(picture: Picture, faces: readonly Face[]): Promise<RecognizedFace[]> {
+    check(picture);
+    const { align, preprocess } = this.info;
+    const crops = faces.map((face) => place(face, align, preprocess.size, this.numbers));
+    const pixels = crops.map((crop) => cut(picture, crop, 3, this.numbers.align));
+    const read = await this.recognizer.read(pixels);
+    return faces.map((face, i) => {
+      const quality = measure(picture, face.landmarks, crops[i], pixels[i], this.numbers);
+      return this.judged({ ...face, crop: crops[i], quality }, read[i]);
+    });
+  }
+
+  /** Probabilities and intensities of face crops that are cut already. */
+  async read(crops: readonly Raster[]): Promise<Reading[]> {
+    return this.recognizer.read(crops);
+  }
+
+  private judged(
+    face: Face & Pick<RecognizedFace, "crop" | "quality">,
+    { probs, intensity }: Reading,
+  ): RecognizedFace {
+    const { labels, uncertainBelow } = this.info;
+    const good = pictureQuality(face.score, face.quality, this.numbers);
+    const emotions = named(labels, probs);
+    const top = topOf(emotions);
+    return {
+      ...face,
+      emotions,
+      top,
+      intensity: intensity && named(labels, intensity),
+      pictureQuality: good,
+      uncertain: isUncertain(emotions[top], uncertainBelow, good, this.numbers),
+    };
   }
 
   /** What reads the frames of one camera or film: the same face keeps its track. */
-  stream(_settings: StreamSettings = {}): Stream {
-    throw new MienError("not built yet");
+  stream(settings: StreamSettings = {}): Stream {
+    return new Stream(this, settings);
+  }
+
+  /** The record of an analysed picture, as `mien analyze` writes it. */
+  recordOf(
+    picture: Pick<Picture, "width" | "height">,
+    faces: readonly RecognizedFace[],
+    origin: Origin = {},
+  ): PictureRecord {
+    return recordOf(picture, faces, this.numbers, origin);
   }
 
   /** Free the networks' memory; nothing can be read any more. */
-  async release(): Promise<void> {}
+  async release(): Promise<void> {
+    await Promise.all(this.networks.map((network) => network.release()));
+  }
 }
 
-/** Reads frames in order: follows faces, recognises, smooths. */
-export interface Stream {
-  /** The faces of the next frame. timeS : seconds, by the source's own clock. */
-  next(picture: Picture, timeS: number): Promise<RecognizedFace[]>;
+async function numbersOf(told: Numbers | string | URL): Promise<Numbers> {
+  if (typeof told !== "string" && !(told instanceof URL)) return checked(told);
+  return checked(JSON.parse(new TextDecoder().decode(await bytesOf(told))));
 }

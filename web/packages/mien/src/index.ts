@@ -1,11 +1,13 @@
 /** What `import { … } from "mien-web"` brings. */
 
-export { Analyzer } from "./analyzer.js";
-export type { BaseRates, File, Models, Settings, Stream, StreamSettings } from "./analyzer.js";
+export { Analyzer, type Models, type Settings } from "./analyzer.js";
 export { InputError, MienError, ModelError } from "./errors.js";
 export type { Box, Crop, Face, Matrix, Picture, Quality, RecognizedFace } from "./face.js";
+export type { File } from "./files.js";
 export type { ModelInfo, Strengths } from "./model.js";
 export type { Runtime } from "./network.js";
 export type { Numbers } from "./numbers.js";
-export { recordOf } from "./records.js";
-export type { FaceRecord, Origin, PictureRecord, QualityRecord } from "./records.js";
+export type { Raster } from "./raster.js";
+export type { BaseRates, Reading } from "./recognizer.js";
+export { type FaceRecord, type Origin, type PictureRecord, type QualityRecord, recordOf } from "./records.js";
+export { Stream, type StreamSettings } from "./stream.js";

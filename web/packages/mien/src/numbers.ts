@@ -1,7 +1,135 @@
-/** The numbers both sides need, which `python -m mien.analysis.numbers` writes. */
+/**
+ * The numbers both sides need: what `python -m mien.analysis.numbers` writes.
+ *
+ * Here are their names alone; what each means stands where Python keeps it.
+ */
+
+import { ModelError } from "./errors.js";
+
+const SCHEMA = "mien-numbers/1";
+
+type Row = readonly number[];
 
 export interface Numbers {
-  readonly schema: "mien-numbers/1";
+  readonly schema: string;
   readonly records: { readonly schema: string };
-  readonly quality: { readonly low: number };
+  readonly model: {
+    readonly schema: string;
+    readonly key: string;
+    readonly chunk: number;
+    readonly surest: number;
+  };
+  readonly base_rates: { readonly target: string; readonly strength: number };
+  readonly preprocess: { readonly rest: number };
+  readonly align: AlignNumbers;
+  readonly landmarks: LandmarkNumbers;
+  readonly proposals: ProposalNumbers;
+  readonly detector: DetectorNumbers;
+  readonly pose: { readonly rigid: Row; readonly from_table: readonly Row[]; readonly least_depth: number };
+  readonly quality: {
+    readonly low: number;
+    readonly seen_at: number;
+    readonly factors: readonly (readonly [string, number, number])[];
+  };
+  readonly cuts: CutNumbers;
+  readonly tracks: TrackNumbers;
+  readonly smooth: SmoothNumbers;
+}
+
+export interface AlignNumbers {
+  readonly template: readonly Row[];
+  readonly fine: number;
+  readonly exact: number;
+  readonly spacing: number;
+  readonly smallest: number;
+  readonly largest: number;
+}
+
+export interface LandmarkNumbers {
+  readonly points: number;
+  readonly right_eye: Row;
+  readonly left_eye: Row;
+  readonly nose_tip: number;
+  readonly right_mouth_corner: number;
+  readonly left_mouth_corner: number;
+  readonly net_side: number;
+  readonly net_framing: number;
+  readonly forehead: number;
+  readonly chunk: number;
+  readonly near: number;
+}
+
+export interface ProposalNumbers {
+  readonly strides: Row;
+  readonly sides: number;
+  readonly longest: number;
+  readonly alike: number;
+  readonly as_sure: number;
+  readonly candidates: number;
+  readonly most: number;
+  readonly beyond: number;
+  readonly log_side: number;
+}
+
+export interface DetectorNumbers {
+  readonly framing: number;
+  readonly least: number;
+  readonly likely: number;
+  readonly times: number;
+  readonly few: number;
+  readonly maybe: number;
+  readonly face: number;
+  readonly alike: number;
+  readonly overlap: number;
+}
+
+export interface CutNumbers {
+  readonly size: Row;
+  readonly sampled: number;
+  readonly flat: number;
+  readonly least: number;
+  readonly times: number;
+  readonly recent: number;
+}
+
+export interface TrackNumbers {
+  readonly search_s: number;
+  readonly memory_s: number;
+  readonly behind_s: number;
+  readonly missed_s: number;
+  readonly face: number;
+  readonly jump: number;
+  readonly growth: number;
+  readonly apart: number;
+  readonly touch: number;
+  readonly reach: number;
+  readonly reach_per_s: number;
+  readonly farthest: number;
+  readonly motion_s: number;
+  readonly turns_back: number;
+  readonly ahead_s: number;
+  readonly doubts: number;
+  readonly places: number;
+  readonly fit_share: number;
+  readonly fewest: number;
+}
+
+export interface SmoothNumbers {
+  readonly reach_s: number;
+  readonly blink_s: number;
+  readonly steady_s: number;
+  readonly calm: number;
+  readonly change: number;
+}
+
+/** The same, if they are of the schema that this package reads; throws ModelError. */
+export function checked(told: unknown): Numbers {
+  const schema = typeof told === "object" && told !== null && "schema" in told ? told.schema : undefined;
+  if (schema !== SCHEMA) {
+    throw new ModelError(
+      `the numbers are of schema ${JSON.stringify(schema)}, and this mien-web reads ${SCHEMA}; ` +
+        "take numbers.json and mien-web from the same release",
+    );
+  }
+  return told as Numbers;
 }

@@ -1,0 +1,62 @@
+/** One network proposes, the landmark network decides and places; `mien.faces.detectors.mien`. */
+
+import type { Face, Picture } from "./face.js";
+import { alike, clip, hasPixels, suppress } from "./geometry.js";
+import type { Landmarker } from "./landmarker.js";
+import { faceBox } from "./landmarks.js";
+import type { Numbers } from "./numbers.js";
+import type { Proposal, Proposer } from "./proposals.js";
+
+export class Detector {
+  constructor(
+    private readonly proposer: Proposer,
+    private readonly landmarker: Landmarker,
+    private readonly numbers: Numbers,
+  ) {}
+
+  /**
+   * Faces with landmarks, best score first; [] for none.
+   *
+   * known : faces that somebody has placed in this picture: where one is proposed, it is found.
+   */
+  async detect(picture: Picture, known: readonly Face[]): Promise<Face[]> {
+    const { least, likely, times, few, face: sure, maybe } = this.numbers.detector;
+    const proposed = await this.proposer.propose(picture, least);
+    const many = proposed.filter(({ score }) => score >= likely).length;
+    const looked = proposed.slice(0, Math.max(times * many, few));
+    const placedBefore = known.filter((face) => face.score >= sure && face.landmarks !== null);
+    const { met, rest } = this.met(placedBefore, looked);
+    const placed = await this.landmarker.place(picture, rest, maybe);
+    const found = placed.filter(({ score }) => score >= sure);
+    const points = [...met.map((face) => face.landmarks as Float32Array), ...found.map((p) => p.points)];
+    const scores = [...met.map((face) => face.score), ...found.map((p) => p.score)];
+    return this.bestFirst(picture, points, scores);
+  }
+
+  /** The known faces that something was proposed for, and the proposals for others. */
+  private met(known: readonly Face[], proposed: readonly Proposal[]): { met: Face[]; rest: Proposal[] } {
+    const overlap = this.numbers.detector.alike;
+    const same = (face: Face, { box }: Proposal): boolean => alike(face.box, box, overlap);
+    return {
+      met: known.filter((face) => proposed.some((proposal) => same(face, proposal))),
+      rest: proposed.filter((proposal) => !known.some((face) => same(face, proposal))),
+    };
+  }
+
+  /** Faces of their landmarks: overlaps suppressed, boxes clipped. */
+  private bestFirst(
+    { width, height }: Picture,
+    points: readonly Float32Array[],
+    scores: readonly number[],
+  ): Face[] {
+    const boxes = points.map((p) => faceBox(p, this.numbers.landmarks));
+    return suppress(boxes, scores, this.numbers.detector.overlap)
+      .map((i) => ({
+        box: clip(boxes[i], width, height),
+        score: scores[i],
+        landmarks: points[i],
+        track: null,
+      }))
+      .filter(({ box }) => hasPixels(box));
+  }
+}
