@@ -116,10 +116,12 @@ function PlaceSwitch() {
 /** What holds for every view: where pictures go, and what is in the way. */
 function Banners() {
   const onDevice = place.value === "device";
+  const keeps = view.value === "film" || view.value === "person";
+  const sent = keeps ? "place.service.kept" : "place.service.note";
   return (
     <>
       <p class="place-note">
-        {onDevice ? t("place.device.note") : t("place.service.note", { host: location.host })}
+        {onDevice ? t("place.device.note") : t(sent, { host: location.host })}
         {onDevice && state.value === "loading" && ` ${t("device.loading")}`}
       </p>
       {newer.value && (

@@ -1,6 +1,6 @@
 /** The networks, off the page's own thread: it stays quick whatever they do. */
 
-import { Analyzer, InputError, recordOf, type Numbers, type Stream } from "mien-web";
+import { Analyzer, InputError, type Numbers, type Stream } from "mien-web";
 import numbers from "../../packages/mien/models/numbers.json";
 import * as runtime from "onnxruntime-web/wasm";
 import module from "onnxruntime-web/ort-wasm-simd-threaded.mjs?url";
@@ -56,7 +56,7 @@ async function load(): Promise<Analyzer> {
       landmarks: at("landmarks68.onnx"),
       proposals: at("proposals.onnx"),
     },
-    numbers: numbers as Numbers,
+    numbers: numbers as unknown as Numbers, // JSON knows no tuples,
     runtime,
   });
 }
@@ -71,7 +71,7 @@ async function answered(asked: Asked): Promise<PictureRecord | null> {
   const bitmap = asked.kind === "frame" ? asked.frame : await decoded(asked.picture);
   const picture = pixels(bitmap);
   if (asked.kind === "picture") {
-    return recordOf(picture, await reader.analyze(picture), reader.numbers) as PictureRecord;
+    return reader.recordOf(picture, await reader.analyze(picture));
   }
   let stream = streams.get(asked.stream);
   if (!stream) {
@@ -79,7 +79,7 @@ async function answered(asked: Asked): Promise<PictureRecord | null> {
     streams.set(asked.stream, stream);
   }
   const faces = await stream.next(picture, asked.timeS);
-  return recordOf(picture, faces, reader.numbers, { timeS: asked.timeS }) as PictureRecord;
+  return reader.recordOf(picture, faces, { timeS: asked.timeS });
 }
 
 async function decoded(picture: Blob): Promise<ImageBitmap> {

@@ -35,11 +35,14 @@ export function label(name: string): string {
 
 export const isRightToLeft = () => language.value === "ar";
 
+/** Figures with a sign before them, as they are read in either direction of writing. */
+const leftToRight = (text: string) => (isRightToLeft() ? `\u2066${text}\u2069` : text);
+
 /** A share in percent, which never says 0 or 100 of what is neither. */
 export function percent(share: number): string {
   const format = new Intl.NumberFormat(language.value, { style: "percent" });
-  if (share > 0.99 && share < 1) return `>${format.format(0.99)}`;
-  if (share < 0.01 && share > 0) return `<${format.format(0.01)}`;
+  if (share > 0.99 && share < 1) return leftToRight(`>${format.format(0.99)}`);
+  if (share < 0.01 && share > 0) return leftToRight(`<${format.format(0.01)}`);
   return format.format(share);
 }
 
