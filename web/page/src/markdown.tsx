@@ -46,7 +46,7 @@ function block(token: Token, key: number): ComponentChildren {
 function Table(props: { table: Tokens.Table }) {
   const { header, rows } = props.table;
   return (
-    <div class="scrolls" tabIndex={0} role="region" aria-label={header.map((one) => one.text).join(" ")}>
+    <div class="scrolls" tabIndex={0} role="group" aria-label={header.map((one) => one.text).join(" ")}>
       <table class="plain">
         <thead>
           <tr>

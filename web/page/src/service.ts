@@ -91,20 +91,6 @@ export interface Job {
   reason: string;
 }
 
-export interface Episode {
-  label: string;
-  start_s: number;
-  end_s: number;
-}
-
-export interface FaceSummary {
-  track: number;
-  first_s: number;
-  last_s: number;
-  seen_s: number;
-  episodes: Record<string, string | number>[];
-}
-
 export const FORMATS = [
   "csv",
   "csv-semicolon",
@@ -146,8 +132,6 @@ export const job = (id: string) => json<Job>(`v1/videos/${id}`);
 export const jobs = async () => (await json<{ jobs: Job[] }>("v1/videos?most=20")).jobs;
 export const cancel = (id: string) => json<Job>(`v1/videos/${id}/cancel`, post());
 export const removeJob = (id: string) => ask(`v1/videos/${id}`, { method: "DELETE" });
-export const summary = async (id: string) =>
-  (await json<{ faces: FaceSummary[] }>(`v1/videos/${id}/summary`)).faces;
 export const result = async (id: string, format: string) => {
   const answer = await ask(`v1/videos/${id}/result${query({ format })}`);
   const named = /filename="?([^";]+)"?/.exec(answer.headers.get("content-disposition") ?? "");
@@ -190,20 +174,38 @@ export interface Trained {
   seconds: number;
 }
 
+interface Figures {
+  accuracy: number;
+  accuracy_ci95: [number, number];
+}
+
+export interface Tested {
+  samples: number;
+  stimuli: number;
+  majority_baseline: number;
+  results: { general: Figures; personal: Figures };
+}
+
 const of = (name: string, what = "") => `v1/persons/${encodeURIComponent(name)}${what}`;
 
 export const persons = async () => (await json<{ persons: Person[] }>("v1/persons")).persons;
 export const begin = (name: string, consent: string) =>
   json<Person>("v1/persons", post(JSON.stringify({ name, consent }), "application/json"));
 export const train = (name: string) => json<Trained>(of(name, "/train"), post());
-export const test = (name: string) => json<Record<string, unknown>>(of(name, "/test"), post());
+export const test = (name: string) => json<Tested>(of(name, "/test"), post());
 export const removePerson = (name: string) => ask(of(name), { method: "DELETE" });
 export const exportPerson = async (name: string) => (await ask(of(name, "/export"))).blob();
 
-export function addSamples(name: string, label: string, pictures: Blob[]): Promise<Taken> {
+/** What they showed: `label`. shown : what they looked at meanwhile, one stimulus; "" for none. */
+export function addSamples(
+  name: string,
+  label: string,
+  pictures: Blob[],
+  shown = "",
+): Promise<Taken> {
   const form = new FormData();
-  pictures.forEach((picture, i) => form.append("files", picture, `${label}-${i}.jpg`));
-  return json<Taken>(of(name, `/samples${query({ label })}`), { method: "POST", body: form });
+  pictures.forEach((picture, i) => form.append("files", picture, `${i + 1}.jpg`));
+  return json<Taken>(of(name, `/samples${query({ label, shown })}`), { method: "POST", body: form });
 }
 
 export const version = async () => (await json<{ version: string }>("healthz")).version;

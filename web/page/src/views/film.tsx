@@ -160,9 +160,7 @@ function Choose(props: { choose: (file: File) => void }) {
         ref={field}
         type="file"
         accept="video/*,.mkv,.avi"
-        class="unseen"
-        tabIndex={-1}
-        aria-label={t("film.choose")}
+        hidden
         onChange={(event) => {
           const chosen = event.currentTarget.files?.[0];
           if (chosen) props.choose(chosen);

@@ -9,7 +9,7 @@ import { say } from "../live-region";
 import { inWords } from "../problem";
 import type { Face, PictureRecord } from "../record";
 import { place } from "../settings";
-import { reader } from "../stream";
+import { reader, type FrameReader } from "../stream";
 import { Legend, Timeline, type Point } from "../timeline";
 import { label, number, percent, t, unit } from "../words";
 
@@ -26,14 +26,18 @@ interface Shown {
 const shown = signal<Shown>({ record: null, ms: 0, fps: 0 });
 const problem = signal("");
 
-export function LiveView() {
+export const LiveView = () => <Live person="" />;
+
+/** person : whose own recogniser reads, which the service has; "" for the general model. */
+export function Live(props: { person: string }) {
   const video = useRef<HTMLVideoElement>(null);
   const records = useRef<PictureRecord[]>([]);
   const [camera, setCamera] = useState<Camera | null>(null);
   const [device, setDevice] = useState("");
   const [mirrored, setMirrored] = useState(true);
   const [smooth, setSmooth] = useState(true);
-  const where = place.value;
+  const { person } = props;
+  const where = person ? "service" : place.value;
 
   const stop = () => {
     camera?.close();
@@ -59,9 +63,10 @@ export function LiveView() {
     if (!camera) return;
     const stopped = new AbortController();
     records.current = [];
-    void watch(video.current!, camera, smooth, records.current, stopped.signal);
+    const frames = () => reader(where, smooth, person);
+    void watch(video.current!, camera, frames, records.current, stopped.signal);
     return () => stopped.abort();
-  }, [camera, smooth, where]);
+  }, [camera, smooth, where, person]);
 
   return (
     <>
@@ -210,7 +215,7 @@ export function pointsOf(
 async function watch(
   video: HTMLVideoElement,
   camera: Camera,
-  smooth: boolean,
+  open: () => FrameReader,
   records: PictureRecord[],
   stopped: AbortSignal,
 ): Promise<void> {
@@ -219,7 +224,7 @@ async function watch(
   let begun = 0;
   let failures = 0;
   while (!stopped.aborted) {
-    const frames = reader(place.peek(), smooth);
+    const frames = open();
     try {
       const teller = new Teller();
       await frames.ready();

@@ -31,7 +31,7 @@ export function ModelsView() {
       <p class="hint">{t("models.hint")}</p>
       {problem && <p class="problem">{problem}</p>}
       {here.length > 0 && (
-        <div class="scrolls" tabIndex={0} role="region" aria-label={t("nav.models")}>
+        <div class="scrolls" tabIndex={0} role="group" aria-label={t("nav.models")}>
           <table class="plain">
             <thead>
               <tr>

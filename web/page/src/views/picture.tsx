@@ -18,6 +18,7 @@ interface Item {
 }
 
 interface Reading {
+  busy?: boolean;
   record?: PictureRecord;
   problem?: string;
   ms?: number;
@@ -97,9 +98,7 @@ function Drop(props: { take: (files: Iterable<File>) => void }) {
         type="file"
         accept="image/*"
         multiple
-        class="unseen"
-        tabIndex={-1}
-        aria-label={t("picture.choose")}
+        hidden
         onChange={(event) => {
           props.take(event.currentTarget.files ?? []);
           event.currentTarget.value = "";
@@ -111,11 +110,12 @@ function Drop(props: { take: (files: Iterable<File>) => void }) {
 
 /** A picture's record, read anew where the place of reading changes. */
 function useReading(file: File, where: Place): Reading {
-  const [reading, setReading] = useState<Reading>({});
+  const [reading, setReading] = useState<Reading>({ busy: true });
   useEffect(() => {
     let wanted = true;
     const begun = performance.now();
-    setReading({});
+    // What another place said stays in sight until this one has answered.
+    setReading(({ record }) => ({ record, busy: true }));
     read(file, where).then(
       (record) => {
         if (!wanted) return;
@@ -139,7 +139,7 @@ function useReading(file: File, where: Place): Reading {
 function Picture(props: { item: Item; remove: () => void }) {
   const { file, url } = props.item;
   const where = place.value;
-  const { record, problem, ms } = useReading(file, where);
+  const { record, problem, ms, busy } = useReading(file, where);
   const [shows, setShows] = useState(true);
   return (
     <article class="picture card">
@@ -159,8 +159,8 @@ function Picture(props: { item: Item; remove: () => void }) {
           )}
           {record && shows && <Boxes record={record} />}
         </div>
-        <div class="faces" aria-busy={!record && !problem}>
-          {!record && !problem && <p class="hint">{t("picture.reading")}</p>}
+        <div class="faces" aria-busy={busy}>
+          {busy && <p class="hint">{t("picture.reading")}</p>}
           {problem && <Problem text={problem} onDevice={where === "device"} />}
           {record && status(record) && <p class="problem">{status(record)}</p>}
           {record?.faces.map((face, i) => <FaceCard key={i} face={face} index={i} />)}
