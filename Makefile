@@ -11,7 +11,10 @@ PARALLEL := --numprocesses auto --dist loadfile
 PACKAGES := mosquitto espeak-ng alsa-utils dbus-daemon postgresql chromium
 PROGRAMS := mosquitto espeak-ng aplay dbus-daemon pg_ctlcluster chromium
 
-.PHONY: demo demo-serve web test check docs format clean programs
+# What the page and the browser package need, where npm is; without it some of their tests are skipped.
+WEB := $(if $(shell command -v npm),web/node_modules/.package-lock.json)
+
+.PHONY: demo demo-serve demo-web web test check docs format clean programs
 
 demo: demo/astronaut.png
 	$(BIN)/mien analyze demo/astronaut.png --format table --annotate demo/annotated --overwrite
@@ -21,21 +24,28 @@ demo-serve: demo/astronaut.png
 	$(PIP) -e '.[serve]'
 	$(BIN)/mien serve --demo demo/astronaut.png
 
+# A service starts, opens its page, and prints its address; Ctrl-C ends it.
+demo-web: $(VENV)/.demo
+	$(PIP) -e '.[serve]'
+	$(BIN)/mien serve --port 0 --open
+
 demo/astronaut.png: $(VENV)/.demo
 	$(BIN)/python -c "from PIL import Image; from skimage import data; \
 	import os; os.makedirs('demo', exist_ok=True); \
 	Image.fromarray(data.astronaut()).save('demo/astronaut.png')"
 
-# The page anew from its source, into the service; needs Node. What it gives is committed.
-web: web/node_modules/.package-lock.json $(BIN)/python
-	cd web && npm run build --workspace page
+# The browser package, from the numbers that Python computes with to what npm would publish; and the
+# page, into the service. What that gives is committed: nobody who installs mien needs Node.
+web: $(VENV)/.demo web/node_modules/.package-lock.json
+	$(BIN)/python -m mien.analysis.numbers web/packages/mien/models/numbers.json
+	cd web && npm run build
 	$(BIN)/python web/pack.py
 
 web/node_modules/.package-lock.json: web/package-lock.json
 	cd web && npm ci --no-audit --no-fund
-	touch $@
 
-test: $(VENV)/.test programs
+# Node's tests are among them (tests/browser), and Chromium's (tests/web).
+test: $(VENV)/.test programs $(WEB)
 	$(BIN)/python -m pytest $(PARALLEL)
 
 # Installed where that needs no password; asked for elsewhere.
@@ -50,7 +60,7 @@ programs:
 		break; \
 	done
 
-check: $(VENV)/.test programs docs
+check: $(VENV)/.test programs $(WEB) docs
 	$(BIN)/ruff format --check $(CHECKED)
 	$(BIN)/ruff check $(CHECKED)
 	$(BIN)/mypy
@@ -84,4 +94,4 @@ $(VENV)/.docs: pyproject.toml constraints.txt | $(BIN)/python
 	touch $@
 
 clean:
-	rm -rf $(VENV) demo build dist site
+	rm -rf $(VENV) demo build dist site web/node_modules web/packages/*/dist web/packages/*/build

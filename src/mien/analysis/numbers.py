@@ -1,8 +1,9 @@
 """The numbers of the pipeline for whoever runs it in another language: the browser package.
 
 The networks are files and say themselves what they are; everything else that an answer depends on
-stands in the modules it belongs to, and is gathered here. ``python -m mien.analysis.numbers``
-writes it as JSON, which ``web/packages/mien`` keeps. Times are in seconds, angles in radians.
+stands in the modules it belongs to, and is gathered here. ``python -m mien.analysis.numbers FILE``
+writes it as JSON, which ``make web`` puts into ``web/packages/mien``. Times are in seconds, angles
+in radians.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 from ..expression import baserates, intensity, recognize
@@ -151,4 +153,4 @@ def text() -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(text())
+    Path(sys.argv[1]).write_text(text(), encoding="utf-8")

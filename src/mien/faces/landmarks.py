@@ -109,7 +109,7 @@ def roll(points: FloatArray) -> float:
     >>> round(float(np.degrees(roll(face))))
     45
     """
-    right, left = eye_centres(points)
+    right, left = eye_centres(points).astype(np.float64)
     return float(np.arctan2(left[1] - right[1], left[0] - right[0]))
 
 

@@ -106,7 +106,8 @@ def decode(maps: list[FloatArray], least: float) -> Proposals:
         rows, columns = np.nonzero(said[0] >= np.log(least / (1 - least)))
         if not len(rows):
             continue
-        logit, x, y, size, sine, cosine = said[:, rows, columns]
+        # In double precision: NumPy's single exp and arctan2 differ from machine to machine.
+        logit, x, y, size, sine, cosine = said[:, rows, columns].astype(np.float64)
         middle = np.stack([columns + 0.5 + x, rows + 0.5 + y], axis=1) * stride
         half = np.exp(np.clip(size, -_LOG_SIDE, _LOG_SIDE))[:, None] * (SIDES * stride / 2)
         boxes = np.concatenate([middle - half, middle + half], axis=1)
@@ -139,5 +140,6 @@ def distinct(proposals: Proposals) -> Proposals:
 def _roll(proposals: Proposals, i: int) -> float:
     """How far a face is turned, by all cells nearly as sure of it: one alone errs by a third."""
     same = geometry.iou(proposals.boxes[i], proposals.boxes) > _ALIKE
-    rolls = proposals.rolls[same & (proposals.scores >= _AS_SURE * proposals.scores[i])]
+    sure = same & (proposals.scores >= _AS_SURE * proposals.scores[i])
+    rolls = proposals.rolls[sure].astype(np.float64)
     return float(np.arctan2(np.sin(rolls).mean(), np.cos(rolls).mean()))

@@ -12,9 +12,8 @@ import { checked, type Numbers } from "./numbers.js";
 import { Proposer } from "./proposals.js";
 import { isUncertain, measure, pictureQuality } from "./quality.js";
 import { check, type Raster } from "./raster.js";
-import { type BaseRates, type Reading, Recognizer } from "./recognizer.js";
-import { type PictureRecord, recordOf } from "./records.js";
-import type { Origin } from "./records.js";
+import { type BaseRates, type Reading, Recognizer, weightsOf } from "./recognizer.js";
+import { type Origin, type PictureRecord, recordOf } from "./records.js";
 import { named, Stream, type StreamSettings, topOf } from "./stream.js";
 
 /** The three networks, as they lie in mien's wheel. */
@@ -33,7 +32,7 @@ export interface Settings {
   readonly numbers: Numbers | string | URL;
   /** What probabilities are turned to; three quarters of the way to equal rates, if not said. */
   readonly baseRates?: BaseRates;
-  /** ONNX Runtime, as a page has set it up; onnxruntime-web/wasm if not given. */
+  /** ONNX Runtime, as a page has set it up; onnxruntime-web/wasm if not given, in Node onnxruntime-web. */
   readonly runtime?: Runtime;
   /** In order of preference; ["wasm"] if not said. */
   readonly executionProviders?: readonly string[];
@@ -52,22 +51,19 @@ export class Analyzer {
   /** An analyzer with its networks ready; throws ModelError for a file that is none of them. */
   static async load(settings: Settings): Promise<Analyzer> {
     const { models, executionProviders = ["wasm"], baseRates } = settings;
-    const runtime = settings.runtime ?? (await import("onnxruntime-web/wasm"));
+    const runtime = settings.runtime ?? (await import("#runtime"));
     const numbers = await numbersOf(settings.numbers);
     const names = ["recognizer", "landmarks", "proposals"] as const;
     const files = await Promise.all(names.map((name) => bytesOf(models[name])));
     const info = await readInfo(files[0], nameOf(models.recognizer, "the recogniser"), numbers);
-    const networks: Network[] = [];
-    for (const [i, name] of names.entries()) {
-      const called = nameOf(models[name], `the network '${name}'`);
-      networks.push(await Network.load(runtime, files[i], called, executionProviders));
-    }
-    const rates = baseRates ?? { target: numbers.base_rates.target as "equal" };
+    const weights = weightsOf(info, baseRates ?? {}, numbers.base_rates);
+    const called = names.map((name) => nameOf(models[name], `the network '${name}'`));
+    const networks = await networksOf(runtime, files, called, executionProviders);
     const landmarker = new Landmarker(networks[1], numbers);
     const proposer = new Proposer(networks[2], numbers.proposals);
     return new Analyzer(
       numbers,
-      new Recognizer(info, networks[0], numbers, rates),
+      new Recognizer(info, networks[0], numbers, weights),
       landmarker,
       new Detector(proposer, landmarker, numbers),
       networks,
@@ -153,6 +149,25 @@ export class Analyzer {
   async release(): Promise<void> {
     await Promise.all(this.networks.map((network) => network.release()));
   }
+}
+
+/** Networks of their files; where one cannot be loaded, none is left behind. */
+async function networksOf(
+  runtime: Runtime,
+  files: readonly Uint8Array[],
+  names: readonly string[],
+  providers: readonly string[],
+): Promise<Network[]> {
+  const networks: Network[] = [];
+  try {
+    for (const [i, file] of files.entries()) {
+      networks.push(await Network.load(runtime, file, names[i], providers));
+    }
+  } catch (error) {
+    await Promise.all(networks.map((network) => network.release()));
+    throw error;
+  }
+  return networks;
 }
 
 async function numbersOf(told: Numbers | string | URL): Promise<Numbers> {

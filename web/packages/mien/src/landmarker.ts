@@ -31,7 +31,7 @@ export class Landmarker {
     const second = await this.look(picture, again.map((i) => this.level(placed[i])));
     again.forEach((i, n) => {
       // Two looks err differently; the better second counts twice.
-      const points = placed[i].points.map((v, k) => (v + 2 * second[n].points[k]) / 3);
+      const points = placed[i].points.map((v, k) => Math.fround(v + 2 * second[n].points[k]) / 3);
       placed[i] = { points, score: Math.min(placed[i].score, second[n].score) };
     });
     return placed;
@@ -90,7 +90,7 @@ export class Landmarker {
 function turned(around: Box, turn: number, size: number): Crop {
   const [x, y] = middle(around);
   const side = Math.max(Math.fround(around[2] - around[0]), 1);
-  return { matrix: turnedSquare([x - 0.5, y - 0.5], side, turn, size), size };
+  return { matrix: turnedSquare([Math.fround(x - 0.5), Math.fround(y - 0.5)], side, turn, size), size };
 }
 
 function indices<T>(items: readonly T[], wanted: (item: T, i: number) => boolean): number[] {

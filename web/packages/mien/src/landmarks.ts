@@ -1,8 +1,10 @@
 /** Sixty-eight points on a face in iBUG's order, and what follows from them; `mien.faces.landmarks`. */
 
 import type { Box } from "./face.js";
-import { box32, inverse, transform, transformed, turnedSquare } from "./geometry.js";
+import { inverse, transform, transformed, turnedSquare } from "./geometry.js";
 import type { LandmarkNumbers } from "./numbers.js";
+
+const f = Math.fround; // NumPy computes these in single precision, and a crop's pixels follow
 
 /** A box that lies level on a face, and how far the face was turned, in radians, clockwise. */
 export interface Leveled {
@@ -20,10 +22,10 @@ export function five(points: Float32Array, numbers: LandmarkNumbers): Float32Arr
 function eyeCentre(points: Float32Array, [first, end]: readonly number[]): [number, number] {
   let [x, y] = [0, 0];
   for (let i = first; i < end; i++) {
-    x += points[2 * i];
-    y += points[2 * i + 1];
+    x = f(x + points[2 * i]);
+    y = f(y + points[2 * i + 1]);
   }
-  return [x / (end - first), y / (end - first)];
+  return [f(x / (end - first)), f(y / (end - first))];
 }
 
 /** How far the line of the eyes is turned, in radians; positive is clockwise. */
@@ -59,11 +61,12 @@ function leveled(points: Float32Array, numbers: LandmarkNumbers, forehead: numbe
   const turn = roll(points, numbers);
   const level = turnedSquare([0, 0], 1, turn, 1);
   const [x0, y0, x1, y1] = bounds(transform(level, points));
-  const top = y0 - forehead * (y1 - y0);
-  const [halfWidth, halfHeight] = [(x1 - x0) / 2, (y1 - top) / 2];
+  const top = f(y0 - f(f(forehead) * f(y1 - y0)));
+  const [halfWidth, halfHeight] = [f(x1 - x0) / 2, f(y1 - top) / 2];
   const back = inverse(level) ?? level; // a rotation has one, but for points that are no numbers
-  const [x, y] = transformed(back, x0 + halfWidth, top + halfHeight);
+  const [x, y] = transformed(back, f(x0 + halfWidth), f(top + halfHeight)).map(f);
+  const sides = [x - halfWidth, y - halfHeight, x + halfWidth, y + halfHeight];
   // Points count from the middle of a pixel, boxes from its edge.
-  const box = box32(x - halfWidth + 0.5, y - halfHeight + 0.5, x + halfWidth + 0.5, y + halfHeight + 0.5);
-  return { box, turn };
+  const [left, upper, right, lower] = sides.map((side) => f(f(side) + 0.5));
+  return { box: [left, upper, right, lower], turn };
 }

@@ -4,7 +4,7 @@ import { ALIGNMENTS } from "./align.js";
 import { ModelError } from "./errors.js";
 import type { Numbers } from "./numbers.js";
 import { metadata } from "./onnx.js";
-import type { Preprocess } from "./preprocess.js";
+import { COLORS, type Preprocess } from "./preprocess.js";
 
 export interface ModelInfo {
   readonly name: string;
@@ -78,9 +78,9 @@ function checked(meta: Meta, digest: string | null, name: string): ModelInfo {
     name: String(meta.name),
     labelSet: String(meta.label_set),
     labels,
-    preprocess: { size: numberOf(spec.size, "size", name), color: String(spec.color) },
+    preprocess: { size: positive(spec.size, "size", name), color: String(spec.color) },
     sha256: digest,
-    temperature: numberOf(meta.temperature, "temperature", name),
+    temperature: positive(meta.temperature, "temperature", name),
     offsets: meta.offsets == null ? null : rows(meta.offsets, "offsets"),
     lookAgainBelow: numberOf(meta.look_again_below ?? 0, "look_again_below", name),
     baseRates: rows(meta.base_rates, "base_rates"),
@@ -98,6 +98,11 @@ function refuseForeign(info: ModelInfo, light: string): void {
   if (!ALIGNMENTS.includes(info.align)) {
     throw new ModelError(
       `${info.name} reads faces aligned by '${info.align}'; mien-web aligns by ${ALIGNMENTS.join(" or ")}`,
+    );
+  }
+  if (!COLORS.includes(info.preprocess.color)) {
+    throw new ModelError(
+      `${info.name} reads faces in color '${info.preprocess.color}'; mien-web knows ${COLORS.join(" and ")}`,
     );
   }
   if (light !== "plain") {
@@ -122,6 +127,12 @@ function isTable(value: unknown): value is Meta {
 function numberOf(value: unknown, what: string, name: string): number {
   if (typeof value === "number" && Number.isFinite(value)) return value;
   throw damaged(name, `${what} is no number`);
+}
+
+function positive(value: unknown, what: string, name: string): number {
+  const found = numberOf(value, what, name);
+  if (found > 0) return found;
+  throw damaged(name, `${what} is ${found}`);
 }
 
 function numbersOf(values: unknown, length: number, what: string, name: string): number[] {

@@ -28,9 +28,12 @@ export class Network {
       const options = { executionProviders: providers, logSeverityLevel: 3 as const };
       return new Network(runtime, await runtime.InferenceSession.create(file, options), name);
     } catch (error) {
-      throw new ModelError(`${name} is not an ONNX model that can be loaded: ${told(error)}`, {
-        cause: error,
-      });
+      const why = told(error);
+      // ONNX Runtime says so where its own .wasm is not found, or may not run.
+      const what = why.startsWith("no available backend")
+        ? `ONNX Runtime cannot begin, so ${name} cannot be loaded`
+        : `${name} is not an ONNX model that can be loaded`;
+      throw new ModelError(`${what}: ${why}`, { cause: error });
     }
   }
 

@@ -9,6 +9,9 @@ export interface Preprocess {
   readonly color: string;
 }
 
+/** The colors that networks see. */
+export const COLORS = ["gray", "rgb"];
+
 /** How many planes a color has. */
 export function channelsOf(color: string): 1 | 3 {
   return color === "gray" ? 1 : 3;

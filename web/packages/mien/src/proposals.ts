@@ -6,6 +6,8 @@ import { floats, type Network } from "./network.js";
 import type { ProposalNumbers } from "./numbers.js";
 import { halve, halvings, part, type Raster, resizeLinear } from "./raster.js";
 
+const f = Math.fround; // kept in single precision, as in Python: a crop's pixels follow
+
 /** Where a face might be. turn : how far it is turned, in radians, clockwise. */
 export interface Proposal {
   readonly box: Box;
@@ -96,11 +98,11 @@ function decodeMap(
     const [x, y, size, sine, cosine] = [1, 2, 3, 4, 5].map((k) => said[k * cells + at]);
     const middleX = ((at % columns) + 0.5 + x) * stride;
     const middleY = (Math.floor(at / columns) + 0.5 + y) * stride;
-    const half = (Math.exp(clamp(size, -log_side, log_side)) * sides * stride) / 2;
+    const half = Math.exp(clamp(size, -log_side, log_side)) * ((sides * stride) / 2);
     found.push({
       box: box32(middleX - half, middleY - half, middleX + half, middleY + half),
-      turn: Math.atan2(sine, cosine),
-      score: Math.fround(1 / (1 + Math.exp(-said[at]))),
+      turn: f(Math.atan2(sine, cosine)),
+      score: f(1 / (1 + Math.exp(-said[at]))),
     });
   }
   return found;
@@ -129,5 +131,6 @@ function turnOf(one: Proposal, every: readonly Proposal[], numbers: ProposalNumb
     ({ box, score }) => score >= numbers.as_sure * one.score && iou(one.box, box) > numbers.alike,
   );
   const sine = same.reduce((sum, { turn }) => sum + Math.sin(turn), 0);
-  return Math.atan2(sine, same.reduce((sum, { turn }) => sum + Math.cos(turn), 0));
+  const cosine = same.reduce((sum, { turn }) => sum + Math.cos(turn), 0);
+  return f(Math.atan2(sine / same.length, cosine / same.length));
 }

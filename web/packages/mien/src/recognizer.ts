@@ -1,11 +1,13 @@
 /** Crops -> probabilities and intensities; `mien.expression`. */
 
-import { ModelError } from "./errors.js";
+import { InputError, ModelError } from "./errors.js";
 import type { ModelInfo, Strengths } from "./model.js";
 import { floats, type Network } from "./network.js";
 import type { Numbers } from "./numbers.js";
 import { batch, channelsOf, prepare } from "./preprocess.js";
 import type { Raster } from "./raster.js";
+
+const LEAST_RATE = 1e-6;
 
 /** target : "equal", or "training" to leave them. strength : 0 (leave them) .. 1 (all the way). */
 export interface BaseRates {
@@ -20,17 +22,13 @@ export interface Reading {
 }
 
 export class Recognizer {
-  /** Factors for the probabilities. */
-  private readonly weights: readonly number[];
-
+  /** weights : of `weightsOf`. */
   constructor(
     readonly info: ModelInfo,
     private readonly network: Network,
     private readonly numbers: Numbers,
-    rates: BaseRates,
-  ) {
-    this.weights = weightsOf(info, rates, numbers.base_rates.strength);
-  }
+    private readonly weights: readonly number[],
+  ) {}
 
   /** Probabilities and intensities of crops. */
   async read(crops: readonly Raster[]): Promise<Reading[]> {
@@ -97,11 +95,22 @@ function mirrored({ width, height, channels, data }: Raster): Raster {
   return { width, height, channels, data: out };
 }
 
-/** Factors that turn probabilities to other base rates (Saerens et al. 2002, eq. 4). */
-function weightsOf(info: ModelInfo, { target, strength }: BaseRates, usual: number): number[] {
+/** Factors that turn probabilities to other base rates (Saerens et al. 2002, eq. 4); InputError. */
+export function weightsOf(
+  info: ModelInfo,
+  asked: Partial<BaseRates>,
+  usual: Numbers["base_rates"],
+): number[] {
+  const { target, strength } = { ...usual, ...asked };
+  if (target !== "equal" && target !== "training") {
+    throw new InputError(`base rates are "equal" or "training", got ${JSON.stringify(target)}`);
+  }
+  if (!(strength >= 0 && strength <= 1)) {
+    throw new InputError(`the strength of base rates lies in [0, 1], got ${strength}`);
+  }
   if (target === "training") return info.labels.map(() => 1);
   const equal = 1 / info.labels.length;
-  return info.baseRates.map((rate) => (equal / Math.max(rate, 1e-6)) ** (strength ?? usual));
+  return info.baseRates.map((rate) => (equal / Math.max(rate, LEAST_RATE)) ** strength);
 }
 
 function reweighted(probs: Float32Array, weights: readonly number[]): Float32Array {

@@ -1,6 +1,7 @@
 /** Results as records of schema `mien/2`, as `mien analyze` writes them. */
 
 import type { Picture, Quality, RecognizedFace } from "./face.js";
+import { roundHalfEven } from "./geometry.js";
 import type { Numbers } from "./numbers.js";
 
 /** What a record holds of a face; null for what is not known. */
@@ -118,6 +119,8 @@ function roundedIfKnown(value: number | null): number | null {
   return value === null ? null : rounded(value);
 }
 
+/** As Python rounds: half to the even digit. */
 function rounded(value: number, digits = DIGITS): number {
-  return Number(value.toFixed(digits)) + 0; // no -0
+  const factor = 10 ** digits;
+  return roundHalfEven(value * factor) / factor + 0; // no -0
 }

@@ -8,9 +8,20 @@
 
 import { readFileSync, writeFileSync } from "node:fs";
 
-import * as runtime from "onnxruntime-web/wasm";
+import {
+  Analyzer,
+  type Crop,
+  type Numbers,
+  type Picture,
+  type Raster,
+  type RecognizedFace,
+  type Stream,
+} from "mien-web";
+import * as runtime from "onnxruntime-web";
 
-import { Analyzer, type Picture, type Raster, type RecognizedFace } from "../src/index.js";
+import { cut } from "../src/align.js";
+import { prepare } from "../src/preprocess.js";
+import { searched } from "../src/proposals.js";
 
 interface Raw {
   readonly file: string;
@@ -19,15 +30,21 @@ interface Raw {
 }
 
 interface Jobs {
-  readonly models: { readonly recognizer: string; readonly landmarks: string; readonly proposals: string };
+  /** Left out where no network is needed. */
+  readonly models?: { readonly recognizer: string; readonly landmarks: string; readonly proposals: string };
   readonly numbers: string;
   /** Read as stills. */
-  readonly pictures?: readonly Raw[];
+  readonly pictures?: readonly (Raw & { readonly source?: string })[];
   /** Read as face crops that are cut already. */
   readonly crops?: readonly Raw[];
   /** Read as the frames of one recording. */
   readonly frames?: readonly (Raw & { readonly time_s: number })[];
-  readonly smooth?: "causal" | "none";
+  /** Crops that are only cut, in gray or RGB. */
+  readonly cuts?: readonly { readonly picture: Raw; readonly crop: Crop; readonly channels: 1 | 3 }[];
+  /** RGB rasters that are only prepared for a network. */
+  readonly prepared?: readonly { readonly raster: Raw; readonly size: number; readonly color: string }[];
+  /** Pictures of which only what the proposal network would get is asked for. */
+  readonly searched?: readonly Raw[];
 }
 
 const [jobsFile, answersFile] = process.argv.slice(2);
@@ -51,47 +68,70 @@ function plain(face: RecognizedFace): unknown {
   return { ...face, landmarks: face.landmarks && Array.from(face.landmarks) };
 }
 
-const begun = performance.now();
-const analyzer = await Analyzer.load({
-  models: {
-    recognizer: bytes(jobs.models.recognizer),
-    landmarks: bytes(jobs.models.landmarks),
-    proposals: bytes(jobs.models.proposals),
-  },
-  numbers: JSON.parse(readFileSync(jobs.numbers, "utf8")),
-  runtime,
-});
-const loadS = (performance.now() - begun) / 1000;
+const numbers = JSON.parse(readFileSync(jobs.numbers, "utf8")) as Numbers;
 
-const pictures = [];
-for (const raw of jobs.pictures ?? []) {
-  const given = picture(raw);
-  const start = performance.now();
-  const faces = await analyzer.analyze(given);
-  const seconds = (performance.now() - start) / 1000;
-  const record = analyzer.recordOf(given, faces, { source: raw.file });
-  pictures.push({ seconds, faces: faces.map(plain), record });
+/** What needs the networks. */
+async function read(models: NonNullable<Jobs["models"]>): Promise<object> {
+  const begun = performance.now();
+  const analyzer = await Analyzer.load({
+    models: {
+      recognizer: bytes(models.recognizer),
+      landmarks: bytes(models.landmarks),
+      proposals: bytes(models.proposals),
+    },
+    numbers,
+    runtime,
+  });
+  const loadS = (performance.now() - begun) / 1000;
+  const answers = {
+    load_s: loadS,
+    pictures: await pictures(analyzer),
+    crops: (await analyzer.read((jobs.crops ?? []).map(raster))).map(({ probs, intensity }) => ({
+      probs: Array.from(probs),
+      intensity: intensity && Array.from(intensity),
+    })),
+    frames: await frames(analyzer.stream()),
+  };
+  await analyzer.release();
+  return answers;
 }
 
-const crops = await analyzer.read((jobs.crops ?? []).map(raster));
+async function pictures(analyzer: Analyzer): Promise<object[]> {
+  const found = [];
+  for (const raw of jobs.pictures ?? []) {
+    const given = picture(raw);
+    const start = performance.now();
+    const faces = await analyzer.analyze(given);
+    const seconds = (performance.now() - start) / 1000;
+    const origin = raw.source === undefined ? {} : { source: raw.source };
+    found.push({ seconds, faces: faces.map(plain), record: analyzer.recordOf(given, faces, origin) });
+  }
+  return found;
+}
 
-const frames = [];
-const stream = analyzer.stream(jobs.smooth ? { smooth: jobs.smooth } : {});
-for (const raw of jobs.frames ?? []) {
-  const given = picture(raw);
-  const start = performance.now();
-  const faces = await stream.next(given, raw.time_s);
-  frames.push({ seconds: (performance.now() - start) / 1000, faces: faces.map(plain) });
+async function frames(stream: Stream): Promise<object[]> {
+  const found = [];
+  for (const raw of jobs.frames ?? []) {
+    const given = picture(raw);
+    const start = performance.now();
+    const faces = await stream.next(given, raw.time_s);
+    found.push({ seconds: (performance.now() - start) / 1000, faces: faces.map(plain) });
+  }
+  return found;
+}
+
+function written({ width, height, channels, data }: Raster): object {
+  return { width, height, channels, data: Buffer.from(data).toString("base64") };
 }
 
 const answers = {
-  load_s: loadS,
-  pictures,
-  crops: crops.map(({ probs, intensity }) => ({
-    probs: Array.from(probs),
-    intensity: intensity && Array.from(intensity),
-  })),
-  frames,
+  ...(jobs.models ? await read(jobs.models) : {}),
+  cuts: (jobs.cuts ?? []).map(({ picture: raw, crop, channels }) =>
+    written(cut(picture(raw), crop, channels, numbers.align)),
+  ),
+  prepared: (jobs.prepared ?? []).map(({ raster: raw, size, color }) =>
+    written(prepare(raster(raw), { size, color }, numbers.preprocess.rest)),
+  ),
+  searched: (jobs.searched ?? []).map((raw) => written(searched(picture(raw), numbers.proposals).whole)),
 };
 writeFileSync(answersFile, JSON.stringify(answers));
-await analyzer.release();
