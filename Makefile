@@ -3,7 +3,7 @@ VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
-CHECKED := src tests benchmarks web/pack.py
+CHECKED := src tests benchmarks web/pack.py web/screenshots.py
 # On every core, the tests of one file together.
 PARALLEL := --numprocesses auto --dist loadfile
 # Debian's packages of what tests talk to: a broker, a voice, a sound player, a desktop's messages, a

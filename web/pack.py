@@ -20,10 +20,13 @@ _SOURCES = (
     "package-lock.json",
     "page/index.html",
     "page/package.json",
+    "page/tsconfig*.json",
     "page/vite.config.ts",
     "page/public/*",
     "page/src/**/*",
     "packages/mien/models/numbers.json",
+    "packages/mien/package.json",
+    "packages/mien/tsconfig.json",
     "packages/mien/src/**/*",
 )
 
@@ -52,6 +55,8 @@ def packed() -> dict[str, bytes]:
 def pack() -> None:
     """Put the build in place of the one before. What has not changed keeps its bytes."""
     new, old = built(DIST), packed()
+    if "index.html" not in new:
+        raise SystemExit(f"nothing was built into {DIST}: make web")
     for name in old.keys() - new.keys():
         (PAGE / f"{name}.gz").unlink()
     for name in new:

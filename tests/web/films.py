@@ -37,7 +37,7 @@ def film(path: Path, portrait: ImageArray, codec: str, seconds: float = 4.0, fps
 
 
 def _frame(portrait: ImageArray, share: float) -> ImageArray:
-    """(480, 640, 3) uint8 RGB: the portrait somewhat to the left, then to the right."""
-    x = 64 + 40 * np.sin(2 * np.pi * share)
+    """(480, 640, 3) uint8 RGB: the portrait moving a little from side to side."""
+    x = 76 + 12 * np.sin(2 * np.pi * share)
     matrix = np.array([[0.95, 0.0, x], [0.0, 0.95, 0.0]])
     return np.asarray(cv2.warpAffine(portrait, matrix, SIZE, borderMode=cv2.BORDER_REPLICATE))

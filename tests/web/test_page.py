@@ -295,7 +295,7 @@ def test_a_session_takes_pictures_and_sends_what_was_kept(visit: Open, log: Log)
     before = len(log.sent)
     sheet.first.get_by_role("checkbox").uncheck()
     page.get_by_role("button", name=f"Send and keep {taken - 1}").click()
-    expect(page.get_by_text("Samples taken:")).to_be_visible()
+    expect(page.locator("main").get_by_text("Samples taken:")).to_be_visible()
     assert len(log.sent) - before == 4, "one request for each stimulus"
     assert all("shown=" in one for one in log.sent[before:])
 

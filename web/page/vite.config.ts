@@ -25,7 +25,6 @@ function listForServiceWorker(): Plugin {
 export default defineConfig({
   root: here("."),
   base: "./",
-  resolve: { alias: { "mien-web": here("../packages/mien/src/index.ts") } },
   oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
   worker: { format: "es" },
   plugins: [listForServiceWorker()],

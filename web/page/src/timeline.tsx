@@ -2,7 +2,7 @@
 
 import { useEffect, useRef } from "preact/hooks";
 import { colour } from "./faces";
-import { clock, label, t } from "./words";
+import { clock, label, percent, t } from "./words";
 
 /** What was read of one face at a moment. */
 export interface Point {
@@ -43,7 +43,12 @@ function draw(canvas: HTMLCanvasElement, shown: Shown): void {
   const x = (timeS: number) => ((timeS - fromS) / Math.max(toS - fromS, 1e-6)) * width;
   const y = (value: number) => INSET + (1 - value) * (height - 2 * INSET);
   context.strokeStyle = resolved(canvas, "var(--line)");
-  for (const value of [0, 0.5, 1]) line(context, [0, y(value)], [width, y(value)]);
+  context.fillStyle = resolved(canvas, "var(--soft-ink)");
+  context.font = "11px system-ui, sans-serif";
+  for (const value of [0, 0.5, 1]) {
+    line(context, [0, y(value)], [width, y(value)]);
+    if (value) context.fillText(percent(value), 4, y(value) + 13);
+  }
   context.lineWidth = 2;
   const gap = Math.max(GAP_S, 3 * stepS);
   labels.forEach((name, i) => {

@@ -99,8 +99,9 @@ export function Live(props: { person: string }) {
             {shown.value.record && <Boxes record={shown.value.record} mirrored={mirrored} />}
           </div>
           <Latency />
+          {camera && <LastMinute records={records.current} />}
         </div>
-        {camera && <Figures records={records.current} />}
+        {camera && <Figures />}
       </div>
     </>
   );
@@ -154,14 +155,8 @@ const oldest = (record: PictureRecord | null): Face | undefined =>
     undefined,
   );
 
-function Figures(props: { records: PictureRecord[] }) {
+function Figures() {
   const { record } = shown.value;
-  const face = oldest(record);
-  const { records } = props;
-  const stem = `mien-${new Date().toISOString().slice(0, 19).replaceAll(":", "-")}`;
-  const toS = record?.time_s ?? 0;
-  const points: Point[] = face ? pointsOf(records, face.track) : [];
-  const labels = Object.keys(face?.emotions ?? records.find((r) => r.faces.length)?.faces[0].emotions ?? {});
   return (
     <div class="faces">
       {record && status(record) && <p class="hint">{status(record)}</p>}
@@ -175,28 +170,41 @@ function Figures(props: { records: PictureRecord[] }) {
           <Bars face={one} />
         </section>
       ))}
-      {labels.length > 0 && (
-        <section class="card">
-          <h2>{t("live.minute")}</h2>
-          <Timeline
-            name={face ? `${t("live.minute")}: ${inShort(face)}` : t("live.minute")}
-            points={points}
-            labels={labels}
-            fromS={Math.max(0, toS - KEPT_S)}
-            toS={Math.max(toS, 10)}
-          />
-          <Legend labels={labels} />
-          <div class="row">
-            <button onClick={() => saveText(csv(records), `${stem}.csv`, "text/csv")}>
-              {t("live.save.csv")}
-            </button>
-            <button onClick={() => saveText(jsonLines(records), `${stem}.jsonl`, "application/x-ndjson")}>
-              {t("live.save.jsonl")}
-            </button>
-          </div>
-        </section>
-      )}
     </div>
+  );
+}
+
+function LastMinute(props: { records: PictureRecord[] }) {
+  const { records } = props;
+  const { record } = shown.value;
+  const face = oldest(record);
+  const seen = face ?? records.find((one) => one.faces.length)?.faces[0];
+  if (!seen) return null;
+  const stem = `mien-${new Date().toISOString().slice(0, 19).replaceAll(":", "-")}`;
+  const toS = Math.max(record?.time_s ?? 0, 10);
+  const labels = Object.keys(seen.emotions);
+  return (
+    <section class="card">
+      <h2>{t("live.minute")}</h2>
+      <Timeline
+        name={face ? `${t("live.minute")}: ${inShort(face)}` : t("live.minute")}
+        points={face ? pointsOf(records, face.track) : []}
+        labels={labels}
+        fromS={Math.max(0, toS - KEPT_S)}
+        toS={toS}
+      />
+      <Legend labels={labels} />
+      <div class="row">
+        <button onClick={() => saveText(csv(records), `${stem}.csv`, "text/csv")}>
+          {t("live.save.csv")}
+        </button>
+        <button
+          onClick={() => saveText(jsonLines(records), `${stem}.jsonl`, "application/x-ndjson")}
+        >
+          {t("live.save.jsonl")}
+        </button>
+      </div>
+    </section>
   );
 }
 

@@ -195,7 +195,7 @@ function Samples(props: { person: service.Person; changed: () => Promise<void> }
       <Session keep={keep} />
       <h3>{t("person.pictures")}</h3>
       <FromPictures add={(name, files) => void work(async () => [await service.addSamples(person.name, name, files)])} />
-      {said && <p role="status">{said}</p>}
+      {said && <p>{said}</p>}
       {problem && <p class="problem">{problem}</p>}
     </section>
   );
