@@ -92,7 +92,13 @@ def visit(browser: Browser, at: str, log: Log) -> Iterator[Open]:
     """A page of a reader who has never been here; view, place and more as they may be asked for."""
     contexts: list[BrowserContext] = []
 
-    def go(view: str = "picture", place: str = "device", script: str = "", **options: Any) -> Page:
+    def go(
+        view: str = "picture",
+        place: str = "device",
+        script: str = "",
+        at: str = at,
+        **options: Any,
+    ) -> Page:
         wanted: dict[str, Any] = {"locale": "en-GB"} | options
         context = browser.new_context(**wanted)
         contexts.append(context)

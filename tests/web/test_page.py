@@ -16,6 +16,9 @@ from playwright.sync_api import Page, expect
 import mien
 from mien.face import ImageArray
 from mien.results import summary
+from mien.service import server
+from mien.service.keys import Keys
+from mien.service.settings import ServiceSettings
 
 from .conftest import Log, Open
 
@@ -183,6 +186,25 @@ def test_a_camera_that_is_unplugged(visit_device: Open) -> None:
     )
     expect(page.locator("p.problem")).to_contain_text("The camera went away.")
     expect(page.locator("footer .camera")).to_have_text("Camera off")
+
+
+def test_a_service_with_keys_is_asked_with_one(
+    visit: Open, portrait_png: Path, tmp_path: Path
+) -> None:
+    secret = Keys(tmp_path).add("clinic", 600, 16)
+    with server.running(ServiceSettings(port=0, home=tmp_path)) as at:
+        page = visit("live", "service", at=at)
+        page.get_by_role("button", name="Turn the camera on").click()
+        field = page.get_by_label("This service needs a key.")
+        field.fill(secret)
+        field.press("Enter")
+        expect(field).to_have_count(0)
+        page.locator("table.bars").wait_for()
+        page.get_by_role("button", name="Turn the camera off").click()
+        page.get_by_role("link", name="Pictures").click()
+        page.set_input_files(PICTURES, portrait_png)
+        page.locator("table.bars").wait_for()
+        page.context.close()
 
 
 # -- films ----------------------------------------------------------------------------------------

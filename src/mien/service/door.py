@@ -37,6 +37,8 @@ _HEADERS = (
 _OPEN = ("/healthz", "/readyz", "/openapi.json", WEIGHTS)
 """What needs no key, beside the page's own files: it tells nothing of anybody, and load balancers
 have none."""
+BEARER = "mien.bearer"
+"""The protocol of a WebSocket whose key follows it."""
 _LEFT = 499  # what nginx made usual for it in logs; nobody is there to read it as an answer
 _SHORTEST_KEY, _LONGEST_KEY = 1, 200
 
@@ -156,9 +158,8 @@ class Door:
             ) from None
 
     def _known(self, headers: Headers) -> Key:
-        scheme, _, secret = headers.get("authorization", "").partition(" ")
-        key = None
-        if scheme.lower() == "bearer" and _SHORTEST_KEY <= len(secret) <= _LONGEST_KEY:
+        secret, key = _secret(headers), None
+        if secret is not None and _SHORTEST_KEY <= len(secret) <= _LONGEST_KEY:
             key = self._keys.find(secret.strip())
         if key is None:
             raise Refused(
@@ -168,6 +169,18 @@ class Door:
                 headers={"WWW-Authenticate": "Bearer"},
             )
         return key
+
+
+def _secret(headers: Headers) -> str | None:
+    """What a request gives as its key; None where it gives none.
+
+    A page's script sets no header of a WebSocket but its protocols: the key follows ``BEARER``.
+    """
+    scheme, _, secret = headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        return secret
+    protocol, _, secret = headers.get("sec-websocket-protocol", "").partition(",")
+    return secret if protocol == BEARER else None
 
 
 class _Used:

@@ -3,8 +3,8 @@
 import * as device from "./device";
 import { Told } from "./problem";
 import type { PictureRecord } from "./record";
-import { address } from "./service";
-import type { Place } from "./settings";
+import { address, models } from "./service";
+import { key, type Place } from "./settings";
 
 export interface FrameReader {
   /** Comes back when frames can be read: what waits for networks is late by no fault of a frame. */
@@ -50,9 +50,13 @@ class ByService implements FrameReader {
   constructor(smooth: boolean, person: string) {
     const options = new URLSearchParams({ smooth: smooth ? "causal" : "none" });
     if (person) options.set("person", person);
-    this.socket = new WebSocket(address(`v1/stream?${options}`).replace(/^http/, "ws"));
+    const at = address(`v1/stream?${options}`).replace(/^http/, "ws");
+    // A script sets no header of a WebSocket: the key goes as a protocol behind this one.
+    this.socket = new WebSocket(at, key.value ? ["mien.bearer", key.value] : []);
     this.opened = new Promise((resolve, reject) => {
-      this.socket.onclose = () => {
+      this.socket.onclose = (event) => {
+        // It does not tell a script why it was refused; a question does, and asks for a key.
+        if (!event.wasClean) void models().catch(() => undefined);
         const gone = new Told("service.away");
         reject(gone);
         this.waiting?.reject(gone);

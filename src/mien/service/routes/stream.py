@@ -24,6 +24,7 @@ from ...analysis.live import Reader
 from ...errors import ConfigError, MienError, UnknownName
 from ...media import image
 from ...results.records import Record, record_of
+from ..door import BEARER
 from ..engine import Busy, ClientLeft, Engine, Upload
 from ..notice import NOTICE
 from ..problems import Refused, of_error, of_invalid
@@ -85,7 +86,8 @@ class _Newest:
 @router.websocket("/v1/stream")
 async def stream(socket: WebSocket) -> None:
     """Pictures in, records out, until one of the two closes."""
-    await socket.accept()
+    offered = socket.scope.get("subprotocols", ())
+    await socket.accept(BEARER if BEARER in offered else None)  # a browser insists on an answer
     engine: Engine = socket.app.state.engine
     refused: Refused | None = None
     try:

@@ -93,15 +93,15 @@ export function Live(props: { person: string }) {
       {problem.value && <p class="problem">{problem.value}</p>}
       {!camera && !problem.value && <p class="hint">{t("live.hint")}</p>}
       <div class="beside live" hidden={!camera}>
-        <div>
+        <div class="seen">
           <div class="frame">
             <video ref={video} muted playsInline class={mirrored ? "mirrored" : ""} />
             {shown.value.record && <Boxes record={shown.value.record} mirrored={mirrored} />}
           </div>
           <Latency />
-          {camera && <LastMinute records={records.current} />}
         </div>
         {camera && <Figures />}
+        {camera && <LastMinute records={records.current} />}
       </div>
     </>
   );
