@@ -14,6 +14,7 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 import mien
+from mien.alarms import rules
 from mien.face import ImageArray
 from mien.results import summary
 from mien.service import server
@@ -23,7 +24,6 @@ from mien.service.settings import ServiceSettings
 from .conftest import Log, Open
 
 PICTURES = "input[type=file]"
-VIEWS = ["picture", "live", "film", "person", "models", "about"]
 
 
 def percent(text: str) -> float:
@@ -322,6 +322,33 @@ def test_a_session_takes_pictures_and_sends_what_was_kept(visit: Open, log: Log)
     assert all("shown=" in one for one in log.sent[before:])
 
 
+# -- rules ----------------------------------------------------------------------------------------
+
+
+def test_a_rule_is_tried_out_and_saved(visit_device: Open, tmp_path: Path) -> None:
+    spoken = """window.said = [];
+      speechSynthesis.speak = one => said.push([one.text, one.lang]);
+      window.tones = 0;
+      const start = OscillatorNode.prototype.start;
+      OscillatorNode.prototype.start = function () { tones++; start.call(this); };"""
+    page = visit_device("rules", script=spoken)
+    page.get_by_label("say", exact=True).fill('She is "smiling"')
+    page.get_by_role("button", name="Turn the camera on").click()
+    alarm = page.get_by_test_id("alarm")
+    expect(alarm).to_contain_text('She is "smiling"')
+    expect(alarm).to_contain_text("alarms so far: 1")
+    assert page.evaluate("said") == [['She is "smiling"', "en"]]
+    assert page.evaluate("tones") == 1
+    page.get_by_label("When").select_option("anger")
+    expect(alarm).to_contain_text("quiet")
+    page.get_by_label("shows from").fill("0.3")
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Save as rules.toml").click()
+    (rule,) = rules.read(saved.value.path()).rules
+    assert (rule.when, rule.above, rule.release, rule.hold_s) == ("anger", 0.3, 0.15, 1.0)
+    assert rule.say == 'She is "smiling"'
+
+
 # -- for people -----------------------------------------------------------------------------------
 
 
@@ -389,9 +416,9 @@ def violations(page: Page) -> list[str]:
     found = []
     schemes: list[tuple[Literal["light", "dark"], list[str]]]
     schemes = [("dark", ["color-contrast"]), ("light", RULES)]
-    for scheme, rules in schemes:
+    for scheme, chosen in schemes:
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-        found += Axe().run(page, options={"runOnly": rules}).response["violations"]
+        found += Axe().run(page, options={"runOnly": chosen}).response["violations"]
     return [f"{one['id']}: {one['nodes'][0]['html'][:200]}" for one in found]
 
 
@@ -415,7 +442,10 @@ def test_no_view_breaks_a_rule_of_accessibility(
     page.get_by_role("button", name="Read the film").click()
     page.get_by_role("button", name="Save").wait_for()
     assert violations(page) == []
-    page.goto(page.url.replace("#film", "#models"))
+    page.goto(page.url.replace("#film", "#rules"))
+    page.get_by_label("say", exact=True).wait_for()
+    assert violations(page) == []
+    page.goto(page.url.replace("#rules", "#models"))
     page.locator("article").wait_for()
     assert violations(page) == []
     page.goto(page.url.replace("#models", "#person"))

@@ -14,6 +14,7 @@ import { LiveView } from "./views/live";
 import { ModelsView } from "./views/models";
 import { PersonView } from "./views/person";
 import { PictureView } from "./views/picture";
+import { RulesView } from "./views/rules";
 import { isRightToLeft, language, LANGUAGES, t, type Language, type Word } from "./words";
 
 const SHOWN: Record<View, () => preact.JSX.Element> = {
@@ -21,6 +22,7 @@ const SHOWN: Record<View, () => preact.JSX.Element> = {
   live: LiveView,
   film: FilmView,
   person: PersonView,
+  rules: RulesView,
   models: ModelsView,
   about: AboutView,
 };

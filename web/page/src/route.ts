@@ -2,7 +2,7 @@
 
 import { signal } from "@preact/signals";
 
-export const VIEWS = ["picture", "live", "film", "person", "models", "about"] as const;
+export const VIEWS = ["picture", "live", "film", "person", "rules", "models", "about"] as const;
 export type View = (typeof VIEWS)[number];
 
 const shown = (): View => {

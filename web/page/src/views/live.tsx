@@ -28,10 +28,18 @@ const problem = signal("");
 
 export const LiveView = () => <Live person="" />;
 
-/** person : whose own recogniser reads, which the service has; "" for the general model. */
-export function Live(props: { person: string }) {
+interface LiveProps {
+  /** Whose own recogniser reads, which the service has; "" for the general model. */
+  person: string;
+  /** Is told each record. */
+  heard?: (record: PictureRecord) => void;
+}
+
+export function Live(props: LiveProps) {
   const video = useRef<HTMLVideoElement>(null);
   const records = useRef<PictureRecord[]>([]);
+  const heard = useRef(props.heard);
+  heard.current = props.heard;
   const [camera, setCamera] = useState<Camera | null>(null);
   const [device, setDevice] = useState("");
   const [mirrored, setMirrored] = useState(true);
@@ -64,7 +72,9 @@ export function Live(props: { person: string }) {
     const stopped = new AbortController();
     records.current = [];
     const frames = () => reader(where, smooth, person);
-    void watch(video.current!, camera, frames, records.current, stopped.signal);
+    void watch(video.current!, camera, frames, records.current, stopped.signal, (record) =>
+      heard.current?.(record),
+    );
     return () => stopped.abort();
   }, [camera, smooth, where, person]);
 
@@ -226,6 +236,7 @@ async function watch(
   open: () => FrameReader,
   records: PictureRecord[],
   stopped: AbortSignal,
+  heard: (record: PictureRecord) => void,
 ): Promise<void> {
   video.srcObject = camera.stream;
   await video.play().catch(() => undefined);
@@ -249,6 +260,7 @@ async function watch(
         keep(records, record);
         shown.value = { record, ms: performance.now() - asked, fps: rate(records) };
         teller.hear(record);
+        heard(record);
       }
     } catch (err) {
       if (stopped.aborted || !cameraIsOn.peek()) break;
