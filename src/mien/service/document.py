@@ -14,14 +14,10 @@ same records.
 
 **{NOTICE}**
 
-<<<<<<< HEAD
-A picture is in a request as bytes, and nothing of it is kept. A recording is kept with
-what came of it until its job is deleted, or its time is over. No path and no address in a request
-=======
 A picture is in a request as bytes, and nothing of it is kept but a person's samples, which are sent
-to be. No path and no address in a request
->>>>>>> serve
-is ever opened. Where the service needs a key, send it as `Authorization: Bearer KEY`."""
+to be. A recording is kept with what came of it until its job is deleted, or its time is over. No
+path and no address in a request is ever opened. Where the service needs a key, send it as
+`Authorization: Bearer KEY`."""
 
 _ANY = {
     "401": "A key is needed, and none came that is known.",

@@ -7,6 +7,7 @@ import { keepOffline } from "./offline";
 import { place } from "./settings";
 
 render(<App />, document.getElementById("page")!);
-keepOffline();
-// The networks are read while somebody looks for a picture; what goes wrong is told with that.
-if (place.peek() === "device") device.wake().catch(() => undefined);
+// The networks are read while somebody looks for a picture; what goes wrong is told with that. Only
+// then is all of it kept for later: both at once would have the first picture wait for the second.
+const awake = place.peek() === "device" ? device.wake() : Promise.resolve();
+awake.catch(() => undefined).finally(keepOffline);
