@@ -66,7 +66,7 @@ def main(
     jaffe: Path,
     out: Annotated[Path, typer.Option()] = Path("benchmarks/results/confidence.json"),
 ) -> None:
-    whole, crops = Analyzer(), Analyzer(Settings(crops=True))
+    whole, crops = Analyzer(Settings(detector="mien")), Analyzer(Settings(crops=True))
     asked = {
         "ferplus PublicTest": (crops, table.read(ferplus).of_split("PublicTest")),
         "lfw": (whole, table.read(lfw)),

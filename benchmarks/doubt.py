@@ -41,7 +41,7 @@ def main(
     out: Annotated[Path, typer.Option()] = Path("benchmarks/results/doubt.json"),
 ) -> None:
     info = load_model().info
-    crops, whole = Analyzer(Settings(crops=True)), Analyzer()
+    crops, whole = Analyzer(Settings(crops=True)), Analyzer(Settings(detector="mien"))
     sets = {
         "ferplus PublicTest": (crops, table.read(ferplus).of_split("PublicTest")),
         "lfw": (crops, table.read(lfw)),

@@ -110,7 +110,7 @@ def cost(crops: list[ImageArray]) -> dict[str, Any]:
         "reading_and_maps_ms": read,
         "maps_over_reading": round(read[1] / read[0], 3),
         "crops": _analysed(crops, Settings(crops=True, threads=1)),
-        "photo_of_512_pixels": _analysed([photo] * PHOTOS, Settings(threads=1)),
+        "photo_of_512_pixels": _analysed([photo] * PHOTOS, Settings(detector="mien", threads=1)),
     }
 
 

@@ -40,7 +40,7 @@ def main(
     """Measure every clip of a folder that shows a face, and write it as JSON."""
     result: dict[str, Any] = {**provenance.environment(), "clips": {}}
     for name in model or [DEFAULT_MODEL]:
-        analyzer = Analyzer(Settings(model=name))
+        analyzer = Analyzer(Settings(model=name, detector="mien"))
         for clip in sorted(media.glob("*.mp4")):
             for smoothing in ("none", "causal", "two-sided"):
                 read = [faces for _, faces in analyze_video(clip, analyzer, smooth=smoothing)]

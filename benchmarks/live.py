@@ -25,7 +25,7 @@ from rich.console import Console
 
 from mien import provenance
 from mien.analysis.live import Live, Recorder
-from mien.analysis.pipeline import Analyzer
+from mien.analysis.pipeline import Analyzer, Settings
 from mien.app import live_window
 from mien.app.live_terminal import History, page
 from mien.face import Frame, ImageArray
@@ -153,7 +153,7 @@ def main(
     out: Annotated[Path, typer.Option()] = Path("benchmarks/results/live.json"),
 ) -> None:
     cv2.setNumThreads(1)
-    analyzer = Analyzer()
+    analyzer = Analyzer(Settings(detector="mien"))
     own = clip(media / "single_face.mp4")
     hd = [Frame(np.asarray(cv2.resize(f.rgb, HD), np.uint8), f.index, f.time_s) for f in own]
     processor_ms(chain(analyzer), own[:3])  # everything loaded

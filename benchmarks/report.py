@@ -1,4 +1,4 @@
-"""The figures of the documentation, from benchmarks/results: docs/figures.md, a few in the README, the cards.
+"""The figures of the documentation, from benchmarks/results: docs/figures.md, a few in the READMEs, the cards.
 
 python benchmarks/report.py          # writes them
 python benchmarks/report.py --check  # fails where they differ from the results
@@ -30,6 +30,7 @@ TRAINING = ROOT / "benchmarks" / "training"
 DOCS = ROOT / "docs"
 REPRODUCTIONS = DOCS / "reproductions"
 MODEL_PAGES = DOCS / "models"
+BROWSER = ROOT / "web" / "packages" / "mien" / "README.md"
 DATA_SETS = {
     "ferplus": "FER+ PrivateTest",
     "jaffe": "JAFFE, Haar crops",
@@ -503,6 +504,43 @@ def own_raters() -> str:
     )
 
 
+def browser() -> str:
+    """How far the browser package answers otherwise than Python, and how long it takes."""
+    found = result("web_parity")
+    photos, crops, live = found["photographs"], found["same_crops"], found["live"]
+    still, frame = photos["seconds_a_picture"], live["seconds_a_frame"]
+    intensities = crops.get("intensities_at_most")
+    return "\n".join(
+        [
+            f"On {photos['pictures']} of LFW's photographs (`benchmarks/web_parity.py`, Node {found['browser']['node']}, onnxruntime-web {found['browser']['onnxruntime-web']}) "
+            f"{photos['pictures_with_the_same_faces']:.1%} have the same faces (IoU .9), and of the faces {photos['faces_with_the_same_top']:.1%} the same likeliest expression. "
+            "How far apart the two are, of each face what is farthest:",
+            "",
+            "| | half of the faces | 95 of 100 | all |",
+            "| --- | --- | --- | --- |",
+            _at_most("a landmark, pixels in a face of 128", photos["landmarks_px_at_128"]),
+            _at_most("a probability", photos["probabilities"]),
+            *([_at_most("an intensity", photos["intensities"])] if intensities is not None else []),
+            "",
+            f"Given the very crop that Python reads, a probability differs by {crops['probabilities_at_most']:.0e} at most"
+            + (f", an intensity by {intensities:.0e}" if intensities is not None else "")
+            + f" ({crops['crops']} crops): what is left comes of landmarks that a network in single precision places some hundred-thousandths of a pixel elsewhere, "
+            "after which a pixel of the crop is rounded to the next gray level.",
+            "",
+            f"On one thread of a busy machine, the least of many: a photograph {_ms(still['node']['least'])} (Python {_ms(still['python']['least'])}), "
+            f"a frame of {live['size'][0]} x {live['size'][1]} with one face {_ms(frame['node']['least'])} ({_ms(frame['python']['least'])}).",
+        ]
+    )
+
+
+def _at_most(what: str, spread: dict[str, float]) -> str:
+    return f"| {what} | {spread['p50']:.2g} | {spread['p95']:.2g} | {spread['most']:.2g} |"
+
+
+def _ms(seconds: float) -> str:
+    return f"{1000 * seconds:.0f} ms"
+
+
 def papers() -> str:
     """What the rebuilt papers came to, from their committed reports."""
     parts = [
@@ -736,6 +774,7 @@ SECTIONS: dict[Path, dict[str, Callable[[], str]]] = {
     },
     DOCS / "index.md": {"install size": install_size},
     DOCS / "intensities.md": {"own raters": own_raters},
+    BROWSER: {"parity": browser},
 }
 
 

@@ -81,7 +81,7 @@ def _ms(seconds: Sequence[float], share: float = 0.5) -> float:
 
 
 def overhead(content: bytes) -> dict[str, Any]:
-    analyzer = mien.Analyzer(mien.Settings(threads=1))
+    analyzer = mien.Analyzer(mien.Settings(detector="mien", threads=1))
     with (
         tempfile.TemporaryDirectory() as home,
         server.running(ServiceSettings(port=0, home=Path(home))) as at,
@@ -162,7 +162,7 @@ def resident_mib() -> float:
 
 def batching(content: bytes) -> dict[str, Any]:
     """Crops read alone and together; processor time, as other work has its share of the cores."""
-    analyzer = mien.Analyzer(mien.Settings(threads=1))
+    analyzer = mien.Analyzer(mien.Settings(detector="mien", threads=1))
     frame, faces = analyzer.look(content)
     (face,) = analyzer.recognize(frame, faces)
     crop, rates = pixels(frame, face), BaseRates()

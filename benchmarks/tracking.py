@@ -22,7 +22,7 @@ import typer
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from mien import provenance
-from mien.analysis.pipeline import Analyzer
+from mien.analysis.pipeline import Analyzer, Settings
 from mien.face import Face, Frame, RecognizedFace
 from mien.media import image
 from mien.tracking.smooth import smoothers
@@ -221,7 +221,7 @@ def main(
     media: Annotated[Path, typer.Argument(help="Folder of the clips and photographs.")],
     out: Annotated[Path, typer.Option()] = Path("benchmarks/results/tracking.json"),
 ) -> None:
-    analyzer = Analyzer()
+    analyzer = Analyzer(Settings(detector="mien"))
     result = {
         **provenance.environment(),
         "stated": {"search_s": SEARCH_S, "memory_s": MEMORY_S},

@@ -28,7 +28,7 @@ import numpy.typing as npt
 from mien import provenance
 from mien.analysis.batch import Reached, Recording, analyze_files
 from mien.analysis.bench import peak_memory_mib
-from mien.analysis.pipeline import Analyzer
+from mien.analysis.pipeline import Analyzer, Settings
 from mien.analysis.recording import Options
 from mien.face import Frame
 from mien.media.video import Video
@@ -165,7 +165,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
-    analyzer = Analyzer()
+    analyzer = Analyzer(Settings(detector="mien"))
     people = [args.media / name for name in CLIPS[:2]]
     result: dict[str, Any] = {
         **provenance.environment(),

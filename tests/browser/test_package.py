@@ -13,6 +13,18 @@ from . import node
 README = node.PACKAGE / "README.md"
 
 
+def test_the_lockfile_names_packages_and_no_registry() -> None:
+    """Whoever installs has a registry of their own."""
+    lock = json.loads((node.WEB / "package-lock.json").read_text())
+    places = {told.get("resolved", "") for told in lock["packages"].values()}
+    assert not [place for place in places if "://" in place]
+    assert all("integrity" in told or "link" in told for told in _installed(lock["packages"]))
+
+
+def _installed(packages: dict[str, dict[str, object]]) -> list[dict[str, object]]:
+    return [told for place, told in packages.items() if place.startswith("node_modules/")]
+
+
 @pytest.mark.usefixtures("built")
 def test_its_own_tests_pass() -> None:
     told = node.npm("run", "test:built")

@@ -88,6 +88,18 @@ def test_the_card_shows_what_the_file_says(peer_models: object) -> None:
     assert "MIT" in card(load_model("face-api").info)
 
 
+def test_the_card_tells_of_each_group(jaffe_table: Table) -> None:
+    few = jaffe_table.keep(row.subject in ("KA", "KL") for row in jaffe_table.rows)
+    result = evaluate(load_model(), few, None, [TRAINING], detect.build("haar"), by="subject")
+    told = result["results"][0]["by"]["groups"]
+    info = load_model().info
+    text = card(replace(info, card={**info.card, "figures": [result]}))
+    assert "By subject, at training base rates:" in text
+    for name, group in told.items():
+        assert f"| {name} | {group['n']} | 1 | {group['accuracy']:.3f} (" in text
+    assert f" {abs(told['KA']['accuracy'] - told['KL']['accuracy']):.3f} (" in text
+
+
 def test_faces_are_cut_as_asked(jaffe_table: Table) -> None:
     """The crop of every face found, at the size asked for."""
     few = jaffe_table.keep(i < 20 for i in range(len(jaffe_table)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
@@ -45,6 +47,32 @@ def test_a_cell_speaks_of_its_own_place(level: int) -> None:
     assert found.rolls[0] == pytest.approx(0.3, abs=1e-5)
     assert found.scores[0] == pytest.approx(1 / (1 + np.exp(-2)), abs=1e-5)
     assert len(decode(maps, 0.9)) == 0
+
+
+def test_boxes_do_not_depend_on_the_processor() -> None:
+    """To the last digit what exact arithmetic says: NumPy's single-precision exp is not that."""
+    maps, rng = silent(), np.random.default_rng(8)
+    shape = maps[0].shape[1:]
+    maps[0][:] = rng.uniform(-1.0, 1.0, (ANSWERS, *shape))
+    maps[0][0] = 4.0
+    _, x, y, size, sine, cosine = maps[0].reshape(ANSWERS, -1).astype(np.float64)
+    rows, columns = (places.ravel() for places in np.indices(shape))
+    half = [math.exp(v) * proposals.SIDES * STRIDES[0] / 2 for v in size]
+    found = decode(maps, 0.5)
+    np.testing.assert_array_equal(
+        found.boxes,
+        np.stack(
+            [
+                (columns + 0.5 + x) * STRIDES[0] - half,
+                (rows + 0.5 + y) * STRIDES[0] - half,
+                (columns + 0.5 + x) * STRIDES[0] + half,
+                (rows + 0.5 + y) * STRIDES[0] + half,
+            ],
+            axis=1,
+        ).astype(np.float32),
+    )
+    rolls = [math.atan2(s, c) for s, c in zip(sine, cosine, strict=True)]
+    np.testing.assert_array_equal(found.rolls, np.array(rolls, np.float32))
 
 
 def test_the_likeliest_comes_first_and_stands_for_its_like() -> None:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 from mien.app.verbs import main
@@ -16,6 +17,7 @@ from mien.expression.baserates import BaseRates
 from mien.expression.recognize import OnnxRecognizer, load_model
 from mien.training import quantize
 from mien.training.export import metadata
+from mien.weights.session import Session
 from tests import FIRST_MODEL
 
 
@@ -91,3 +93,53 @@ def test_no_landmarks_no_scales(faces: Table) -> None:
     assert whole is not None
     with pytest.raises(DataError, match="no faces to take the scales from"):
         quantize.finder(whole, faces, "small")
+
+
+def averaging(pads: list[int], in_bytes: bool = True) -> onnx.ModelProto:
+    """Means of two by two of (N, 3, H, W), in steps of .02 from bytes to bytes, or in floats."""
+    step, zero = np.array(0.02, np.float32), np.array(100, np.uint8)
+    node = onnx.helper.make_node
+    means = node(
+        "AveragePool", ["y"], ["z"], "means", kernel_shape=[2, 2], strides=[2, 2], pads=pads
+    )
+    nodes = [
+        node("QuantizeLinear", ["x", "step", "zero"], ["bytes"]),
+        node("DequantizeLinear", ["bytes", "step", "zero"], ["y"]),
+        means,
+        node("QuantizeLinear", ["z", "step", "zero"], ["less"]),
+        node("DequantizeLinear", ["less", "step", "zero"], ["out"]),
+    ]
+    if not in_bytes:
+        nodes = [node("Relu", ["x"], ["y"]), means, node("Relu", ["z"], ["out"])]
+    shape = ("n", 3, "h", "w")
+    sides = [
+        onnx.helper.make_tensor_value_info(s, onnx.TensorProto.FLOAT, shape) for s in ("x", "out")
+    ]
+    steps = [onnx.numpy_helper.from_array(step, "step"), onnx.numpy_helper.from_array(zero, "zero")]
+    graph = onnx.helper.make_graph(nodes, "averaging", sides[:1], sides[1:], steps)
+    opset = [onnx.helper.make_opsetid("", 18)]
+    return onnx.helper.make_model(graph, opset_imports=opset, ir_version=9)
+
+
+def test_averages_of_bytes_are_convolutions_that_answer_the_same() -> None:
+    plain = averaging([0, 0, 0, 0])
+    before = Session(plain.SerializeToString(), "before", 1)
+    model = quantize.averaged_by_convolutions(plain)
+    onnx.checker.check_model(model)
+    assert "AveragePool" not in {node.op_type for node in model.graph.node}
+    after = Session(model.SerializeToString(), "after", 1)
+    x = np.random.default_rng(7).uniform(-2, 3, (2, 3, 10, 7)).astype(np.float32)
+    ours, theirs = (session.run(None, {"x": x})[0] for session in (after, before))
+    assert ours.shape == (2, 3, 5, 3)
+    rounded = np.round(x / 0.02)[:, :, :10, :6].reshape(2, 3, 5, 2, 3, 2)
+    np.testing.assert_allclose(ours, rounded.mean(axis=(3, 5)) * 0.02, atol=0.0101)
+    np.testing.assert_allclose(
+        ours, theirs, atol=0.0201
+    )  # a mean between two steps may go either way
+
+
+@pytest.mark.parametrize("kept", [averaging([1, 1, 1, 1]), averaging([0, 0, 0, 0], in_bytes=False)])
+def test_other_averages_stay(kept: onnx.ModelProto) -> None:
+    """What lies beyond a border counts in some, and floats are averaged fast enough."""
+    before = kept.SerializeToString()
+    assert quantize.averaged_by_convolutions(kept).SerializeToString() == before

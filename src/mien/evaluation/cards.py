@@ -225,6 +225,8 @@ def _figures(figures: dict[str, Any]) -> Iterator[str]:
             yield from _sets(result["prediction_sets"])
     yield from _classes(figures["results"])
     yield from _confusion(figures["results"][-1])
+    if groups := figures["results"][-1].get("by"):
+        yield from _groups(groups, figures["results"][-1]["base_rates"]["target"])
 
 
 def _calibrated_sets(known: PredictionSets) -> Iterator[str]:
@@ -287,3 +289,20 @@ def _confusion(result: dict[str, Any]) -> Iterator[str]:
     yield "|" + " --- |" * (len(labels) + 1)
     for label, row in zip(labels, result["confusion"]["rows_actual"], strict=True):
         yield f"| {label} | " + " | ".join(map(str, row)) + " |"
+
+
+def _groups(told: dict[str, Any], rates: str) -> Iterator[str]:
+    """Figures by group, and whether chance parts people as far as the best and the worst group."""
+    yield from ("", f"By {told['column']}, at {rates} base rates:", "")
+    yield f"| {told['column']} | n | people | accuracy (95 %) | majority |"
+    yield "| --- | --- | --- | --- | --- |"
+    for name, group in told["groups"].items():
+        low, high = group["accuracy_ci95"]
+        accuracy = f"{group['accuracy']:.3f} ({low:.3f}-{high:.3f})"
+        share = f"{group['majority_baseline']:.3f}"
+        yield f"| {name} | {group['n']} | {group['people']} | {accuracy} | {share} |"
+    if gap := told["gap"].get("accuracy"):
+        low, high = gap["gap_ci95"]
+        yield ""
+        yield f"{gap['best']} lies {gap['gap']:.3f} ({low:.3f} to {high:.3f}) above {gap['worst']};"
+        yield f"chance alone gives as much in {gap['by_chance']:.1%} of deals."

@@ -13,7 +13,7 @@ import logging
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,6 +26,9 @@ from ..faces.landmarks import POINTS, bounds
 from ..media.preprocess import batch
 from ..weights import catalogue, session
 from .export import metadata, with_metadata
+
+if TYPE_CHECKING:
+    import onnx
 
 FACES = 512
 """How many faces the scales are taken from: enough that no rare bright one decides alone."""
@@ -146,7 +149,60 @@ def _rounded(
             # before VNNI) would saturate, and answer otherwise than the others do.
             reduce_range=True,
         )
-        return small.read_bytes()
+        less: bytes = averaged_by_convolutions(onnx.load(small)).SerializeToString()
+        return less
+
+
+def averaged_by_convolutions(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The same network in eight bits, its average pooling as convolutions of a channel each.
+
+    ONNX Runtime takes six times as long for an average of bytes as for a sum of their products.
+    """
+    import onnx
+
+    graph = onnx.shape_inference.infer_shapes(model).graph
+    shapes = {value.name: value.type.tensor_type.shape for value in graph.value_info}
+    in_bytes = {name for n in graph.node if n.op_type == "DequantizeLinear" for name in n.output}
+    nodes: list[onnx.NodeProto] = []
+    for node in graph.node:
+        if node.op_type == "AveragePool" and node.input[0] in in_bytes and _is_plain(node):
+            channels = shapes[node.input[0]].dim[1].dim_value
+            nodes += _as_convolution(node, channels, model.graph.initializer)
+        else:
+            nodes.append(node)
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    return model
+
+
+def _is_plain(pool: onnx.NodeProto) -> bool:
+    """Whether nothing beyond a border takes part in its averages."""
+    told = {a.name: a for a in pool.attribute}
+    padded = "pads" in told and any(told["pads"].ints)
+    return not padded and not ("ceil_mode" in told and told["ceil_mode"].i)
+
+
+def _as_convolution(pool: onnx.NodeProto, channels: int, kept: Any) -> list[onnx.NodeProto]:
+    """The nodes that average as ``pool`` does; their weights are added to ``kept``."""
+    import onnx
+
+    told = {a.name: list(a.ints) for a in pool.attribute}
+    ones = np.ones((channels, 1, *told["kernel_shape"]), np.int8)
+    kept.extend(
+        [
+            onnx.numpy_helper.from_array(ones, f"{pool.name}_ones"),
+            onnx.numpy_helper.from_array(
+                np.array(1 / ones[0].size, np.float32), f"{pool.name}_share"
+            ),
+            onnx.numpy_helper.from_array(np.array(0, np.int8), f"{pool.name}_zero"),
+        ]
+    )
+    shares, weights = f"{pool.name}_shares", [f"{pool.name}_{s}" for s in ("ones", "share", "zero")]
+    sum_of = onnx.helper.make_node("Conv", [pool.input[0], shares], pool.output, pool.name)
+    for name in ("kernel_shape", "strides"):
+        sum_of.attribute.append(onnx.helper.make_attribute(name, told[name]))
+    sum_of.attribute.append(onnx.helper.make_attribute("group", channels))
+    return [onnx.helper.make_node("DequantizeLinear", weights, [shares], shares), sum_of]
 
 
 def some(table: Table) -> list[ImageArray]:

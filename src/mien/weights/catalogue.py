@@ -73,12 +73,9 @@ CATALOGUE = {
             name=DEFAULT_MODEL,
             kind="recognizer",
             file="mien.onnx",
-            sha256="b5e764614e28cda6bb6aa18ab565c2f4c9dd63ead505618ca471458d565e77b1",
+            sha256="c3af728aba387dbdc1f2007002ba2e4b0b74122137641da1956cc8f6dc65b31f",
             licence="Apache-2.0",
-            trained_on=(
-                f"{_FERPLUS} and FER2013's own; taught in part by a network that began with "
-                "mobileface-id"
-            ),
+            trained_on=f"{_FERPLUS} and FER2013's own",
             commercial="unknown",
             about="the default: eight expressions from a 64 x 64 gray face, in eight bits",
         ),
@@ -116,7 +113,7 @@ CATALOGUE = {
             name="proposals",
             kind="proposer",
             file="proposals.onnx",
-            sha256="89b2378be5a3ebddf56be97aff2e90900ad37630087b5043314b70504b7001bd",
+            sha256="da567d2515430747f048c1432a466f7a53b8bb5922bd8e9146142bab7dae2bf5",
             licence="Apache-2.0",
             trained_on=_FINDERS,
             commercial="no",

@@ -22,6 +22,7 @@ import * as runtime from "onnxruntime-web";
 import { cut } from "../src/align.js";
 import { prepare } from "../src/preprocess.js";
 import { searched } from "../src/proposals.js";
+import { Causal, type Values } from "../src/smooth.js";
 
 interface Raw {
   readonly file: string;
@@ -39,12 +40,18 @@ interface Jobs {
   readonly crops?: readonly Raw[];
   /** Read as the frames of one recording. */
   readonly frames?: readonly (Raw & { readonly time_s: number })[];
+  /** Values of faces over time that are only smoothed. */
+  readonly smoothed?: readonly { readonly time_s: number; readonly faces: readonly Told[] }[];
   /** Crops that are only cut, in gray or RGB. */
   readonly cuts?: readonly { readonly picture: Raw; readonly crop: Crop; readonly channels: 1 | 3 }[];
   /** RGB rasters that are only prepared for a network. */
   readonly prepared?: readonly { readonly raster: Raw; readonly size: number; readonly color: string }[];
   /** Pictures of which only what the proposal network would get is asked for. */
   readonly searched?: readonly Raw[];
+}
+
+interface Told extends Values {
+  readonly track: number;
 }
 
 const [jobsFile, answersFile] = process.argv.slice(2);
@@ -124,8 +131,18 @@ function written({ width, height, channels, data }: Raster): object {
   return { width, height, channels, data: Buffer.from(data).toString("base64") };
 }
 
+/** Each frame's faces in the order they were given. */
+function smoothed(): object[] {
+  const smoother = new Causal(numbers.smooth);
+  return (jobs.smoothed ?? []).map(({ time_s, faces }) => {
+    const found = smoother.push(time_s, new Map(faces.map((face) => [face.track, face])));
+    return faces.map(({ track }) => found.get(track) as Values);
+  });
+}
+
 const answers = {
   ...(jobs.models ? await read(jobs.models) : {}),
+  smoothed: smoothed(),
   cuts: (jobs.cuts ?? []).map(({ picture: raw, crop, channels }) =>
     written(cut(picture(raw), crop, channels, numbers.align)),
   ),
