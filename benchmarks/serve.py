@@ -1,12 +1,14 @@
 """The service on loopback: what HTTP costs, what it bears, and what batching would give.
 
     python benchmarks/serve.py                      # a minute for each number of clients
-    python benchmarks/serve.py --seconds 600        # 0 for none of it
+    python benchmarks/serve.py --seconds 600
+    python benchmarks/serve.py --only overhead      # the others stay as they were
 
 ``overhead`` : one client's request against ``Analyzer.analyze`` of the same bytes in the same
-process, in turn, by the clock and in processor time. ``load`` : so many clients at once, each with
-its next picture as soon as it has its answer; the memory of service and clients together, which are
-one process. ``batching`` : a crop's time in one call of the model with others, against alone, and
+process, in turn, by the clock and in processor time; of many batches the one that other work of the
+machine disturbed least, as its ``analyze`` tells. ``load`` : so many clients at once, each with its
+next picture as soon as it has its answer; the memory of service and clients together, which are one
+process. ``batching`` : a crop's time in one call of the model with others, against alone, and
 the share of that in all of a picture: the most that putting the crops of several requests together
 could save.
 """
@@ -23,6 +25,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from enum import StrEnum
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -44,6 +47,15 @@ OUT = Path(__file__).parent / "results" / "serve.json"
 RAW = {"content-type": "image/jpeg"}
 CLIENTS = (1, 8, 64)
 ROUNDS = 100
+BATCHES, OF_EACH = 100, 20
+
+
+class Part(StrEnum):
+    """What is measured."""
+
+    OVERHEAD = "overhead"
+    BATCHING = "batching"
+    LOAD = "load"
 
 
 def portrait() -> bytes:
@@ -100,8 +112,12 @@ def overhead(content: bytes) -> dict[str, Any]:
             "healthz": lambda: asked("GET", "/healthz"),
         }
         alternately(works, 10)
-        took = alternately(works, ROUNDS)
-    result: dict[str, Any] = {"rounds": ROUNDS}
+        batches = []
+        for _ in range(BATCHES):
+            batches.append(alternately(works, OF_EACH))
+            time.sleep(0.2)
+    took = min(batches, key=lambda batch: statistics.median(batch["analyze"].wall))
+    result: dict[str, Any] = {"batches": BATCHES, "rounds_of_each": OF_EACH}
     for clock in ("wall", "cpu"):
         times = {name: getattr(found, clock) for name, found in took.items()}
         apart = np.subtract(times["http"], times["analyze"])
@@ -152,6 +168,7 @@ def load(content: bytes, clients: int, seconds: float) -> dict[str, Any]:
         "p99_ms": _ms(took, 0.99),
         "statuses": {str(status): n for status, n in sorted(statuses.items())},
         "memory_mib": {"early": round(settled[0], 1), "late": round(settled[-1], 1)},
+        "memory_grew": round(settled[-1] / settled[0] - 1, 4),
     }
 
 
@@ -185,15 +202,18 @@ def batching(content: bytes) -> dict[str, Any]:
     }
 
 
-def main(seconds: float = 60.0) -> None:
+def main(seconds: float = 60.0, only: list[Part] | None = None) -> None:
     content = portrait()
-    result = provenance.environment() | {
-        "overhead": overhead(content),
-        "batching": batching(content),
-        "load": [load(content, clients, seconds) for clients in CLIENTS if seconds],
+    parts: dict[Part, Callable[[], dict[str, Any]]] = {
+        Part.OVERHEAD: lambda: overhead(content),
+        Part.BATCHING: lambda: batching(content),
+        Part.LOAD: lambda: {"runs": [load(content, clients, seconds) for clients in CLIENTS]},
     }
-    OUT.write_text(json.dumps(result, indent=2) + "\n")
-    print(json.dumps(result, indent=2))
+    result: dict[str, Any] = json.loads(OUT.read_text()) if OUT.exists() else {}
+    for part in only or list(Part):
+        result[part] = provenance.environment() | parts[part]()
+        OUT.write_text(json.dumps(result, indent=2) + "\n")
+        print(json.dumps(result[part], indent=2))
 
 
 if __name__ == "__main__":

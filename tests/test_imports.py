@@ -31,6 +31,7 @@ HEAVY = {
     "matplotlib",
     "av",
     *("fastapi", "starlette", "pydantic", "uvicorn", "prometheus_client", "sqlalchemy", "httpx"),
+    "httptools",
 }
 
 

@@ -7,6 +7,7 @@ in 300-W's files: a picture reaches from -.5 to its width less .5.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -92,9 +93,10 @@ def turned_square(centre: Points, side: float, roll_rad: float, size: int) -> Ma
     array([[ 0.5,  0. , -3.5],
            [-0. ,  0.5, -8.5]])
     """
-    cos, sin = np.cos(roll_rad) * size / side, np.sin(roll_rad) * size / side
-    turn = np.array([[cos, sin], [-sin, cos]])
-    return np.column_stack([turn, (size - 1) / 2 - turn @ np.asarray(centre, np.float64)])
+    cos, sin = math.cos(roll_rad) * size / side, math.sin(roll_rad) * size / side
+    (x, y), middle = centre.tolist(), (size - 1) / 2  # plain numbers, here and below: for each look
+    across, down = middle - (cos * x + sin * y), middle - (cos * y - sin * x)
+    return np.array([[cos, sin, across], [-sin, cos, down]])
 
 
 def transform(matrix: Matrix, points: Points) -> FloatArray:
@@ -104,9 +106,9 @@ def transform(matrix: Matrix, points: Points) -> FloatArray:
 
 def inverse(matrix: Matrix) -> Matrix:
     """The (2, 3) matrix that takes back what ``matrix`` does; raises ShapeError where none can."""
-    (a, b, x), (c, d, y) = matrix.tolist()  # plain numbers: a crop takes this for every face
+    (a, b, x), (c, d, y) = matrix.tolist()
     area = a * d - b * c
-    if not (np.isfinite(matrix).all() and abs(area) >= 1e-12):
+    if not (all(map(math.isfinite, (a, b, x, c, d, y))) and abs(area) >= 1e-12):
         raise ShapeError(f"no transform takes back {matrix.tolist()}")
     back = np.array([[d, -b, b * y - d * x], [-c, a, c * x - a * y]])
     return np.asarray(back / area, np.float64)
@@ -136,11 +138,12 @@ def similarity(src: Points, dst: Points) -> Matrix:
     spread = float((ours**2).sum())
     if spread < 1e-9:
         raise ShapeError("all points lie in one place: no transform follows from them")
-    u, s, vt = np.linalg.svd(theirs.T @ ours)
-    # Without this sign the best fit to noisy points may be a mirror image, which swaps the
-    # subject's left and right and with them every expression that is not symmetric.
-    sign = np.array([1.0, np.linalg.det(u @ vt)])
-    turn = (s * sign).sum() / spread * (u * sign) @ vt
+    # In a plane the paper's decomposition comes to two sums, and no mirror image is among what they
+    # can give: it would swap the subject's left and right, and with them every expression that is
+    # not symmetric.
+    (xx, xy), (yx, yy) = (ours.T @ theirs / spread).tolist()
+    cos, sin = xx + yy, xy - yx
+    turn = np.array([[cos, -sin], [sin, cos]])
     return np.column_stack([turn, their_mean - turn @ our_mean])
 
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import shlex
+import shutil
 import socket
+import subprocess
 import webbrowser
 from pathlib import Path
 
@@ -12,6 +16,8 @@ from typer.testing import CliRunner, Result
 
 from mien.app import verbs
 from mien.face import ImageArray
+from mien.service import server
+from mien.service.settings import ServiceSettings
 
 from .running import run
 
@@ -55,6 +61,13 @@ def test_the_demonstration(tmp_path: Path, astronaut: ImageArray) -> None:
     assert done.status == 0, done.err
     assert "  happiness " in done.out
     assert f"curl -F files=@{photo}" in done.out
+    if shutil.which("curl") is None:
+        pytest.skip("no curl to try what it says")
+    with server.running(ServiceSettings(port=0, home=tmp_path)) as at:
+        for line in re.findall("^  curl (.*)$", done.out, re.MULTILINE):
+            words = shlex.split(line.replace("http://127.0.0.1:8000", at))
+            subprocess.run(["curl", "-sSf", *words], cwd=tmp_path, check=True, capture_output=True)
+    assert (tmp_path / "why.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_a_demonstration_without_a_picture(tmp_path: Path) -> None:

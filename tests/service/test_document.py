@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import runpy
 from collections.abc import Iterator
 from pathlib import Path
@@ -107,7 +108,7 @@ def test_what_everybody_is_told() -> None:
     assert "Article 50(3)" in NOTICE
     assert "nothing of it is kept but a person's samples" in told
     assert "A recording is kept" in told
-    assert not {"<<<<<<<", "=======", ">>>>>>>"} & set(told.split())
+    assert not re.search("^[<=>]{7}", told, re.MULTILINE), "half merged"
 
 
 def test_every_route_tells_its_problems_in_one_shape() -> None:

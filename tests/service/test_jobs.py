@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from mien.errors import ConfigError, MissingExtra
 from mien.service import jobs as j
@@ -127,6 +127,38 @@ def test_one_that_brings_its_process_down_is_set_aside(jobs: Jobs) -> None:
     assert (ended.state, ended.crashes) == (State.FAILED, 3)
     assert ended.reason == "ended by SIGSEGV; tried 3 times"
     assert jobs.claim("a", 30) is None
+
+
+def test_one_to_be_stopped_that_brings_its_process_down_is_cancelled(
+    jobs: Jobs, clock: Clock
+) -> None:
+    job = jobs.add(Job("ann", "a.mp4"), 10)
+    jobs.claim("a", 30)
+    jobs.cancel(job.id, "ann")
+    clock.now += 5
+    assert jobs.crashed(job.id, "a", "ended by SIGSEGV")
+    ended = jobs.get(job.id)
+    assert ended is not None
+    assert (ended.state, ended.crashes, ended.ended_s) == (State.CANCELLED, 1, 1005.0)
+    assert jobs.claim("a", 30) is None
+
+
+def test_nobody_comes_between_a_look_at_a_job_and_its_change(jobs: Jobs) -> None:
+    """Each is one statement, which both databases do as a whole."""
+    job = jobs.add(Job("ann", "a.mp4"), 10)
+    asked: list[str] = []
+    event.listen(jobs._engine, "before_cursor_execute", lambda *of: asked.append(of[2]))
+    for change in (
+        lambda: jobs.crashed(job.id, "a", "ended by SIGSEGV"),
+        lambda: jobs.leave(job.id, "a"),
+        lambda: jobs.cancel(job.id, "ann"),
+    ):
+        asked.clear()
+        jobs.claim("a", 30)
+        claiming = len(asked)
+        change()
+        (made,) = [one for one in asked[claiming:] if one.startswith("UPDATE")]
+        assert asked[claiming] == made, "nothing is looked up before"
 
 
 def test_one_that_is_left_waits_a_while(jobs: Jobs, clock: Clock) -> None:

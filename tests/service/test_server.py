@@ -28,6 +28,7 @@ from mien.errors import ConfigError
 from mien.expression.baserates import BaseRates
 from mien.expression.recognize import Reading
 from mien.face import ImageArray
+from mien.service import connection as of_uvicorn
 from mien.service import server
 from mien.service.keys import Keys
 from mien.service.settings import ServiceSettings
@@ -172,7 +173,7 @@ def test_a_slow_upload_is_given_up(serve: Serve, portrait_jpeg: bytes) -> None:
 
 
 def test_headers_that_never_come(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "HEADERS_S", 0.3)
+    monkeypatch.setattr(of_uvicorn, "HEADERS_S", 0.3)
     client = serve()
     address = ("127.0.0.1", client.base_url.port or 0)
     for begun in (b"", b"GET / HT", b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: "):
@@ -209,9 +210,17 @@ def _resident() -> int:
     return int(status.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
+TUNNEL = b"CONNECT example.org:443 HTTP/1.1\r\nHost: example.org:443\r\n\r\n"
+
+
 def test_what_is_no_http(client: httpx.Client) -> None:
     address = ("127.0.0.1", client.base_url.port or 0)
-    for noise in (b"\x16\x03\x01\x02\x00\x01" * 50 + b"\r\n\r\n", bytes(100_000), b"GET\r\n\r\n"):
+    for noise in (
+        b"\x16\x03\x01\x02\x00\x01" * 50 + b"\r\n\r\n",
+        bytes(100_000),
+        b"GET\r\n\r\n",
+        TUNNEL,
+    ):
         with socket.create_connection(address, 10) as connection:
             connection.sendall(noise)
             connection.shutdown(socket.SHUT_WR)

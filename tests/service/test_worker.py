@@ -207,6 +207,22 @@ def test_one_that_is_longer_than_it_said_fails(
     assert failed.reason == "it is longer than the 2 s that a recording may last"
 
 
+def test_one_that_is_too_long_and_does_not_end_is_not_tried_again(
+    jobs: Jobs, folders: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deaf = (
+        "import pathlib, signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "pathlib.Path('../records.jsonl').write_text('{\"time_s\": 3.0}\\n'); time.sleep(60)"
+    )
+    monkeypatch.setattr(w, "command", lambda name, options: [sys.executable, "-c", deaf])
+    monkeypatch.setattr(w, "_GRACE_S", 0.2)
+    job = handed_in(jobs, folders, video(tmp_path / "a.mp4"))
+    with working(jobs, folders, longest_s=2):
+        failed = ended(jobs, job)
+    assert (failed.state, failed.crashes) == (State.FAILED, 0)
+    assert failed.reason == "it is longer than the 2 s that a recording may last"
+
+
 def test_a_database_that_is_away_costs_no_recording(
     jobs: Jobs, folders: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -74,7 +75,9 @@ def test_networks_that_find_faces(name: str, w300_table: Table, tmp_path: Path) 
         with pytest.raises(ModelError, match=f"{name} is in eight bits already"):
             quantize.finder(whole, few, "small")
         return
+    level = logging.getLogger().level
     small = quantize.finder(whole, few, "small")
+    assert logging.getLogger().level == level
     meta = json.loads(metadata(small))
     assert (meta["name"], meta["card"]["bits"]["pictures"]) == ("small", 16)
     assert len(small) < 0.4 * len(whole)

@@ -10,7 +10,7 @@ from ..errors import MissingExtra
 _MODULES = {"markdown-it-py": "markdown_it"}
 """What libraries are imported as, where that is not their name."""
 _EXTRAS = {"pyarrow": "table", "matplotlib": "plot"} | dict.fromkeys(
-    ("fastapi", "uvicorn", "sqlalchemy"), "serve"
+    ("fastapi", "uvicorn", "httptools", "sqlalchemy"), "serve"
 )
 """The smallest extra that brings a library, where that is not ``train``."""
 

@@ -95,7 +95,7 @@ def serve(
     """
     if context.invoked_subcommand is not None:
         return
-    need("mien serve", "fastapi", "uvicorn", "sqlalchemy")
+    need("mien serve", "fastapi", "uvicorn", "httptools", "sqlalchemy")
     from ..service.settings import ServiceSettings
 
     names = tuple(name.lower() for name in allow_host or ())
@@ -173,7 +173,8 @@ def _demonstrate(settings: ServiceSettings, picture: Path) -> None:
     at = "http://127.0.0.1:8000"
     tell("Try next, with `mien serve` in another terminal:")
     tell(f"  curl -F files=@{picture} {at}/v1/analyze")
-    tell(f"  curl --data-binary @{picture} -H 'Content-Type: image/*' {at}/v1/explain -o why.png")
+    kind = "Content-Type: application/octet-stream"
+    tell(f"  curl --data-binary @{picture} -H '{kind}' {at}/v1/explain -o why.png")
     tell(f"  curl {at}/openapi.json")
 
 

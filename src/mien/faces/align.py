@@ -166,7 +166,8 @@ def outline(crop: Crop) -> FloatArray:
 
 def side(crop: Crop) -> float:
     """A crop's side in pixels of its frame; of one stretched to a square, the geometric mean."""
-    return float(crop.size / np.sqrt(abs(np.linalg.det(crop.matrix[:, :2]))))
+    (a, b, _), (c, d, _) = crop.matrix.tolist()
+    return float(crop.size / math.sqrt(abs(a * d - b * c)))
 
 
 def roll(crop: Crop) -> float:
@@ -176,9 +177,10 @@ def roll(crop: Crop) -> float:
 
 def share_inside(frame: Frame, crop: Crop) -> float:
     """What part of a crop lies inside the picture, in [0, 1]."""
-    picture = np.array([0, 0, frame.width, frame.height]) - 0.5
-    share = geometry.area_inside(outline(crop), picture) / side(crop) ** 2
-    return min(1.0, share)
+    picture, corners = np.array([0, 0, frame.width, frame.height]) - 0.5, outline(crop)
+    if (corners >= picture[:2]).all() and (corners <= picture[2:]).all():
+        return 1.0
+    return min(1.0, geometry.area_inside(corners, picture) / side(crop) ** 2)
 
 
 def cut(frame: Frame, crop: Crop, gray: bool = False) -> ImageArray:

@@ -91,6 +91,8 @@ class Landmarker(session.Network):
         moved = (around[:, :2] + around[:, 2:] - boxes[:, :2] - boxes[:, 2:]) / 2
         sides = (boxes[:, 2:] - boxes[:, :2]).max(axis=1)
         far = np.flatnonzero(np.hypot(moved[:, 0], moved[:, 1]) > _NEAR * sides)
+        if not len(far):
+            return first
         second = self.look(frame, squares(around[far]), [level[i][1] for i in far])
         points, scores = first.points.copy(), first.scores.copy()
         points[far] = second.points

@@ -84,7 +84,8 @@ def check(points: FloatArray) -> None:
 
 def eye_centres(points: FloatArray) -> FloatArray:
     """The middles of right and left eye, (2, 2), each the mean of its six points."""
-    return np.stack([points[RIGHT_EYE].mean(axis=0), points[LEFT_EYE].mean(axis=0)])
+    both = points[RIGHT_EYE.start : LEFT_EYE.stop].reshape(2, -1, 2)
+    return np.asarray(both.mean(axis=1), points.dtype)
 
 
 def five(points: FloatArray) -> FloatArray:
@@ -133,10 +134,10 @@ def face_box(points: FloatArray) -> FloatArray:
 
 def _leveled(points: FloatArray, forehead: float) -> tuple[FloatArray, float]:
     turn = roll(points)
-    level = geometry.turned_square(np.zeros(2), 1.0, turn, 1)
-    box = bounds(geometry.transform(level, points))
-    box[1] -= forehead * (box[3] - box[1])
-    half = (box[2:] - box[:2]) / 2
-    middle = geometry.transform(geometry.inverse(level), box[:2] + half)
+    level = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+    low, high = bounds(np.asarray(points @ level, np.float32)).reshape(2, 2)
+    low[1] -= forehead * (high[1] - low[1])
+    half = (high - low) / 2
+    middle = np.asarray((low + half) @ level.T, np.float32)
     # Points count from the middle of a pixel, boxes from its edge.
     return np.concatenate([middle - half, middle + half]) + np.float32(0.5), turn

@@ -14,6 +14,7 @@ and then by ``yaw`` about the upright:
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,10 +69,10 @@ def estimate(points: FloatArray) -> Pose | None:
     u, s, vt = np.linalg.svd(view, full_matrices=False)
     if s[1] <= _LEAST_DEPTH * s[0]:
         return None
-    right, down = u @ vt
-    away = np.cross(right, down)
+    (a, b, c), (d, e, f) = (u @ vt).tolist()  # where the head's right and down point
+    away = b * f - c * e, c * d - a * f, a * e - b * d
     return Pose(
-        yaw_rad=float(np.arcsin(np.clip(away[0], -1, 1))),
-        pitch_rad=float(np.arctan2(-away[1], away[2])),
-        roll_rad=float(np.arctan2(down[0], right[0])),
+        yaw_rad=math.asin(min(max(away[0], -1.0), 1.0)),
+        pitch_rad=math.atan2(-away[1], away[2]),
+        roll_rad=math.atan2(d, a),
     )

@@ -257,6 +257,7 @@ class Video:
     def _open(self) -> None:
         try:
             import av
+            from av.video.reformatter import VideoReformatter
         except ImportError:  # whoever reads pictures alone may have taken it out: docs/index.md
             raise VideoError(
                 f"cannot read {self.source}: recordings need PyAV, which is not installed; "
@@ -278,6 +279,8 @@ class Video:
             what = "video that can be decoded" if videos else "video"
             raise VideoError(f"{self.source} holds no {what}{' (only sound)' if heard else ''}")
         self._stream = streams[0]
+        # One for all frames: FFmpeg keeps megabytes for each, and time goes to setting one up.
+        self._reformatter = VideoReformatter()
         codec = self._stream.codec_context
         try:
             _refuse_too_large(codec.width, codec.height, self.source)
@@ -371,7 +374,8 @@ class Video:
         if isinstance(picture, str):
             return Hole(index, time_s, self.source, picture)
         try:
-            return Frame(_pixels(picture, self._stream), index, time_s, self.source)
+            rgb = _pixels(picture, self._stream, self._reformatter)
+            return Frame(rgb, index, time_s, self.source)
         except VideoError as err:
             return Hole(index, time_s, self.source, str(err))
         except (OSError, ValueError, MemoryError) as err:
@@ -586,12 +590,13 @@ def _aspect(stream: Any) -> float:
     return ratio if abs(ratio - 1) > _SQUARE and 0.1 < ratio < 10 else 1.0
 
 
-def _pixels(picture: Any, stream: Any) -> ImageArray:
+def _pixels(picture: Any, stream: Any, reformatter: Any) -> ImageArray:
     """(H, W, 3) uint8 RGB, upright, with square pixels."""
     width = max(1, round(picture.width * _aspect(stream)))
     _refuse_too_large(width, picture.height, "a frame")
-    rgb = picture.to_ndarray(format="rgb24", width=width, height=picture.height)
-    return np.ascontiguousarray(_as_shown(rgb, picture))
+    # One thread: FFmpeg would start and end threads of its own for each frame.
+    colored = reformatter.reformat(picture, width, picture.height, "rgb24", threads=1)
+    return np.ascontiguousarray(_as_shown(colored.to_ndarray(), picture))
 
 
 def _refuse_too_large(width: int, height: int, name: str) -> None:

@@ -112,8 +112,9 @@ class Door:
     """
 
     def __init__(self, app: ASGIApp, settings: ServiceSettings) -> None:
-        self.app, self._settings = app, settings
+        self.app = app
         self._keys, self._limits = Keys(settings.home), Limits()
+        self._is_local = settings.is_local
         self._hosts = {*settings.allowed_hosts}
         if is_loopback(settings.host):
             self._hosts |= {*LOCAL, settings.host}
@@ -144,7 +145,7 @@ class Door:
     def _admitted(self, scope: Scope, headers: Headers) -> AbstractContextManager[None]:
         """While the request goes on; raises Refused without a key where one is needed."""
         try:
-            needed = not self._settings.is_local or bool(self._keys.all())
+            needed = not self._is_local or bool(self._keys.all())
             if not needed or _path(scope) in _OPEN or _path(scope) in assets():
                 return nullcontext()
             key = self._known(headers)
@@ -248,9 +249,8 @@ class Body:
 
     async def _in_time(self, receive: Receive, left_s: float) -> Message:
         try:
-            return await asyncio.wait_for(
-                receive(), min(self._settings.upload_s, max(0.001, left_s))
-            )
+            async with asyncio.timeout(min(self._settings.upload_s, max(0.001, left_s))):
+                return await receive()
         except TimeoutError:
             raise Refused(
                 HTTPStatus.REQUEST_TIMEOUT, "the request came too slowly, and was given up"

@@ -6,23 +6,25 @@ No path and no address in a request is ever opened; a file's name is only what i
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Collection, Coroutine, Iterator
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Any, TypeVar, get_type_hints
 
 from fastapi import Depends, Request
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import HTTPConnection
+from starlette.responses import Response
 
 from ..errors import ConfigError, UnknownName
 from .engine import Engine, Upload
-from .problems import Refused
+from .problems import Refused, of_invalid
 from .settings import ServiceSettings
 
+Model = TypeVar("Model", bound=BaseModel)
 FIELD = "files"
 BODY = "body"
 """What a picture is called that came without a name."""
@@ -46,9 +48,11 @@ async def known_options(request: HTTPConnection) -> None:
     A misspelt option that is passed over is an answer to another question.
     """
     route = request.scope.get("route")
-    if not isinstance(route, APIRoute):
-        return
-    known = list(_names(route.dependant))
+    if isinstance(route, APIRoute) and request.scope["query_string"]:
+        _check_names(request, list(_names(route.dependant)))
+
+
+def _check_names(request: HTTPConnection, known: list[str]) -> None:
     for name in request.query_params:
         if name not in known:
             raise UnknownName("option", name, known)
@@ -66,6 +70,35 @@ def _names(of: Dependant) -> Iterator[str]:
             yield field.alias
     for inner in of.dependencies:
         yield from _names(inner)
+
+
+def options_of(request: HTTPConnection, kind: type[Model], but: Collection[str] = ()) -> Model:
+    """The options in an address, as ``kind`` has them; raises UnknownName, ConfigError, Refused.
+
+    but : names that it has and that cannot be given.
+    """
+    _check_names(request, [name for name in kind.model_fields if name not in but])
+    try:
+        return kind.model_validate(dict(request.query_params))
+    except ValidationError as err:
+        raise of_invalid([{**e, "loc": ("query", *e["loc"])} for e in err.errors()]) from None
+
+
+class Direct(APIRoute):
+    """A route called with a request and its options, past what FastAPI does to find them.
+
+    That is made for any signature, and every picture would pay for it (ADR 28); the document is
+    made from the signature all the same.
+    """
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        kind: type[BaseModel] = get_type_hints(self.endpoint)["options"]
+
+        async def handle(request: Request) -> Response:
+            answer: Response = await self.endpoint(request, options_of(request, kind))
+            return answer
+
+        return handle
 
 
 async def left(request: Request) -> None:

@@ -32,9 +32,12 @@ from sqlalchemy import (
     Table,
     Text,
     and_,
+    case,
     create_engine,
     event,
+    false,
     func,
+    null,
     or_,
     select,
     text,
@@ -323,26 +326,39 @@ class Jobs:
         return self._change(id, worker, values)
 
     def crashed(self, id: str, worker: str, reason: str) -> bool:
-        """Its process came to a bad end: it is tried again, and set aside the third time."""
-        job = self.get(id)
-        if job and job.crashes + 1 >= _CRASHES:
-            return self._change(
-                id,
-                worker,
-                _ended(State.FAILED, self._clock())
-                | {"crashes": job.crashes + 1, "reason": f"{reason}; tried {_CRASHES} times"},
-            )
-        again = _waits() | {"crashes": _JOBS.c.crashes + 1}
-        return self._change(id, worker, again)
+        """Its process came to a bad end: it is tried again, and set aside the third time.
+
+        One that is to be stopped is cancelled by that. False where it is somebody else's by now.
+        """
+        crashes = _JOBS.c.crashes + 1
+        is_last = and_(crashes >= _CRASHES, ~_JOBS.c.stop)
+        given_up = f"{reason}; tried {_CRASHES} times"
+        values = self._given_back(is_last) | {
+            "crashes": crashes,
+            "reason": case((is_last, given_up), else_=_JOBS.c.reason),
+        }
+        return self._change(id, worker, values)
 
     def leave(self, id: str, worker: str, pause_s: float = 0.0) -> bool:
         """Give a job back as it is, for whoever comes next, after a while.
 
-        One that is to be stopped is cancelled by that.
+        One that is to be stopped is cancelled by that. False where it is somebody else's by now.
         """
-        waits = _waits() | {"not_before_s": self._clock() + pause_s}
-        stopped = _ended(State.CANCELLED, self._clock())
-        return self._change(id, worker, stopped, _JOBS.c.stop) or self._change(id, worker, waits)
+        values = self._given_back(false()) | {"not_before_s": self._clock() + pause_s}
+        return self._change(id, worker, values)
+
+    def _given_back(self, failed: ColumnElement[bool]) -> dict[str, Any]:
+        """A job that nobody works on any more: it waits again, unless it failed or was to stop.
+
+        All in one statement, so that whoever asks it to stop meanwhile is heard.
+        """
+        state = case(
+            (_JOBS.c.stop, State.CANCELLED.value),
+            (failed, State.FAILED.value),
+            else_=State.QUEUED.value,
+        )
+        ended_s = case((or_(_JOBS.c.stop, failed), self._clock()), else_=null())
+        return {"state": state, "ended_s": ended_s, "worker": None, "frames_per_s": 0.0}
 
     def _change(
         self,
@@ -366,12 +382,16 @@ class Jobs:
 
         One that is over stays as it is. None where there is no such job.
         """
+        waits = _JOBS.c.state == State.QUEUED.value
+        asked = _JOBS.update().where(_named(id, owner), _JOBS.c.state.in_(_OPEN))
+        values = {
+            # In one statement: whoever works on it may give it back meanwhile.
+            "stop": True,
+            "state": case((waits, State.CANCELLED.value), else_=_JOBS.c.state),
+            "ended_s": case((waits, self._clock()), else_=_JOBS.c.ended_s),
+        }
         with self._asked() as connection:
-            mine = _named(id, owner)
-            waits = _JOBS.update().where(mine, _JOBS.c.state == State.QUEUED.value)
-            connection.execute(waits.values(**_ended(State.CANCELLED, self._clock())))
-            runs = _JOBS.update().where(mine, _JOBS.c.state == State.RUNNING.value)
-            connection.execute(runs.values(stop=True))
+            connection.execute(asked.values(**values))
         return self.get(id, owner)
 
     def remove(self, id: str, owner: str) -> bool:
@@ -413,10 +433,6 @@ def _named(id: str, owner: str | None) -> ColumnElement[bool]:
 
 def _ended(state: State, now: float) -> dict[str, Any]:
     return {"state": state.value, "ended_s": now, "worker": None, "frames_per_s": 0.0}
-
-
-def _waits() -> dict[str, Any]:
-    return {"state": State.QUEUED.value, "worker": None, "frames_per_s": 0.0}
 
 
 def _row(job: Job) -> dict[str, Any]:

@@ -1,8 +1,7 @@
-"""A service on a socket: uvicorn, with what it leaves open closed."""
+"""A service on a socket: uvicorn, with connections of our own."""
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import socket
 import sys
@@ -10,64 +9,20 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from ..errors import ConfigError
 from ..expression.recognize import Recognizer
 from . import recordings
 from .application import create_app
+from .connection import Patient
 from .keys import Keys
 from .meters import JsonLines
 from .settings import ServiceSettings, is_loopback
 
-HEADERS_S = 10.0
-"""How long a connection may be open without a request, or with half of its headers."""
 _KEEP_ALIVE_S = 5
 _AFTER_S = 5.0  # beyond the longest analysis, until a stop gives up on whoever does not read
-
-
-class Patient(H11Protocol):
-    """uvicorn's connection, closed where no request comes in time.
-
-    By itself it waits for ever for the first one, and for the rest of a later one's headers.
-    """
-
-    _late: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        # asyncio leaves it out for sockets that name no protocol, as a listener's are: an answer's
-        # body would wait 40 ms for its headers to be acknowledged.
-        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._wait()
-
-    def on_response_complete(self) -> None:
-        super().on_response_complete()
-        self._wait()
-
-    def handle_websocket_upgrade(self, event: Any) -> None:
-        self._stop_waiting()
-        super().handle_websocket_upgrade(event)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._stop_waiting()
-        super().connection_lost(exc)
-
-    def _wait(self) -> None:
-        self._stop_waiting()
-        self._late = self.loop.call_later(HEADERS_S, self._give_up)
-
-    def _stop_waiting(self) -> None:
-        if self._late is not None:
-            self._late.cancel()
-            self._late = None
-
-    def _give_up(self) -> None:
-        if self.cycle is None or self.cycle.response_complete:
-            self.transport.close()
 
 
 def check_keys(settings: ServiceSettings) -> None:

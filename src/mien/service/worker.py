@@ -134,10 +134,10 @@ class Workers:
                 self._jobs.leave(job.id, worker, _AWAY_S)
                 return
             with _process(command(names[0], job.options), folder, handle) as process:
-                ours = self._watch(process, job, worker, folder)
-            if not ours:
+                end = self._watch(process, job, worker, folder)
+            if end is None:
                 self._tell(lambda: self._jobs.leave(job.id, worker))
-            elif (end := _end(process.returncode, folder)).is_whole:
+            elif end.is_whole:
                 self._tell(lambda: self._jobs.done(job.id, worker, end.progress, end.counts))
             elif end.is_crash:
                 self._tell(lambda: self._jobs.crashed(job.id, worker, end.reason))
@@ -146,21 +146,20 @@ class Workers:
 
     def _watch(
         self, process: subprocess.Popen[bytes], job: Job, worker: str, folder: Folder
-    ) -> bool:
-        """Until the process has ended, or must be; False where the job is to be left."""
+    ) -> _End | None:
+        """What came of the process, once it has ended; None where the job is to be left."""
         grown = _Grown(folder.records)
         while process.poll() is None:
             progress = grown.look()
             if self._stopping.is_set() or not self._renewed(job, worker, progress):
                 _stop(process)
-                return False
+                return None
             if progress.time_s > self._longest_s:
-                _stop(process)
-                folder.said.write_text(
-                    f"mien: it is longer than the {self._longest_s:g} s that a recording may last\n"
-                )
+                _stop(process)  # however it ends then, another try would be as long
+                reason = f"it is longer than the {self._longest_s:g} s that a recording may last"
+                return _End(False, False, reason, progress, {})
             self._stopping.wait(_LOOK_S)
-        return True
+        return _end(process.returncode, folder)
 
     def _renewed(self, job: Job, worker: str, progress: Progress) -> bool:
         """Whether the job is still ours; a database that is away says nothing against it."""
@@ -200,7 +199,7 @@ class Workers:
 
 @dataclass(frozen=True, slots=True)
 class _End:
-    """What came of a process that ended by itself.
+    """What came of a process that has ended.
 
     is_whole : its records are all there, and not every one is an error. is_crash : it may do better
     another time.

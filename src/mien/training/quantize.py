@@ -12,6 +12,7 @@ import json
 import logging
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -128,8 +129,7 @@ def _rounded(
         from onnxruntime.quantization.preprocess import quant_pre_process
     except ImportError as err:
         raise MissingExtra(err.name or "onnx", "train", "quantising a model") from err
-    logging.getLogger().setLevel(logging.ERROR)  # it advises on the root logger
-    with tempfile.TemporaryDirectory() as folder:
+    with _without_advice(), tempfile.TemporaryDirectory() as folder:
         plain, ready, small = (Path(folder) / f"{part}.onnx" for part in ("a", "b", "c"))
         plain.write_bytes(content)
         quant_pre_process(plain, ready, skip_symbolic_shape=True)
@@ -151,6 +151,18 @@ def _rounded(
         )
         less: bytes = averaged_by_convolutions(onnx.load(small)).SerializeToString()
         return less
+
+
+@contextmanager
+def _without_advice() -> Iterator[None]:
+    """ONNX Runtime's quantiser advises on the root logger, whose level is everybody's."""
+    root = logging.getLogger()
+    level = root.level
+    root.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        root.setLevel(level)
 
 
 def averaged_by_convolutions(model: onnx.ModelProto) -> onnx.ModelProto:

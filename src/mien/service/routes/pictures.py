@@ -15,11 +15,12 @@ from ...analysis.pipeline import Analyzer, Settings
 from ...expression.baserates import asked
 from ...results import schema
 from ...weights.catalogue import DEFAULT_MODEL
-from ..intake import FIELD, EngineOf, left, pictures
+from ..engine import Engine
+from ..intake import FIELD, Direct, left, pictures
 from ..notice import NOTICE
 from ..problems import Refused
 
-router = APIRouter(tags=["pictures"])
+router = APIRouter(tags=["pictures"], route_class=Direct)
 
 _BINARY = {"type": "string", "format": "binary"}
 _RAW = ("image/jpeg", "image/png", "image/webp", "application/octet-stream")
@@ -168,14 +169,13 @@ class Analysis(BaseModel):
     response_model=Analysis,
     openapi_extra={"requestBody": {"required": True, "content": SEVERAL | ONE}},
 )
-async def analyze(
-    request: Request, options: Annotated[Wanted, Query()], engine: EngineOf
-) -> Response:
+async def analyze(request: Request, options: Annotated[Wanted, Query()]) -> Response:
     """One picture as the body, or several as `files` of a multipart form.
 
     A picture that cannot be read is a record with `status` "error" and its `reason`; it never ends
     the others. Where it is the only one, as the body, it is a problem with that reason.
     """
+    engine: Engine = request.app.state.engine
     settings, explain = options.settings, options.explain
     with engine.room() as take:
         uploads, alone = await pictures(request, take)
@@ -213,11 +213,10 @@ class Explained(BaseModel):
     responses={200: {"description": "A row for each face, an overlay for each expression."}},
     openapi_extra={"requestBody": {"required": True, "content": ONE}},
 )
-async def explain(
-    request: Request, options: Annotated[Explained, Query()], engine: EngineOf
-) -> Response:
+async def explain(request: Request, options: Annotated[Explained, Query()]) -> Response:
     """One picture as the body; the answer shows its faces, and over them what spoke for an
     expression (Grad-CAM)."""
+    engine: Engine = request.app.state.engine
     settings = options.settings
     with engine.room() as take:
         uploads, alone = await pictures(request, take)

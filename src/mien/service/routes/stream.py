@@ -21,11 +21,12 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from ...analysis.batch import in_any_case
 from ...analysis.live import Reader
-from ...errors import ConfigError, MienError, UnknownName
+from ...errors import MienError
 from ...media import image
 from ...results.records import Record, record_of
 from ..door import BEARER
 from ..engine import Busy, ClientLeft, Engine, Upload
+from ..intake import options_of
 from ..notice import NOTICE
 from ..problems import Refused, of_error, of_invalid
 from .pictures import Options, told_of
@@ -91,7 +92,7 @@ async def stream(socket: WebSocket) -> None:
     engine: Engine = socket.app.state.engine
     refused: Refused | None = None
     try:
-        wanted = _wanted(socket)
+        wanted = options_of(socket, Wanted, but=("crops",))
         reader, greeting = await asyncio.to_thread(_begin, engine, wanted)
         await socket.send_text(json.dumps(greeting))
         await _answer(socket, engine, reader)
@@ -103,20 +104,6 @@ async def stream(socket: WebSocket) -> None:
         return
     if refused is not None:
         await _close(socket, refused)
-
-
-def _wanted(socket: WebSocket) -> Wanted:
-    """The options in the address; raises Refused, UnknownName, ConfigError."""
-    query = socket.query_params
-    for name in query:
-        if name not in Wanted.model_fields or name == "crops":
-            raise UnknownName("option", name, [n for n in Wanted.model_fields if n != "crops"])
-        if len(query.getlist(name)) > 1:
-            raise ConfigError(f"{name} is given twice")
-    try:
-        return Wanted.model_validate(dict(query))
-    except ValidationError as err:
-        raise of_invalid([{**e, "loc": ("query", *e["loc"])} for e in err.errors()]) from None
 
 
 def _begin(engine: Engine, wanted: Wanted) -> tuple[Reader, dict[str, Any]]:

@@ -47,13 +47,13 @@ _BODY: dict[str, Any] = {
 }
 
 
-def recordings_of(request: Request) -> Recordings:
+async def recordings_of(request: Request) -> Recordings:
     """The service's recordings."""
     recordings: Recordings = request.app.state.recordings
     return recordings
 
 
-def owner_of(request: Request) -> str:
+async def owner_of(request: Request) -> str:
     """Whose key the request came with; nobody's where none is needed."""
     owner: str = request.state.owner
     return owner
