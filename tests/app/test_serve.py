@@ -5,12 +5,16 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
+import socket
 import subprocess
+import webbrowser
 from pathlib import Path
 
 import pytest
 from PIL import Image
+from typer.testing import CliRunner, Result
 
+from mien.app import verbs
 from mien.face import ImageArray
 from mien.service import server
 from mien.service.settings import ServiceSettings
@@ -72,3 +76,28 @@ def test_a_demonstration_without_a_picture(tmp_path: Path) -> None:
         done = run("serve", "--demo", tmp_path / name)
         assert done.status == 2
         assert name in done.err
+
+
+def test_its_page_is_opened_where_there_is_a_screen(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+    asked: list[list[socket.socket]] = []
+
+    def serve(*words: str) -> Result:
+        return CliRunner().invoke(verbs.made_for([]), ["serve", "--port", "0", *words])
+
+    monkeypatch.setattr(webbrowser, "open", opened.append)
+    monkeypatch.setattr("uvicorn.Server.run", lambda _, sockets: asked.append(sockets))
+    monkeypatch.setattr("mien.service.server.log_to_stderr", lambda: None)
+    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    assert serve("--open").exit_code == 0
+    assert opened == []
+    monkeypatch.setenv("DISPLAY", ":0")
+    told = serve("--open")
+    assert opened == [f"http://127.0.0.1:{asked[-1][0].getsockname()[1]}"]
+    assert f"mien serves at {opened[0]}; its page is there" in told.stderr
+    assert serve().exit_code == 0
+    assert len(opened) == 1
+    for (listener,) in asked:
+        listener.close()

@@ -34,6 +34,22 @@ def shown(astronaut: ImageArray, label: str) -> list[tuple[str, tuple[str, bytes
     return [("files", (f"{i}.jpg", jpeg(woman - i))) for i in range(2)]
 
 
+def test_pictures_of_one_stimulus_are_held_out_together(
+    client: httpx.Client, own: Path, astronaut: ImageArray
+) -> None:
+    client.post("/v1/persons", json={"name": "Ann", "consent": CONSENT})
+    for label in ("joy", "pain"):
+        for time in ("first", "second"):
+            files = shown(astronaut // (1 if time == "first" else 2) + 3, label)
+            at = f"/v1/persons/Ann/samples?label={label}&shown={label}, the {time} time"
+            assert client.post(at, files=files).json()["taken"] == 2
+    again = client.post(at, files=shown(astronaut // 2, "joy")).json()
+    assert (again["taken"], again["left_out"]) == (0, {"taken before": 2})
+    assert client.post("/v1/persons/Ann/train").json()["stimuli"] == 4
+    told = client.post("/v1/persons/Ann/test").json()
+    assert (told["samples"], told["stimuli"]) == (8, 4)
+
+
 def test_a_person_from_consent_to_deletion(
     client: httpx.Client, own: Path, astronaut: ImageArray, portrait_jpeg: bytes
 ) -> None:

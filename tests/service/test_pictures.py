@@ -285,7 +285,7 @@ def test_models_and_their_cards(client: httpx.Client) -> None:
 
 
 def test_what_the_framework_refuses(client: httpx.Client) -> None:
-    problem(client.get("/"), 404, "GET /openapi.json lists what there is")
+    problem(client.get("/nowhere"), 404, "GET /openapi.json lists what there is")
     refused = client.get("/v1/analyze")
     problem(refused, 405, "GET is not taken at this path, but POST")
     assert refused.headers["allow"] == "POST"

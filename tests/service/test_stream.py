@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
-from websockets.typing import Origin
+from websockets.typing import Origin, Subprotocol
 
 from mien.face import ImageArray
 
@@ -133,6 +133,14 @@ def test_a_key_is_needed_where_there_are_any(serve: Serve, tmp_path: Any) -> Non
     assert refused.value.response.status_code == 403
     with connect(at, additional_headers={"authorization": f"Bearer {secret}"}) as socket:
         greeted(socket)
+    # A browser's script can only ask for protocols, and insists on an answer.
+    asked = [Subprotocol("mien.bearer"), Subprotocol(secret)]
+    with connect(at, subprotocols=asked) as socket:
+        assert socket.subprotocol == "mien.bearer"
+        greeted(socket)
+    for wrong in (["mien.bearer", secret[:-1]], ["mien.bearer"], [secret], [secret, "mien.bearer"]):
+        with pytest.raises(InvalidStatus), connect(at, subprotocols=list(map(Subprotocol, wrong))):
+            pass
 
 
 def test_a_page_of_another_origin_may_not(at: str) -> None:

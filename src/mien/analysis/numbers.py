@@ -8,6 +8,7 @@ in radians.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
 from pathlib import Path
@@ -17,7 +18,7 @@ from ..expression import baserates, intensity, recognize
 from ..faces import align, detect, landmarker, landmarks, pose, proposals, quality
 from ..faces.detectors import mien as detector
 from ..media import cuts, preprocess
-from ..results import records
+from ..results import records, summary
 from ..tracking import smooth, tracks
 from ..weights import session
 
@@ -97,6 +98,11 @@ def numbers() -> dict[str, Any]:
             "steady_s": smooth._STEADY_S,
             "calm": smooth._CALM,
             "change": smooth._CHANGE,
+        },
+        "episodes": {
+            **dataclasses.asdict(summary.Rule()),
+            "longest": summary._LONGEST,
+            "slack": summary._SLACK,
         },
     }
 

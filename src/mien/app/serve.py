@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -77,6 +79,9 @@ def serve(
             "--keep-days", metavar="N", min=0, help="How long a recording is kept after its job."
         ),
     ] = 7.0,
+    open_page: Annotated[
+        bool, typer.Option("--open", help="Open its page in this machine's browser.")
+    ] = False,
     demo: Annotated[
         Path | None,
         typer.Option(
@@ -84,7 +89,7 @@ def serve(
         ),
     ] = None,
 ) -> None:
-    """Read the expressions in pictures that programs send over HTTP.
+    """Read the expressions in pictures: a page for people, and HTTP for programs.
 
     Records are those of mien analyze. Ctrl-C ends it, once what it has taken is answered.
     """
@@ -107,12 +112,12 @@ def serve(
         keep_days=keep_days,
     )
     if demo is None:
-        _serve(settings)
+        _serve(settings, open_page)
     else:
         _demonstrate(settings, demo)
 
 
-def _serve(settings: ServiceSettings) -> None:
+def _serve(settings: ServiceSettings, open_page: bool) -> None:
     from ..service import server
     from ..service.notice import NOTICE
     from ..service.settings import is_loopback
@@ -124,8 +129,18 @@ def _serve(settings: ServiceSettings) -> None:
     say(NOTICE)
     if not is_loopback(settings.host) and settings.tls_cert is None:
         say("mien: keys and pictures cross the network unencrypted; add --tls-cert and --tls-key")
-    say(f"mien serves at {at}; {at}/openapi.json says what it takes")
+    say(f"mien serves at {at}; its page is there, and {at}/openapi.json says what programs send")
+    if open_page:
+        _show(at)
     serving.run(sockets=[listener])
+
+
+def _show(at: str) -> None:
+    """Open an address, where there is a screen: a browser of the terminal's would take it over."""
+    import webbrowser
+
+    if sys.platform != "linux" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
+        webbrowser.open(at)
 
 
 def _demonstrate(settings: ServiceSettings, picture: Path) -> None:

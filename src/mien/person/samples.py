@@ -138,20 +138,32 @@ def from_folder(taker: Taker, folder: Path) -> Taken:
     return taker.taken
 
 
-def from_pictures(taker: Taker, label: str, pictures: Sequence[tuple[str, bytes]]) -> Taken:
-    """Pictures of one label by the names and bytes of their files; else as ``from_folder``."""
+def from_pictures(
+    taker: Taker, label: str, pictures: Sequence[tuple[str, bytes]], shown: str | None = None
+) -> Taken:
+    """Pictures of one label by the names and bytes of their files; else as ``from_folder``.
+
+    shown : what the person looked at while all of them were taken, a stimulus of its own; without
+    it each picture is one.
+    """
     known = {_content(sample.stimulus) for sample in taker.person.samples()}
+    before = _digest((shown or "").encode()) in known
     for name, content in pictures:
-        digest = hashlib.sha256(content).hexdigest()[:_DIGITS]
-        if digest in known:
+        digest = _digest(content)
+        if before or digest in known:
             taker.taken.left_out[BEFORE] += 1
             continue
         known.add(digest)
+        of = f"{name}#{digest}" if shown is None else f"{shown}#{_digest(shown.encode())}"
         try:
-            taker.take(image.read_frame(content, name), label, f"{label}/{name}#{digest}")
+            taker.take(image.read_frame(content, name), label, f"{label}/{of}")
         except ImageError as err:
             taker.taken.unreadable[name] = str(err)
     return taker.taken
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:_DIGITS]
 
 
 def _content(stimulus: str) -> str:

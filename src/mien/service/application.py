@@ -27,6 +27,7 @@ ROUTERS = (
     "mien.service.routes.models:router",
     "mien.service.routes.persons:router",
     "mien.service.routes.health:router",
+    "mien.service.routes.page:router",
 )
 """By name, so that what one of them needs is imported by nothing else."""
 

@@ -19,6 +19,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..errors import DataError
+from .assets import WEIGHTS, assets
 from .engine import Busy, ClientLeft
 from .keys import Key, Keys, Limits, TooMany
 from .meters import Meters
@@ -33,8 +34,11 @@ _HEADERS = (
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"cache-control", b"no-store"),
 )
-_OPEN = ("/healthz", "/readyz", "/openapi.json")
-"""What needs no key: it tells nothing of anybody, and load balancers have none."""
+_OPEN = ("/healthz", "/readyz", "/openapi.json", WEIGHTS)
+"""What needs no key, beside the page's own files: it tells nothing of anybody, and load balancers
+have none."""
+BEARER = "mien.bearer"
+"""The protocol of a WebSocket whose key follows it."""
 _LEFT = 499  # what nginx made usual for it in logs; nobody is there to read it as an answer
 _SHORTEST_KEY, _LONGEST_KEY = 1, 200
 
@@ -57,7 +61,9 @@ class Watch:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message.get("headers", ()), *mine]
+                told = message.get("headers", ())
+                own = {name.lower() for name, _ in told}  # a route may say it otherwise
+                message["headers"] = [*told, *(pair for pair in mine if pair[0] not in own)]
             await send(message)
 
         try:
@@ -140,7 +146,7 @@ class Door:
         """While the request goes on; raises Refused without a key where one is needed."""
         try:
             needed = not self._is_local or bool(self._keys.all())
-            if not needed or _path(scope) in _OPEN:
+            if not needed or _path(scope) in _OPEN or _path(scope) in assets():
                 return nullcontext()
             key = self._known(headers)
             scope["state"]["owner"] = key.name
@@ -153,9 +159,8 @@ class Door:
             ) from None
 
     def _known(self, headers: Headers) -> Key:
-        scheme, _, secret = headers.get("authorization", "").partition(" ")
-        key = None
-        if scheme.lower() == "bearer" and _SHORTEST_KEY <= len(secret) <= _LONGEST_KEY:
+        secret, key = _secret(headers), None
+        if secret is not None and _SHORTEST_KEY <= len(secret) <= _LONGEST_KEY:
             key = self._keys.find(secret.strip())
         if key is None:
             raise Refused(
@@ -165,6 +170,18 @@ class Door:
                 headers={"WWW-Authenticate": "Bearer"},
             )
         return key
+
+
+def _secret(headers: Headers) -> str | None:
+    """What a request gives as its key; None where it gives none.
+
+    A page's script sets no header of a WebSocket but its protocols: the key follows ``BEARER``.
+    """
+    scheme, _, secret = headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        return secret
+    protocol, _, secret = headers.get("sec-websocket-protocol", "").partition(",")
+    return secret if protocol == BEARER else None
 
 
 class _Used:

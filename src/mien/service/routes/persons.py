@@ -76,6 +76,14 @@ class SampleOptions(BaseModel):
         description="The expression, or a word of the person's own.", examples=["joy"]
     )
     crops: bool = Field(False, description=CROPS)
+    shown: str | None = Field(
+        None,
+        min_length=1,
+        max_length=200,
+        description="What they looked at while all these pictures were taken: one stimulus, which "
+        "a test holds out as a whole. Without it each picture is one.",
+        examples=["a cat, the second time"],
+    )
 
 
 class Taken(BaseModel):
@@ -168,7 +176,7 @@ def _take(engine: Engine, name: str, options: SampleOptions, uploads: list[Uploa
                 fit.append((upload.name, upload.content))
             except ImageError as err:
                 taker.taken.unreadable[upload.name] = str(err)
-        found = from_pictures(taker, options.label, fit)
+        found = from_pictures(taker, options.label, fit, options.shown)
     return Taken(
         taken=len(found.samples),
         left_out=dict(Counter(found.left_out)),

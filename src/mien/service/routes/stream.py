@@ -24,6 +24,7 @@ from ...analysis.live import Reader
 from ...errors import MienError
 from ...media import image
 from ...results.records import Record, record_of
+from ..door import BEARER
 from ..engine import Busy, ClientLeft, Engine, Upload
 from ..intake import options_of
 from ..notice import NOTICE
@@ -86,7 +87,8 @@ class _Newest:
 @router.websocket("/v1/stream")
 async def stream(socket: WebSocket) -> None:
     """Pictures in, records out, until one of the two closes."""
-    await socket.accept()
+    offered = socket.scope.get("subprotocols", ())
+    await socket.accept(BEARER if BEARER in offered else None)  # a browser insists on an answer
     engine: Engine = socket.app.state.engine
     refused: Refused | None = None
     try:

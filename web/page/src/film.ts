@@ -1,0 +1,124 @@
+/** Films: read in this browser frame by frame, or by the service as a job that outlasts the page. */
+
+import * as device from "./device";
+import { Told } from "./problem";
+import type { PictureRecord } from "./record";
+import * as service from "./service";
+
+export interface Progress {
+  /** 0 to 1; null where nobody knows. */
+  share: number | null;
+  word: "film.sending" | "film.waiting" | "film.reading";
+  leftS: number | null;
+}
+
+export interface Wanted {
+  fps: number;
+  smooth: boolean;
+}
+
+type Tell = (progress: Progress, records?: PictureRecord[]) => void;
+
+const SEEN_MS = 400; // between two sights of what was read so far
+const LOOK_MS = 700; // between two questions where a job stands
+const FAR_S = 1e7;
+
+/** In this browser. tell : hears how far it is, with the records until then. */
+export async function onDevice(
+  file: File,
+  { fps, smooth }: Wanted,
+  tell: Tell,
+  stopped: AbortSignal,
+): Promise<PictureRecord[]> {
+  const video = document.createElement("video");
+  const stream = new device.Stream(smooth);
+  const records: PictureRecord[] = [];
+  const begun = performance.now();
+  let toldAt = 0;
+  video.muted = true;
+  video.src = URL.createObjectURL(file);
+  try {
+    const lastsS = await duration(video);
+    for (let frame = 0; frame / fps < lastsS; frame++) {
+      stopped.throwIfAborted();
+      await seek(video, frame / fps);
+      const record = await stream.next(await createImageBitmap(video), frame / fps);
+      records.push({ ...record, frame, source: file.name });
+      if (performance.now() - toldAt > SEEN_MS) {
+        toldAt = performance.now();
+        const share = (frame + 1) / (fps * lastsS);
+        const leftS = ((toldAt - begun) / 1000) * (1 / share - 1);
+        tell({ share, word: "film.reading", leftS }, [...records]);
+      }
+    }
+  } finally {
+    stream.end();
+    URL.revokeObjectURL(video.src);
+    video.removeAttribute("src");
+  }
+  return records;
+}
+
+/** How long a film is, in seconds; raises Told where this browser cannot decode it. */
+async function duration(video: HTMLVideoElement): Promise<number> {
+  await happens(video, "loadeddata");
+  if (!video.videoWidth) throw new Told("film.undecodable");
+  if (Number.isFinite(video.duration)) return video.duration;
+  video.currentTime = FAR_S; // a recording of a browser's own does not say how long it is
+  await happens(video, "seeked");
+  return video.duration;
+}
+
+async function seek(video: HTMLVideoElement, timeS: number): Promise<void> {
+  const there = happens(video, "seeked");
+  video.currentTime = timeS;
+  await there;
+}
+
+function happens(video: HTMLVideoElement, event: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    video.addEventListener(event, () => resolve(), { once: true });
+    video.addEventListener("error", () => reject(new Told("film.undecodable")), { once: true });
+  });
+}
+
+/** By the service: handed in, watched, and its records fetched. begun : is told the job. */
+export async function byService(
+  file: File,
+  { fps, smooth }: Wanted,
+  tell: Tell,
+  stopped: AbortSignal,
+  begun: (job: service.Job) => void,
+): Promise<PictureRecord[]> {
+  const sent = (share: number) => tell({ share, word: "film.sending", leftS: null });
+  const options = { fps, smooth: smooth ? "two-sided" : "none" };
+  const job = await service.handIn(file, options, sent, stopped);
+  begun(job);
+  return watched(job, tell, stopped);
+}
+
+/** The records of a job, once it is done; raises Told where it failed. */
+export async function watched(
+  job: service.Job,
+  tell: Tell,
+  stopped: AbortSignal,
+): Promise<PictureRecord[]> {
+  let now = job;
+  while (now.state === "queued" || now.state === "running") {
+    const { share, left_s: leftS } = now.progress;
+    tell({ share, word: now.state === "queued" ? "film.waiting" : "film.reading", leftS });
+    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+    if (stopped.aborted) {
+      await service.cancel(job.id);
+      stopped.throwIfAborted();
+    }
+    now = await service.job(job.id).catch((err: unknown) => {
+      if (service.away.peek()) return now; // it goes on without us: we ask again
+      throw err;
+    });
+  }
+  if (now.state !== "done") throw new Told("film.failed", now.reason);
+  const { content } = await service.result(job.id, "jsonl");
+  const lines = (await content.text()).split("\n").filter(Boolean);
+  return lines.map((text) => JSON.parse(text) as PictureRecord);
+}

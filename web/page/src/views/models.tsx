@@ -1,0 +1,74 @@
+/** Models: what there is, under what terms, and what each says of itself. */
+
+import { useEffect, useState } from "preact/hooks";
+import { Markdown } from "../markdown";
+import { inWords } from "../problem";
+import * as service from "../service";
+import { t, type Word } from "../words";
+
+export function ModelsView() {
+  const [models, setModels] = useState<service.Model[]>([]);
+  const [chosen, setChosen] = useState("mien");
+  const [card, setCard] = useState("");
+  const [problem, setProblem] = useState("");
+  useEffect(() => {
+    service.models().then(setModels, (err: unknown) => setProblem(inWords(err)));
+  }, []);
+  useEffect(() => {
+    let wanted = true;
+    setCard("");
+    service.card(chosen).then(
+      (found) => wanted && setCard(found),
+      (err: unknown) => wanted && setProblem(inWords(err)),
+    );
+    return () => {
+      wanted = false;
+    };
+  }, [chosen]);
+  const here = models.filter((model) => model.here);
+  return (
+    <>
+      <p class="hint">{t("models.hint")}</p>
+      {problem && <p class="problem">{problem}</p>}
+      {here.length > 0 && (
+        <div class="scrolls" tabIndex={0} role="group" aria-label={t("nav.models")}>
+          <table class="plain">
+            <thead>
+              <tr>
+                <th scope="col">{t("models.name")}</th>
+                <th scope="col">{t("models.kind")}</th>
+                <th scope="col">{t("models.licence")}</th>
+                <th scope="col">{t("models.commercial")}</th>
+              </tr>
+            </thead>
+            <tbody>
+              {here.map((model) => (
+                <tr key={model.name}>
+                  <th scope="row">
+                    <button
+                      class="plain"
+                      aria-pressed={model.name === chosen}
+                      onClick={() => setChosen(model.name)}
+                    >
+                      {model.name}
+                    </button>
+                  </th>
+                  <td>{t(`kind.${model.kind}` as Word)}</td>
+                  <td lang="en" dir="ltr">
+                    {model.licence}
+                  </td>
+                  <td>{t(`commercial.${model.commercial}` as Word)}</td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </div>
+      )}
+      {card && (
+        <article class="card prose" lang="en" dir="ltr">
+          <Markdown text={card} />
+        </article>
+      )}
+    </>
+  );
+}

@@ -1,0 +1,387 @@
+/** Somebody's own recogniser: consent, samples, learning, before and after, and away with it all. */
+
+import { useEffect, useRef, useState } from "preact/hooks";
+import { FaceCard, status } from "../faces";
+import { save } from "../files";
+import { say } from "../live-region";
+import { inWords } from "../problem";
+import type { PictureRecord } from "../record";
+import * as service from "../service";
+import type { Shot } from "../session";
+import { place } from "../settings";
+import { day, label, number, percent, t, unit } from "../words";
+import { Live } from "./live";
+import { Session } from "./session";
+
+export function PersonView() {
+  const [persons, setPersons] = useState<service.Person[]>([]);
+  const [chosen, setChosen] = useState<string | null>(null);
+  const [problem, setProblem] = useState("");
+  const where = place.value;
+  const look = () =>
+    service.persons().then(setPersons, (err: unknown) => setProblem(inWords(err)));
+  useEffect(() => {
+    setProblem("");
+    if (where === "service") void look();
+  }, [where]);
+  if (where === "device") {
+    return (
+      <p class="banner">
+        {t("person.service")}{" "}
+        <button onClick={() => (place.value = "service")}>{t("person.service.use")}</button>
+      </p>
+    );
+  }
+  const person = persons.find((one) => one.name === chosen);
+  return (
+    <>
+      <p class="hint">{t("person.hint")}</p>
+      {problem && <p class="problem">{problem}</p>}
+      {persons.length > 0 && (
+        <div class="row" role="group" aria-label={t("person.list")}>
+          {persons.map((one) => (
+            <button
+              key={one.name}
+              aria-pressed={one.name === chosen}
+              onClick={() => setChosen(one.name)}
+            >
+              {one.name}
+            </button>
+          ))}
+          <button class="plain" aria-pressed={chosen === null} onClick={() => setChosen(null)}>
+            {t("person.new")}
+          </button>
+        </div>
+      )}
+      {person ? (
+        <One
+          key={person.name}
+          person={person}
+          changed={look}
+          gone={() => {
+            setChosen(null);
+            void look();
+          }}
+        />
+      ) : (
+        <Begin
+          begun={async (name) => {
+            await look();
+            setChosen(name);
+          }}
+        />
+      )}
+    </>
+  );
+}
+
+/** Without a consent nothing is kept. */
+function Begin(props: { begun: (name: string) => Promise<void> }) {
+  const [name, setName] = useState("");
+  const [consent, setConsent] = useState("");
+  const [problem, setProblem] = useState("");
+  const begin = async (event: Event) => {
+    event.preventDefault();
+    setProblem("");
+    try {
+      const person = await service.begin(name, consent);
+      await props.begun(person.name);
+    } catch (err) {
+      setProblem(inWords(err));
+    }
+  };
+  return (
+    <form class="card form" onSubmit={(event) => void begin(event)}>
+      <h2>{t("person.begin")}</h2>
+      <label>
+        {t("person.name")}
+        <input
+          required
+          maxLength={100}
+          autocomplete="off"
+          value={name}
+          onInput={(event) => setName(event.currentTarget.value)}
+        />
+      </label>
+      <label>
+        {t("person.consent")}
+        <input
+          required
+          maxLength={1000}
+          autocomplete="off"
+          value={consent}
+          onInput={(event) => setConsent(event.currentTarget.value)}
+        />
+      </label>
+      <p class="soft">{t("person.consent.note")}</p>
+      {problem && <p class="problem">{problem}</p>}
+      <button class="main">{t("person.start")}</button>
+    </form>
+  );
+}
+
+function One(props: { person: service.Person; changed: () => Promise<void>; gone: () => void }) {
+  const { person, changed, gone } = props;
+  const samples = Object.entries(person.samples);
+  const enough = samples.length >= 2;
+  return (
+    <>
+      <section class="card">
+        <h2>{person.name}</h2>
+        {person.consents.map((one) => (
+          <p key={one.date} class="soft">
+            {t("person.consented", { text: one.text, day: day(one.date) })}
+          </p>
+        ))}
+        {samples.length ? (
+          <ul class="chips">
+            {samples.map(([name, count]) => (
+              <li key={name} class="chip">
+                {label(name)} {number(count)}
+              </li>
+            ))}
+          </ul>
+        ) : (
+          <p>{t("person.none")}</p>
+        )}
+      </section>
+      <Samples person={person} changed={changed} />
+      <Learn person={person} enough={enough} changed={changed} />
+      {person.recogniser.length > 0 && <Try person={person} />}
+      <Away person={person} gone={gone} />
+    </>
+  );
+}
+
+/** What came of pictures, in words. */
+function told(taken: service.Taken[]): string {
+  const count = taken.reduce((sum, one) => sum + one.taken, 0);
+  const left = taken.flatMap((one) => [...Object.values(one.left_out), Object.keys(one.unreadable).length]);
+  return t("person.taken", { n: number(count), left: number(left.reduce((a, b) => a + b, 0)) });
+}
+
+function Samples(props: { person: service.Person; changed: () => Promise<void> }) {
+  const { person, changed } = props;
+  const [said, setSaid] = useState("");
+  const [problem, setProblem] = useState("");
+  const work = async (add: () => Promise<service.Taken[]>) => {
+    setProblem("");
+    setSaid(t("person.sending"));
+    try {
+      const text = told(await add());
+      setSaid(text);
+      say(text);
+      await changed();
+      return true;
+    } catch (err) {
+      setSaid("");
+      setProblem(inWords(err));
+      return false;
+    }
+  };
+  const keep = (shots: Shot[]) =>
+    work(async () => {
+      const taken: service.Taken[] = [];
+      for (const [, group] of Map.groupBy(shots, (shot) => `${shot.label}\n${shot.shown}`)) {
+        const [{ label: name, shown }] = group;
+        const pictures = group.map((shot) => shot.picture);
+        taken.push(await service.addSamples(person.name, name, pictures, shown));
+      }
+      return taken;
+    });
+  return (
+    <section class="card">
+      <h2>{t("person.samples")}</h2>
+      <Session keep={keep} />
+      <h3>{t("person.pictures")}</h3>
+      <FromPictures add={(name, files) => void work(async () => [await service.addSamples(person.name, name, files)])} />
+      {said && <p>{said}</p>}
+      {problem && <p class="problem">{problem}</p>}
+    </section>
+  );
+}
+
+function FromPictures(props: { add: (name: string, files: File[]) => void }) {
+  const [name, setName] = useState("");
+  const field = useRef<HTMLInputElement>(null);
+  return (
+    <form
+      class="row"
+      onSubmit={(event) => {
+        event.preventDefault();
+        field.current!.click();
+      }}
+    >
+      <label class="field">
+        {t("person.word")}{" "}
+        <input required autocomplete="off" value={name} onInput={(event) => setName(event.currentTarget.value)} />
+      </label>
+      <button>{t("picture.choose")}</button>
+      <input
+        ref={field}
+        type="file"
+        accept="image/*"
+        multiple
+        hidden
+        data-testid="samples"
+        onChange={(event) => {
+          props.add(name, [...(event.currentTarget.files ?? [])]);
+          event.currentTarget.value = "";
+        }}
+      />
+    </form>
+  );
+}
+
+/** Learning takes seconds; what it is worth is told beside what there was before. */
+function Learn(props: { person: service.Person; enough: boolean; changed: () => Promise<void> }) {
+  const { person, enough, changed } = props;
+  const [trained, setTrained] = useState<service.Trained | null>(null);
+  const [tested, setTested] = useState<service.Tested | null>(null);
+  const [busy, setBusy] = useState(false);
+  const [problem, setProblem] = useState("");
+  const learn = async () => {
+    setBusy(true);
+    setProblem("");
+    setTested(null);
+    try {
+      const made = await service.train(person.name);
+      setTrained(made);
+      say(t("person.trained", { s: unit(made.seconds, "second", 1) }));
+      await changed();
+      setTested(await service.test(person.name));
+    } catch (err) {
+      setProblem(inWords(err));
+    } finally {
+      setBusy(false);
+    }
+  };
+  return (
+    <section class="card">
+      <h2>{t("person.learn")}</h2>
+      <p class="hint">{t(enough ? "person.learn.hint" : "person.learn.few")}</p>
+      <button class="main" disabled={!enough || busy} onClick={() => void learn()}>
+        {t("person.learn.begin")}
+      </button>
+      {busy && <p role="status">{t("person.learning")}</p>}
+      {trained && <p>{t("person.trained", { s: unit(trained.seconds, "second", 1) })}</p>}
+      {trained?.general && <p class="hint">{t("person.general")}</p>}
+      {tested && <BeforeAndAfter tested={tested} />}
+      {problem && <p class="problem">{problem}</p>}
+    </section>
+  );
+}
+
+function BeforeAndAfter(props: { tested: service.Tested }) {
+  const { results, majority_baseline, samples, stimuli } = props.tested;
+  const rows = [
+    [t("person.before"), results.general],
+    [t("person.after"), results.personal],
+  ] as const;
+  return (
+    <>
+      <h3>{t("person.right")}</h3>
+      <table class="bars tested">
+        <tbody>
+          {rows.map(([name, { accuracy, accuracy_ci95: [low, high] }]) => (
+            <tr key={name}>
+              <th scope="row">{name}</th>
+              <td>
+                <span class="bar" aria-hidden="true">
+                  <span style={{ width: `${100 * accuracy}%`, background: "var(--accent)" }} />
+                </span>
+                <span class="figure">{percent(accuracy)}</span>
+              </td>
+              <td class="figure">{t("person.between", { low: percent(low), high: percent(high) })}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+      <p class="soft">
+        {t("person.tested", {
+          samples: number(samples),
+          stimuli: number(stimuli),
+          majority: percent(majority_baseline),
+        })}
+      </p>
+    </>
+  );
+}
+
+function Try(props: { person: service.Person }) {
+  const { name } = props.person;
+  const field = useRef<HTMLInputElement>(null);
+  const [record, setRecord] = useState<PictureRecord | null>(null);
+  const [problem, setProblem] = useState("");
+  const read = (file?: File) => {
+    setRecord(null);
+    setProblem("");
+    if (file) service.analyze(file, name).then(setRecord, (err: unknown) => setProblem(inWords(err)));
+  };
+  return (
+    <section class="card">
+      <h2>{t("person.try")}</h2>
+      <div class="row">
+        <button onClick={() => field.current!.click()}>{t("person.try.picture")}</button>
+        <input
+          ref={field}
+          type="file"
+          accept="image/*"
+          hidden
+          data-testid="try"
+          onChange={(event) => read(event.currentTarget.files?.[0])}
+        />
+      </div>
+      {problem && <p class="problem">{problem}</p>}
+      {record && status(record) && <p class="hint">{status(record)}</p>}
+      {record?.faces.map((face, i) => <FaceCard key={i} face={face} index={i} />)}
+      <Live person={name} />
+    </section>
+  );
+}
+
+/** Hand it out, and take it away: asked twice, for it cannot be had back. */
+function Away(props: { person: service.Person; gone: () => void }) {
+  const { name } = props.person;
+  const [asked, setAsked] = useState(false);
+  const [problem, setProblem] = useState("");
+  const work = (what: Promise<unknown>) => what.catch((err: unknown) => setProblem(inWords(err)));
+  return (
+    <section class="card">
+      <h2>{t("person.away")}</h2>
+      <div class="row">
+        <button
+          onClick={() =>
+            void work(service.exportPerson(name).then((zip) => save(zip, `${name}.zip`)))
+          }
+        >
+          {t("person.export")}
+        </button>
+        {asked ? (
+          <>
+            <span>{t("person.delete.sure", { name })}</span>
+            <button
+              class="grave"
+              onClick={() =>
+                void work(
+                  service.removePerson(name).then(() => {
+                    say(t("person.deleted", { name }));
+                    props.gone();
+                  }),
+                )
+              }
+            >
+              {t("person.delete.yes")}
+            </button>
+            <button onClick={() => setAsked(false)}>{t("person.delete.no")}</button>
+          </>
+        ) : (
+          <button class="grave" onClick={() => setAsked(true)}>
+            {t("person.delete")}
+          </button>
+        )}
+      </div>
+      {problem && <p class="problem">{problem}</p>}
+    </section>
+  );
+}
