@@ -172,7 +172,7 @@ def test_locked_file_is_one_run_s(tmp_path: Path) -> None:
 
 def test_locked_output_of_two_runs(tmp_path: Path) -> None:
     """The second is refused, and nothing of the first is lost; the lock ends with its process."""
-    clip, out = video(tmp_path / "a.mp4", 400), tmp_path / "o.jsonl"
+    clip, out = video(tmp_path / "a.mp4", 2400), tmp_path / "o.jsonl"
     words = [*MIEN, "analyze", str(clip), "--out", str(out)]
     with subprocess.Popen(words, stderr=subprocess.PIPE) as first:
         ends = time.monotonic() + 60
@@ -183,7 +183,7 @@ def test_locked_output_of_two_runs(tmp_path: Path) -> None:
             assert second.returncode == 1, second.stderr
             assert "another run writes" in second.stderr
         assert first.wait(120) == 0
-    assert out.read_bytes().count(b"\n") == 400
+    assert out.read_bytes().count(b"\n") == 2400
     assert not [p for p in tmp_path.iterdir() if "lock" in p.name]
     again = subprocess.run([*words, "--overwrite"], capture_output=True, timeout=120)
     assert again.returncode == 0

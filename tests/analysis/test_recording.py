@@ -31,6 +31,7 @@ from mien.face import Frame, ImageArray
 from mien.media.video import Span
 from mien.results import records
 from tests.app.running import on_terminal
+from tests.made import video
 from tests.media.test_video import damage
 
 FRAMES = 36
@@ -422,14 +423,15 @@ def test_on_a_terminal(film: Path, astronaut: ImageArray, tmp_path: Path) -> Non
     folder.mkdir()
     (folder / "film.mp4").write_bytes(film.read_bytes())
     (folder / "bad.mp4").write_text("no video")
+    video(folder / "long.mp4", frames=1500)
     Image.fromarray(astronaut[30:190, 130:322]).save(folder / "photo.png")
     shown = on_terminal("analyze", folder, columns=110)
     assert shown.status == 1
-    assert "film.mp4  2 of 3" in shown.out
+    assert "film.mp4  2 of 4" in shown.out
     assert "frames/s" in shown.out
     assert re.search(r"photo\.png +happiness ", shown.out)
     assert re.search(r"film\.mp4 +1 +26 +happiness .* >?\d+%", shown.out)
-    assert "1 picture and 2 recordings, 38 records: 27 ok, 10 no_face, 1 error" in shown.out
+    assert "1 picture and 3 recordings, 1538 records: 27 ok, 1510 no_face, 1 error" in shown.out
     assert f"mien: cannot read {folder / 'bad.mp4'}: Invalid data" in shown.out
 
 

@@ -193,6 +193,16 @@ def test_without_a_terminal_there_are_no_keys(monkeypatch: pytest.MonkeyPatch) -
 # -- the window ---------------------------------------------------------------------------------
 
 
+def test_without_tkinter_a_window_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on Debian, whose Python comes without it."""
+    from mien.app import live_window
+    from mien.errors import OutputError
+
+    monkeypatch.setitem(sys.modules, "tkinter", None)
+    with pytest.raises(OutputError, match="apt install python3-tk"):
+        live_window.Window()
+
+
 def test_without_a_screen_a_window_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     if sys.platform in ("darwin", "win32"):
         pytest.skip("there is always a screen")

@@ -22,7 +22,7 @@ from mien.service.folders import Folders
 from mien.service.jobs import DatabaseAway, Job, Jobs, State
 from tests.made import video
 
-LONG = 400  # frames; a process is found in the middle of them
+LONG = 2400  # frames; a process is found in the middle of them
 
 
 @pytest.fixture

@@ -50,8 +50,9 @@ def portrait_png(astronaut: ImageArray, tmp_path_factory: pytest.TempPathFactory
     return path
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(astronaut: ImageArray, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """Of one module: while it is open, an event loop runs in this thread, and no other can."""
     if CHROMIUM is None:
         pytest.skip("no Chromium: apt-get install chromium")
     camera = film(tmp_path_factory.mktemp("camera") / "face.mjpeg", astronaut, "mjpeg")

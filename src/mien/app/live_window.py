@@ -49,10 +49,10 @@ class Window:
     """
 
     def __init__(self) -> None:
-        import tkinter
-
         self._intensity = False  # what bars say: how strongly each label shows, or how likely it is
         self._root = root = _root()
+        import tkinter  # here, as _root says it where there is none
+
         root.configure(background=_GROUND)
         root.minsize(*_LEAST)
         self._alarm = tkinter.Label(

@@ -80,14 +80,19 @@ function Begin(props: { begun: (name: string) => Promise<void> }) {
   const [name, setName] = useState("");
   const [consent, setConsent] = useState("");
   const [problem, setProblem] = useState("");
+  const sending = useRef(false); // a second click would be a second consent
   const begin = async (event: Event) => {
     event.preventDefault();
+    if (sending.current) return;
+    sending.current = true;
     setProblem("");
     try {
       const person = await service.begin(name, consent);
       await props.begun(person.name);
     } catch (err) {
       setProblem(inWords(err));
+    } finally {
+      sending.current = false;
     }
   };
   return (
