@@ -23,13 +23,21 @@ PATIENCE_MS = 30_000
 
 
 @pytest.fixture(scope="module")
-def at(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="module")
+def at(home: Path) -> Iterator[str]:
     """The address of a service of its own."""
-    home = tmp_path_factory.mktemp("home")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MIEN_HOME", str(home))
-        with server.running(ServiceSettings(port=0, home=home)) as address:
-            yield address
+    with server.running(ServiceSettings(port=0, home=home)) as address:
+        yield address
+
+
+@pytest.fixture(autouse=True)
+def people_of_its_own(_own_home: None, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whom other tests know, this service does not."""
+    monkeypatch.setenv("MIEN_HOME", str(home))
 
 
 @pytest.fixture(scope="session")

@@ -280,7 +280,7 @@ def test_somebody_s_own_from_consent_to_deletion(
     page.get_by_label("Whose recogniser").fill("Ann")
     page.get_by_label("Who agrees, and for whom").fill("Ann, for herself")
     page.get_by_role("button", name="Begin", exact=True).click()
-    expect(page.locator("main").get_by_text("Consent: Ann, for herself").first).to_be_visible()
+    expect(page.locator("main").get_by_text("Consent: Ann, for herself")).to_be_visible()
     for label in ("yes", "no"):
         page.get_by_label("What they show").fill(label)
         page.get_by_test_id("samples").set_input_files(sorted(tmp_path.glob(f"{label}?.png")))
