@@ -527,7 +527,7 @@ def browser() -> str:
             + f" ({crops['crops']} crops): what is left comes of landmarks that a network in single precision places some hundred-thousandths of a pixel elsewhere, "
             "after which a pixel of the crop is rounded to the next gray level.",
             "",
-            f"On one thread of a busy machine, the least of many: a photograph {_ms(still['node']['least'])} (Python {_ms(still['python']['least'])}), "
+            f"On one thread, the least of many: a photograph {_ms(still['node']['least'])} (Python {_ms(still['python']['least'])}), "
             f"a frame of {live['size'][0]} x {live['size'][1]} with one face {_ms(frame['node']['least'])} ({_ms(frame['python']['least'])}).",
         ]
     )
