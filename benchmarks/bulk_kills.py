@@ -142,7 +142,7 @@ def on_ray(folder: Path, every_s: float, kills: int) -> dict[str, Any]:
                 count += 1
         seconds = time.monotonic() - began
         said.seek(0)
-        last = said.read().strip().splitlines()[-1:]
+        last = said.read().strip().replace(str(often), often.name).splitlines()[-1:]
     cluster.shutdown()
     return {
         "versions_ray": ray.__version__,

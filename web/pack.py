@@ -1,7 +1,7 @@
 """Packs the built page into the service, so that whoever installs mien needs no Node.
 
 ``make web`` runs it after the build. ``built.json`` says what the files were built from: a checkout
-whose sources have changed since is found without Node (tests/test_page_built.py).
+whose sources have changed since is found without Node (tests/web/test_built.py).
 """
 
 from __future__ import annotations

@@ -32,6 +32,7 @@ export default defineConfig({
     target: "es2022",
     assetsInlineLimit: 0, // the policy allows no data: scripts, and icons are small anyway
     modulePreload: false,
+    license: { fileName: "licenses.md" }, // the terms of what comes with the page
     rollupOptions: {
       input: { index: here("index.html"), sw: here("src/sw.ts") },
       output: {

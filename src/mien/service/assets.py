@@ -20,6 +20,7 @@ _KINDS = {
     ".html": "text/html",
     ".js": "text/javascript",
     ".json": "application/json",
+    ".md": "text/markdown",
     ".mjs": "text/javascript",
     ".onnx": "application/octet-stream",
     ".svg": "image/svg+xml",
