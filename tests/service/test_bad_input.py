@@ -226,7 +226,7 @@ def test_a_thousand_idle_streams(serve: Serve, portrait_jpeg: bytes) -> None:
 @pytest.mark.parametrize(
     ("name", "known_as"),
     [
-        ("../../../../tmp/evil.mp4", "evil.mp4"),
+        ("../../../../etc/evil.mp4", "evil.mp4"),
         ("..\\..\\evil.mp4", "evil.mp4"),
         ("/etc/passwd", "passwd"),
         ("-rf.mp4", "rf.mp4"),
