@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from mien.analysis import numbers
+from mien.service import numbers
 from mien.faces import proposals, quality
 from mien.tracking import tracks
 
