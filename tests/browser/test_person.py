@@ -149,6 +149,7 @@ def test_the_same_samples_are_taken_of_pictures(browser: Node, ann: Taught) -> N
             assert told[name] == getattr(mine, name), name
         half_a_pixel = 0.5 * max(mine.box[2] - mine.box[0], mine.box[3] - mine.box[1]) / 128
         np.testing.assert_allclose(told["box"], mine.box, atol=half_a_pixel)
+        assert mine.landmarks is not None
         np.testing.assert_allclose(told["landmarks"], mine.landmarks, atol=half_a_pixel)
         assert told["picture_quality"] == pytest.approx(mine.picture_quality, abs=0.01)
         size = theirs["picture"]["height"], theirs["picture"]["width"]
