@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import re
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -62,16 +61,12 @@ def learn(page: Page) -> None:
     expect(page.locator("main").get_by_text("How many it gets right")).to_be_visible()
 
 
-def exported(page: Page, folder: Path) -> Person:
-    """Everything of a person, as Python finds it where it was unpacked."""
+def exported(page: Page) -> Person:
+    """Everything of Ann, brought into Python."""
     with page.expect_download() as saved:
         page.get_by_role("button", name="Save all that is kept").click()
     assert saved.value.suggested_filename == "Ann.zip"
-    person = people.get_or_make("Ann", "to have a folder")
-    with zipfile.ZipFile(saved.value.path()) as archive:
-        assert archive.testzip() is None
-        archive.extractall(person.folder)
-    return people.get("Ann")
+    return people.bring(saved.value.path())
 
 
 def kept(page: Page) -> dict[str, int]:
@@ -111,7 +106,7 @@ def test_it_is_learned_kept_used_handed_out_and_deleted(
 
     # What is handed out is a person of Python's, who learns the same and answers the same.
     monkeypatch.setenv("MIEN_HOME", str(tmp_path))
-    ann = exported(page, tmp_path)
+    ann = exported(page)
     assert [consent.text for consent in ann.consents] == ["Ann, for herself"]
     assert ann.counts() == {"no": 3, "yes": 3}
     told = json.loads((ann.folder / people.TEST).read_text())

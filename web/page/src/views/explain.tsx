@@ -18,12 +18,12 @@ export function Explanation(props: { file: File; labels: string[] }) {
   const chosen = labels.includes(emotion) ? emotion : TOP; // another recogniser has other words
   return (
     <section class="explain">
-      <label class="toggle">
-        <input type="checkbox" checked={on} onChange={() => setOn(!on)} />
-        <span>{t("explain.switch")}</span>
-      </label>
-      {on && (
-        <>
+      <div class="row">
+        <label class="toggle">
+          <input type="checkbox" checked={on} onChange={() => setOn(!on)} />
+          <span>{t("explain.switch")}</span>
+        </label>
+        {on && (
           <label class="field">
             {t("explain.which")}{" "}
             <select value={chosen} onChange={(event) => setEmotion(event.currentTarget.value)}>
@@ -35,6 +35,10 @@ export function Explanation(props: { file: File; labels: string[] }) {
               ))}
             </select>
           </label>
+        )}
+      </div>
+      {on && (
+        <>
           {place.value === "device" ? (
             <Seen file={file} emotion={chosen} person={whose.value} />
           ) : (
@@ -73,7 +77,7 @@ function Seen(props: { file: File; emotion: string; person: string }) {
   return (
     <ul class="heats" aria-label={t("explain.alt")}>
       {found.map((face, i) => (
-        <Face key={i} face={face} index={i} name={emotion === TOP ? face.top : emotion} />
+        <Face key={i} face={face} index={i} name={emotion in face.heats ? emotion : face.top} />
       ))}
     </ul>
   );
