@@ -62,11 +62,14 @@ def adapt(
     from ..expression import typical
     from ..expression.baserates import BaseRates
     from ..expression.recognize import load_model
-    from ..training.export import adapted
+    from ..training.export import adapted, typical_of
 
     if resting and base_rates != "training":
-        raise ConfigError("--resting says what these faces show, and so does --base-rates: leave one")
+        raise ConfigError(
+            "--resting says what these faces show, and so does --base-rates: leave one"
+        )
     info = load_model(model).info
+    typical_of(info)
     names = info.label_set
     rates = BaseRates(base_rates, 1)
     mix = typical.at_rest(names) if resting else rates.shares(names, info.base_rates)
@@ -125,9 +128,7 @@ def _tell_step(info: ModelInfo, probs: FloatArray, step: FloatArray) -> None:
     )
     rows = [
         (label, f"{moved:+.2f}", f"{was:.0%}", f"{now:.0%}")
-        for label, moved, was, now in zip(
-            info.label_set.labels, step, before, after, strict=True
-        )
+        for label, moved, was, now in zip(info.label_set.labels, step, before, after, strict=True)
     ]
     console.key_values(rows, ("these faces", "step", "told before", "now"))
 

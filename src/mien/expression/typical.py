@@ -19,11 +19,12 @@ from ..labels import LabelSet
 
 LEAST = 1e-5
 """Smaller probabilities count as this: records hold five digits."""
-PRIOR_FACES = 5
-"""So many faces' worth of doubt: the mean of few tells which expressions these happen to show."""
+PRIOR_FACES = 6
+"""Faces' worth of doubt, times the chance that two faces of a mix show different expressions: the
+mean of few tells which of them these happen to show. Of faces at rest one is enough."""
 
 Typical = tuple[tuple[float, ...] | None, ...]
-"""For each label the mean of ``centred`` answers to faces of it, (K,); None where there was none."""
+"""For each label the mean of ``centred`` answers to faces of it, (K,); None without any face."""
 
 
 def centred(probs: FloatArray) -> FloatArray:
@@ -62,9 +63,10 @@ def step(probs: FloatArray, typical: Typical, mix: FloatArray) -> FloatArray:
     shares = np.where(known, mix, 0)
     if not shares.sum() > 0:
         raise DataError("what is typical of these expressions is not known to the model")
+    shares = shares / shares.sum()
     rows = np.array([row or (0.0,) * len(typical) for row in typical])
-    expected = shares / shares.sum() @ rows
-    trusted = len(probs) / (len(probs) + PRIOR_FACES)
+    expected = shares @ rows
+    trusted = len(probs) / (len(probs) + PRIOR_FACES * (1 - (shares**2).sum()))
     return np.asarray(trusted * (expected - centred(probs).mean(axis=0)), np.float32)
 
 

@@ -24,7 +24,7 @@ from ..evaluation import runlog
 from ..evaluation.metrics import IntArray
 from ..expression import intensity, typical
 from ..expression.logits import softmax
-from ..expression.recognize import METADATA_SCHEMA, OnnxRecognizer, load_model
+from ..expression.recognize import METADATA_SCHEMA, ModelInfo, OnnxRecognizer, load_model
 from ..face import FloatArray, Frame
 from ..faces.landmarks import NET_SIDE
 from ..faces.proposals import STRIDES, searched
@@ -469,6 +469,17 @@ def recalibrated(
     return with_metadata(recognizer.content, meta), meta
 
 
+def typical_of(info: ModelInfo) -> typical.Typical:
+    """What is typical to a model; raises ModelError where its file does not say so."""
+    if info.typical is None:
+        raise ModelError(
+            f"{info.name} does not say where its answers to each expression lie, which adapting "
+            "begins with. To a model file of mien's, faces that are labelled tell it: mien "
+            "calibrate MODEL TABLE --what typical"
+        )
+    return info.typical
+
+
 def adapted(model: str, probs: FloatArray, mix: FloatArray, how: str) -> tuple[bytes, FloatArray]:
     """A model file suited to other people's faces, which nobody labelled, and the step it took.
 
@@ -480,12 +491,7 @@ def adapted(model: str, probs: FloatArray, mix: FloatArray, how: str) -> tuple[b
     """
     recognizer = load_model(model)
     info = recognizer.info
-    if info.typical is None:
-        raise ModelError(
-            f"{info.name} does not say what is typical to it; let labelled faces tell first, with: "
-            "mien calibrate"
-        )
-    step = typical.step(probs, info.typical, mix)
+    step = typical.step(probs, typical_of(info), mix)
     meta = json.loads(metadata(recognizer.content))
     before = np.zeros(len(step)) if info.offsets is None else np.array(info.offsets)
     meta |= {"offsets": [round(float(v), 4) for v in before + step], "prediction_sets": None}
