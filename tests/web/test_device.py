@@ -208,8 +208,12 @@ def test_a_guided_session_from_start_to_trained_without_a_network(visit_device: 
     page.reload()
     page.get_by_role("button", name="Bo", exact=True).click()
     page.get_by_role("button", name="Turn the camera on").click()
-    page.locator("table.bars").wait_for()
+    expect(page.get_by_test_id("latency")).to_contain_text("answers a second")
     assert list(figures(page)) == ["no", "yes"]
+    learn(page)  # the camera goes on with what was learned anew
+    page.wait_for_timeout(1000)
+    expect(page.locator("p.problem")).to_have_count(0)
+    expect(page.locator(".live table.bars tbody tr")).to_have_count(2)
 
 
 def test_where_nothing_can_be_kept_it_says_so(

@@ -42,7 +42,7 @@ export interface Explained {
 
 const MOST_PIXELS = 50_000_000; // as the service has it: two hundred megabytes of memory
 const PORTRAIT = 256; // pixels of a face that is explained
-const streams = new Map<number, Stream>();
+const streams = new Map<number, { person: string; stream: Stream }>();
 const own = new Map<string, Analyzer>();
 
 /** A problem of the picture's, in a word of the page's table. */
@@ -115,15 +115,17 @@ async function answered(asked: Asked): Promise<unknown> {
     : reader.recordOf(picture, await reader.analyze(picture));
 }
 
-function streamOf(asked: { stream: number; smooth: boolean }, reader: Analyzer): Stream {
+function streamOf(asked: { stream: number; smooth: boolean; person: string }, reader: Analyzer): Stream {
   const known = streams.get(asked.stream);
-  if (known) return known;
-  const begun = reader.stream({ smooth: asked.smooth ? "causal" : "none" });
-  streams.set(asked.stream, begun);
-  return begun;
+  if (known) return known.stream;
+  const stream = reader.stream({ smooth: asked.smooth ? "causal" : "none" });
+  streams.set(asked.stream, { person: asked.person, stream });
+  return stream;
 }
 
+/** Streams that read with it begin anew, with another if there is one by then. */
 async function forget(person: string): Promise<null> {
+  for (const [id, begun] of streams) if (begun.person === person) streams.delete(id);
   await own.get(person)?.release();
   own.delete(person);
   return null;

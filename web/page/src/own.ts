@@ -28,9 +28,9 @@ async function told({ name, consents }: store.Kept, learned: boolean): Promise<P
 }
 
 async function one(name: string): Promise<Person> {
-  const found = (await persons()).find((person) => person.name === name);
-  if (!found) throw new Told("store.gone", name);
-  return found;
+  const known = (await store.persons()).find((person) => person.name === name);
+  if (!known) throw new Told("store.gone", name);
+  return told(known, (await store.recogniserNames()).includes(name));
 }
 
 /** Note a consent; of somebody known it is one more. The browser is asked not to clear what is kept. */
@@ -40,7 +40,7 @@ export async function begin(name: string, consent: string): Promise<Person> {
   if (!inOneLine(consent)) throw new Told("own.consent");
   await digest(new Uint8Array()); // where that is refused, no sample could be kept
   await store.agree(plain, { text: inOneLine(consent), date: now() });
-  await navigator.storage?.persist?.().catch(() => false);
+  void navigator.storage?.persist?.().catch(() => false); // it may ask, and need not be waited for
   return one(plain);
 }
 

@@ -1,16 +1,15 @@
 /** Whose recogniser reads on this device: the general model, or somebody's own that is kept here. */
 
 import { useEffect, useState } from "preact/hooks";
-import { persons } from "../own";
 import { whose } from "../settings";
+import { recogniserNames } from "../store";
 import { t } from "../words";
 
 export function Whose() {
   const [names, setNames] = useState<string[]>([]);
   useEffect(() => {
     const look = async () => {
-      const learned = (await persons()).filter((one) => one.recogniser.length > 0);
-      const known = learned.map((one) => one.name);
+      const known = await recogniserNames();
       setNames(known);
       if (!known.includes(whose.value)) whose.value = "";
     };
