@@ -665,7 +665,7 @@ def _as_shown(rgb: ImageArray, picture: Any) -> ImageArray:
 
     # Not picture.side_data: the frame and it keep one another, and with them the frame's memory,
     # until Python's garbage collector comes by.
-    told = [d for d in SideDataContainer(picture) if d.type.name == "DISPLAYMATRIX"]
+    told = [d for d in SideDataContainer(picture) if d.type.name == "DISPLAYMATRIX"]  # type: ignore[call-arg]
     if not told:
         return rgb
     a, b, _, c, d, *_ = (int(v) for v in np.frombuffer(bytes(told[0])[:36], np.int32))
