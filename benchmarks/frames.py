@@ -2,10 +2,10 @@
 
     python benchmarks/frames.py MEDIA --before a1caefa
 
-Processor time, of a clip of 720p with one face, every frame. ``mien analyze`` reads it in a process of its own, on one
-thread of ONNX Runtime, and so does PyAV alone, which decodes each frame to RGB and does no more. A
-figure is the time of 20 seconds less that of two, by the frames between, so that no start is in it;
-the runs go turn by turn. Then the stages, one after the other in this process.
+Processor time, of a clip of 720p with one face, every frame. ``mien analyze`` reads it in a process
+of its own, and so does PyAV alone, which decodes each frame to RGB and does no more. A figure is
+the time of 20 seconds less that of two, by the frames between, so that no start is in it; the runs
+go turn by turn. Then the stages, one after the other in this process, on one thread.
 """
 
 from __future__ import annotations
