@@ -69,7 +69,7 @@ def children(pid: int) -> list[int]:
 
 
 def left(out: Path) -> set[Path]:
-    """What a run has left so far: units of its ledger, and ranges, which go when they are joined."""
+    """What a run has left so far: units of its ledger, and ranges, which go when joined."""
     return {*(out / "ledger").rglob("*.parquet"), *(out / "ranges").rglob("*.gz")}
 
 

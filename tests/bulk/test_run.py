@@ -318,6 +318,38 @@ def test_a_keeper_that_is_closed_begins_no_other_worker(inputs: Path, tmp_path: 
         mine.do(units[1])
 
 
+def test_a_worker_that_is_killed_before_it_is_at_an_input_is_begun_again(
+    inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = asked(inputs, tmp_path / "out")
+    mine = keeper.Keeper(request, request.told(request.analyzer()))
+    units = list(listing.divided(listing.listed(str(inputs))))
+    begun, real = [0], subprocess.Popen
+
+    def killed_at_once(dies: int) -> Callable[..., subprocess.Popen[bytes]]:
+        def begin(*words: object, **how: object) -> subprocess.Popen[bytes]:
+            process: subprocess.Popen[bytes] = real(*words, **how)  # type: ignore[call-overload]
+            begun[0] += 1
+            if begun[0] <= dies:
+                process.kill()
+            return process
+
+        return begin
+
+    try:
+        with monkeypatch.context() as patched:
+            patched.setattr(subprocess, "Popen", killed_at_once(2))
+            assert mine.do(units[0]).frames == 1
+        assert begun == [3]
+        mine._process.kill()  # type: ignore[union-attr]
+        begun[0] = 0
+        monkeypatch.setattr(subprocess, "Popen", killed_at_once(99))
+        with pytest.raises(MienError, match=r"a worker ends as soon as it begins \(SIGKILL\)"):
+            mine.do(units[1])
+    finally:
+        mine.close()
+
+
 def progress(clock: Callable[[], float]) -> Progress:
     row = Row(0, "a", "done", None, 30, 40, 1.0, "here", "")
     shown = Progress(101, Totals(files=1), clock)
