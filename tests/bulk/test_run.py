@@ -193,7 +193,7 @@ def test_a_folder_begun_otherwise_is_refused_with_what_differs(
         run(asked(inputs, out, options=Options(Span(fps=2))), Here())
     with pytest.raises(ConfigError, match=r"range_s 300.0, and this is 7"):
         run(asked(inputs, out, length_s=7), Here())
-    monkeypatch.setattr("mien.bulk.request.__version__", "9.9")
+    monkeypatch.setattr("mien.analysis.kept.__version__", "9.9")
     with pytest.raises(ConfigError, match=r"version .*and this is 9\.9"):
         run(asked(inputs, out), Here())
 
