@@ -152,6 +152,18 @@ def test_killed_at_random_it_comes_to_the_same(inputs: Path, tmp_path: Path) -> 
     assert len(rows(often)) == 11
 
 
+def test_what_killed_workers_had_begun_to_write_is_swept_up(inputs: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+
+    def half_written(progress: Progress) -> None:
+        (out / "records").mkdir(exist_ok=True)
+        (out / "records" / f"{progress.totals.files}.parquet.12.part").write_bytes(b"half")
+
+    run(asked(inputs, out), Here(), shown=half_written)
+    assert len(rows(out)) == 11
+    assert not list(out.rglob("*.part"))
+
+
 def test_an_input_that_ends_its_worker_is_set_aside(
     inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
