@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, Protocol
 
 from ..errors import ConfigError
 from ..jsontext import parse
@@ -24,6 +24,12 @@ from . import ranges
 from .pipeline import Analyzer
 from .ranges import Ends, Range
 from .recording import Options, State
+
+
+class Written(Protocol):
+    """A stream of bytes, packed or as they are."""
+
+    def write(self, content: bytes, /) -> Any: ...
 
 
 def made_with(analyzer: Analyzer, options: Options) -> dict[str, Any]:
@@ -58,7 +64,7 @@ def analyze(
     path: Path,
     options: Options,
     part: Range,
-    stream: IO[bytes],
+    stream: Written,
     before: State | None = None,
     named: Callable[[Record], Record] = lambda record: record,
 ) -> Generator[Record, None, None]:
@@ -76,12 +82,12 @@ def analyze(
             frames, time_s = frames + 1, record["time_s"]
             yield record
     entry = ends.entry and ends.entry.plain()
-    told = {"range": part.plain(), "entry": entry, "exit": ends.exit.plain()}
+    told: dict[str, Any] = {"range": part.plain(), "entry": entry, "exit": ends.exit.plain()}
     told |= {"frames": frames, "time_s": time_s, "seconds": time.monotonic() - began}
     _line(stream, told)
 
 
-def _line(stream: IO[bytes], value: Any) -> None:
+def _line(stream: Written, value: Any) -> None:
     stream.write(json.dumps(value).encode() + b"\n")
 
 
@@ -101,6 +107,16 @@ class Kept:
         self.range = Range.from_plain(self._told["range"])
         self.frames, self.time_s = int(self._told["frames"]), float(self._told["time_s"])
         self.seconds = float(self._told["seconds"])
+
+    @classmethod
+    def of(cls, path: Path) -> Kept:
+        """A file of this machine, as it is."""
+
+        def lines() -> Iterator[bytes]:
+            with path.open("rb") as stream:
+                yield from stream
+
+        return cls(lines)
 
     def ends(self) -> Ends:
         entry = self._told["entry"]
