@@ -7,9 +7,11 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,8 @@ from mien.service import worker as w
 from mien.service.folders import Folders
 from mien.service.jobs import DatabaseAway, Job, Jobs, State
 from tests.made import video
+
+from .databases import postgres
 
 LONG = 2400  # frames; a process is found in the middle of them
 
@@ -310,6 +314,49 @@ def test_ranges_of_one_recording_are_analysed_side_by_side_as_one(
     differing = {name for name in told if told[name] != alone[name]}
     assert differing <= {"date", "created"}
     assert not list(folder.path.glob("parts/*"))
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+def test_two_services_have_ranges_of_one_recording_at_once(
+    folders: Folders, tmp_path: Path, database: str
+) -> None:
+    path, had = tmp_path / "a.mp4", defaultdict[str, set[int]](set)
+
+    def service(name: str, address: str) -> Jobs:
+        """Its own table, which notes what it had."""
+        table = Jobs(j.connect(address))
+        real = table.claim
+
+        def claim(worker: str, lease_s: float) -> Job | None:
+            job = real(worker, lease_s)
+            if job and job.part is not None:
+                had[name].add(job.part)
+            return job
+
+        table.claim = claim  # type: ignore[method-assign]
+        return table
+
+    with ExitStack() as opened:
+        if database == "sqlite":
+            address = f"sqlite:///{tmp_path / 'shared.sqlite'}"
+        else:
+            place = opened.enter_context(tempfile.TemporaryDirectory(prefix="mien-"))
+            address = opened.enter_context(postgres(Path(place))).address
+        first, second = service("first", address), service("second", address)
+        opened.callback(second.close)
+        opened.callback(first.close)
+        for table in (first, second):
+            table.prepare()
+        job = long_one(first, folders, path)
+        with working(first, folders, range_s=RANGE_S), working(second, folders, range_s=RANGE_S):
+            until(lambda: len(begun_parts(folders, job)) == 2)
+            done = ended(second, job)
+    assert (done.state, done.parts) == (State.DONE, 4)
+    assert had["first"]
+    assert had["second"]
+    assert had["first"] | had["second"] == {0, 1, 2, 3}
+    assert not had["first"] & had["second"]
+    assert folders.of(job.id).records.read_bytes() == undisturbed(path)
 
 
 def test_a_range_that_is_killed_is_analysed_again_and_no_other_is(
