@@ -36,7 +36,7 @@ from mien.media import image
 from mien.media.video import Video
 from mien.tracking.tracks import Tracker
 
-CROPS, PHOTOGRAPHS, SECONDS = (1500, 3000, 6000), (250, 500, 1000), (60, 120, 240)
+CROPS, PHOTOGRAPHS, SECONDS = (500, 1000, 2000), (125, 250, 500), (30, 60, 120)
 CLIP, FPS, SIZE = "WolfgangLanger_Pexels.mp4", 24, (640, 360)
 SEEN = 200  # of each kind, for the stages
 MILLION, HOURS = 1e6, 1000
