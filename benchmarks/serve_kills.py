@@ -5,7 +5,7 @@
     python benchmarks/serve_kills.py MEDIA --database postgresql://mien@/postgres?host=DIR \
         --restart "pg_ctl -D DIR/data -m immediate restart"
 
-Hands in so many recordings, the last ``--long`` of them long enough to be cut into ranges, then
+Hands in so many recordings, the first ``--long`` of them long enough to be cut into ranges, then
 kills a service at random moments and starts it again; with ``--restart`` the database is restarted
 in the middle, too. In the end every job has to be done, and its records have to be those of
 ``mien analyze``, byte for byte.
@@ -137,7 +137,7 @@ def run(
         (clips[i % len(clips)], {"start": i % 3, "end": i % 3 + 2}) for i in range(recordings)
     ]
     whole = long_one(clips, folder / "long.mp4")
-    asked[recordings - long :] = [(whole, {"every": 1 + i}) for i in range(long)]
+    asked[:long] = [(whole, {"smooth": ("none", "two-sided")[i % 2]}) for i in range(long)]
     with mien.Client(running[0].address) as client:
         jobs = [client.analyze_video(clip, **options).id for clip, options in asked]
     pauses = [round(draw.uniform(0.5, 6), 2) for _ in range(kills)]
