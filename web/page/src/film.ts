@@ -15,6 +15,8 @@ export interface Progress {
 export interface Wanted {
   fps: number;
   smooth: boolean;
+  /** Whose own recogniser reads on this device; "" for nobody's. */
+  person: string;
 }
 
 type Tell = (progress: Progress, records?: PictureRecord[]) => void;
@@ -26,12 +28,12 @@ const FAR_S = 1e7;
 /** In this browser. tell : hears how far it is, with the records until then. */
 export async function onDevice(
   file: File,
-  { fps, smooth }: Wanted,
+  { fps, smooth, person }: Wanted,
   tell: Tell,
   stopped: AbortSignal,
 ): Promise<PictureRecord[]> {
   const video = document.createElement("video");
-  const stream = new device.Stream(smooth);
+  const stream = new device.Stream(smooth, person);
   const records: PictureRecord[] = [];
   const begun = performance.now();
   let toldAt = 0;
