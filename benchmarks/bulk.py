@@ -1,8 +1,10 @@
 """How fast ``mien bulk`` is: one and two workers, processes of this machine and Ray's actors.
 
 FER2013's crops, photographs of LFW and recordings made of the clips, each as often as ``--share``
-says. Every figure is of a whole run of the command, its beginning included; ``begin_s`` is what a
-run takes in which everything is done already. Memory is the largest of any one process.
+says. Every figure is of a whole run of the command, its beginning included; ``begin`` is a run in
+which everything is done already. ``processor_s`` is what the processors worked for it, by kind of
+process, whatever else this machine is at: the workers that hold a model, and all that hands them
+their units and takes their answers. Memory is the largest of any one process.
 
     python benchmarks/bulk.py FOLDER     # holds fer2013/, lfw/ and clips/
 """
@@ -17,6 +19,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
@@ -25,6 +28,7 @@ import typer
 
 from mien import provenance
 
+LOOK_S = 0.25
 ENGINES = (("local", 1), ("local", 2), ("ray", 1), ("ray", 2))
 
 
@@ -34,6 +38,28 @@ def processes(pid: int) -> list[int]:
     for listed in Path(f"/proc/{pid}/task").glob("*/children"):
         with suppress(OSError):
             found += [p for child in listed.read_text().split() for p in processes(int(child))]
+    return found
+
+
+def kind(words: bytes) -> str:
+    """What a process is for, by its command line."""
+    if b"mien.bulk.child" in words:
+        return "workers"
+    if b"ray::" in words:
+        return "ray_actors"
+    return "ray" if b"ray" in words.split(b"\0")[0] or b"/ray/" in words else "driver"
+
+
+def processor(pid: int) -> dict[tuple[str, str], tuple[str, float]]:
+    """The seconds of processor time of a process and all that it began, by pid and birth."""
+    found = {}
+    for each in processes(pid):
+        with suppress(OSError, IndexError):
+            fields = Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()
+            words = Path(f"/proc/{each}/cmdline").read_bytes()
+            seconds = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+            if words:  # of one that has ended there are none
+                found[str(each), fields[19]] = (kind(words), seconds)
     return found
 
 
@@ -53,16 +79,18 @@ def workers_mb(pid: int) -> dict[int, float]:
 
 
 def timed(words: list[str]) -> dict[str, Any]:
-    """Seconds of a run, and each worker's memory a third of the way and at its end."""
-    seen: list[tuple[float, float]] = []
+    """Seconds of a run by clock and processor, and each worker's memory early and at its end."""
+    memory: list[tuple[float, float]] = []
+    worked: dict[tuple[str, str], tuple[str, float]] = {}
     began = time.monotonic()
     process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
     stop = threading.Event()
 
     def look() -> None:
-        while not stop.wait(1.0):
+        while not stop.wait(LOOK_S):
+            worked.update(processor(process.pid))
             if found := workers_mb(process.pid):
-                seen.append((time.monotonic() - began, max(found.values())))
+                memory.append((time.monotonic() - began, max(found.values())))
 
     looking = threading.Thread(target=look)
     looking.start()
@@ -70,11 +98,15 @@ def timed(words: list[str]) -> dict[str, Any]:
     seconds = time.monotonic() - began
     stop.set()
     looking.join()
-    third = [mb for at, mb in seen if at <= seconds / 3]
+    third = [mb for at, mb in memory if at <= seconds / 3]
+    kinds: Counter[str] = Counter()
+    for name, worked_s in worked.values():
+        kinds[name] += worked_s  # type: ignore[assignment]
     return {
         "seconds": round(seconds, 2),
+        "processor_s": {name: round(s, 2) for name, s in sorted(kinds.items())},
         "worker_mb_first_third": round(max(third, default=0.0), 1),
-        "worker_mb": round(max((mb for _, mb in seen), default=0.0), 1),
+        "worker_mb": round(max((mb for _, mb in memory), default=0.0), 1),
         "said": said.strip().splitlines()[-1:],
         "load": os.getloadavg()[0],
     }
@@ -86,17 +118,22 @@ def one(source: Path, engine: str, workers: int, more: list[str]) -> dict[str, A
         words += ["--engine", engine, "-p", str(workers)]
         found = timed(words)
         again = timed(words)
-    return {"engine": engine, "workers": workers, **found, "begin_s": again["seconds"]}
+    found["said"] = [line.partition(" -> ")[0] for line in found["said"]]
+    begin = {"begin_s": again["seconds"], "begin_processor_s": again["processor_s"]}
+    return {"engine": engine, "workers": workers, **found, **begin}
 
 
 def ratios(found: list[dict[str, Any]]) -> dict[str, float]:
     s = {(each["engine"], each["workers"]): each["seconds"] for each in found}
+    work = {(e["engine"], e["workers"]): sum(e["processor_s"].values()) for e in found}
     net = {(e["engine"], e["workers"]): e["seconds"] - e["begin_s"] for e in found}
     return {
         "local_2_to_1": round(s["local", 1] / s["local", 2], 3),
         "ray_2_to_1": round(s["ray", 1] / s["ray", 2], 3),
         "ray_over_local_1": round(s["ray", 1] / s["local", 1] - 1, 3),
         "ray_over_local_2": round(s["ray", 2] / s["local", 2] - 1, 3),
+        "ray_over_local_1_processor": round(work["ray", 1] / work["local", 1] - 1, 3),
+        "ray_over_local_2_processor": round(work["ray", 2] / work["local", 2] - 1, 3),
         "local_2_to_1_without_beginning": round(net["local", 1] / net["local", 2], 3),
         "ray_over_local_1_without_beginning": round(net["ray", 1] / net["local", 1] - 1, 3),
     }

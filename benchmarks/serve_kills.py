@@ -5,13 +5,15 @@
     python benchmarks/serve_kills.py MEDIA --database postgresql://mien@/postgres?host=DIR \
         --restart "pg_ctl -D DIR/data -m immediate restart"
 
-Hands in so many recordings, then kills a service at random moments and starts it again; with
-``--restart`` the database is restarted in the middle, too. In the end every job has to be done, and
-its records have to be those of ``mien analyze``, byte for byte.
+Hands in so many recordings, the first ``--long`` of them long enough to be cut into ranges, then
+kills a service at random moments and starts it again; with ``--restart`` the database is restarted
+in the middle, too. In the end every job has to be done, and its records have to be those of
+``mien analyze``, byte for byte.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import random
@@ -27,6 +29,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
+import av
 import httpx
 import typer
 
@@ -37,6 +40,7 @@ from mien.service.client import Job
 
 OUT = Path(__file__).parent / "results" / "serve_kills.json"
 SEED = 1
+RANGE_S, LONG_S, LONG_FPS = 20, 100, 12
 READY_S, ALL_S = 120, 1800
 
 
@@ -55,6 +59,7 @@ class Service:
 
     def start(self) -> None:
         words = [sys.executable, "-m", "mien", "serve", "--port", str(self.port)]
+        words += ["--range", str(RANGE_S)]
         words += ["--database", self.database] if self.database else []
         with (self.home / f"log-{self.port}").open("ab") as log:
             self.process = subprocess.Popen(
@@ -87,6 +92,24 @@ def free_port() -> int:
         return int(tried.getsockname()[1])
 
 
+def long_one(clips: list[Path], path: Path) -> Path:
+    """A recording that is cut: the longest clip to and fro."""
+    clip = max(clips, key=lambda each: each.stat().st_size)
+    with av.open(str(clip)) as source:
+        pictures = [
+            frame.to_ndarray(format="rgb24", width=640, height=360)
+            for frame in source.decode(video=0)
+        ][::2]
+    to_and_fro = itertools.cycle([*pictures, *pictures[-2:0:-1]])
+    with av.open(str(path), "w") as out:
+        stream: Any = out.add_stream("h264", rate=LONG_FPS, options={"preset": "ultrafast"})
+        stream.width, stream.height, stream.pix_fmt = 640, 360, "yuv420p"
+        for picture in itertools.islice(to_and_fro, LONG_S * LONG_FPS):
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        out.mux(stream.encode(None))
+    return path
+
+
 def undisturbed(clip: Path, options: dict[str, Any], folder: Path) -> bytes:
     """What the command line writes of a recording."""
     out = folder / "undisturbed.jsonl"
@@ -99,6 +122,7 @@ def undisturbed(clip: Path, options: dict[str, Any], folder: Path) -> bytes:
 def run(
     clips: list[Path],
     recordings: int,
+    long: int,
     kills: int,
     services: int,
     database: str | None,
@@ -112,6 +136,8 @@ def run(
     asked: list[tuple[Path, dict[str, Any]]] = [
         (clips[i % len(clips)], {"start": i % 3, "end": i % 3 + 2}) for i in range(recordings)
     ]
+    whole = long_one(clips, folder / "long.mp4")
+    asked[:long] = [(whole, {"smooth": ("none", "two-sided")[i % 2]}) for i in range(long)]
     with mien.Client(running[0].address) as client:
         jobs = [client.analyze_video(clip, **options).id for clip, options in asked]
     pauses = [round(draw.uniform(0.5, 6), 2) for _ in range(kills)]
@@ -142,6 +168,7 @@ def run(
         "database_restarted": restart is not None,
         "services": services,
         "recordings": recordings,
+        "long": {"recordings": long, "seconds": LONG_S, "range_s": RANGE_S},
         "kills": kills,
         "pauses_s": pauses,
         "states": dict(states),
@@ -153,6 +180,7 @@ def run(
 def main(
     media: Path,
     recordings: int = 20,
+    long: int = 2,
     kills: int = 10,
     services: int = 1,
     database: Annotated[str | None, typer.Option()] = None,
@@ -160,7 +188,7 @@ def main(
 ) -> None:
     clips = sorted(path for path in media.rglob("*") if path.suffix.lower() in RECORDINGS)
     with tempfile.TemporaryDirectory() as folder:
-        found = run(clips, recordings, kills, services, database, restart, Path(folder))
+        found = run(clips, recordings, long, kills, services, database, restart, Path(folder))
     kept = json.loads(OUT.read_text())["runs"] if OUT.exists() else []
     which = ("database", "database_restarted", "services")
     kept = [one for one in kept if any(one[name] != found[name] for name in which)]

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pyarrow.fs as fs
@@ -126,3 +128,90 @@ def test_a_lock_in_a_store_is_waited_for_and_refused_while_it_is_renewed(
     with out.alone():
         assert json.loads(out.store.read("lock.json"))["run"] != "killed"
     assert not out.store.exists("lock.json")
+
+
+def test_read_by_fsspec_and_written_by_it_as_on_a_disk(inputs: Path, tmp_path: Path) -> None:
+    """What Arrow has no file system of its own for: fsspec's, as gs:// and hdfs:// may be."""
+    fsspec = pytest.importorskip("fsspec")
+    here, memory = tmp_path / "out", f"memory://{time.monotonic_ns()}"
+    run(asked(inputs, here), Here())
+    for each in inputs.iterdir():
+        with fsspec.open(f"{memory}/in/{each.name}", "wb") as stream:
+            stream.write(each.read_bytes())
+    request = Request(f"{memory}/in", f"{memory}/out", Settings(crops=True, threads=1))
+    with pytest.raises(KeyboardInterrupt):
+        run(request, Here(5))
+    totals = run(request, Here())
+    assert (totals.files, totals.errors, totals.frames) == (11, 1, 130)
+    store, disk = Store(f"{memory}/out"), Store(str(here))
+    assert store.names("records", ".parquet") == disk.names("records", ".parquet")
+    assert len(Ledger(store).inputs()) == 11
+    assert store.names("", ".part") == []
+    with pytest.raises(InputError, match="no such file or folder: memory://"):
+        listed(f"{memory}/nowhere")
+
+
+def test_an_address_of_a_file_is_that_file(inputs: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    request = Request(f"file://{inputs}", f"file://{out}", Settings(crops=True, threads=1))
+    assert run(request, Here()).files == 11
+    assert run(request, Here(0)).files == 11
+    assert contents(out)
+
+
+class Forbidden(BaseHTTPRequestHandler):
+    """An object store that knows nobody's credentials."""
+
+    code = "InvalidAccessKeyId"
+
+    def answer(self) -> None:
+        why = f"<Error><Code>{self.code}</Code><Message>no such key</Message></Error>".encode()
+        self.send_response(403)
+        self.send_header("Content-Type", "application/xml")
+        self.send_header("Content-Length", str(len(why)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(why)
+
+    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = answer  # noqa: N815
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def forbidden(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Forbidden)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    for name, value in (
+        ("AWS_ACCESS_KEY_ID", "wrong"),
+        ("AWS_SECRET_ACCESS_KEY", "a-secret"),
+        ("AWS_DEFAULT_REGION", "us-east-1"),
+        ("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}"),
+    ):
+        monkeypatch.setenv(name, value)
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@pytest.mark.usefixtures("forbidden")
+def test_credentials_that_are_wrong_are_told_with_what_to_do(inputs: Path, tmp_path: Path) -> None:
+    says = r"s3://faces/.*: access is denied .*; check the credentials: AWS_ACCESS_KEY_ID"
+    with pytest.raises(InputError, match=says) as told:
+        listed("s3://faces/in")
+    assert "a-secret" not in str(told.value)
+    with fetched([Input(0, "s3://faces/a.png", None)], 1) as places:
+        assert "check the credentials: AWS_ACCESS_KEY_ID" in str(places[0])
+    with pytest.raises(OutputError, match=says):
+        run(Request(str(inputs), "s3://faces/out", Settings(crops=True, threads=1)), Here())
+    mien = [sys.executable, "-m", "mien", "bulk", "s3://faces/in", "--out", str(tmp_path / "out")]
+    done = subprocess.run(mien, capture_output=True, text=True, timeout=120)
+    assert done.returncode != 0
+    assert "Traceback" not in done.stderr
+    assert "check the credentials: AWS_ACCESS_KEY_ID" in done.stderr
+    assert not (tmp_path / "out").exists()

@@ -152,6 +152,18 @@ def test_killed_at_random_it_comes_to_the_same(inputs: Path, tmp_path: Path) -> 
     assert len(rows(often)) == 11
 
 
+def test_what_killed_workers_had_begun_to_write_is_swept_up(inputs: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+
+    def half_written(progress: Progress) -> None:
+        (out / "records").mkdir(exist_ok=True)
+        (out / "records" / f"{progress.totals.files}.parquet.12.part").write_bytes(b"half")
+
+    run(asked(inputs, out), Here(), shown=half_written)
+    assert len(rows(out)) == 11
+    assert not list(out.rglob("*.part"))
+
+
 def test_an_input_that_ends_its_worker_is_set_aside(
     inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -193,7 +205,7 @@ def test_a_folder_begun_otherwise_is_refused_with_what_differs(
         run(asked(inputs, out, options=Options(Span(fps=2))), Here())
     with pytest.raises(ConfigError, match=r"range_s 300.0, and this is 7"):
         run(asked(inputs, out, length_s=7), Here())
-    monkeypatch.setattr("mien.bulk.request.__version__", "9.9")
+    monkeypatch.setattr("mien.analysis.kept.__version__", "9.9")
     with pytest.raises(ConfigError, match=r"version .*and this is 9\.9"):
         run(asked(inputs, out), Here())
 
@@ -316,6 +328,38 @@ def test_a_keeper_that_is_closed_begins_no_other_worker(inputs: Path, tmp_path: 
     mine.close()
     with pytest.raises(MienError, match="the run is over"):
         mine.do(units[1])
+
+
+def test_a_worker_that_is_killed_before_it_is_at_an_input_is_begun_again(
+    inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = asked(inputs, tmp_path / "out")
+    mine = keeper.Keeper(request, request.told(request.analyzer()))
+    units = list(listing.divided(listing.listed(str(inputs))))
+    begun, real = [0], subprocess.Popen
+
+    def killed_at_once(dies: int) -> Callable[..., subprocess.Popen[bytes]]:
+        def begin(*words: object, **how: object) -> subprocess.Popen[bytes]:
+            process: subprocess.Popen[bytes] = real(*words, **how)  # type: ignore[call-overload]
+            begun[0] += 1
+            if begun[0] <= dies:
+                process.kill()
+            return process
+
+        return begin
+
+    try:
+        with monkeypatch.context() as patched:
+            patched.setattr(subprocess, "Popen", killed_at_once(2))
+            assert mine.do(units[0]).frames == 1
+        assert begun == [3]
+        mine._process.kill()  # type: ignore[union-attr]
+        begun[0] = 0
+        monkeypatch.setattr(subprocess, "Popen", killed_at_once(99))
+        with pytest.raises(MienError, match=r"a worker ends as soon as it begins \(SIGKILL\)"):
+            mine.do(units[1])
+    finally:
+        mine.close()
 
 
 def progress(clock: Callable[[], float]) -> Progress:

@@ -53,7 +53,7 @@ def jobs(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> Iterat
     table.prepare()
     yield table
     with engine.begin() as connection:
-        for name in ("mien_jobs", "mien_about"):
+        for name in ("mien_jobs", "mien_about", "mien_parts"):
             connection.execute(text(f"DROP TABLE {name}"))
     engine.dispose()
 
@@ -246,8 +246,225 @@ def test_a_table_of_another_mien_is_left_alone(jobs: Jobs) -> None:
     jobs.prepare()  # a second service
     with jobs._engine.begin() as connection:
         connection.execute(text("UPDATE mien_about SET schema = 99"))
-    with pytest.raises(ConfigError, match=r"schema 99, this is 1\); name another --database"):
+    with pytest.raises(ConfigError, match=r"schema 99, this is 2\); name another --database"):
         jobs.prepare()
+
+
+# -- of a long recording ------------------------------------------------------------------------
+
+
+def cut_in(jobs: Jobs, parts: int, name: str = "a.mp4") -> Job:
+    """A job whose ranges of 300 s are free."""
+    job = jobs.add(Job("ann", name), 100)
+    assert jobs.claim("cutter", 30) is not None
+    assert jobs.cut(job.id, "cutter", [300.0 * n for n in range(parts)])
+    return job
+
+
+def claimed(jobs: Jobs, worker: str) -> tuple[str, int | None] | None:
+    found = jobs.claim(worker, 30)
+    return (found.name, found.part) if found else None
+
+
+def state(jobs: Jobs, job: Job) -> State:
+    found = jobs.get(job.id)
+    assert found is not None
+    return found.state
+
+
+def test_ranges_are_had_by_several_and_then_the_job_to_join_them(jobs: Jobs) -> None:
+    job = cut_in(jobs, 3)
+    later = jobs.add(Job("ann", "b.mp4"), 100)
+    assert [claimed(jobs, w) for w in "abc"] == [("a.mp4", 0), ("a.mp4", 1), ("a.mp4", 2)]
+    assert claimed(jobs, "d") == ("b.mp4", None), "nobody waits for another's ranges"
+    for part, worker in ((2, "c"), (0, "a")):
+        assert jobs.done(job.id, worker, Progress(100, 300.0 * part + 299), {}, part)
+        assert jobs.claim("e", 30) is None
+    assert jobs.done(job.id, "b", Progress(100, 599.0), {}, 1)
+    joins = jobs.claim("e", 30)
+    assert joins is not None
+    assert (joins.id, joins.part, joins.parts) == (job.id, None, 3)
+    assert jobs.claim("f", 30) is None
+    assert jobs.done(job.id, "e", Progress(300, 899.0), {"ok": 300})
+    assert (state(jobs, job), state(jobs, later)) == (State.DONE, State.RUNNING)
+
+
+def test_progress_adds_up_whatever_range_is_done_first(jobs: Jobs) -> None:
+    job = cut_in(jobs, 3)
+    for worker in "ab":
+        jobs.claim(worker, 30)
+    assert jobs.renew(job.id, "b", 30, Progress(50, 400.0, 20.0), 1)
+    assert jobs.renew(job.id, "a", 30, Progress(30, 60.0, 12.0), 0)
+    found = jobs.get(job.id)
+    assert found is not None
+    assert found.progress == Progress(80, 160.0, 32.0)
+    assert jobs.done(job.id, "b", Progress(150, 599.0, 20.0), {}, 1)
+    assert jobs.renew(job.id, "a", 30, None, 0), "nothing new to say"
+    found = jobs.get(job.id)
+    assert found is not None
+    assert found.progress == Progress(180, 359.0, 12.0)
+
+
+def test_a_range_whose_lease_ran_out_is_somebody_elses(jobs: Jobs, clock: Clock) -> None:
+    job = cut_in(jobs, 2)
+    for worker in "ab":
+        jobs.claim(worker, 30)
+    clock.now += 20
+    assert jobs.renew(job.id, "b", 30, None, 1)
+    clock.now += 20
+    assert claimed(jobs, "c") == ("a.mp4", 0)
+    assert claimed(jobs, "d") is None
+    assert not jobs.renew(job.id, "a", 30, None, 0)
+    assert not jobs.done(job.id, "a", Progress(), {}, 0)
+    assert not jobs.failed(job.id, "a", "late", {}, 0)
+    assert not jobs.crashed(job.id, "a", "late", 0)
+    assert not jobs.leave(job.id, "a", 0.0, 0)
+    assert state(jobs, job) is State.RUNNING
+
+
+def test_many_who_ask_at_once_get_each_range_once(jobs: Jobs) -> None:
+    cut_in(jobs, 24)
+
+    def all_it_gets(worker: int) -> list[int | None]:
+        found = []
+        while job := jobs.claim(f"w{worker}", 30):
+            found.append(job.part)
+        return found
+
+    with ThreadPoolExecutor(8) as pool:
+        got = [part for parts in pool.map(all_it_gets, range(8)) for part in parts]
+    assert sorted(part for part in got if part is not None) == list(range(24))
+    assert len(got) == 24
+
+
+def test_a_range_that_brings_its_process_down_sets_the_job_aside(jobs: Jobs) -> None:
+    job = cut_in(jobs, 2)
+    assert claimed(jobs, "b") == ("a.mp4", 0)
+    for _ in range(3):
+        assert state(jobs, job) is State.RUNNING
+        assert claimed(jobs, "a") == ("a.mp4", 1)
+        assert jobs.crashed(job.id, "a", "ended by SIGSEGV", 1)
+    ended = jobs.get(job.id)
+    assert ended is not None
+    assert (ended.state, ended.reason) == (State.FAILED, "ended by SIGSEGV; tried 3 times")
+    assert not jobs.renew(job.id, "b", 30, None, 0), "the other one is to be left"
+    assert jobs.leave(job.id, "b", 0.0, 0)
+    assert jobs.claim("a", 30) is None
+
+
+def test_a_range_that_cannot_be_read_fails_the_job(jobs: Jobs) -> None:
+    job = cut_in(jobs, 2)
+    for worker in "ab":
+        jobs.claim(worker, 30)
+    assert jobs.failed(job.id, "b", "no such thing", {}, 1)
+    ended = jobs.get(job.id)
+    assert ended is not None
+    assert (ended.state, ended.reason) == (State.FAILED, "no such thing")
+    assert not jobs.renew(job.id, "a", 30, None, 0)
+    assert jobs.remove(job.id, "ann")
+    assert jobs.forgotten() == [], "somebody is at a range of it"
+    assert jobs.leave(job.id, "a", 0.0, 0)
+    assert jobs.forgotten() == [job.id]
+    jobs.erase(job.id)
+    assert jobs.claim("a", 30) is None
+
+
+def test_a_cut_job_is_cancelled_when_the_last_range_is_left(jobs: Jobs) -> None:
+    job = cut_in(jobs, 3)
+    for worker in "ab":
+        jobs.claim(worker, 30)
+    jobs.cancel(job.id, "ann")
+    assert claimed(jobs, "c") is None
+    assert not jobs.renew(job.id, "a", 30, Progress(), 0)
+    assert jobs.leave(job.id, "a", 0.0, 0)
+    assert (claimed(jobs, "a"), state(jobs, job)) == (None, State.RUNNING)
+    assert jobs.done(job.id, "b", Progress(), {}, 1), "it was just done"
+    assert claimed(jobs, "b") == ("a.mp4", None)
+    assert not jobs.renew(job.id, "b", 30, Progress())
+    assert jobs.leave(job.id, "b")
+    assert state(jobs, job) is State.CANCELLED
+    assert jobs.claim("b", 30) is None
+
+
+def test_a_cut_job_that_nobody_is_at_is_cancelled_at_once(jobs: Jobs) -> None:
+    stopped = jobs.cancel(cut_in(jobs, 3).id, "ann")
+    assert stopped is not None
+    assert stopped.state is State.CANCELLED
+    assert jobs.claim("a", 30) is None
+
+
+def test_ranges_of_a_killed_service_do_not_keep_a_cancelled_job(jobs: Jobs, clock: Clock) -> None:
+    job = cut_in(jobs, 2)
+    jobs.claim("killed", 30)
+    jobs.cancel(job.id, "ann")
+    assert (claimed(jobs, "b"), state(jobs, job)) == (None, State.RUNNING)
+    clock.now += 31
+    assert claimed(jobs, "b") == ("a.mp4", None)
+    assert jobs.leave(job.id, "b")
+    assert state(jobs, job) is State.CANCELLED
+
+
+OLDER = {
+    "sqlite": """
+CREATE TABLE mien_jobs (
+    number INTEGER NOT NULL, id VARCHAR(32) NOT NULL, owner VARCHAR(64) NOT NULL,
+    name TEXT NOT NULL, options JSON NOT NULL, duration_s FLOAT, bytes BIGINT NOT NULL,
+    state VARCHAR(16) NOT NULL, created_s FLOAT NOT NULL, started_s FLOAT, ended_s FLOAT,
+    frames BIGINT NOT NULL, time_s FLOAT NOT NULL, frames_per_s FLOAT NOT NULL,
+    crashes INTEGER NOT NULL, counts JSON NOT NULL, reason TEXT NOT NULL, worker VARCHAR(32),
+    lease_until_s FLOAT NOT NULL, not_before_s FLOAT NOT NULL, stop BOOLEAN NOT NULL,
+    gone BOOLEAN NOT NULL, PRIMARY KEY (number), UNIQUE (id))
+""",
+}
+OLDER["postgresql"] = OLDER["sqlite"].replace("number INTEGER", "number BIGSERIAL")
+"""The tables as the first mien had them that kept jobs."""
+
+
+def older(jobs: Jobs) -> None:
+    """The database as that mien left it, with a job that runs and one that waits."""
+    with jobs._engine.begin() as connection:
+        for name in ("mien_jobs", "mien_about", "mien_parts"):
+            connection.execute(text(f"DROP TABLE {name}"))
+        connection.execute(text(OLDER[connection.dialect.name]))
+        connection.execute(text("CREATE TABLE mien_about (schema INTEGER NOT NULL)"))
+        connection.execute(text("INSERT INTO mien_about VALUES (1)"))
+        for id, state, until_s in (("begun", "running", 1030.0), ("waits", "queued", 0.0)):
+            connection.execute(
+                text(
+                    "INSERT INTO mien_jobs (id, owner, name, options, bytes, state, created_s,"
+                    " frames, time_s, frames_per_s, crashes, counts, reason, worker,"
+                    " lease_until_s, not_before_s, stop, gone) VALUES (:id, 'ann', 'a.mp4',"
+                    " '{\"fps\": 5}', 7, :state, 900.0, 3, 0.5, 2.0, 0, '{}', '', 'older',"
+                    " :until_s, 0.0, :no, :no)"
+                ),
+                {"id": id, "state": state, "until_s": until_s, "no": False},
+            )
+
+
+def test_the_tables_of_an_older_mien_are_brought_up_to_date(jobs: Jobs, clock: Clock) -> None:
+    older(jobs)
+    jobs.prepare()
+    jobs.prepare()
+    begun = jobs.get("begun", "ann")
+    assert begun is not None
+    assert (begun.parts, begun.options, begun.progress) == (0, {"fps": 5}, Progress(3, 0.5, 2.0))
+    waits = jobs.claim("a", 30)
+    assert waits is not None
+    assert waits.id == "waits"
+    assert jobs.cut("waits", "a", [0.0, 300.0])
+    clock.now += 31
+    gone_on = jobs.claim("b", 30)
+    assert gone_on is not None
+    assert (gone_on.id, gone_on.part) == ("begun", None)
+    assert claimed(jobs, "c") == ("a.mp4", 0)
+
+
+def test_two_services_that_begin_at_once_bring_the_tables_up_to_date_once(jobs: Jobs) -> None:
+    older(jobs)
+    with ThreadPoolExecutor(4) as pool:
+        for _ in pool.map(lambda _: jobs.prepare(), range(4)):
+            pass
+    assert jobs.known() == {"begun", "waits"}
 
 
 def test_a_database_that_is_gone_and_comes_back() -> None:

@@ -7,13 +7,16 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from mien.errors import OutputError
 from mien.service import jobs as j
@@ -21,6 +24,8 @@ from mien.service import worker as w
 from mien.service.folders import Folders
 from mien.service.jobs import DatabaseAway, Job, Jobs, State
 from tests.made import video
+
+from .databases import postgres
 
 LONG = 2400  # frames; a process is found in the middle of them
 
@@ -84,17 +89,25 @@ def undisturbed(path: Path, *options: str) -> bytes:
     return out.read_bytes()
 
 
-def process_in(folders: Folders, job: Job) -> int:
-    """The process that analyses a job's recording."""
+def processes_in(folders: Folders, job: Job) -> dict[int, str]:
+    """The processes that work on a job's recording, and with which words."""
+    found = {}
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            if os.readlink(path / "cwd") == str(folders.of(job.id).input.resolve()):
+                words = (path / "cmdline").read_bytes().decode().split("\0")
+                found[int(path.name)] = " ".join(words)
+        except OSError:
+            continue
+    return found
+
+
+def process_in(folders: Folders, job: Job, what: str = "") -> int:
+    """The process that analyses a job's recording; with these words, if any."""
 
     def found() -> int | None:
-        for path in Path("/proc").glob("[0-9]*"):
-            try:
-                if os.readlink(path / "cwd") == str(folders.of(job.id).input.resolve()):
-                    return int(path.name)
-            except OSError:
-                continue
-        return None
+        of = processes_in(folders, job).items()
+        return next((pid for pid, words in of if what in words), None)
 
     return int(until(found))
 
@@ -259,6 +272,215 @@ def test_a_folder_that_another_process_has_is_waited_for(
         os.close(os.dup(handle))
     with working(jobs, folders):
         assert ended(jobs, job).state is State.DONE
+
+
+# -- of a long recording ------------------------------------------------------------------------
+
+RANGE_S = 60.0  # of 240
+
+
+def long_one(jobs: Jobs, folders: Folders, path: Path, **options: Any) -> Job:
+    job = handed_in(jobs, folders, video(path, frames=LONG), **options)
+    with jobs._engine.begin() as connection:  # as whoever takes it in finds out
+        connection.execute(text("UPDATE mien_jobs SET duration_s = 240.0"))
+    found = jobs.get(job.id)
+    assert found is not None
+    return found
+
+
+def begun_parts(folders: Folders, job: Job) -> set[str]:
+    """The ranges that somebody writes at."""
+    return {path.parent.name for path in folders.of(job.id).path.glob("parts/*/*.part")}
+
+
+def test_ranges_of_one_recording_are_analysed_side_by_side_as_one(
+    jobs: Jobs, folders: Folders, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.mp4"
+    job = long_one(jobs, folders, path, smooth="two-sided", every=2)
+    with working(jobs, folders, count=2, range_s=RANGE_S):
+        until(lambda: len(begun_parts(folders, job)) == 2)
+        until(lambda: (found := jobs.get(job.id)) and found.progress.frames)
+        done = ended(jobs, job)
+    assert (done.state, done.crashes, done.parts) == (State.DONE, 0, 4)
+    assert (done.counts, done.progress.frames) == ({"no_face": 1200}, 1200)
+    folder = folders.of(job.id)
+    assert folder.records.read_bytes() == undisturbed(path, "--smooth", "two-sided", "--every", "2")
+    told, alone = (
+        json.loads(each.with_name(f"{each.name}.meta.json").read_bytes())
+        for each in (folder.records, path.with_name("a.mp4.jsonl"))
+    )
+    assert told.keys() == alone.keys()
+    differing = {name for name in told if told[name] != alone[name]}
+    assert differing <= {"date", "created"}
+    assert not list(folder.path.glob("parts/*"))
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+def test_two_services_have_ranges_of_one_recording_at_once(
+    folders: Folders, tmp_path: Path, database: str
+) -> None:
+    path, had = tmp_path / "a.mp4", defaultdict[str, set[int]](set)
+
+    def service(name: str, address: str) -> Jobs:
+        """Its own table, which notes what it had."""
+        table = Jobs(j.connect(address))
+        real = table.claim
+
+        def claim(worker: str, lease_s: float) -> Job | None:
+            job = real(worker, lease_s)
+            if job and job.part is not None:
+                had[name].add(job.part)
+            return job
+
+        table.claim = claim  # type: ignore[method-assign]
+        return table
+
+    with ExitStack() as opened:
+        if database == "sqlite":
+            address = f"sqlite:///{tmp_path / 'shared.sqlite'}"
+        else:
+            place = opened.enter_context(tempfile.TemporaryDirectory(prefix="mien-"))
+            address = opened.enter_context(postgres(Path(place))).address
+        first, second = service("first", address), service("second", address)
+        opened.callback(second.close)
+        opened.callback(first.close)
+        for table in (first, second):
+            table.prepare()
+        job = long_one(first, folders, path)
+        with working(first, folders, range_s=RANGE_S), working(second, folders, range_s=RANGE_S):
+            until(lambda: len(begun_parts(folders, job)) == 2)
+            done = ended(second, job)
+    assert (done.state, done.parts) == (State.DONE, 4)
+    assert had["first"]
+    assert had["second"]
+    assert had["first"] | had["second"] == {0, 1, 2, 3}
+    assert not had["first"] & had["second"]
+    assert folders.of(job.id).records.read_bytes() == undisturbed(path)
+
+
+def test_a_range_that_is_killed_is_analysed_again_and_no_other_is(
+    jobs: Jobs, folders: Folders, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.mp4"
+    job = long_one(jobs, folders, path)
+    with working(jobs, folders, range_s=RANGE_S):
+        until(lambda: "00001" in begun_parts(folders, job))
+        first = folders.of(job.id).part(0).records.stat().st_mtime_ns
+        os.kill(process_in(folders, job, "service.child 1 "), signal.SIGKILL)
+        until(lambda: "00001" in begun_parts(folders, job))
+        assert folders.of(job.id).part(0).records.stat().st_mtime_ns == first
+        done = ended(jobs, job)
+    assert (done.state, done.crashes) == (State.DONE, 0)
+    assert folders.of(job.id).records.read_bytes() == undisturbed(path)
+
+
+def test_a_range_that_always_kills_its_process_sets_the_recording_aside(
+    jobs: Jobs, folders: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = w.step
+
+    def step(name: str, job: Job, what: str | int, range_s: float) -> list[str]:
+        dies = "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)"
+        return [sys.executable, "-c", dies] if what == 2 else real(name, job, what, range_s)
+
+    monkeypatch.setattr(w, "step", step)
+    bad = long_one(jobs, folders, tmp_path / "bad.mp4")
+    good = handed_in(jobs, folders, video(tmp_path / "good.mp4"))
+    with working(jobs, folders, range_s=RANGE_S):
+        set_aside = ended(jobs, bad)
+        assert ended(jobs, good).state is State.DONE
+    assert set_aside.state is State.FAILED
+    assert set_aside.reason == (
+        "its process was ended by SIGSEGV: out of memory, or a fault in a library; tried 3 times"
+    )
+
+
+def test_a_service_that_stops_in_a_range_lets_the_next_go_on(
+    jobs: Jobs, folders: Folders, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.mp4"
+    job = long_one(jobs, folders, path)
+    with working(jobs, folders, range_s=RANGE_S):
+        until(lambda: "00001" in begun_parts(folders, job))
+    assert not processes_in(folders, job)
+    with working(jobs, folders, range_s=RANGE_S):
+        assert ended(jobs, job).state is State.DONE
+    assert folders.of(job.id).records.read_bytes() == undisturbed(path)
+
+
+def test_a_cut_recording_that_is_cancelled_stops_in_all_its_ranges(
+    jobs: Jobs, folders: Folders, tmp_path: Path
+) -> None:
+    job = long_one(jobs, folders, tmp_path / "a.mp4")
+    with working(jobs, folders, count=2, range_s=RANGE_S):
+        until(lambda: len(begun_parts(folders, job)) == 2)
+        jobs.cancel(job.id, "ann")
+        assert ended(jobs, job).state is State.CANCELLED
+        assert not processes_in(folders, job)
+
+
+def test_a_process_that_outlives_its_service_keeps_its_range(
+    jobs: Jobs, folders: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(w, "_AWAY_S", 0.2)
+    path = tmp_path / "a.mp4"
+    job = long_one(jobs, folders, path)
+    with folders.of(job.id).part(0).alone() as handle:
+        assert handle is not None
+        with working(jobs, folders, range_s=RANGE_S):
+            until(lambda: len(list(folders.of(job.id).path.glob("parts/*/records.jsonl"))) == 3)
+            time.sleep(1)
+            waits = jobs.get(job.id)
+            assert waits is not None
+            assert waits.ended_s is None
+            assert begun_parts(folders, job) == set()
+    with working(jobs, folders, range_s=RANGE_S):
+        assert ended(jobs, job).state is State.DONE
+    assert folders.of(job.id).records.read_bytes() == undisturbed(path)
+
+
+def test_one_that_is_begun_as_a_whole_is_gone_on_with_as_a_whole(
+    jobs: Jobs, folders: Folders, tmp_path: Path
+) -> None:
+    """It was an older mien's, or a service's with longer ranges."""
+    path = tmp_path / "a.mp4"
+    job = long_one(jobs, folders, path)
+    with working(jobs, folders):
+        until(lambda: (found := jobs.get(job.id)) and found.progress.frames)
+    with working(jobs, folders, range_s=RANGE_S):
+        done = ended(jobs, job)
+    assert (done.state, done.parts) == (State.DONE, 0)
+    assert folders.of(job.id).records.read_bytes() == undisturbed(path)
+
+
+def test_ranges_that_would_be_made_with_something_else_are_refused(
+    jobs: Jobs, folders: Folders, tmp_path: Path
+) -> None:
+    job = long_one(jobs, folders, tmp_path / "a.mp4")
+    with working(jobs, folders, range_s=RANGE_S):
+        until(lambda: "00001" in begun_parts(folders, job))
+    cut = folders.of(job.id).cut
+    told = json.loads(cut.read_bytes())
+    told["made_with"]["version"] = "0.0.1"
+    cut.write_text(json.dumps(told))
+    with working(jobs, folders, range_s=RANGE_S):
+        failed = ended(jobs, job)
+    assert failed.state is State.FAILED
+    assert "and the run was begun with 0.0.1" in failed.reason
+
+
+def test_a_recording_that_cannot_be_cut_is_read_whole(
+    jobs: Jobs, folders: Folders, tmp_path: Path
+) -> None:
+    path = video(tmp_path / "a.avi", frames=LONG, codec="h264")
+    job = handed_in(jobs, folders, path)
+    with jobs._engine.begin() as connection:
+        connection.execute(text("UPDATE mien_jobs SET duration_s = 240.0"))
+    with working(jobs, folders, range_s=RANGE_S):
+        done = ended(jobs, job)
+    assert (done.state, done.parts) == (State.DONE, 0)
+    assert folders.of(job.id).records.read_bytes() == undisturbed(path)
 
 
 def test_a_recording_that_was_not_handed_in_whole_is_dropped(folders: Folders) -> None:

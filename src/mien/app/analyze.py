@@ -9,7 +9,20 @@ import typer
 
 from . import analysis
 from .analysis import DEFAULT_MODEL
-from .options import Alignment, Coverage, Crops, Detector, Model, Rates, Someone, Strength
+from .options import (
+    Alignment,
+    Coverage,
+    Crops,
+    Detector,
+    EveryNth,
+    FramesPerSecond,
+    Model,
+    NoTracks,
+    Rates,
+    Smooth,
+    Someone,
+    Strength,
+)
 
 
 def analyze(
@@ -79,10 +92,8 @@ def analyze(
         bool,
         typer.Option("--overwrite", metavar="", help="Replace the file of --out if there is one."),
     ] = False,
-    every: Annotated[int, typer.Option(metavar="N", help="Recordings: read every N-th frame.")] = 1,
-    fps: Annotated[
-        float | None, typer.Option(metavar="R", help="Recordings: read R frames of each second.")
-    ] = None,
+    every: EveryNth = 1,
+    fps: FramesPerSecond = None,
     start: Annotated[
         str | None,
         typer.Option(
@@ -92,22 +103,8 @@ def analyze(
     end: Annotated[
         str | None, typer.Option(metavar="TIME", help="Recordings: stop at this time.")
     ] = None,
-    smooth: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME",
-            help="Recordings: even out what trembles in each face: none, causal (by frames "
-            "before), two-sided (by frames before and after).",
-        ),
-    ] = "none",
-    no_tracks: Annotated[
-        bool,
-        typer.Option(
-            "--no-tracks",
-            metavar="",
-            help="Recordings: search each frame anew, and number no faces.",
-        ),
-    ] = False,
+    smooth: Smooth = "none",
+    no_tracks: NoTracks = False,
     resume: Annotated[
         bool,
         typer.Option(

@@ -11,7 +11,20 @@ import typer
 
 from ..errors import ConfigError
 from .analysis import DEFAULT_MODEL, MOST_REASONS
-from .options import Alignment, Coverage, Crops, Detector, Model, Rates, Strength
+from .options import (
+    Alignment,
+    Coverage,
+    Crops,
+    Detector,
+    EveryNth,
+    FramesPerSecond,
+    Model,
+    NoTracks,
+    RangeSeconds,
+    Rates,
+    Smooth,
+    Strength,
+)
 from .terminal import say, tell
 
 if TYPE_CHECKING:
@@ -68,15 +81,7 @@ def bulk(
             help="Of a file that cannot be fetched, or that ends the process reading it.",
         ),
     ] = 3,
-    range_s: Annotated[
-        float,
-        typer.Option(
-            "--range",
-            metavar="SECONDS",
-            min=1,
-            help="Longer recordings are cut into ranges, which are joined again.",
-        ),
-    ] = 300.0,
+    range_s: RangeSeconds = 300.0,
     metrics: Annotated[
         int | None,
         typer.Option(metavar="PORT", min=0, max=65535, help="Where Prometheus may ask."),
@@ -87,17 +92,10 @@ def bulk(
     model: Model = DEFAULT_MODEL,
     base_rates: Rates = None,
     strength: Strength = None,
-    every: Annotated[int, typer.Option(metavar="N", help="Recordings: read every N-th frame.")] = 1,
-    fps: Annotated[
-        float | None, typer.Option(metavar="R", help="Recordings: read R frames of each second.")
-    ] = None,
-    smooth: Annotated[
-        str, typer.Option(metavar="NAME", help="Recordings: none, causal or two-sided.")
-    ] = "none",
-    no_tracks: Annotated[
-        bool,
-        typer.Option("--no-tracks", metavar="", help="Recordings: search each frame anew."),
-    ] = False,
+    every: EveryNth = 1,
+    fps: FramesPerSecond = None,
+    smooth: Smooth = "none",
+    no_tracks: NoTracks = False,
     coverage: Coverage = None,
 ) -> None:
     """Read the expressions of many files; killed and begun again, nothing is lost or done twice."""

@@ -108,6 +108,35 @@ Detector = Annotated[
         "else mien.",
     ),
 ]
+EveryNth = Annotated[int, typer.Option(metavar="N", help="Recordings: read every N-th frame.")]
+FramesPerSecond = Annotated[
+    float | None, typer.Option(metavar="R", help="Recordings: read R frames of each second.")
+]
+Smooth = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        help="Recordings: even out what trembles in each face: none, causal (by frames "
+        "before), two-sided (by frames before and after).",
+    ),
+]
+NoTracks = Annotated[
+    bool,
+    typer.Option(
+        "--no-tracks",
+        metavar="",
+        help="Recordings: search each frame anew, and number no faces.",
+    ),
+]
+RangeSeconds = Annotated[
+    float,
+    typer.Option(
+        "--range",
+        metavar="SECONDS",
+        min=1,
+        help="Recordings of twice as much or more are cut into ranges, which are joined again.",
+    ),
+]
 Someone = Annotated[
     str | None,
     typer.Option(

@@ -11,6 +11,7 @@ import typer
 
 from ..secrecy import filled
 from .laboratory import need
+from .options import RangeSeconds
 from .terminal import say, tell
 
 if TYPE_CHECKING:
@@ -62,8 +63,13 @@ def serve(
     ] = 0,
     recordings: Annotated[
         int,
-        typer.Option(metavar="N", min=0, help="Recordings to analyse at once; 0 only takes them."),
+        typer.Option(
+            metavar="N",
+            min=0,
+            help="Recordings, or ranges of them, to analyse at once; 0 only takes them.",
+        ),
     ] = 1,
+    range_s: RangeSeconds = 300.0,
     database: Annotated[
         str | None,
         typer.Option(
@@ -109,6 +115,7 @@ def serve(
         workers=workers,
         database=database and filled(database),
         recordings=recordings,
+        range_s=range_s,
         keep_days=keep_days,
     )
     if demo is None:

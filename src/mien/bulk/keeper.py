@@ -24,6 +24,7 @@ from .request import Request
 from .work import Outcome
 
 _PACKAGES = Path(__file__).parents[2]
+_BEGINNINGS = 3  # of a worker that ends before it is at any input, until nobody begins another
 
 
 class _Died(Exception):
@@ -53,21 +54,21 @@ class Keeper:
 
     def _done(self, unit: Unit) -> Outcome:
         aside: dict[int, str] = {}
-        deaths = Counter[int]()
+        deaths = Counter[int | None]()
         one_by_one = len(unit.inputs) == 1
         while True:
             try:
                 return self._answer(unit, aside, one_by_one)
             except _Died as err:
-                if one_by_one and self._at is not None:
+                if one_by_one:
                     deaths[self._at] += 1
-                    if deaths[self._at] >= self._request.tries:
-                        aside[self._at] = (
-                            f"reading it ended the process ({err}): a damaged file, or too little "
-                            f"memory? Tried {self._request.tries} times"
-                        )
-                elif one_by_one or deaths.total() >= self._request.tries:
+                if self._at is None and deaths[None] >= _BEGINNINGS:
                     raise MienError(f"a worker ends as soon as it begins ({err})") from None
+                if self._at is not None and deaths[self._at] >= self._request.tries:
+                    aside[self._at] = (
+                        f"reading it ended the process ({err}): a damaged file, or too little "
+                        f"memory? Tried {self._request.tries} times"
+                    )
                 one_by_one = True
 
     def _answer(self, unit: Unit, aside: dict[int, str], one_by_one: bool) -> Outcome:

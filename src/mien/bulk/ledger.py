@@ -87,8 +87,6 @@ class Ledger:
         Raises ConfigError where it was begun with anything else, OutputError where the folder
         holds other things.
         """
-        for name in self.store.names("", ".part"):  # of a kill
-            self.store.drop(name)
         then = self.request()
         if then is None:
             if any(n not in _EARLY for n in self.store.names("", "")):
@@ -106,6 +104,11 @@ class Ledger:
                 "same options, or name another --out"
             )
         return self.inputs()
+
+    def sweep(self) -> None:
+        """Drop what those who were killed had begun to write."""
+        for name in self.store.names("", ".part"):
+            self.store.drop(name)
 
     def request(self) -> dict[str, Any] | None:
         """What the run was begun with; None where there is none. Raises OutputError."""

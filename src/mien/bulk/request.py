@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
+from ..analysis import kept
 from ..analysis.pipeline import Analyzer, Settings
 from ..analysis.ranges import LENGTH_S
 from ..analysis.recording import Options
-from ..errors import ConfigError
-from ..results import records
-from ..version import __version__
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,22 +28,8 @@ class Request:
 
     def told(self, analyzer: Analyzer) -> dict[str, Any]:
         """All that the results depend on, which a run that goes on must ask for, too."""
-        info = analyzer.recognizer.info
-        detector = analyzer.detector.name if analyzer.detector else None
-        return {
-            "version": __version__,
-            "schema": records.SCHEMA,
-            "source": self.source,
-            "model": info.name,
-            "model_sha256": info.sha256,
-            "detector": detector,
-            "base_rates": asdict(analyzer.base_rates),
-            "coverage": analyzer.coverage,
-            "align": analyzer.alignment,
-            "crops": self.settings.crops,
-            "recordings": self.options.plain(),
-            "range_s": self.length_s,
-        }
+        asked = {"source": self.source, "range_s": self.length_s}
+        return asked | kept.made_with(analyzer, self.options)
 
     def analyzer(self, expected: dict[str, Any] | None = None) -> Analyzer:
         """What reads the pictures here; raises ConfigError where it is not what was asked for.
@@ -55,11 +39,6 @@ class Request:
         made = Analyzer(self.settings)
         if self.options.smooth != "none":
             made.check_unsmoothed()
-        here = self.told(made)
-        for name, value in (expected or here).items():
-            if here.get(name) != value:
-                raise ConfigError(
-                    f"this machine has {name} {here.get(name)}, and the run was begun with "
-                    f"{value}; install the same mien and model on every machine"
-                )
+        if expected:
+            kept.check(self.told(made), expected)
         return made

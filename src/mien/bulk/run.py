@@ -36,6 +36,7 @@ def run(
     listed_now = None if ledger.request() else listed(request.source, passed_over)
     del analyzer  # its memory is the workers'
     with ledger.alone():
+        ledger.sweep()
         inputs = ledger.begin(expected, lambda: listed_now or listed(request.source))
         if passed_over:
             from ..media import image
@@ -52,6 +53,7 @@ def run(
                     progress.add(outcome)
                     shown(progress)
             units = more
+        ledger.sweep()  # of workers that were killed in this run
     return progress.totals
 
 

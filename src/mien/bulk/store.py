@@ -60,10 +60,20 @@ def _of_fsspec(address: str) -> tuple[FileSystem, str]:
     return fs.PyFileSystem(fs.FSSpecHandler(made)), path
 
 
+_DENIED = ("ACCESS_DENIED", "INVALID_ACCESS_KEY_ID", "SIGNATURE_DOES_NOT_MATCH", "403", "Forbidden")
+
+
 def told(err: BaseException) -> str:
-    """The reason in one line, without secrets."""
+    """The reason in one line, without secrets, and what to do where a store lets nobody in."""
     text = getattr(err, "strerror", None) or str(err) or type(err).__name__
-    return public(str(text).strip().partition("\n")[0])
+    reason = public(str(text).strip().partition("\n")[0])
+    if getattr(err, "errno", None) or not any(word in reason for word in _DENIED):
+        return reason
+    return (
+        f"access is denied ({reason}); check the credentials: AWS_ACCESS_KEY_ID and "
+        "AWS_SECRET_ACCESS_KEY for s3://, GOOGLE_APPLICATION_CREDENTIALS for gs://, and what they "
+        "may do there"
+    )
 
 
 class Store:
@@ -77,23 +87,45 @@ class Store:
     def _at(self, name: str) -> str:
         return f"{self.path}/{name}".rstrip("/")
 
+    @contextmanager
+    def _reached(self, name: str) -> Iterator[None]:
+        """Raises OutputError where a store elsewhere does not answer, or lets nobody in.
+
+        On a disk it is a file that cannot be read, which says nothing of the others.
+        """
+        try:
+            yield
+        except FileNotFoundError:
+            raise
+        except OSError as err:
+            if self.is_local:
+                raise
+            raise OutputError(f"cannot use {self._told(name)}: {told(err)}") from err
+
+    def _told(self, name: str) -> str:
+        return public(f"{self.address.rstrip('/')}/{name}")
+
     def exists(self, name: str) -> bool:
-        return bool(self.files.get_file_info(self._at(name)).is_file)
+        with self._reached(name):
+            return bool(self.files.get_file_info(self._at(name)).is_file)
 
     def names(self, folder: str, ending: str) -> list[str]:
         """The files below a folder, in order, as from here."""
         from pyarrow.fs import FileSelector
 
-        found = self.files.get_file_info(
-            FileSelector(self._at(folder), recursive=True, allow_not_found=True)
-        )
+        selector = FileSelector(self._at(folder), recursive=True, allow_not_found=True)
+        with self._reached(folder):
+            found = self.files.get_file_info(selector)
         whole = [f.path for f in found if f.is_file and f.path.endswith(ending)]
         root = self.path.rstrip("/") + "/"
         return sorted(path[path.index(root) + len(root) :] for path in whole)
 
     def read(self, name: str) -> bytes:
-        """A file's content; raises FileNotFoundError, OSError."""
-        with self.files.open_input_stream(self._at(name), compression=None) as stream:
+        """A file's content; raises FileNotFoundError, OSError, OutputError."""
+        with (
+            self._reached(name),
+            self.files.open_input_stream(self._at(name), compression=None) as stream,
+        ):
             return bytes(stream.read())
 
     @contextmanager
@@ -106,8 +138,7 @@ class Store:
                 os.fsync(stream.fileno())
                 whole()
         except OSError as err:
-            where = f"{self.address.rstrip('/')}/{name}"
-            raise OutputError(f"cannot write {public(where)}: {told(err)}") from err
+            raise OutputError(f"cannot write {self._told(name)}: {told(err)}") from err
 
     @contextmanager
     def _part(self, name: str) -> Iterator[tuple[IO[bytes], Any]]:
@@ -142,13 +173,17 @@ class Store:
 
     def drop(self, name: str) -> None:
         """A file or a folder less; nothing where there is none."""
+        try:
+            with self._reached(name):
+                self._drop(name)
+        except FileNotFoundError:
+            pass  # another worker was quicker
+
+    def _drop(self, name: str) -> None:
         from pyarrow.fs import FileType
 
         kind = self.files.get_file_info(self._at(name)).type
-        try:
-            if kind == FileType.Directory:
-                self.files.delete_dir(self._at(name))
-            elif kind == FileType.File:
-                self.files.delete_file(self._at(name))
-        except FileNotFoundError:
-            pass  # another worker was quicker
+        if kind == FileType.Directory:
+            self.files.delete_dir(self._at(name))
+        elif kind == FileType.File:
+            self.files.delete_file(self._at(name))

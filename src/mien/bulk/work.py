@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import gzip
-import json
 import platform
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from ..analysis import batch, ranges
-from ..analysis.ranges import Ends, Range
+from ..analysis import batch, kept, ranges
+from ..analysis.kept import Kept
+from ..analysis.ranges import Range
 from ..analysis.recording import State
 from ..errors import InputError, VideoError
-from ..jsontext import parse
 from ..media.video import Video
 from ..results import records
 from ..results.records import Record
@@ -196,44 +196,52 @@ class Worker:
     def _analyze_range(
         self, unit: Unit, path: Path, part: Range, name: str, before: State | None, count: _Count
     ) -> None:
-        """Keep a range's records and ends, a line each."""
-        began, ends = time.monotonic(), Ends()
+        """Keep a range's records and ends."""
         with (
-            Video(path) as source,
             self._store.writing(name) as stream,
             gzip.GzipFile(fileobj=stream, mode="wb", compresslevel=1, mtime=0) as packed,
             closing(
-                ranges.analyze(self._analyzer, source, self._request.options, part, ends, before)
+                kept.analyze(
+                    self._analyzer,
+                    path,
+                    self._request.options,
+                    part,
+                    packed,
+                    before,
+                    lambda record: _named(unit.inputs[0], path, record),
+                )
             ) as found,
         ):
             for record in found:
-                _line(packed, _named(unit.inputs[0], path, record))
                 count.add(record)
-            told = {
-                "range": unit.part if before is None else None,
-                "entry": ends.entry and ends.entry.plain(),
-                "exit": ends.exit.plain(),
-                "seconds": time.monotonic() - began,
-            }
-            _line(packed, told)
 
     def _join(self, unit: Unit, path: Path, names: list[str]) -> Outcome:
         """The ranges as one recording."""
-        kept, count = [_Kept(self._store, name) for name in names], _Count()
+        parts, count = [self._kept(name) for name in names], _Count()
 
-        def again(number: int, before: State) -> _Kept:
+        def again(number: int, before: State) -> Kept:
             name = names[number].replace(".jsonl", "-again.jsonl")
-            self._analyze_range(unit, path, kept[number].range(), name, before, _Count())
-            kept[number] = _Kept(self._store, name)
-            return kept[number]
+            self._analyze_range(unit, path, parts[number].range, name, before, _Count())
+            parts[number] = self._kept(name)
+            return parts[number]
 
-        with self._writing(unit) as write, closing(ranges.join(list(kept), again)) as found:
+        with self._writing(unit) as write, closing(ranges.join(list(parts), again)) as found:
             for record in found:
                 write(record)
                 count.add(record)
-        done = self._note(unit, path, count, sum(each.seconds() for each in kept))
+        done = self._note(unit, path, count, sum(part.seconds for part in parts))
         self._store.drop(_kept_in(unit))
         return done
+
+    def _kept(self, name: str) -> Kept:
+        """A range that some worker analysed."""
+        content = self._store.read(name)
+
+        def lines() -> Iterator[bytes]:
+            with gzip.GzipFile(fileobj=BytesIO(content)) as found:
+                yield from found
+
+        return Kept(lines)
 
     # -- what is left of it -----------------------------------------------------------------------
 
@@ -311,42 +319,6 @@ def _kept_in(unit: Unit) -> str:
 
 def _kept_as(unit: Unit, number: int) -> str:
     return f"{_kept_in(unit)}/{number:05}.jsonl.gz"
-
-
-def _line(stream: gzip.GzipFile, value: Any) -> None:
-    stream.write(json.dumps(value).encode() + b"\n")
-
-
-class _Kept:
-    """A range that some worker analysed: its file."""
-
-    def __init__(self, store: Store, name: str) -> None:
-        self._content = store.read(name)
-        *_, last = self._lines()
-        self._told = parse(last)
-
-    def _lines(self) -> Iterator[bytes]:
-        from io import BytesIO
-
-        with gzip.GzipFile(fileobj=BytesIO(self._content)) as lines:
-            yield from lines
-
-    def range(self) -> Range:
-        return Range.from_plain(self._told["range"])
-
-    def seconds(self) -> float:
-        return float(self._told["seconds"])
-
-    def ends(self) -> Ends:
-        entry = self._told["entry"]
-        return Ends(entry and State.from_plain(entry), State.from_plain(self._told["exit"]))
-
-    def records(self) -> Iterator[Record]:
-        lines = self._lines()
-        line = next(lines)
-        for following in lines:  # the last line is no record
-            yield parse(line)
-            line = following
 
 
 class _Records:

@@ -6,6 +6,8 @@ All of it lies in one folder per job under ``home()/service/jobs`` and nowhere e
          records.jsonl           what `mien analyze` writes, and its meta file
          said.txt                what `mien analyze` said
          results/                the same in other formats, made when they are asked for
+         cut.json                the ranges of a long recording, and what they are made with
+         parts/00000/            a range's records and what was said, until they are joined
 """
 
 from __future__ import annotations
@@ -52,6 +54,23 @@ class Folder:
     def results(self) -> Path:
         return self.path / "results"
 
+    @property
+    def cut(self) -> Path:
+        return self.path / "cut.json"
+
+    def part(self, number: int) -> Folder:
+        """Of a range; it has no ``input`` of its own."""
+        return Folder(self.path / "parts" / f"{number:05}")
+
+    @property
+    def growing(self) -> Path:
+        """A range's records until all of them are there."""
+        return self.records.with_name(self.records.name + ".part")
+
+    def drop_parts(self) -> None:
+        """The ranges are joined."""
+        shutil.rmtree(self.path / "parts", ignore_errors=True)
+
     def remove(self) -> None:
         shutil.rmtree(self.path, ignore_errors=True)
 
@@ -63,6 +82,7 @@ class Folder:
         """
         import fcntl
 
+        self.path.mkdir(parents=True, exist_ok=True)
         handle = os.open(self.path, os.O_RDONLY)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

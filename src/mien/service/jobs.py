@@ -2,14 +2,16 @@
 
 A job is worked on by whoever has its *lease*: a right that ends by itself unless it is renewed. So
 what a killed service was at is taken up by the next one, and two services on one table never do
-the same job twice. SQLite and PostgreSQL are asked with the same statements (ADR 29).
+the same job twice. A long recording is cut into ranges, which have leases of their own; when none
+of them is left, the job is there to be taken again, and joined. SQLite and PostgreSQL are asked
+with the same statements (ADR 29).
 """
 
 from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -35,8 +37,11 @@ from sqlalchemy import (
     case,
     create_engine,
     event,
+    exists,
     false,
     func,
+    inspect,
+    literal,
     null,
     or_,
     select,
@@ -48,8 +53,8 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, Operationa
 from ..errors import ConfigError, MienError, MissingExtra
 from ..secrecy import public
 
-SCHEMA = 1
-"""Of the tables; a service does not touch those of another one."""
+SCHEMA = 2
+"""Of the tables; a service brings older ones up to it, and does not touch those of a later one."""
 _PATIENCE_S = 30  # that a statement waits for another service's
 _CRASHES = 3  # of a recording's own process, until it is set aside
 
@@ -92,7 +97,8 @@ class Job:
     id : nobody can guess it. owner : the key it was handed in with. name : of the client's file.
     options : of ``mien analyze``, by its names. created_s, started_s, ended_s : UTC, in seconds of
     Unix. duration_s : as the recording itself says; None where it does not. crashes : how often its
-    process came to a bad end. counts : records by status. reason : why it failed.
+    process came to a bad end. counts : records by status. reason : why it failed. parts : ranges
+    that it is cut into; 0 for none. part : the one that its worker has; None for all of it.
     """
 
     owner: str
@@ -109,6 +115,17 @@ class Job:
     crashes: int = 0
     counts: Mapping[str, int] = field(default_factory=dict)
     reason: str = ""
+    parts: int = 0
+    part: int | None = None
+
+
+def _lease() -> tuple[Column[Any], ...]:
+    """Who works on a row, until when; and not before which time anybody should."""
+    return (
+        Column("worker", String(32)),
+        Column("lease_until_s", Float, nullable=False, default=0.0),
+        Column("not_before_s", Float, nullable=False, default=0.0),
+    )
 
 
 _TABLES = MetaData()
@@ -133,14 +150,28 @@ _JOBS = Table(
     Column("crashes", Integer, nullable=False),
     Column("counts", JSON, nullable=False),
     Column("reason", Text, nullable=False),
-    # Who works on it, until when; not before which time anybody should.
-    Column("worker", String(32)),
-    Column("lease_until_s", Float, nullable=False),
-    Column("not_before_s", Float, nullable=False),
+    *_lease(),
     # What was asked of it while somebody works on it.
     Column("stop", Boolean, nullable=False),
     Column("gone", Boolean, nullable=False),
+    Column("parts", Integer, nullable=False, server_default="0"),
 )
+_PARTS = Table(
+    "mien_parts",
+    _TABLES,
+    Column("job", String(32), primary_key=True),
+    Column("part", Integer, primary_key=True),
+    # Where it begins in the recording, how much of it is analysed.
+    Column("start_s", Float, nullable=False),
+    Column("frames", BigInteger, nullable=False, default=0),
+    Column("seconds", Float, nullable=False, default=0.0),
+    Column("frames_per_s", Float, nullable=False, default=0.0),
+    Column("crashes", Integer, nullable=False, default=0),
+    Column("done", Boolean, nullable=False, default=False),
+    *_lease(),
+)
+_UPGRADES = {1: "ALTER TABLE mien_jobs ADD COLUMN parts INTEGER DEFAULT 0 NOT NULL"}
+"""What makes the next schema of one, beside tables that are new."""
 _OPEN = (State.QUEUED.value, State.RUNNING.value)
 
 
@@ -190,8 +221,13 @@ class Jobs:
         self._engine, self._clock = engine, clock
 
     def prepare(self) -> None:
-        """Make the tables where there are none; raises ConfigError for those of another mien."""
+        """Make the tables where there are none, and bring older ones up to date.
+
+        Raises ConfigError for those of a later mien.
+        """
         with self._asked() as connection:
+            for older, change in _UPGRADES.items():
+                self._upgrade(connection, older, change)
             _TABLES.create_all(connection)
             found = connection.execute(select(_ABOUT.c.schema)).scalar()
             if found is None:
@@ -201,6 +237,18 @@ class Jobs:
                     f"the database holds jobs of another mien (schema {found}, this is {SCHEMA}); "
                     "name another --database"
                 )
+
+    def _upgrade(self, connection: Connection, older: int, change: str) -> None:
+        """The next schema, where the database has this one.
+
+        The row of its number is taken first: of two services that begin at once the second waits
+        for the first, and finds nothing left to do.
+        """
+        if not inspect(connection).has_table(_ABOUT.name):
+            return
+        taken = _ABOUT.update().where(_ABOUT.c.schema == older).values(schema=older + 1)
+        if connection.execute(taken).rowcount:
+            connection.execute(text(change))
 
     def close(self) -> None:
         """Leave the database."""
@@ -271,48 +319,123 @@ class Jobs:
     # -- for those who work on them ---------------------------------------------------------------
 
     def claim(self, worker: str, lease_s: float) -> Job | None:
-        """The job that waited longest, or one whose lease ran out; None where there is none."""
+        """What waited longest, or whose lease ran out; None where there is nothing.
+
+        A job, or a range of one (``Job.part``). A job whose ranges are done is to be joined.
+        """
         while True:
             now = self._clock()
-            free = and_(
-                _JOBS.c.not_before_s <= now,
-                or_(
-                    _JOBS.c.state == State.QUEUED.value,
-                    and_(_JOBS.c.state == State.RUNNING.value, _JOBS.c.lease_until_s < now),
-                ),
-            )
             with self._asked() as connection:
-                longest = select(_JOBS.c.number).where(free).order_by(_JOBS.c.number).limit(1)
-                number = connection.execute(longest).scalar()
+                number, part = self._longest(connection, now)
                 if number is None:
                     return None
                 # Another service may have been quicker: then the row is free no more.
-                taken = connection.execute(
-                    _JOBS.update()
-                    .where(_JOBS.c.number == number, free)
-                    .values(
-                        state=State.RUNNING.value,
-                        worker=worker,
-                        lease_until_s=now + lease_s,
-                        started_s=func.coalesce(_JOBS.c.started_s, now),
-                    )
-                    .returning(*_JOBS.c)
-                ).first()
+                if part is None:
+                    taken = self._take(connection, number, worker, now, lease_s)
+                else:
+                    taken = self._take_part(connection, number, part, worker, now, lease_s)
             if taken:
-                return _job(taken)
+                return taken
 
-    def renew(self, id: str, worker: str, lease_s: float, progress: Progress) -> bool:
-        """Keep a job for longer; False where it is somebody else's by now, or to be left."""
-        values = {
-            "lease_until_s": self._clock() + lease_s,
-            "frames": progress.frames,
-            "time_s": progress.time_s,
-            "frames_per_s": progress.frames_per_s,
-        }
+    def _longest(self, connection: Connection, now: float) -> tuple[int | None, int | None]:
+        """The number of the first job that has something free, and the range that is."""
+        whole = select(_JOBS.c.number).where(_free_job(now)).order_by(_JOBS.c.number).limit(1)
+        number = connection.execute(whole).scalar()
+        part = connection.execute(
+            select(_JOBS.c.number, _PARTS.c.part)
+            .join(_JOBS, _JOBS.c.id == _PARTS.c.job)
+            .where(_RUNS, ~_JOBS.c.stop, ~_PARTS.c.done, _free(_PARTS, now))
+            .order_by(_JOBS.c.number, _PARTS.c.part)
+            .limit(1)
+        ).first()
+        if part and (number is None or part.number < number):
+            return part.number, part.part
+        return number, None
+
+    def _take(
+        self, connection: Connection, number: int, worker: str, now: float, lease_s: float
+    ) -> Job | None:
+        taken = connection.execute(
+            _JOBS.update()
+            .where(_JOBS.c.number == number, _free_job(now))
+            .values(
+                state=State.RUNNING.value,
+                worker=worker,
+                lease_until_s=now + lease_s,
+                started_s=func.coalesce(_JOBS.c.started_s, now),
+            )
+            .returning(*_JOBS.c)
+        ).first()
+        return _job(taken) if taken else None
+
+    def _take_part(
+        self,
+        connection: Connection,
+        number: int,
+        part: int,
+        worker: str,
+        now: float,
+        lease_s: float,
+    ) -> Job | None:
+        job = connection.execute(select(_JOBS).where(_JOBS.c.number == number)).first()
+        if job is None:
+            return None
+        mine = and_(_PARTS.c.job == job.id, _PARTS.c.part == part)
+        taken = connection.execute(
+            _PARTS.update()
+            .where(mine, ~_PARTS.c.done, _free(_PARTS, now))
+            .values(worker=worker, lease_until_s=now + lease_s)
+        ).rowcount
+        return replace(_job(job), part=part) if taken else None
+
+    def cut(self, id: str, worker: str, starts_s: Sequence[float]) -> bool:
+        """A job is from now on so many ranges, which are free; they begin at these times.
+
+        False where it is somebody else's by now.
+        """
+        values = {"parts": len(starts_s), "worker": None, "lease_until_s": 0.0}
+        rows = [{"job": id, "part": n, "start_s": start} for n, start in enumerate(starts_s)]
+        with self._asked() as connection:
+            if not self._changed(connection, id, worker, values):
+                return False
+            connection.execute(_PARTS.insert(), rows)
+        return True
+
+    def renew(
+        self,
+        id: str,
+        worker: str,
+        lease_s: float,
+        progress: Progress | None = None,
+        part: int | None = None,
+    ) -> bool:
+        """Keep a job for longer; False where it is somebody else's by now, or to be left.
+
+        progress : None where there is nothing new to say.
+        """
+        values: dict[str, Any] = {"lease_until_s": self._clock() + lease_s}
+        if part is not None:
+            return self._change_part(id, part, worker, values | _reached(progress), _goes_on(id))
+        if progress:
+            values |= {
+                "frames": progress.frames,
+                "time_s": progress.time_s,
+                "frames_per_s": progress.frames_per_s,
+            }
         return self._change(id, worker, values, ~_JOBS.c.stop)
 
-    def done(self, id: str, worker: str, progress: Progress, counts: Mapping[str, int]) -> bool:
+    def done(
+        self,
+        id: str,
+        worker: str,
+        progress: Progress,
+        counts: Mapping[str, int],
+        part: int | None = None,
+    ) -> bool:
         """Its records are whole. False where it is somebody else's by now."""
+        if part is not None:
+            values = _reached(progress) | {"done": True, "worker": None, "frames_per_s": 0.0}
+            return self._change_part(id, part, worker, values)
         values = _ended(State.DONE, self._clock()) | {
             "frames": progress.frames,
             "time_s": progress.time_s,
@@ -320,32 +443,59 @@ class Jobs:
         }
         return self._change(id, worker, values)
 
-    def failed(self, id: str, worker: str, reason: str, counts: Mapping[str, int]) -> bool:
+    def failed(
+        self,
+        id: str,
+        worker: str,
+        reason: str,
+        counts: Mapping[str, int],
+        part: int | None = None,
+    ) -> bool:
         """It cannot be analysed. False where it is somebody else's by now."""
         values = _ended(State.FAILED, self._clock()) | {"reason": reason, "counts": dict(counts)}
-        return self._change(id, worker, values)
+        if part is None:
+            return self._change(id, worker, values)
+        with self._asked() as connection:
+            return self._changed_part(connection, id, part, worker, _left()) and _end(
+                connection, id, values
+            )
 
-    def crashed(self, id: str, worker: str, reason: str) -> bool:
+    def crashed(self, id: str, worker: str, reason: str, part: int | None = None) -> bool:
         """Its process came to a bad end: it is tried again, and set aside the third time.
 
         One that is to be stopped is cancelled by that. False where it is somebody else's by now.
         """
+        given_up = f"{reason}; tried {_CRASHES} times"
+        if part is not None:
+            return self._crashed_part(id, part, worker, given_up)
         crashes = _JOBS.c.crashes + 1
         is_last = and_(crashes >= _CRASHES, ~_JOBS.c.stop)
-        given_up = f"{reason}; tried {_CRASHES} times"
         values = self._given_back(is_last) | {
             "crashes": crashes,
             "reason": case((is_last, given_up), else_=_JOBS.c.reason),
         }
         return self._change(id, worker, values)
 
-    def leave(self, id: str, worker: str, pause_s: float = 0.0) -> bool:
+    def _crashed_part(self, id: str, part: int, worker: str, given_up: str) -> bool:
+        values = _left() | {"crashes": _PARTS.c.crashes + 1}
+        asked = and_(_PARTS.c.job == id, _PARTS.c.part == part)
+        with self._asked() as connection:
+            if not self._changed_part(connection, id, part, worker, values):
+                return False
+            crashes = connection.execute(select(_PARTS.c.crashes).where(asked)).scalar_one()
+            if crashes >= _CRASHES:
+                _end(connection, id, _ended(State.FAILED, self._clock()) | {"reason": given_up})
+        return True
+
+    def leave(self, id: str, worker: str, pause_s: float = 0.0, part: int | None = None) -> bool:
         """Give a job back as it is, for whoever comes next, after a while.
 
         One that is to be stopped is cancelled by that. False where it is somebody else's by now.
         """
-        values = self._given_back(false()) | {"not_before_s": self._clock() + pause_s}
-        return self._change(id, worker, values)
+        later = {"not_before_s": self._clock() + pause_s}
+        if part is not None:
+            return self._change_part(id, part, worker, _left() | later)
+        return self._change(id, worker, self._given_back(false()) | later)
 
     def _given_back(self, failed: ColumnElement[bool]) -> dict[str, Any]:
         """A job that nobody works on any more: it waits again, unless it failed or was to stop.
@@ -368,12 +518,48 @@ class Jobs:
         also: ColumnElement[bool] | None = None,
     ) -> bool:
         """Change a job that is still this worker's; whether it was."""
-        mine = and_(
-            _JOBS.c.id == id, _JOBS.c.worker == worker, _JOBS.c.state == State.RUNNING.value
-        )
-        mine = mine if also is None else and_(mine, also)
         with self._asked() as connection:
-            return connection.execute(_JOBS.update().where(mine).values(**values)).rowcount == 1
+            return self._changed(connection, id, worker, values, also)
+
+    def _changed(
+        self,
+        connection: Connection,
+        id: str,
+        worker: str,
+        values: Mapping[str, Any],
+        also: ColumnElement[bool] | None = None,
+    ) -> bool:
+        mine = and_(_JOBS.c.id == id, _JOBS.c.worker == worker, _RUNS)
+        mine = mine if also is None else and_(mine, also)
+        return connection.execute(_JOBS.update().where(mine).values(**values)).rowcount == 1
+
+    def _change_part(
+        self,
+        id: str,
+        part: int,
+        worker: str,
+        values: Mapping[str, Any],
+        also: ColumnElement[bool] | None = None,
+    ) -> bool:
+        """Change a range that is still this worker's, and how far its job is; whether it was."""
+        with self._asked() as connection:
+            if not self._changed_part(connection, id, part, worker, values, also):
+                return False
+            connection.execute(_JOBS.update().where(_JOBS.c.id == id, _RUNS).values(**_summed(id)))
+        return True
+
+    def _changed_part(
+        self,
+        connection: Connection,
+        id: str,
+        part: int,
+        worker: str,
+        values: Mapping[str, Any],
+        also: ColumnElement[bool] | None = None,
+    ) -> bool:
+        mine = and_(_PARTS.c.job == id, _PARTS.c.part == part, _PARTS.c.worker == worker)
+        mine = mine if also is None else and_(mine, also)
+        return connection.execute(_PARTS.update().where(mine).values(**values)).rowcount == 1
 
     # -- what clients and time ask ----------------------------------------------------------------
 
@@ -382,7 +568,8 @@ class Jobs:
 
         One that is over stays as it is. None where there is no such job.
         """
-        waits = _JOBS.c.state == State.QUEUED.value
+        cut = and_(_RUNS, _JOBS.c.worker.is_(None), ~_has_parts(_JOBS.c.id, _held(self._clock())))
+        waits = or_(_JOBS.c.state == State.QUEUED.value, cut)
         asked = _JOBS.update().where(_named(id, owner), _JOBS.c.state.in_(_OPEN))
         values = {
             # In one statement: whoever works on it may give it back meanwhile.
@@ -410,13 +597,15 @@ class Jobs:
 
     def forgotten(self) -> list[str]:
         """Ids of jobs that nobody works on and that are to go, with all that was kept of them."""
-        gone = select(_JOBS.c.id).where(_JOBS.c.gone, _JOBS.c.state.not_in(_OPEN))
+        held = _has_parts(_JOBS.c.id, _held(self._clock()))
+        gone = select(_JOBS.c.id).where(_JOBS.c.gone, _JOBS.c.state.not_in(_OPEN), ~held)
         with self._asked() as connection:
             return list(connection.execute(gone).scalars())
 
     def erase(self, id: str) -> None:
-        """Drop a forgotten job's row."""
+        """Drop a forgotten job's rows."""
         with self._asked() as connection:
+            connection.execute(_PARTS.delete().where(_PARTS.c.job == id))
             connection.execute(_JOBS.delete().where(_JOBS.c.id == id, _JOBS.c.gone))
 
 
@@ -429,6 +618,73 @@ def _named(id: str, owner: str | None) -> ColumnElement[bool]:
     """The job that an owner sees by this id."""
     mine = and_(_JOBS.c.id == id, ~_JOBS.c.gone)
     return mine if owner is None else and_(mine, _JOBS.c.owner == owner)
+
+
+_RUNS = _JOBS.c.state == State.RUNNING.value
+
+
+def _free(rows: Table, now: float) -> ColumnElement[bool]:
+    """Whether nobody has a row's lease."""
+    return and_(rows.c.not_before_s <= now, rows.c.lease_until_s < now)
+
+
+def _free_job(now: float) -> ColumnElement[bool]:
+    """Whether a job waits for somebody who does it, or joins it, or lets go of it."""
+    open_parts = _has_parts(_JOBS.c.id, ~_PARTS.c.done)
+    left = and_(_JOBS.c.stop, ~_has_parts(_JOBS.c.id, _held(now)))
+    begun = and_(_RUNS, _JOBS.c.lease_until_s < now, or_(~open_parts, left))
+    return and_(_JOBS.c.not_before_s <= now, or_(_JOBS.c.state == State.QUEUED.value, begun))
+
+
+def _held(now: float) -> ColumnElement[bool]:
+    """Whether somebody has a range's lease."""
+    return and_(_PARTS.c.worker.is_not(None), _PARTS.c.lease_until_s >= now)
+
+
+def _has_parts(id: ColumnElement[str], which: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Whether the job of this id has such ranges."""
+    return exists().where(_PARTS.c.job == id, which).correlate(_JOBS)
+
+
+def _goes_on(id: str) -> ColumnElement[bool]:
+    """Whether a job is neither over nor to be stopped."""
+    return exists().where(_JOBS.c.id == id, _RUNS, ~_JOBS.c.stop)
+
+
+def _end(connection: Connection, id: str, values: Mapping[str, Any]) -> bool:
+    """A job is over by what came of one of its ranges, unless it was to stop before."""
+    goes_on = and_(_JOBS.c.id == id, _RUNS, ~_JOBS.c.stop)
+    return connection.execute(_JOBS.update().where(goes_on).values(**values)).rowcount == 1
+
+
+def _left() -> dict[str, Any]:
+    """A range that nobody works on any more."""
+    return {"worker": None, "lease_until_s": 0.0, "frames_per_s": 0.0}
+
+
+def _reached(progress: Progress | None) -> dict[str, Any]:
+    """How far a range is: all that lies between its beginning and its last frame."""
+    if progress is None:
+        return {}
+    seconds = literal(progress.time_s) - _PARTS.c.start_s
+    return {
+        "frames": progress.frames,
+        "seconds": case((seconds > 0, seconds), else_=0.0),
+        "frames_per_s": progress.frames_per_s,
+    }
+
+
+def _summed(id: str) -> dict[str, Any]:
+    """How far a job is by its ranges: as if it were read in order, and as fast as all of them."""
+
+    def of(value: ColumnElement[Any]) -> Any:
+        return select(value).where(_PARTS.c.job == id).scalar_subquery()
+
+    return {
+        "frames": of(func.sum(_PARTS.c.frames)),
+        "time_s": of(func.min(_PARTS.c.start_s) + func.sum(_PARTS.c.seconds)),
+        "frames_per_s": of(func.sum(_PARTS.c.frames_per_s)),
+    }
 
 
 def _ended(state: State, now: float) -> dict[str, Any]:
@@ -474,4 +730,5 @@ def _job(row: Row[Any]) -> Job:
         crashes=row.crashes,
         counts=row.counts,
         reason=row.reason,
+        parts=row.parts,
     )

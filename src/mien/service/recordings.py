@@ -55,6 +55,7 @@ class Recordings:
             settings.recordings,
             settings.longest_s,
             settings.keep_days * 86400,
+            range_s=settings.range_s,
         )
 
     def begin(self) -> None:

@@ -7,6 +7,7 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..analysis.ranges import LENGTH_S
 from ..errors import ConfigError
 from ..weights import catalogue
 
@@ -50,7 +51,9 @@ class ServiceSettings:
     database
         Where jobs are kept: sqlite:///FILE or postgresql://USER@HOST/NAME; None for a file in home.
     recordings
-        Recordings that are analysed at once, each by a process.
+        Recordings, or ranges of them, that are analysed at once, each by a process.
+    range_s
+        Of a range, in seconds; a recording of twice as much is cut.
     most_recording_bytes, longest_s, most_recordings
         Of one recording, and how many of a key's may wait.
     keep_days
@@ -76,6 +79,7 @@ class ServiceSettings:
     most_bytes_at_once: int = 512 * _MIB
     database: str | None = None
     recordings: int = 1
+    range_s: float = LENGTH_S
     most_recording_bytes: int = 8192 * _MIB
     longest_s: float = 12 * 3600.0
     most_recordings: int = 100

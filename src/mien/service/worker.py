@@ -1,7 +1,9 @@
 """Works on the recordings that wait: ``mien analyze`` on each, in a process of its own.
 
 A recording that brings its process down (a native crash, memory) takes no other with it, and what
-is written is what the command line writes. A process that was stopped goes on by ``--resume``.
+is written is what the command line writes. A process that was stopped goes on by ``--resume``. A
+long recording is cut; each range is a process's (``mien.service.child``), of whatever service is
+first to have it, and so is joining them. A range that was stopped is begun anew.
 """
 
 from __future__ import annotations
@@ -22,6 +24,8 @@ from pathlib import Path
 from typing import Any
 
 from .. import foreign
+from ..analysis.kept import Kept
+from ..analysis.ranges import LENGTH_S
 from ..jsontext import parse
 from .folders import Folder, Folders
 from .jobs import DatabaseAway, Job, Jobs, Progress
@@ -67,11 +71,18 @@ def command(name: str, options: Mapping[str, Any]) -> list[str]:
     return [*words, "--", name]
 
 
+def step(name: str, job: Job, what: str | int, range_s: float) -> list[str]:
+    """The command line of a step with a recording that is cut: cut, join, or a range's number."""
+    words = [sys.executable, "-m", "mien.service.child", str(what)]
+    return [*words, json.dumps(dict(job.options)), name, str(range_s)]
+
+
 class Workers:
-    """So many recordings at once, each watched over by a thread.
+    """So many processes at once, each watched over by a thread.
 
     longest_s : of a recording; one that turns out longer than it said fails.
     keep_s : how long a job that is over is kept.
+    range_s : of a range; a recording of twice as much is cut.
     """
 
     def __init__(
@@ -82,8 +93,9 @@ class Workers:
         longest_s: float = float("inf"),
         keep_s: float = float("inf"),
         lease_s: float = LEASE_S,
+        range_s: float = LENGTH_S,
     ) -> None:
-        self._jobs, self._folders = jobs, folders
+        self._jobs, self._folders, self._range_s = jobs, folders, range_s
         self._longest_s, self._keep_s, self._lease_s = longest_s, keep_s, lease_s
         self._stopping, self._news = threading.Event(), threading.Event()
         self._threads = [
@@ -123,48 +135,105 @@ class Workers:
                 self._stopping.wait(_AWAY_S)
 
     def _do(self, job: Job, worker: str) -> None:
-        """Analyse a recording, as far as this service gets with it."""
+        """Do what there is to do with a recording, as far as this service gets with it."""
         folder = self._folders.of(job.id)
         names = [path.name for path in folder.input.glob("*")]
         if len(names) != 1:
-            self._tell(lambda: self._jobs.failed(job.id, worker, "the recording is gone", {}))
-            return
-        with folder.alone() as handle:
-            if handle is None:  # what a killed service had begun goes on without it
-                self._jobs.leave(job.id, worker, _AWAY_S)
-                return
-            with _process(command(names[0], job.options), folder, handle) as process:
-                end = self._watch(process, job, worker, folder)
-            if end is None:
-                self._tell(lambda: self._jobs.leave(job.id, worker))
-            elif end.is_whole:
-                self._tell(lambda: self._jobs.done(job.id, worker, end.progress, end.counts))
-            elif end.is_crash:
-                self._tell(lambda: self._jobs.crashed(job.id, worker, end.reason))
-            else:
-                self._tell(lambda: self._jobs.failed(job.id, worker, end.reason, end.counts))
+            reason = "the recording is gone"
+            self._tell(lambda: self._jobs.failed(job.id, worker, reason, {}, job.part))
+        elif not self._renewed(job, worker, None):  # it was to stop when nobody was at it
+            self._tell(lambda: self._jobs.leave(job.id, worker, 0.0, job.part))
+        else:
+            place = folder if job.part is None else folder.part(job.part)
+            with place.alone() as handle:
+                if handle is None:  # what a killed service had begun goes on without it
+                    self._jobs.leave(job.id, worker, _AWAY_S, job.part)
+                    return
+                made = _Step(job, worker, folder, place, names[0], handle)
+                self._end(made, self._done(made))
+
+    def _done(self, made: _Step) -> _End | None:
+        """What came of a job or a range; None where it is to be left."""
+        job, folder = made.job, made.folder
+        if job.part is not None:
+            words = step(made.name, job, job.part, self._range_s)
+            return self._run(made, words, made.place.growing, _end_of_part)
+        if job.parts:
+            return self._run(made, step(made.name, job, "join", self._range_s), None, _end)
+        if self._is_long(job, folder) and not folder.cut.exists():
+            words = step(made.name, job, "cut", self._range_s)
+            end = self._run(made, words, None, _bad_end)  # a good one leaves the ranges
+            if end is None or end.is_crash:
+                return end  # any other end: what reads the whole says it better
+        starts_s = _starts_s(folder, job)
+        if len(starts_s) > 1:
+            return _End(False, False, "", Progress(), {}, starts_s)
+        return self._run(made, command(made.name, job.options), folder.records, _end)
+
+    def _is_long(self, job: Job, folder: Folder) -> bool:
+        """Whether a recording is to be cut: not one that is begun already as a whole."""
+        if job.duration_s is None or folder.records.exists():
+            return False
+        end_s = min(job.duration_s, job.options.get("end") or job.duration_s)
+        return end_s - (job.options.get("start") or 0.0) >= 2 * self._range_s
+
+    def _end(self, made: _Step, end: _End | None) -> None:
+        """Let the table know what came of it."""
+        job, id, worker, part = made.job, made.job.id, made.worker, made.job.part
+        if end is None:
+            self._tell(lambda: self._jobs.leave(id, worker, 0.0, part))
+        elif end.starts_s:
+            self._tell(lambda: self._jobs.cut(id, worker, end.starts_s))
+            self._news.set()
+        elif end.is_whole:
+            if job.parts and part is None:
+                made.folder.drop_parts()
+            self._tell(lambda: self._jobs.done(id, worker, end.progress, end.counts, part))
+        elif end.is_crash:
+            self._tell(lambda: self._jobs.crashed(id, worker, end.reason, part))
+        else:
+            self._tell(lambda: self._jobs.failed(id, worker, end.reason, end.counts, part))
+
+    def _run(
+        self,
+        made: _Step,
+        words: list[str],
+        grows: Path | None,
+        end_of: Callable[[int, Folder], _End],
+    ) -> _End | None:
+        """What came of a command, unless that is there already; None where the job is to be left.
+
+        grows : the file that tells how far it is.
+        """
+        if made.is_whole:
+            return end_of(0, made.place)
+        with _process(words, made.folder.input, made.place.said, made.handle) as process:
+            return self._watch(process, made, _Grown(grows) if grows else None, end_of)
 
     def _watch(
-        self, process: subprocess.Popen[bytes], job: Job, worker: str, folder: Folder
+        self,
+        process: subprocess.Popen[bytes],
+        made: _Step,
+        grown: _Grown | None,
+        end_of: Callable[[int, Folder], _End],
     ) -> _End | None:
         """What came of the process, once it has ended; None where the job is to be left."""
-        grown = _Grown(folder.records)
         while process.poll() is None:
-            progress = grown.look()
-            if self._stopping.is_set() or not self._renewed(job, worker, progress):
+            progress = grown.look() if grown else None
+            if self._stopping.is_set() or not self._renewed(made.job, made.worker, progress):
                 _stop(process)
                 return None
-            if progress.time_s > self._longest_s:
+            if progress and progress.time_s > self._longest_s:
                 _stop(process)  # however it ends then, another try would be as long
                 reason = f"it is longer than the {self._longest_s:g} s that a recording may last"
                 return _End(False, False, reason, progress, {})
             self._stopping.wait(_LOOK_S)
-        return _end(process.returncode, folder)
+        return end_of(process.returncode, made.place)
 
-    def _renewed(self, job: Job, worker: str, progress: Progress) -> bool:
+    def _renewed(self, job: Job, worker: str, progress: Progress | None) -> bool:
         """Whether the job is still ours; a database that is away says nothing against it."""
         try:
-            return self._jobs.renew(job.id, worker, self._lease_s, progress)
+            return self._jobs.renew(job.id, worker, self._lease_s, progress, job.part)
         except DatabaseAway as err:
             log.warning("%s", err)
             return True
@@ -198,11 +267,34 @@ class Workers:
 
 
 @dataclass(frozen=True, slots=True)
+class _Step:
+    """Something that a worker does for a job.
+
+    place : where what comes of it lies: the job's own folder, or a range's, which ``handle`` keeps.
+    name : of the recording.
+    """
+
+    job: Job
+    worker: str
+    folder: Folder
+    place: Folder
+    name: str
+    handle: int
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether a service that was killed had come to the end of it, and only could not say."""
+        if self.job.part is None:
+            return _counts(self.place.records) is not None
+        return self.place.records.exists()
+
+
+@dataclass(frozen=True, slots=True)
 class _End:
     """What came of a process that has ended.
 
     is_whole : its records are all there, and not every one is an error. is_crash : it may do better
-    another time.
+    another time. starts_s : of the ranges that the job is cut into.
     """
 
     is_whole: bool
@@ -210,15 +302,28 @@ class _End:
     reason: str
     progress: Progress
     counts: Mapping[str, int]
+    starts_s: tuple[float, ...] = ()
 
 
 def _end(status: int, folder: Folder) -> _End:
     counts = _counts(folder.records)
-    progress = _Grown(folder.records).look()
     if counts is not None:
         none = set(counts) <= {"error"}
         reason = _first_reason(folder.records) if none else ""
+        progress = _Grown(folder.records).look()
         return _End(not none, False, reason, progress, counts)
+    return _bad_end(status, folder)
+
+
+def _end_of_part(status: int, folder: Folder) -> _End:
+    if status or not folder.records.exists():
+        return _bad_end(status, folder)
+    part = Kept.of(folder.records)
+    return _End(True, False, "", Progress(part.frames, part.time_s), {})
+
+
+def _bad_end(status: int, folder: Folder) -> _End:
+    progress = _Grown(folder.records).look()
     if status < 0:
         name = signal.Signals(-status).name
         said = f"its process was ended by {name}: out of memory, or a fault in a library"
@@ -249,6 +354,15 @@ def _last_words(said: Path) -> str:
     except OSError:
         text = ""
     return text.rpartition("mien: ")[2] or "it ended without a word"
+
+
+def _starts_s(folder: Folder, job: Job) -> tuple[float, ...]:
+    """When the ranges of a recording begin; nothing where it is not cut."""
+    if not folder.cut.exists():
+        return ()
+    first_s = float(job.options.get("start") or 0.0)
+    found = [part["start_s"] for part in parse(foreign.content(folder.cut))["ranges"]]
+    return tuple(first_s if start is None else float(start) for start in found)
 
 
 class _Grown:
@@ -284,18 +398,20 @@ class _Grown:
 
 
 @contextmanager
-def _process(words: list[str], folder: Folder, handle: int) -> Iterator[subprocess.Popen[bytes]]:
-    """The command on a job's own recording; it keeps the job's folder as long as it lasts."""
+def _process(
+    words: list[str], where: Path, said: Path, handle: int
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A command on a job's own recording; it keeps what it works in as long as it lasts."""
     # Of this very mien, wherever it was started from.
     path = os.pathsep.join(filter(None, [str(_PACKAGES), os.environ.get("PYTHONPATH")]))
-    with folder.said.open("wb") as said:
+    with said.open("wb") as errors:
         process = subprocess.Popen(
             words,
-            cwd=folder.input,
+            cwd=where,
             env=os.environ | {"PYTHONPATH": path},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
-            stderr=said,
+            stderr=errors,
             pass_fds=(handle,),
             start_new_session=True,  # a Ctrl-C in the service's terminal is the service's
         )

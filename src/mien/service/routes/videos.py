@@ -101,10 +101,11 @@ class Wanted(Options):
         False, description="Search each frame anew, and number no faces.", examples=[True]
     )
 
-    def check(self) -> None:
-        """Raises ConfigError for options that do not go together."""
+    @property
+    def recording(self) -> RecordingOptions:
+        """How the frames are read; raises ConfigError for what does not go together."""
         span = Span(self.start or 0.0, self.end or float("inf"), self.every, self.fps)
-        RecordingOptions(span, not self.no_tracks, self.smooth)
+        return RecordingOptions(span, not self.no_tracks, self.smooth)
 
     def kept(self) -> dict[str, Any]:
         """As the job keeps them: what differs from the defaults."""
@@ -208,12 +209,12 @@ async def hand_in(
     It is analysed as `mien analyze` does, as soon as it is its turn, whatever becomes of this
     connection or of the service.
     """
-    options.check()
+    _ = options.recording  # raises what is wrong with them
     if not folders.HAS_LOCKS:
         raise Refused(
             HTTPStatus.NOT_IMPLEMENTED, "recordings are analysed by services on Linux and macOS"
         )
-    await asyncio.to_thread(engine.analyzer, options.settings)  # raises what is wrong with them
+    await asyncio.to_thread(engine.analyzer, options.settings)  # and this
     await asyncio.to_thread(recordings.check_room)
     job = Job(owner, "", options.kept())
     with ExitStack() as receiving:
