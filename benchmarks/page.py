@@ -12,7 +12,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import shutil
 import statistics
 import tempfile
 import time
@@ -29,6 +28,7 @@ from mien import provenance
 from mien.service import server
 from mien.service.assets import assets
 from mien.service.settings import ServiceSettings
+from tests.web import chromium
 from tests.web.films import film
 
 OUT = Path(__file__).parent / "results" / "page.json"
@@ -106,14 +106,7 @@ def main(seconds: float = 20.0) -> None:
         place = Path(folder)
         Image.fromarray(portrait).save(place / "portrait.png")
         camera = film(place / "camera.mjpeg", portrait, "mjpeg", seconds=10, fps=30)
-        browser = playwright.chromium.launch(
-            executable_path=shutil.which("chromium"),
-            args=[
-                "--use-fake-ui-for-media-stream",
-                "--use-fake-device-for-media-stream",
-                f"--use-file-for-fake-video-capture={camera}",
-            ],
-        )
+        browser = chromium.launch(playwright, camera)
         with server.running(ServiceSettings(port=0, home=place)) as at:
             result = provenance.environment() | {
                 "chromium": browser.version,

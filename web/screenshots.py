@@ -5,7 +5,6 @@ The face is NASA's portrait of Eileen Collins, in the public domain, which sciki
 
 from __future__ import annotations
 
-import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -20,6 +19,7 @@ sys.path.insert(0, str(ROOT))
 
 from mien.service import server  # noqa: E402
 from mien.service.settings import ServiceSettings  # noqa: E402
+from tests.web import chromium  # noqa: E402
 from tests.web.films import film  # noqa: E402
 
 IMAGES = ROOT / "docs" / "images"
@@ -57,14 +57,7 @@ def main() -> None:
         Image.fromarray(portrait).save(place / "astronaut.png")
         film(place / "portrait.mp4", portrait, "libx264")
         camera = film(place / "camera.mjpeg", portrait, "mjpeg")
-        browser = playwright.chromium.launch(
-            executable_path=shutil.which("chromium"),
-            args=[
-                "--use-fake-ui-for-media-stream",
-                "--use-fake-device-for-media-stream",
-                f"--use-file-for-fake-video-capture={camera}",
-            ],
-        )
+        browser = chromium.launch(playwright, camera)
         with server.running(ServiceSettings(port=0, home=place)) as at:
             for view, show in {"picture": picture, "live": live, "film": watched}.items():
                 page = browser.new_page(locale="en-GB", viewport=SIZE)  # type: ignore[arg-type]
