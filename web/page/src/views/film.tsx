@@ -1,6 +1,7 @@
 /** A film: its player, what a face showed over time, episodes, and files of it all. */
 
 import { useEffect, useRef, useState } from "preact/hooks";
+import { Drop } from "../drop";
 import { episodes, usualStep } from "../episodes";
 import { Bars, Boxes, inShort } from "../faces";
 import { csv, jsonLines, save, saveText } from "../files";
@@ -77,7 +78,11 @@ export function FilmView() {
 
   return (
     <>
-      <Choose choose={choose} />
+      <Drop
+        words={["film.drop", "film.choose"]}
+        accept="video/*,.mkv,.avi"
+        take={([first]) => first && choose(first)}
+      />
       {file && (
         <form
           class="row"
@@ -131,43 +136,6 @@ export function FilmView() {
       )}
       {where === "service" && <Jobs open={open} changed={job?.id + String(progress === null)} />}
     </>
-  );
-}
-
-function Choose(props: { choose: (file: File) => void }) {
-  const field = useRef<HTMLInputElement>(null);
-  const [over, setOver] = useState(false);
-  return (
-    <div
-      class={over ? "drop over" : "drop"}
-      onDragOver={(event) => {
-        event.preventDefault();
-        setOver(true);
-      }}
-      onDragLeave={() => setOver(false)}
-      onDrop={(event) => {
-        event.preventDefault();
-        setOver(false);
-        const dropped = event.dataTransfer?.files[0];
-        if (dropped) props.choose(dropped);
-      }}
-    >
-      <p>{t("film.drop")}</p>
-      <button class="main" onClick={() => field.current!.click()}>
-        {t("film.choose")}
-      </button>
-      <input
-        ref={field}
-        type="file"
-        accept="video/*,.mkv,.avi"
-        hidden
-        onChange={(event) => {
-          const chosen = event.currentTarget.files?.[0];
-          if (chosen) props.choose(chosen);
-          event.currentTarget.value = "";
-        }}
-      />
-    </div>
   );
 }
 
