@@ -376,7 +376,10 @@ function Jobs(props: { open: (job: service.Job) => void; changed: string }) {
       },
       (err: unknown) => setProblem(inWords(err)),
     );
-  useEffect(look, [props.changed]);
+  const remove = (job: service.Job) =>
+    void service.removeJob(job.id).then(look, (err: unknown) => setProblem(inWords(err)));
+  // A service that comes back is asked again.
+  useEffect(look, [props.changed, service.away.value]);
   if (problem) return <p class="problem">{problem}</p>;
   if (!jobs.length) return null;
   return (
@@ -399,7 +402,7 @@ function Jobs(props: { open: (job: service.Job) => void; changed: string }) {
                 {job.state !== "failed" && job.state !== "cancelled" && (
                   <button onClick={() => props.open(job)}>{t("film.open")}</button>
                 )}
-                <button class="grave" onClick={() => void service.removeJob(job.id).then(look)}>
+                <button class="grave" onClick={() => remove(job)}>
                   {t("film.delete")}
                 </button>
               </td>
