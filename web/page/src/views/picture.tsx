@@ -54,7 +54,7 @@ export function PictureView() {
   usePasted(take);
   return (
     <>
-      <Drop words={["picture.drop", "picture.choose"]} accept="image/*" several take={take} />
+      <Drop words={["picture.drop", "picture.choose"]} accept="image/*,.heic,.heif" several take={take} />
       {problem && <p class="problem">{problem}</p>}
       {items.length === 0 && <p class="hint">{t("picture.hint")}</p>}
       {items.map((item) => (
