@@ -96,7 +96,10 @@ export function Timeline(props: Shown & { name: string; seek?: (timeS: number) =
   const latest = useRef<Shown>(props);
   latest.current = props;
   useEffect(() => draw(canvas.current!, props));
-  useEffect(() => whenItLooksOtherwise(canvas.current!, () => draw(canvas.current!, latest.current)), []);
+  useEffect(() => {
+    const drawn = canvas.current!;
+    return whenItLooksOtherwise(drawn, () => draw(drawn, latest.current));
+  }, []);
   const to = (event: PointerEvent) => {
     const box = canvas.current!.getBoundingClientRect();
     const share = Math.min(1, Math.max(0, (event.clientX - box.left) / box.width));
