@@ -27,11 +27,12 @@ export function t(word: Word, filled: Record<string, string | number> = {}): str
   return text.replace(/\{(\w+)\}/g, (_, name: string) => String(filled[name] ?? ""));
 }
 
+/** Whether a label is an expression, which the general model knows; or a word of somebody's own. */
+export const isExpression = (name: string) => `emotion.${name}` in table;
+
 /** A label of a model in the reader's words; a word of somebody's own stays as it is. */
-export function label(name: string): string {
-  const word = `emotion.${name}`;
-  return word in table ? t(word as Word) : name;
-}
+export const label = (name: string) =>
+  isExpression(name) ? t(`emotion.${name}` as Word) : name;
 
 /** The language that is chosen as its reader writes it: where they live, days come before months. */
 const theirs = () =>

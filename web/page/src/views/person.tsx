@@ -9,7 +9,7 @@ import type { PictureRecord } from "../record";
 import * as service from "../service";
 import type { Shot } from "../session";
 import { place } from "../settings";
-import { day, label, number, percent, t, unit } from "../words";
+import { day, isExpression, label, number, percent, t, unit } from "../words";
 import { Live } from "./live";
 import { Session } from "./session";
 
@@ -271,18 +271,22 @@ function Learn(props: { person: service.Person; enough: boolean; changed: () => 
       {busy && <p role="status">{t("person.learning")}</p>}
       {trained && <p>{t("person.trained", { s: unit(trained.seconds, "second", 1) })}</p>}
       {trained?.general && <p class="hint">{t("person.general")}</p>}
-      {tested && <BeforeAndAfter tested={tested} />}
+      {tested && (
+        <BeforeAndAfter tested={tested} known={Object.keys(person.samples).some(isExpression)} />
+      )}
       {problem && <p class="problem">{problem}</p>}
     </section>
   );
 }
 
-function BeforeAndAfter(props: { tested: service.Tested }) {
+/** known : whether the general model knows any of the words; else there was nothing before. */
+function BeforeAndAfter(props: { tested: service.Tested; known: boolean }) {
   const { results, majority_baseline, samples, stimuli } = props.tested;
   const rows = [
-    [t("person.before"), results.general],
-    [t("person.after"), results.personal],
-  ] as const;
+    ...(props.known ? [[t("person.before"), results.general] as const] : []),
+    [t("person.after"), results.personal] as const,
+  ];
+  const tells = results.personal.accuracy_ci95[0] > majority_baseline;
   return (
     <>
       <h3>{t("person.right")}</h3>
@@ -302,6 +306,8 @@ function BeforeAndAfter(props: { tested: service.Tested }) {
           ))}
         </tbody>
       </table>
+      {!props.known && <p class="hint">{t("person.before.none")}</p>}
+      <p class={tells ? "" : "problem"}>{t(tells ? "person.tells" : "person.tells.not")}</p>
       <p class="soft">
         {t("person.tested", {
           samples: number(samples),
