@@ -25,7 +25,12 @@ def calibrate(
     split: Annotated[str | None, typer.Option(help="Only this split of the table.")] = None,
     crops: LabelledCrops = False,
     what: Annotated[
-        str, typer.Option(metavar="all|intensities", help="What to fit. The rest stays as it is.")
+        str,
+        typer.Option(
+            metavar="all|intensities|typical",
+            help="What to fit: everything, intensities, or where the answers to each expression "
+            "lie, which mien adapt needs. The rest stays as it is.",
+        ),
     ] = "all",
     offsets: Annotated[
         bool,
@@ -59,6 +64,11 @@ def calibrate(
         )
     content, meta = recalibrated(model, faces, what, offsets)
     write(out, content)
+    if what == "typical":
+        told = [name for name, row in zip(meta["labels"], meta["typical"], strict=True) if row]
+        say(f"typical answers of {len(faces)} faces: {', '.join(told)}")
+        tell(out)
+        return
     strengths = "with" if meta["intensity"] else "without"
     say(
         f"temperature {meta['temperature']:.3f}, uncertain below {meta['uncertain_below']:.3f}, "

@@ -43,6 +43,7 @@ COMMANDS = {
     "export": Verb(
         _LABORATORY, "mien export runs/mine --data faces.parquet -o mine.onnx", "laboratory.md"
     ),
+    "adapt": Verb(_LABORATORY, "mien adapt mien interviews -o ours.onnx", "adapt.md"),
     "calibrate": Verb(
         _LABORATORY, "mien calibrate mine.onnx rated.parquet -o tuned.onnx", "laboratory.md"
     ),

@@ -147,6 +147,9 @@ def _lines(info: ModelInfo) -> Iterator[str]:
         if info.offsets and any(info.offsets):
             moved = zip(info.label_set.labels, info.offsets, strict=True)
             yield "- offsets of calibration: " + ", ".join(f"{k} {v:+.2f}" for k, v in moved)
+        if adapted := info.card.get("adapted"):
+            yield f"- adapted to {adapted['faces']} faces without labels ({adapted['mix']}),"
+            yield f"  {adapted['date'][:10]}; from `{adapted['from']}`, whose figures follow"
         if info.look_again_below:
             yield f"- looks again, mirrored, below a top probability of {info.look_again_below:g}"
         if info.strengths:

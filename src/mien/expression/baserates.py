@@ -70,6 +70,17 @@ class BaseRates:
         ratio = wanted / np.maximum(training, 1e-6)
         return np.asarray(ratio**self.strength, np.float32)
 
+    def shares(self, labels: LabelSet, training: Sequence[float] | None) -> FloatArray:
+        """The rates themselves (K,); raises ConfigError where the model does not say its own."""
+        if self.target != "training":
+            return self._wanted(labels)
+        if training is None:
+            raise ConfigError(
+                "this model file does not say its training base rates; say how common each "
+                "expression is: --base-rates FILE"
+            )
+        return np.array(training, np.float32)
+
     def _wanted(self, labels: LabelSet) -> FloatArray:
         if self.target == "equal":
             return np.full(len(labels), 1 / len(labels), np.float32)

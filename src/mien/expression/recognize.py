@@ -29,6 +29,7 @@ from . import intensity
 from .baserates import BaseRates, reweight
 from .logits import calibrated, softmax
 from .sets import PredictionSets
+from .typical import Typical
 
 METADATA_SCHEMA = "mien-model/1"
 _CHUNK = 64  # faces at once: enough to fill the cores, little enough to keep memory flat
@@ -50,6 +51,7 @@ class ModelInfo:
     align : how the faces it was trained on were cut, a name of ``mien.faces.align.ALIGNMENTS``.
     strengths : how intensities follow from its answers; None where it cannot tell them.
     prediction_sets : how they are made; None where it was not calibrated for them.
+    typical : where its answers lie for each expression; None where nobody measured it.
     card : figures, training data, licence: what the model card shows.
     """
 
@@ -65,6 +67,7 @@ class ModelInfo:
     align: str = DEFAULT
     strengths: intensity.Strengths | None = None
     prediction_sets: PredictionSets | None = None
+    typical: Typical | None = None
     card: dict[str, Any] = field(default_factory=dict)
 
 
@@ -244,6 +247,7 @@ def _info(meta: dict[str, Any], sha256: str) -> ModelInfo:
         align=known(foreign.word(align, "align")) or DEFAULT,
         strengths=_strengths(meta.get("intensity"), len(labels)),
         prediction_sets=_sets(meta.get("prediction_sets")),
+        typical=_typical(meta.get("typical"), len(labels)),
         card=foreign.table(meta["card"], "card"),
     )
 
@@ -280,6 +284,17 @@ def _strengths(values: object, labels: int) -> intensity.Strengths | None:
 def _sets(values: object) -> PredictionSets | None:
     told = None if values is None else foreign.table(values, "prediction_sets")
     return None if told is None else PredictionSets.from_dict(told)
+
+
+def _typical(values: object, labels: int) -> Typical | None:
+    if values is None:
+        return None
+    rows = foreign.listed(values, "typical", labels)
+    return tuple(None if row is None else _numbers(row, labels) for row in rows)
+
+
+def _numbers(row: object, count: int) -> tuple[float, ...]:
+    return tuple(foreign.number(v, "typical") for v in foreign.listed(row, "typical", count))
 
 
 def load_model(

@@ -18,7 +18,7 @@ from ..data.table import Table
 from ..errors import DataError, MissingExtra, ModelError
 from ..evaluation import metrics
 from ..evaluation.metrics import IntArray
-from ..expression import intensity, sets
+from ..expression import intensity, sets, typical
 from ..expression.baserates import BaseRates, reweight
 from ..expression.logits import calibrated, softmax
 from ..expression.recognize import ModelInfo, OnnxRecognizer
@@ -53,6 +53,7 @@ def reading(
     meta["intensity"] = None if rated is None else intensity.fit(looked, rated).as_dict()
     # The threshold belongs to the probabilities a user sees: those at the default base rates.
     probs = softmax(calibrated(looked, meta["temperature"], meta["offsets"]))
+    meta["typical"] = typical.fit(probs, targets)
     training = np.array(base_rates, np.float32)
     seen = reweight(probs, BaseRates().weights(names, training))
     meta["uncertain_below"] = uncertain_below(seen, targets)
@@ -99,10 +100,7 @@ def again(recognizer: OnnxRecognizer, table: Table, offsets: bool = True) -> dic
     """
     info = recognizer.info
     base_rates = _base_rates(info)
-    targets = table.targets(info.label_set)
-    table, targets = table.keep(targets >= 0), targets[targets >= 0]
-    if not len(table):
-        raise DataError(f"{table.name} has no face of a label that {info.name} answers")
+    table, targets = _of_its_labels(info, table)
     seen = _seen(recognizer, table)
     meta = reading(seen, targets, base_rates, info.label_set, None, offsets)
     meta["intensity"] = _strengths(info, _looked(seen, meta), table)
@@ -134,6 +132,29 @@ def intensities(recognizer: OnnxRecognizer, table: Table) -> dict[str, Any]:
             f"{info.name} tells no intensities yet, and {table.name} has no ratings of {missing}"
         )
     return found
+
+
+def typical_answers(recognizer: OnnxRecognizer, table: Table) -> typical.Typical:
+    """What is typical to a model file, by labelled faces that are cut as it wants them.
+
+    Raises DataError for a table without a face of any label it answers, ModelError for a file of
+    another maker.
+    """
+    info = recognizer.info
+    _base_rates(info)
+    table, targets = _of_its_labels(info, table)
+    own = {"temperature": info.temperature, "offsets": info.offsets or 0.0}
+    answers = calibrated(_looked(_seen(recognizer, table), own), info.temperature, info.offsets)
+    return typical.fit(softmax(answers), targets)
+
+
+def _of_its_labels(info: ModelInfo, table: Table) -> tuple[Table, IntArray]:
+    """The rows that show what a model answers, and what they show, (N,)."""
+    targets = table.targets(info.label_set)
+    table, targets = table.keep(targets >= 0), targets[targets >= 0]
+    if not len(table):
+        raise DataError(f"{table.name} has no face of a label that {info.name} answers")
+    return table, targets
 
 
 def graded(info: ModelInfo, table: Table) -> tuple[tuple[str, ...], npt.NDArray[np.bool_]]:

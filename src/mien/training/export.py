@@ -22,9 +22,9 @@ from ..data.table import read as read_table
 from ..errors import ConfigError, DataError, ModelError, UnknownName
 from ..evaluation import runlog
 from ..evaluation.metrics import IntArray
-from ..expression import intensity
+from ..expression import intensity, typical
 from ..expression.logits import softmax
-from ..expression.recognize import METADATA_SCHEMA, OnnxRecognizer, load_model
+from ..expression.recognize import METADATA_SCHEMA, ModelInfo, OnnxRecognizer, load_model
 from ..face import FloatArray, Frame
 from ..faces.landmarks import NET_SIDE
 from ..faces.proposals import STRIDES, searched
@@ -43,6 +43,8 @@ from .train import task_of
 AnyRecipe = recipes.AnyRecipe
 PARITY = 1e-4
 CHECKPOINT = "checkpoint.safetensors"
+READINGS = ("all", "intensities", "typical")
+"""What ``recalibrated`` can read anew."""
 _PARITY_FACES, _PARITY_PICTURES = 256, 32
 _BACKBONE_FACES = 32  # it takes a hundred times as long as a small network
 _FEATURES_ATOL = 0.05  # of a probability: features are kept in half precision
@@ -439,27 +441,62 @@ def recalibrated(
 ) -> tuple[bytes, dict[str, Any]]:
     """A model file with its answers read as fits a table, and what its metadata says now.
 
-    what : "all", or "intensities" alone; raises DataError where the table cannot tell these, and
-        UnknownName for another.
+    what : of ``READINGS``; raises DataError where the table cannot tell it, and UnknownName for
+        another.
     offsets : of each label, beside the temperature; see ``calibrate.fit``.
 
     The network in it stays as it is, and so do its figures: they were measured on the old reading,
-    and its card says that it was read anew since.
+    and its card says that it was read anew since. What is typical changes no answer, and is not
+    told there.
     """
     recognizer = load_model(model)
-    if what not in ("all", "intensities"):
-        raise UnknownName("reading", what, ["all", "intensities"])
+    if what not in READINGS:
+        raise UnknownName("reading", what, READINGS)
+    meta = json.loads(metadata(recognizer.content))
+    if what == "typical":
+        meta |= {"typical": calibrate.typical_answers(recognizer, table)}
+        return with_metadata(recognizer.content, meta), meta
     if what == "intensities":
         read: dict[str, Any] = {"intensity": calibrate.intensities(recognizer, table)}
     else:
         read = calibrate.again(recognizer, table, offsets)
-    meta = json.loads(metadata(recognizer.content)) | read
+    meta |= read
     labels, rated = calibrate.graded(recognizer.info, table)
     anew: dict[str, Any] = {"what": sorted(read), "table": table.name, "splits": list(table.splits)}
     if labels:
         anew["graded"] = {"labels": list(labels), "faces": int(rated.sum())}
     meta["card"]["read_anew"] = anew | {"date": now()}
     return with_metadata(recognizer.content, meta), meta
+
+
+def typical_of(info: ModelInfo) -> typical.Typical:
+    """What is typical to a model; raises ModelError where its file does not say so."""
+    if info.typical is None:
+        raise ModelError(
+            f"{info.name} does not say where its answers to each expression lie, which adapting "
+            "begins with. To a model file of mien's, faces that are labelled tell it: mien "
+            "calibrate MODEL TABLE --what typical"
+        )
+    return info.typical
+
+
+def adapted(model: str, probs: FloatArray, mix: FloatArray, how: str) -> tuple[bytes, FloatArray]:
+    """A model file suited to other people's faces, which nobody labelled, and the step it took.
+
+    probs : (N, K) what the model answers to them, at its training's base rates. mix : (K,) how
+    common each expression is among them, as ``how`` says in words; see ``typical.step``.
+
+    Prediction sets are left out: what they promise was tried on labelled faces. Raises ModelError
+    for a file that does not say what is typical to it.
+    """
+    recognizer = load_model(model)
+    info = recognizer.info
+    step = typical.step(probs, typical_of(info), mix)
+    meta = json.loads(metadata(recognizer.content))
+    before = np.zeros(len(step)) if info.offsets is None else np.array(info.offsets)
+    meta |= {"offsets": [round(float(v), 4) for v in before + step], "prediction_sets": None}
+    meta["card"]["adapted"] = {"faces": len(probs), "mix": how, "date": now(), "from": info.sha256}
+    return with_metadata(recognizer.content, meta), step
 
 
 def metadata(content: bytes) -> str:
