@@ -37,7 +37,7 @@ demo/astronaut.png: $(VENV)/.demo
 # The browser package, from the numbers that Python computes with to what npm would publish; and the
 # page, into the service. What that gives is committed: nobody who installs mien needs Node.
 web: $(VENV)/.demo web/node_modules/.package-lock.json
-	$(BIN)/python -m mien.analysis.numbers web/packages/mien/models/numbers.json
+	$(BIN)/python -m mien.service.numbers web/packages/mien/models/numbers.json
 	cd web && npm run build
 	$(BIN)/python web/pack.py
 

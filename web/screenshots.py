@@ -74,7 +74,6 @@ class Shown:
         self.page.wait_for_timeout(1000)
 
     def person(self) -> None:
-        self.page.locator(".banner button").click()
         form = self.page.locator("form.card")
         for i, text in enumerate(("Ann", "Ann, for herself")):
             form.locator("input").nth(i).fill(text)

@@ -21,7 +21,7 @@ WEB = Path(__file__).resolve().parents[2] / "web"
 PACKAGE = WEB / "packages" / "mien"
 NUMBERS = PACKAGE / "models" / "numbers.json"
 SHIPPED = WEB.parent / "src" / "mien" / "weights" / "shipped"
-_READ = {"pictures", "crops", "frames"}  # jobs that need the networks
+_READ = {"pictures", "crops", "frames", "taken", "person", "explained"}  # need the networks
 _LONGEST_S = 300  # for any one command; the machine may be busy
 
 

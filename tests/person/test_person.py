@@ -722,3 +722,68 @@ def test_a_face_without_landmarks_is_a_sample(woman: ImageArray) -> None:
     bare = replace(sample, landmarks=None)
     assert isinstance(bare.face, Face)
     assert bare.face.landmarks is None
+
+
+@pytest.fixture
+def exported(woman: ImageArray, tmp_path: Path) -> Path:
+    """Everything of Ann, who is then deleted."""
+    source = faces(tmp_path / "mine", woman, 1)
+    for words in (
+        ["record", "Ann", "--from", str(source), "--consent", "Ann, for herself"],
+        ["export", "Ann", "--out", str(tmp_path / "ann.zip")],
+        ["delete", "Ann", "--yes"],
+    ):
+        assert run(app, words).exit_code == 0, words
+    return tmp_path / "ann.zip"
+
+
+def test_who_was_handed_out_is_brought_in_again(exported: Path, home: Path) -> None:
+    done = run(app, ["import", str(exported)])
+    assert done.exit_code == 0
+    ann = people.get("Ann")
+    assert [consent.text for consent in ann.consents] == ["Ann, for herself"]
+    with zipfile.ZipFile(exported) as archive:
+        names = set(archive.namelist())
+    found = {p.relative_to(ann.folder).as_posix() for p in ann.folder.rglob("*") if p.is_file()}
+    assert found == names
+    assert ann.picture(ann.samples()[0]).rgb.any()
+    with pytest.raises(OutputError, match="Ann is here already"):
+        people.bring(exported)
+    assert list((home / "people").iterdir()) == [ann.folder]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("../../out.txt", b"", "no export of a person: it holds"),
+        ("samples/00ff.exe", b"", "no export of a person: it holds"),
+        ("person.json", b"{}", "is damaged"),
+        ("samples/00ff.json", b"[]", "is damaged"),
+    ],
+)
+def test_what_is_no_person_is_not_brought_in(
+    name: str, content: bytes, said: str, home: Path, tmp_path: Path
+) -> None:
+    person = {"schema": people.SCHEMA, "name": "Bo", "consents": [], "seen": []}
+    file = tmp_path / "bo.zip"
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr(name, content)
+        if name != people.PERSON:
+            archive.writestr(people.PERSON, json.dumps(person))
+    with pytest.raises(DataError, match=said):
+        people.bring(file)
+    assert list((home / "people").iterdir()) == []
+
+
+def test_what_is_no_archive_is_not_brought_in(exported: Path, home: Path, tmp_path: Path) -> None:
+    whole = exported.read_bytes()
+    exported.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(DataError, match="is damaged"):
+        people.bring(exported)
+    with pytest.raises(DataError, match="No such file"):
+        people.bring(tmp_path / "gone.zip")
+    with zipfile.ZipFile(tmp_path / "empty.zip", "w"):
+        pass
+    with pytest.raises(DataError, match=r"it holds no person\.json"):
+        people.bring(tmp_path / "empty.zip")
+    assert list((home / "people").iterdir()) == []

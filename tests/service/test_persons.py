@@ -50,6 +50,17 @@ def test_pictures_of_one_stimulus_are_held_out_together(
     assert (told["samples"], told["stimuli"]) == (8, 4)
 
 
+def test_pictures_of_one_stimulus_may_show_two_words(
+    client: httpx.Client, own: Path, astronaut: ImageArray
+) -> None:
+    """Somebody looks through a session, and gives one of its pictures another word."""
+    client.post("/v1/persons", json={"name": "Ann", "consent": CONSENT})
+    for (_, file), label in zip(shown(astronaut, "joy"), ("joy", "pain"), strict=True):
+        at = f"/v1/persons/Ann/samples?label={label}&shown=the first film"
+        assert client.post(at, files=[("files", file)]).json()["taken"] == 1
+    assert client.get("/v1/persons/Ann").json()["samples"] == {"happiness": 1, "pain": 1}
+
+
 def test_a_person_from_consent_to_deletion(
     client: httpx.Client, own: Path, astronaut: ImageArray, portrait_jpeg: bytes
 ) -> None:

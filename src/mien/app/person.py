@@ -323,6 +323,21 @@ def person_export(
     tell(people.export(people.get(name), out))
 
 
+@app.command("import")
+def person_import(
+    file: Annotated[
+        Path,
+        typer.Argument(metavar="FILE", help="The .zip of mien person export, or of the page."),
+    ],
+) -> None:
+    """Bring in a person whom another machine, or a browser, has exported."""
+    from ..person import people
+
+    person = people.bring(file)
+    told = ", ".join(f"{label} {count}" for label, count in person.counts().items())
+    say(f"{person.name} is here: {told or 'no samples'}")
+
+
 @app.command("delete")
 def person_delete(
     name: Name,

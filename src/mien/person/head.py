@@ -55,10 +55,14 @@ NEUTRALS = 3.0
 """So many neutral samples move the baseline half way."""
 NEUTRAL_LOGITS = np.array([4.718, -0.689, -1.080, 2.116, -0.267, -1.874, -2.604, -0.103])
 """The default model's mean answers to the 1335 neutral faces of FER+'s PublicTest."""
+NEUTRAL_OF = "ferplus"
+"""The label set of the models whose mean answers these are."""
 
 _STEPS = 200
 _FOLDS = 5
 _LEAST = 1e-4  # a probability counts as at least that: one wild answer decides nothing
+RAREST = 1e-7
+"""The same where a temperature is looked for, which wild answers are to decide."""
 _TEMPERATURES = np.geomspace(0.4, 4.0, 60)
 _CHUNK = 64
 _SEED = 1
@@ -135,7 +139,7 @@ def baseline(trunk: Trunk, layer: Layer, features: FloatArray, labels: Sequence[
     default, of whose neutral faces nothing is known.
     """
     neutral = features[np.array([label == "neutral" for label in labels], bool)]
-    if not len(neutral) or trunk.info.label_set.name != "ferplus":
+    if not len(neutral) or trunk.info.label_set.name != NEUTRAL_OF:
         return layer
     answers = neutral.mean(axis=0) @ trunk.head.weights.T + trunk.head.bias
     share = len(neutral) / (len(neutral) + NEUTRALS)
@@ -261,7 +265,7 @@ def temperature(logits: FloatArray, targets: npt.NDArray[np.intp]) -> float:
     """By which answers to samples that were not learned from are likeliest."""
     rows = np.arange(len(targets))
     losses = [
-        -np.log(softmax(np.asarray(logits / t, np.float32))[rows, targets].clip(1e-7)).mean()
+        -np.log(softmax(np.asarray(logits / t, np.float32))[rows, targets].clip(RAREST)).mean()
         for t in _TEMPERATURES
     ]
     return float(_TEMPERATURES[int(np.argmin(losses))])

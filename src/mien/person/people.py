@@ -17,6 +17,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 import unicodedata
 import uuid
@@ -44,6 +45,11 @@ _LONGEST = 100  # characters of a name
 _LONGEST_WORD = 40
 _GONE = ".deleted-"
 _BEGUN = ".begun"
+_COMING = ".coming-"
+_INSIDE = re.compile(
+    r"person\.json|sheet\.png|test\.json|[a-z]+\.onnx|samples/[0-9a-f]+\.(json|png)"
+)
+_MOST_BYTES = 4 << 30  # of an export, unpacked
 
 
 @dataclass(frozen=True, slots=True)
@@ -340,6 +346,66 @@ def export(person: Person, out: Path) -> Path:
     except OSError as err:
         raise OutputError(f"cannot write {out}: {err.strerror or err}") from err
     return out
+
+
+def bring(archive: Path) -> Person:
+    """The person whom ``export``, or the page, wrote into a ZIP file.
+
+    Raises DataError for another file, OutputError where somebody of that name is here.
+    """
+    import zipfile
+    import zlib
+
+    coming = people_folder() / f"{_COMING}{uuid.uuid4().hex}"
+    try:
+        (coming / SAMPLES).mkdir(parents=True)
+        coming.chmod(0o700)
+        _unpack(archive, coming)
+        person = _whole(coming, archive)
+        person.folder = _folder(_checked(person.name))
+        if person.folder.exists():
+            raise OutputError(
+                f"{person.name} is here already; delete them first, or keep what is here: "
+                f"mien person delete '{person.name}'"
+            )
+        coming.rename(person.folder)
+    except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError) as err:
+        raise DataError(f"{archive} is damaged: {err}; export them again") from err
+    except OSError as err:
+        raise DataError(f"cannot bring in {archive}: {err.strerror or err}") from err
+    finally:
+        shutil.rmtree(coming, ignore_errors=True)
+    return person
+
+
+def _whole(folder: Path, archive: Path) -> Person:
+    """A person of an archive's, whose samples can all be read; raises DataError."""
+    try:
+        person = _read(folder / PERSON)
+        person.samples()
+    except DataError as err:
+        told = str(err).replace(f"{folder}{os.sep}", "")
+        raise DataError(f"{archive}: {told}") from err
+    return person
+
+
+def _unpack(archive: Path, folder: Path) -> None:
+    """The files of an export, and no others; raises DataError."""
+    import zipfile
+
+    with zipfile.ZipFile(archive) as file:
+        inside = file.infolist()
+        names = [info.filename for info in inside]
+        strange = [name for name in names if not _INSIDE.fullmatch(name)]
+        if strange or PERSON not in names:
+            why = f"it holds {strange[0]!r}" if strange else f"it holds no {PERSON}"
+            raise DataError(f"{archive} is no export of a person: {why}")
+        if sum(info.file_size for info in inside) > _MOST_BYTES:
+            raise DataError(
+                f"{archive} holds more than {_MOST_BYTES >> 30} GB, which no person has"
+            )
+        for info in inside:
+            (folder / info.filename).write_bytes(file.read(info))
 
 
 def labels_of(samples: Sequence[Sample]) -> tuple[str, ...]:

@@ -143,20 +143,21 @@ def from_pictures(
 ) -> Taken:
     """Pictures of one label by the names and bytes of their files; else as ``from_folder``.
 
-    shown : what the person looked at while all of them were taken, a stimulus of its own; without
-    it each picture is one.
+    shown : what the person looked at while all of them were taken, a stimulus of its own for each
+    label; without it each picture is one.
     """
-    known = {_content(sample.stimulus) for sample in taker.person.samples()}
-    before = _digest((shown or "").encode()) in known
+    stimuli = {sample.stimulus for sample in taker.person.samples()}
+    known = {_content(stimulus) for stimulus in stimuli}
+    looked = None if shown is None else f"{label}/{shown}#{_digest(shown.encode())}"
     for name, content in pictures:
         digest = _digest(content)
-        if before or digest in known:
+        if looked in stimuli or digest in known:
             taker.taken.left_out[BEFORE] += 1
             continue
         known.add(digest)
-        of = f"{name}#{digest}" if shown is None else f"{shown}#{_digest(shown.encode())}"
         try:
-            taker.take(image.read_frame(content, name), label, f"{label}/{of}")
+            frame = image.read_frame(content, name)
+            taker.take(frame, label, looked or f"{label}/{name}#{digest}")
         except ImageError as err:
             taker.taken.unreadable[name] = str(err)
     return taker.taken

@@ -238,7 +238,7 @@ def _calibrated(trunk: head.Trunk, faces: Faces, words: LabelSet, layer: head.La
         return layer
     probs = _held_out(trunk, faces, words, HEAD, folds)
     targets = np.array([words.labels.index(label) for label in faces.labels])
-    t = head.temperature(np.log(probs.clip(1e-7)), targets)
+    t = head.temperature(np.log(probs.clip(head.RAREST)), targets)
     return replace(layer, weights=layer.weights / t, bias=layer.bias / t)
 
 

@@ -15,6 +15,7 @@ import { ModelsView } from "./views/models";
 import { PersonView } from "./views/person";
 import { PictureView } from "./views/picture";
 import { RulesView } from "./views/rules";
+import { Whose } from "./views/whose";
 import { isRightToLeft, language, LANGUAGES, t, type Language, type Word } from "./words";
 
 const SHOWN: Record<View, () => preact.JSX.Element> = {
@@ -26,6 +27,9 @@ const SHOWN: Record<View, () => preact.JSX.Element> = {
   models: ModelsView,
   about: AboutView,
 };
+
+/** The views in which somebody's own recogniser may read on this device. */
+const READS: View[] = ["picture", "live", "film"];
 
 export function App() {
   const Shown = SHOWN[view.value];
@@ -119,10 +123,11 @@ function Banners() {
   const onDevice = place.value === "device";
   const keeps = view.value === "film" || view.value === "person";
   const sent = keeps ? "place.service.kept" : "place.service.note";
+  const stays = view.value === "person" ? "place.device.kept" : "place.device.note";
   return (
     <>
       <p class="place-note">
-        {onDevice ? t("place.device.note") : t(sent, { host: location.host })}
+        {onDevice ? t(stays) : t(sent, { host: location.host })}
         {onDevice && state.value === "loading" && ` ${t("device.loading")}`}
       </p>
       {newer.value && (
@@ -132,6 +137,7 @@ function Banners() {
       )}
       {!onDevice && (offline.value || away.value) && <p class="banner">{t("service.away")}</p>}
       {keyNeeded.value && !onDevice && <KeyForm />}
+      {onDevice && READS.includes(view.value) && <Whose key={view.value} />}
     </>
   );
 }

@@ -1,27 +1,49 @@
 /** The networks, off the page's own thread: it stays quick whatever they do. */
 
-import { Analyzer, InputError, type Numbers, type Stream } from "mien-web";
+import { Analyzer, InputError, type Numbers, type Picture, type Shown, type Square, type Stream } from "mien-web";
 import numbers from "../../packages/mien/models/numbers.json";
 import * as runtime from "onnxruntime-web/wasm";
 import module from "onnxruntime-web/ort-wasm-simd-threaded.mjs?url";
 import wasm from "onnxruntime-web/ort-wasm-simd-threaded.wasm?url";
-import type { PictureRecord } from "./record";
+import type { KeptSample } from "./store";
 import type { Word } from "./words";
 
+/** person : whose own recogniser is to read, "" for nobody's. */
 export type Asked =
   | { kind: "wake" }
-  | { kind: "picture"; picture: Blob }
-  | { kind: "frame"; stream: number; smooth: boolean; frame: ImageBitmap; timeS: number }
+  | { kind: "use"; person: string; file: Uint8Array }
+  | { kind: "forget"; person: string }
+  | { kind: "picture" | "explain"; picture: Blob; person: string }
+  | { kind: "sample"; picture: Blob; shown: Shown }
+  | { kind: "learn"; samples: KeptSample[] }
+  | {
+      kind: "frame";
+      stream: number;
+      smooth: boolean;
+      frame: ImageBitmap;
+      timeS: number;
+      person: string;
+    }
   | { kind: "end"; stream: number };
 
 export type Answer = { id: number } & (
-  | { record: PictureRecord | null }
+  | { found: unknown }
   | { why: "load"; detail: string }
   | { why: Word; detail: string; filled?: Record<string, string | number> }
 );
 
+/** A face of a picture: what the recogniser sees of it, and where it speaks for each expression. */
+export interface Explained {
+  emotions: Readonly<Record<string, number>>;
+  top: string;
+  portrait: ImageData;
+  heats: Readonly<Record<string, Square>>;
+}
+
 const MOST_PIXELS = 50_000_000; // as the service has it: two hundred megabytes of memory
-const streams = new Map<number, Stream>();
+const PORTRAIT = 256; // pixels of a face that is explained
+const streams = new Map<number, { person: string; stream: Stream }>();
+const own = new Map<string, Analyzer>();
 
 /** A problem of the picture's, in a word of the page's table. */
 class Unfit extends Error {
@@ -61,25 +83,95 @@ async function load(): Promise<Analyzer> {
   });
 }
 
-async function answered(asked: Asked): Promise<PictureRecord | null> {
-  if (asked.kind === "end") {
-    streams.delete(asked.stream);
-    return null;
+async function answered(asked: Asked): Promise<unknown> {
+  const general = await analyzer();
+  switch (asked.kind) {
+    case "wake":
+      return null;
+    case "use":
+      await forget(asked.person);
+      own.set(asked.person, await general.withRecognizer(asked.file));
+      return null;
+    case "forget":
+      return forget(asked.person);
+    case "end":
+      streams.delete(asked.stream);
+      return null;
+    case "sample":
+      return sample(general, asked.picture, asked.shown);
+    case "learn":
+      return learn(general, asked.samples);
   }
-  const reader = await analyzer();
-  if (asked.kind === "wake") return null;
-  const bitmap = asked.kind === "frame" ? asked.frame : await decoded(asked.picture);
-  const picture = pixels(bitmap);
-  if (asked.kind === "picture") {
-    return reader.recordOf(picture, await reader.analyze(picture));
+  const reader = asked.person ? own.get(asked.person) : general;
+  if (!reader) throw new Unfit("own.none");
+  if (asked.kind === "frame") {
+    const picture = pixels(asked.frame);
+    const faces = await streamOf(asked, reader).next(picture, asked.timeS);
+    return reader.recordOf(picture, faces, { timeS: asked.timeS });
   }
-  let stream = streams.get(asked.stream);
-  if (!stream) {
-    stream = reader.stream({ smooth: asked.smooth ? "causal" : "none" });
-    streams.set(asked.stream, stream);
+  const picture = pixels(await decoded(asked.picture));
+  return asked.kind === "explain"
+    ? explained(reader, picture)
+    : reader.recordOf(picture, await reader.analyze(picture));
+}
+
+function streamOf(asked: { stream: number; smooth: boolean; person: string }, reader: Analyzer): Stream {
+  const known = streams.get(asked.stream);
+  if (known) return known.stream;
+  const stream = reader.stream({ smooth: asked.smooth ? "causal" : "none" });
+  streams.set(asked.stream, { person: asked.person, stream });
+  return stream;
+}
+
+/** Streams that read with it begin anew, with another if there is one by then. */
+async function forget(person: string): Promise<null> {
+  for (const [id, begun] of streams) if (begun.person === person) streams.delete(id);
+  await own.get(person)?.release();
+  own.delete(person);
+  return null;
+}
+
+async function explained(reader: Analyzer, picture: Picture): Promise<Explained[]> {
+  const found: Explained[] = [];
+  for (const face of await reader.analyze(picture)) {
+    const { emotions, top } = face;
+    const portrait = rgba(reader.portrait(picture, face, PORTRAIT));
+    found.push({ emotions, top, portrait, heats: await reader.explain(picture, face) });
   }
-  const faces = await stream.next(picture, asked.timeS);
-  return reader.recordOf(picture, faces, { timeS: asked.timeS });
+  return found;
+}
+
+/** RGB as a canvas takes it. */
+function rgba({ width, height, data }: { width: number; height: number; data: Uint8Array }): ImageData {
+  const image = new ImageData(width, height);
+  image.data.fill(255);
+  for (let i = 0; i < width * height; i++) image.data.set(data.subarray(3 * i, 3 * i + 3), 4 * i);
+  return image;
+}
+
+async function sample(reader: Analyzer, file: Blob, shown: Shown): Promise<unknown> {
+  const picture = pixels(await decoded(file));
+  const found = reader.sampleOf(picture, await reader.analyze(picture), shown);
+  return typeof found === "string" ? found : { sample: found.sample, picture: await png(found.picture) };
+}
+
+async function png({ width, height, data }: Picture): Promise<ArrayBuffer> {
+  const canvas = new OffscreenCanvas(width, height);
+  canvas.getContext("2d")!.putImageData(new ImageData(new Uint8ClampedArray(data), width, height), 0, 0);
+  return (await canvas.convertToBlob({ type: "image/png" })).arrayBuffer();
+}
+
+async function learn(reader: Analyzer, kept: KeptSample[]): Promise<unknown> {
+  const learner = await reader.learner();
+  try {
+    const samples = [];
+    for (const { sample, picture } of kept) {
+      samples.push({ sample, picture: pixels(await decoded(new Blob([picture]))) });
+    }
+    return await learner.train(samples);
+  } finally {
+    await learner.release();
+  }
 }
 
 async function decoded(picture: Blob): Promise<ImageBitmap> {
@@ -110,12 +202,12 @@ function pixels(bitmap: ImageBitmap): ImageData {
 async function answer(asked: Asked & { id: number }): Promise<Answer> {
   const { id } = asked;
   try {
-    await (asked.kind === "end" ? null : analyzer());
+    await analyzer();
   } catch (err) {
     return { id, why: "load", detail: String(err instanceof Error ? err.message : err) };
   }
   try {
-    return { id, record: await answered(asked) };
+    return { id, found: await answered(asked) };
   } catch (err) {
     if (err instanceof Unfit) return { id, why: err.word, detail: err.message, filled: err.filled };
     const detail = err instanceof Error ? err.message : String(err);

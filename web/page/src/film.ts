@@ -16,6 +16,8 @@ export interface Progress {
 export interface Wanted {
   fps: number;
   smooth: boolean;
+  /** Whose own recogniser reads on this device; "" for nobody's. */
+  person: string;
 }
 
 type Tell = (progress: Progress, records?: PictureRecord[]) => void;
@@ -33,12 +35,12 @@ const SHOWN_MS = 100; // how long a player may show the frame before, once it ha
  */
 export async function onDevice(
   file: File,
-  { fps, smooth }: Wanted,
+  { fps, smooth, person }: Wanted,
   tell: Tell,
   stopped: AbortSignal,
 ): Promise<PictureRecord[]> {
   const video = document.createElement("video");
-  const stream = new device.Stream(smooth);
+  const stream = new device.Stream(smooth, person);
   const records: PictureRecord[] = [];
   const begun = performance.now();
   let toldAt = 0;

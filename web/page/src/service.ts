@@ -209,7 +209,7 @@ export interface Trained {
 
 interface Figures {
   accuracy: number;
-  accuracy_ci95: [number, number];
+  accuracy_ci95: readonly [number, number];
 }
 
 export interface Tested {

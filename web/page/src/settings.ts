@@ -15,9 +15,9 @@ function kept(name: string, otherwise: string): string {
 }
 
 /** A choice that outlives the page, where the browser lets it. */
-export function choice<T extends string>(name: string, otherwise: T, allowed: readonly T[]) {
+export function choice<T extends string>(name: string, otherwise: T, allowed?: readonly T[]) {
   const found = kept(name, otherwise) as T;
-  const chosen = signal<T>(allowed.includes(found) ? found : otherwise);
+  const chosen = signal<T>(allowed?.includes(found) === false ? otherwise : found);
   effect(() => {
     const value = chosen.value;
     try {
@@ -30,6 +30,9 @@ export function choice<T extends string>(name: string, otherwise: T, allowed: re
 }
 
 export const place = choice<Place>("place", "device", ["device", "service"]);
+
+/** Whose own recogniser reads pictures, films and the camera on this device; "" for the general model. */
+export const whose = choice<string>("whose", "");
 
 /** The service's key, where it needs one: for this visit alone, and never on the disk. */
 export const key = signal("");

@@ -14,19 +14,22 @@ export interface FrameReader {
   close(): void;
 }
 
-/** What reads a camera's frames. person : whose own recogniser, which the service alone has. */
+/** What reads a camera's frames. person : whose own recogniser, which the place of reading has. */
 export function reader(where: Place, smooth: boolean, person = ""): FrameReader {
-  return where === "device" ? new OnDevice(smooth) : new ByService(smooth, person);
+  return where === "device" ? new OnDevice(smooth, person) : new ByService(smooth, person);
 }
 
 class OnDevice implements FrameReader {
   private readonly stream: device.Stream;
 
-  constructor(smooth: boolean) {
-    this.stream = new device.Stream(smooth);
+  constructor(
+    smooth: boolean,
+    private readonly person: string,
+  ) {
+    this.stream = new device.Stream(smooth, person);
   }
 
-  ready = device.wake;
+  ready = () => device.wake(this.person);
 
   async next(video: HTMLVideoElement, timeS: number): Promise<PictureRecord> {
     return this.stream.next(await createImageBitmap(video), timeS);

@@ -3,9 +3,12 @@
 import { cut, place } from "./align.js";
 import { Detector } from "./detector.js";
 import type { Face, Picture, RecognizedFace } from "./face.js";
+import { Explainer, type Square } from "./explain.js";
 import { bytesOf, type File, nameOf } from "./files.js";
+import { tail, withOutput } from "./graph.js";
 import { Landmarker, type Placed } from "./landmarker.js";
 import type { Leveled } from "./landmarks.js";
+import { Learner } from "./learner.js";
 import { type ModelInfo, readInfo } from "./model.js";
 import { Network, type Runtime } from "./network.js";
 import { checked, type Numbers } from "./numbers.js";
@@ -14,6 +17,7 @@ import { isUncertain, measure, pictureQuality } from "./quality.js";
 import { check, type Raster } from "./raster.js";
 import { type BaseRates, type Reading, Recognizer, weightsOf } from "./recognizer.js";
 import { type Origin, type PictureRecord, recordOf } from "./records.js";
+import { type LeftOut, type Sampled, sampleOf, type Shown } from "./samples.js";
 import { named, Stream, type StreamSettings, topOf } from "./stream.js";
 
 /** The three networks, as they lie in mien's wheel. */
@@ -38,14 +42,24 @@ export interface Settings {
   readonly executionProviders?: readonly string[];
 }
 
+/** Where a recogniser comes from, for whoever asks more of it than its answers. */
+export interface Origins {
+  readonly file: Uint8Array;
+  readonly name: string;
+  readonly load: (file: Uint8Array, name: string) => Promise<Network>;
+}
+
 /** Reads the expressions in pictures; owns its networks. */
 export class Analyzer {
+  private explainer: Promise<Explainer> | null = null;
+
   private constructor(
     readonly numbers: Numbers,
     private readonly recognizer: Recognizer,
     private readonly landmarker: Landmarker,
     private readonly detector: Detector,
     private readonly networks: readonly Network[],
+    private readonly origins: Origins,
   ) {}
 
   /** An analyzer with its networks ready; throws ModelError for a file that is none of them. */
@@ -61,13 +75,30 @@ export class Analyzer {
     const networks = await networksOf(runtime, files, called, executionProviders);
     const landmarker = new Landmarker(networks[1], numbers);
     const proposer = new Proposer(networks[2], numbers.proposals);
+    const load = (file: Uint8Array, name: string): Promise<Network> =>
+      Network.load(runtime, file, name, executionProviders);
     return new Analyzer(
       numbers,
       new Recognizer(info, networks[0], numbers, weights),
       landmarker,
       new Detector(proposer, landmarker, numbers),
       networks,
+      { file: files[0], name: called[0], load },
     );
+  }
+
+  /**
+   * Another recogniser on the same faces, a person's own say; needs this analyzer's networks, which
+   * it does not release. Throws ModelError.
+   */
+  async withRecognizer(file: File): Promise<Analyzer> {
+    const { numbers, landmarker, detector } = this;
+    const [content, name] = [await bytesOf(file), nameOf(file, "the recogniser")];
+    const info = await readInfo(content, name, numbers);
+    const network = await this.origins.load(content, name);
+    const recognizer = new Recognizer(info, network, numbers, weightsOf(info, {}, numbers.base_rates));
+    const origins = { ...this.origins, file: content, name };
+    return new Analyzer(numbers, recognizer, landmarker, detector, [network], origins);
   }
 
   /** What the model file says of itself. */
@@ -113,6 +144,45 @@ export class Analyzer {
     return this.recognizer.read(crops);
   }
 
+  /**
+   * Where a recognised face of the picture speaks for each expression (Grad-CAM): values over the
+   * square that the model is shown, 1 where most, all 0 where nothing speaks for it.
+   *
+   * Throws ModelError for a model without feature maps.
+   */
+  async explain(
+    picture: Picture,
+    face: Pick<RecognizedFace, "crop">,
+  ): Promise<Readonly<Record<string, Square>>> {
+    check(picture);
+    this.explainer ??= this.explainerOf();
+    const heats = await (await this.explainer).heats(cut(picture, face.crop, 3, this.numbers.align));
+    return Object.fromEntries(this.info.labels.map((label, k) => [label, heats[k]]));
+  }
+
+  private async explainerOf(): Promise<Explainer> {
+    const { file, name, load } = this.origins;
+    const end = tail(file);
+    const trunk = await load(withOutput(file, end.maps), name);
+    return new Explainer(this.info, end, trunk, await load(end.content, name), this.numbers);
+  }
+
+  /** A face's picture of that side, of all that the recogniser sees of it: to be looked at. */
+  portrait(picture: Picture, face: RecognizedFace, side: number): Raster {
+    const crop = place(face, this.info.align, side, this.numbers);
+    return cut(picture, crop, 3, this.numbers.align);
+  }
+
+  /** The sample of a person in a picture whose faces were read, or why there is none; InputError. */
+  sampleOf(picture: Picture, faces: readonly RecognizedFace[], shown: Shown): Sampled | LeftOut {
+    return sampleOf(picture, faces, shown, this.numbers);
+  }
+
+  /** What learns a person's own recogniser on this one; release it when done. Throws ModelError. */
+  async learner(): Promise<Learner> {
+    return Learner.of(this.info, this.origins, this.numbers);
+  }
+
   private judged(
     face: Face & Pick<RecognizedFace, "crop" | "quality">,
     { probs, intensity }: Reading,
@@ -147,7 +217,8 @@ export class Analyzer {
 
   /** Free the networks' memory; nothing can be read any more. */
   async release(): Promise<void> {
-    await Promise.all(this.networks.map((network) => network.release()));
+    const explainer = await this.explainer?.catch(() => null); // one that failed holds nothing
+    await Promise.all([...this.networks, ...(explainer ? [explainer] : [])].map((one) => one.release()));
   }
 }
 

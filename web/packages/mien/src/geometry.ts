@@ -15,6 +15,14 @@ export function roundHalfEven(value: number): number {
   return up - value === 0.5 && up % 2 !== 0 ? up - 1 : up;
 }
 
+const DIGITS = 5; // of a number that is written down, unless it has others
+
+/** A value with so many decimals, as Python rounds: half to the even digit. */
+export function rounded(value: number, digits = DIGITS): number {
+  const factor = 10 ** digits;
+  return roundHalfEven(value * factor) / factor + 0; // no -0
+}
+
 /** A value no smaller than `low` and no larger than `high`. */
 export function clamp(value: number, low: number, high: number): number {
   return value < low ? low : value > high ? high : value;

@@ -1,10 +1,11 @@
 /**
- * The numbers both sides need: what `python -m mien.analysis.numbers` writes.
+ * The numbers both sides need: what `python -m mien.service.numbers` writes.
  *
  * Here are their names alone; what each means stands where Python keeps it.
  */
 
 import { ModelError } from "./errors.js";
+import type { Begun } from "./random.js";
 
 const SCHEMA = "mien-numbers/1";
 
@@ -34,6 +35,51 @@ export interface Numbers {
   readonly cuts: CutNumbers;
   readonly tracks: TrackNumbers;
   readonly smooth: SmoothNumbers;
+  readonly labels: {
+    readonly canonical: readonly string[];
+    readonly by_name: Readonly<Record<string, string>>;
+    readonly reserved: readonly string[];
+    readonly reserved_beginnings: readonly string[];
+    readonly between: string;
+  };
+  readonly explain: {
+    readonly step: number;
+    readonly chunk: number;
+    readonly most_hidden: number;
+    readonly colors: string;
+  };
+  readonly person: PersonNumbers;
+}
+
+export interface PersonNumbers {
+  readonly schema: string;
+  readonly files: Readonly<Record<"person" | "samples" | "test" | "head", string>>;
+  readonly kind: string;
+  readonly longest_name: number;
+  readonly longest_word: number;
+  readonly samples: {
+    readonly digits: number;
+    readonly around: number;
+    readonly side: number;
+    readonly beside: number;
+  };
+  readonly head: HeadNumbers;
+  readonly train: { readonly folds: number; readonly draws: number; readonly random: Begun };
+}
+
+export interface HeadNumbers {
+  /** Each a penalty, null for an infinite one, and whether the person's neutral is moved first. */
+  readonly manners: readonly (readonly [number | null, boolean])[];
+  readonly neutrals: number;
+  readonly neutral_logits: Row;
+  readonly neutral_of: string;
+  readonly steps: number;
+  readonly folds: number;
+  readonly least: number;
+  readonly rarest: number;
+  readonly temperatures: Row;
+  readonly chunk: number;
+  readonly random: Begun;
 }
 
 export interface AlignNumbers {

@@ -120,7 +120,8 @@ function reweighted(probs: Float32Array, weights: readonly number[]): Float32Arr
   return changed.map((v) => v / sum);
 }
 
-function softmax(logits: Float32Array): Float32Array {
+/** Logits as probabilities; the largest is taken off first, so nothing overflows. */
+export function softmax(logits: Float32Array): Float32Array {
   const most = Math.max(...logits);
   const exp = logits.map((v) => Math.exp(v - most));
   const sum = exp.reduce((a, b) => a + b, 0);

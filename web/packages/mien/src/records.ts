@@ -1,7 +1,7 @@
 /** Results as records of schema `mien/2`, as `mien analyze` writes them. */
 
 import type { Picture, Quality, RecognizedFace } from "./face.js";
-import { roundHalfEven } from "./geometry.js";
+import { rounded } from "./geometry.js";
 import type { Numbers } from "./numbers.js";
 
 /** What a record holds of a face; null for what is not known. */
@@ -50,8 +50,6 @@ export interface Origin {
   readonly frame?: number;
   readonly timeS?: number;
 }
-
-const DIGITS = 5; // of a number that is written down; of pixels two
 
 /** The record of an analysed picture. */
 export function recordOf(
@@ -117,10 +115,4 @@ function allRounded(values: Readonly<Record<string, number>>): Record<string, nu
 
 function roundedIfKnown(value: number | null): number | null {
   return value === null ? null : rounded(value);
-}
-
-/** As Python rounds: half to the even digit. */
-function rounded(value: number, digits = DIGITS): number {
-  const factor = 10 ** digits;
-  return roundHalfEven(value * factor) / factor + 0; // no -0
 }

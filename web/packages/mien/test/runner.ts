@@ -15,6 +15,8 @@ import {
   type Picture,
   type Raster,
   type RecognizedFace,
+  type Sample,
+  type Shown,
   type Stream,
 } from "mien-web";
 import * as runtime from "onnxruntime-web";
@@ -40,6 +42,12 @@ interface Jobs {
   readonly crops?: readonly Raw[];
   /** Read as the frames of one recording. */
   readonly frames?: readonly (Raw & { readonly time_s: number })[];
+  /** Pictures of which samples of a person are taken. */
+  readonly taken?: readonly (Raw & Shown)[];
+  /** Samples that a person's recogniser is learned from; then it reads the crops, too. */
+  readonly person?: readonly { readonly sample: Sample; readonly picture: Raw }[];
+  /** Face crops that are cut already, and explained. */
+  readonly explained?: readonly Raw[];
   /** Values of faces over time that are only smoothed. */
   readonly smoothed?: readonly { readonly time_s: number; readonly faces: readonly Told[] }[];
   /** Crops that are only cut, in gray or RGB. */
@@ -93,14 +101,22 @@ async function read(models: NonNullable<Jobs["models"]>): Promise<object> {
   const answers = {
     load_s: loadS,
     pictures: await pictures(analyzer),
-    crops: (await analyzer.read((jobs.crops ?? []).map(raster))).map(({ probs, intensity }) => ({
-      probs: Array.from(probs),
-      intensity: intensity && Array.from(intensity),
-    })),
+    crops: await crops(analyzer),
     frames: await frames(analyzer.stream()),
+    taken: await taken(analyzer),
+    person: jobs.person ? await person(analyzer, jobs.person) : null,
+    explained: await explained(analyzer),
   };
   await analyzer.release();
   return answers;
+}
+
+async function crops(analyzer: Analyzer): Promise<object[]> {
+  const read = await analyzer.read((jobs.crops ?? []).map(raster));
+  return read.map(({ probs, intensity }) => ({
+    probs: Array.from(probs),
+    intensity: intensity && Array.from(intensity),
+  }));
 }
 
 async function pictures(analyzer: Analyzer): Promise<object[]> {
@@ -116,6 +132,48 @@ async function pictures(analyzer: Analyzer): Promise<object[]> {
   return found;
 }
 
+async function taken(analyzer: Analyzer): Promise<object[]> {
+  const found = [];
+  for (const raw of jobs.taken ?? []) {
+    const given = picture(raw);
+    const one = analyzer.sampleOf(given, await analyzer.analyze(given), raw);
+    found.push(typeof one === "string" ? { left: one } : { sample: one.sample, picture: written(one.picture) });
+  }
+  return found;
+}
+
+async function person(analyzer: Analyzer, told: NonNullable<Jobs["person"]>): Promise<object> {
+  const learner = await analyzer.learner();
+  const samples = told.map(({ sample, picture: raw }) => ({ sample, picture: picture(raw) }));
+  const features = await learner.features(samples);
+  const start = performance.now();
+  const { file, ...trained } = await learner.train(samples);
+  const seconds = (performance.now() - start) / 1000;
+  await learner.release();
+  const own = await analyzer.withRecognizer(file);
+  const answers = {
+    ...trained,
+    seconds,
+    features: features.map((row) => Array.from(row)),
+    file: Buffer.from(file).toString("base64"),
+    crops: await crops(own),
+  };
+  await own.release();
+  return answers;
+}
+
+/** Of each crop where it speaks for each expression. */
+async function explained(analyzer: Analyzer): Promise<object[]> {
+  const found = [];
+  for (const raw of jobs.explained ?? []) {
+    const whole: Crop = { matrix: [1, 0, 0, 0, 1, 0], size: raw.width };
+    const heats = Object.entries(await analyzer.explain(picture(raw), { crop: whole }));
+    const plainly = heats.map(([label, { side, values }]) => [label, { side, values: Array.from(values) }]);
+    found.push(Object.fromEntries(plainly));
+  }
+  return found;
+}
+
 async function frames(stream: Stream): Promise<object[]> {
   const found = [];
   for (const raw of jobs.frames ?? []) {
@@ -127,7 +185,8 @@ async function frames(stream: Stream): Promise<object[]> {
   return found;
 }
 
-function written({ width, height, channels, data }: Raster): object {
+function written({ width, height, data, ...rest }: Raster | Picture): object {
+  const channels = "channels" in rest ? rest.channels : 4;
   return { width, height, channels, data: Buffer.from(data).toString("base64") };
 }
 

@@ -10,7 +10,7 @@ import { say } from "../live-region";
 import { inWords, isStop, Told } from "../problem";
 import type { PictureRecord } from "../record";
 import * as service from "../service";
-import { place } from "../settings";
+import { place, whose } from "../settings";
 import { Legend, Timeline } from "../timeline";
 import { clock, label, number, percent, t, unit } from "../words";
 import { pointsOf } from "./live";
@@ -23,7 +23,7 @@ export function FilmView() {
   const [job, setJob] = useState<service.Job | null>(null);
   const [progress, setProgress] = useState<films.Progress | null>(null);
   const [problem, setProblem] = useState<Told | Error | null>(null);
-  const [wanted, setWanted] = useState<films.Wanted>({ fps: 5, smooth: false });
+  const [wanted, setWanted] = useState({ fps: 5, smooth: false });
   const stopping = useRef<AbortController | null>(null);
   const where = place.value;
 
@@ -57,8 +57,8 @@ export function FilmView() {
     setJob(null);
     void run((tell, stopped) =>
       where === "device"
-        ? films.onDevice(file!, wanted, tell, stopped)
-        : films.byService(file!, wanted, tell, stopped, setJob),
+        ? films.onDevice(file!, { ...wanted, person: whose.value }, tell, stopped)
+        : films.byService(file!, { ...wanted, person: "" }, tell, stopped, setJob),
     );
   };
   const open = (one: service.Job) => {

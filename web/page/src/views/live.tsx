@@ -8,7 +8,7 @@ import { csv, jsonLines, saveText } from "../files";
 import { say } from "../live-region";
 import { inWords } from "../problem";
 import type { Face, PictureRecord } from "../record";
-import { place } from "../settings";
+import { place, whose } from "../settings";
 import { reader, type FrameReader } from "../stream";
 import { Legend, Timeline, type Point } from "../timeline";
 import { label, number, percent, t, unit } from "../words";
@@ -26,10 +26,10 @@ interface Shown {
 const shown = signal<Shown>({ record: null, ms: 0, fps: 0 });
 const problem = signal("");
 
-export const LiveView = () => <Live person="" />;
+export const LiveView = () => <Live person={place.value === "device" ? whose.value : ""} />;
 
 interface LiveProps {
-  /** Whose own recogniser reads, which the service has; "" for the general model. */
+  /** Whose own recogniser reads; "" for the general model. */
   person: string;
   /** Is told each record. */
   heard?: (record: PictureRecord) => void;
@@ -45,7 +45,7 @@ export function Live(props: LiveProps) {
   const [mirrored, setMirrored] = useState(true);
   const [smooth, setSmooth] = useState(true);
   const { person } = props;
-  const where = person ? "service" : place.value;
+  const where = place.value;
 
   const stop = () => {
     camera?.close();

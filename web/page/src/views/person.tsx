@@ -6,32 +6,26 @@ import { save } from "../files";
 import { say } from "../live-region";
 import { inWords } from "../problem";
 import type { PictureRecord } from "../record";
-import * as service from "../service";
+import { people, type People } from "../people";
+import type { Person, Taken, Tested, Trained } from "../service";
 import type { Shot } from "../session";
-import { place } from "../settings";
+import { place, whose } from "../settings";
 import { day, isExpression, label, number, percent, t, unit } from "../words";
 import { Live } from "./live";
 import { Session } from "./session";
 
 export function PersonView() {
-  const [persons, setPersons] = useState<service.Person[]>([]);
+  const where = place.value;
+  return <Known key={where} at={people(where)} />;
+}
+
+/** Whoever is known at one place. */
+function Known({ at }: { at: People }) {
+  const [persons, setPersons] = useState<Person[]>([]);
   const [chosen, setChosen] = useState<string | null>(null);
   const [problem, setProblem] = useState("");
-  const where = place.value;
-  const look = () =>
-    service.persons().then(setPersons, (err: unknown) => setProblem(inWords(err)));
-  useEffect(() => {
-    setProblem("");
-    if (where === "service") void look();
-  }, [where]);
-  if (where === "device") {
-    return (
-      <p class="banner">
-        {t("person.service")}{" "}
-        <button onClick={() => (place.value = "service")}>{t("person.service.use")}</button>
-      </p>
-    );
-  }
+  const look = () => at.persons().then(setPersons, (err: unknown) => setProblem(inWords(err)));
+  useEffect(() => void look(), []);
   const person = persons.find((one) => one.name === chosen);
   return (
     <>
@@ -56,6 +50,7 @@ export function PersonView() {
       {person ? (
         <One
           key={person.name}
+          at={at}
           person={person}
           changed={look}
           gone={() => {
@@ -65,6 +60,7 @@ export function PersonView() {
         />
       ) : (
         <Begin
+          at={at}
           begun={async (name) => {
             await look();
             setChosen(name);
@@ -76,7 +72,7 @@ export function PersonView() {
 }
 
 /** Without a consent nothing is kept. */
-function Begin(props: { begun: (name: string) => Promise<void> }) {
+function Begin(props: { at: People; begun: (name: string) => Promise<void> }) {
   const [name, setName] = useState("");
   const [consent, setConsent] = useState("");
   const [problem, setProblem] = useState("");
@@ -87,7 +83,7 @@ function Begin(props: { begun: (name: string) => Promise<void> }) {
     sending.current = true;
     setProblem("");
     try {
-      const person = await service.begin(name, consent);
+      const person = await props.at.begin(name, consent);
       await props.begun(person.name);
     } catch (err) {
       setProblem(inWords(err));
@@ -125,8 +121,14 @@ function Begin(props: { begun: (name: string) => Promise<void> }) {
   );
 }
 
-function One(props: { person: service.Person; changed: () => Promise<void>; gone: () => void }) {
-  const { person, changed, gone } = props;
+interface OneProps {
+  at: People;
+  person: Person;
+  changed: () => Promise<void>;
+}
+
+function One(props: OneProps & { gone: () => void }) {
+  const { at, person, changed, gone } = props;
   const samples = Object.entries(person.samples);
   const enough = samples.length >= 2;
   return (
@@ -150,28 +152,28 @@ function One(props: { person: service.Person; changed: () => Promise<void>; gone
           <p>{t("person.none")}</p>
         )}
       </section>
-      <Samples person={person} changed={changed} />
-      <Learn person={person} enough={enough} changed={changed} />
-      {person.recogniser.length > 0 && <Try person={person} />}
-      <Away person={person} gone={gone} />
+      <Samples at={at} person={person} changed={changed} />
+      <Learn at={at} person={person} enough={enough} changed={changed} />
+      {person.recogniser.length > 0 && <Try at={at} person={person} />}
+      <Away at={at} person={person} gone={gone} />
     </>
   );
 }
 
 /** What came of pictures, in words. */
-function told(taken: service.Taken[]): string {
+function told(taken: Taken[]): string {
   const count = taken.reduce((sum, one) => sum + one.taken, 0);
   const left = taken.flatMap((one) => [...Object.values(one.left_out), Object.keys(one.unreadable).length]);
   return t("person.taken", { n: number(count), left: number(left.reduce((a, b) => a + b, 0)) });
 }
 
-function Samples(props: { person: service.Person; changed: () => Promise<void> }) {
-  const { person, changed } = props;
+function Samples({ at, person, changed }: OneProps) {
   const [said, setSaid] = useState("");
   const [problem, setProblem] = useState("");
-  const work = async (add: () => Promise<service.Taken[]>) => {
+  const onDevice = place.value === "device";
+  const work = async (add: () => Promise<Taken[]>) => {
     setProblem("");
-    setSaid(t("person.sending"));
+    setSaid(t(onDevice ? "picture.reading" : "person.sending"));
     try {
       const text = told(await add());
       setSaid(text);
@@ -186,11 +188,11 @@ function Samples(props: { person: service.Person; changed: () => Promise<void> }
   };
   const keep = (shots: Shot[]) =>
     work(async () => {
-      const taken: service.Taken[] = [];
+      const taken: Taken[] = [];
       for (const [, group] of Map.groupBy(shots, (shot) => `${shot.label}\n${shot.shown}`)) {
         const [{ label: name, shown }] = group;
         const pictures = group.map((shot) => shot.picture);
-        taken.push(await service.addSamples(person.name, name, pictures, shown));
+        taken.push(await at.addSamples(person.name, name, pictures, shown));
       }
       return taken;
     });
@@ -199,7 +201,7 @@ function Samples(props: { person: service.Person; changed: () => Promise<void> }
       <h2>{t("person.samples")}</h2>
       <Session keep={keep} />
       <h3>{t("person.pictures")}</h3>
-      <FromPictures add={(name, files) => void work(async () => [await service.addSamples(person.name, name, files)])} />
+      <FromPictures add={(name, files) => void work(async () => [await at.addSamples(person.name, name, files)])} />
       {said && <p>{said}</p>}
       {problem && <p class="problem">{problem}</p>}
     </section>
@@ -239,10 +241,9 @@ function FromPictures(props: { add: (name: string, files: File[]) => void }) {
 }
 
 /** Learning takes seconds; what it is worth is told beside what there was before. */
-function Learn(props: { person: service.Person; enough: boolean; changed: () => Promise<void> }) {
-  const { person, enough, changed } = props;
-  const [trained, setTrained] = useState<service.Trained | null>(null);
-  const [tested, setTested] = useState<service.Tested | null>(null);
+function Learn({ at, person, enough, changed }: OneProps & { enough: boolean }) {
+  const [trained, setTrained] = useState<Trained | null>(null);
+  const [tested, setTested] = useState<Tested | null>(null);
   const [busy, setBusy] = useState(false);
   const [problem, setProblem] = useState("");
   const learn = async () => {
@@ -250,11 +251,11 @@ function Learn(props: { person: service.Person; enough: boolean; changed: () => 
     setProblem("");
     setTested(null);
     try {
-      const made = await service.train(person.name);
+      const made = await at.train(person.name);
       setTrained(made);
       say(t("person.trained", { s: unit(made.seconds, "second", 1) }));
       await changed();
-      setTested(await service.test(person.name));
+      setTested(await at.test(person.name));
     } catch (err) {
       setProblem(inWords(err));
     } finally {
@@ -280,7 +281,7 @@ function Learn(props: { person: service.Person; enough: boolean; changed: () => 
 }
 
 /** known : whether the general model knows any of the words; else there was nothing before. */
-function BeforeAndAfter(props: { tested: service.Tested; known: boolean }) {
+function BeforeAndAfter(props: { tested: Tested; known: boolean }) {
   const { results, majority_baseline, samples, stimuli } = props.tested;
   const rows = [
     ...(props.known ? [[t("person.before"), results.general] as const] : []),
@@ -319,15 +320,14 @@ function BeforeAndAfter(props: { tested: service.Tested; known: boolean }) {
   );
 }
 
-function Try(props: { person: service.Person }) {
-  const { name } = props.person;
+function Try({ at, person: { name } }: Pick<OneProps, "at" | "person">) {
   const field = useRef<HTMLInputElement>(null);
   const [record, setRecord] = useState<PictureRecord | null>(null);
   const [problem, setProblem] = useState("");
   const read = (file?: File) => {
     setRecord(null);
     setProblem("");
-    if (file) service.analyze(file, name).then(setRecord, (err: unknown) => setProblem(inWords(err)));
+    if (file) at.analyze(file, name).then(setRecord, (err: unknown) => setProblem(inWords(err)));
   };
   return (
     <section class="card">
@@ -352,7 +352,8 @@ function Try(props: { person: service.Person }) {
 }
 
 /** Hand it out, and take it away: asked twice, for it cannot be had back. */
-function Away(props: { person: service.Person; gone: () => void }) {
+function Away(props: Pick<OneProps, "at" | "person"> & { gone: () => void }) {
+  const { at } = props;
   const { name } = props.person;
   const [asked, setAsked] = useState(false);
   const [problem, setProblem] = useState("");
@@ -363,7 +364,7 @@ function Away(props: { person: service.Person; gone: () => void }) {
       <div class="row">
         <button
           onClick={() =>
-            void work(service.exportPerson(name).then((zip) => save(zip, `${name}.zip`)))
+            void work(at.exportPerson(name).then((zip) => save(zip, `${name}.zip`)))
           }
         >
           {t("person.export")}
@@ -375,7 +376,8 @@ function Away(props: { person: service.Person; gone: () => void }) {
               class="grave"
               onClick={() =>
                 void work(
-                  service.removePerson(name).then(() => {
+                  at.removePerson(name).then(() => {
+                    if (whose.value === name) whose.value = "";
                     say(t("person.deleted", { name }));
                     props.gone();
                   }),

@@ -5,11 +5,12 @@ import * as device from "../device";
 import { Drop } from "../drop";
 import { Boxes, FaceCard, faceName, inShort, status } from "../faces";
 import { say } from "../live-region";
-import { inWords, Told } from "../problem";
+import { inWords } from "../problem";
 import type { PictureRecord } from "../record";
 import * as service from "../service";
-import { place, type Place } from "../settings";
-import { label, t, unit } from "../words";
+import { place, whose, type Place } from "../settings";
+import { t, unit } from "../words";
+import { Explanation } from "./explain";
 
 /** A picture on the page. url : of its own bytes, in this browser. */
 interface Item {
@@ -28,10 +29,14 @@ interface Reading {
 let last = 0;
 
 /** A picture's record, and how long reading it took: what waits for the networks is not counted. */
-async function read(picture: Blob, where: Place): Promise<{ record: PictureRecord; ms: number }> {
-  if (where === "device") await device.wake();
+async function read(
+  picture: Blob,
+  where: Place,
+  person: string,
+): Promise<{ record: PictureRecord; ms: number }> {
+  if (where === "device") await device.wake(person);
   const begun = performance.now();
-  const record = await (where === "device" ? device.read(picture) : service.analyze(picture));
+  const record = await (where === "device" ? device.read(picture, person) : service.analyze(picture));
   return { record, ms: performance.now() - begun };
 }
 
@@ -75,14 +80,14 @@ function usePasted(take: (files: Iterable<File>) => void) {
   });
 }
 
-/** A picture's record, read anew where the place of reading changes. */
-function useReading(file: File, where: Place): Reading {
+/** A picture's record, read anew where the place of reading or the recogniser there changes. */
+function useReading(file: File, where: Place, person: string): Reading {
   const [reading, setReading] = useState<Reading>({ busy: true });
   useEffect(() => {
     let wanted = true;
     // What another place said stays in sight until this one has answered.
     setReading(({ record }) => ({ record, busy: true }));
-    read(file, where).then(
+    read(file, where, person).then(
       ({ record, ms }) => {
         if (!wanted) return;
         setReading({ record, ms });
@@ -98,14 +103,14 @@ function useReading(file: File, where: Place): Reading {
     return () => {
       wanted = false;
     };
-  }, [file, where]);
+  }, [file, where, person]);
   return reading;
 }
 
 function Picture(props: { item: Item; remove: () => void }) {
   const { file, url } = props.item;
   const where = place.value;
-  const { record, problem, ms, busy } = useReading(file, where);
+  const { record, problem, ms, busy } = useReading(file, where, whose.value);
   const [shows, setShows] = useState(true);
   return (
     <article class="picture card">
@@ -151,59 +156,5 @@ function Problem(props: { text: string; onDevice: boolean }) {
         <button onClick={() => (place.value = "service")}>{t("place.offer")}</button>
       )}
     </p>
-  );
-}
-
-/** Where the model looked (Grad-CAM), which the service draws: in device mode it is asked first. */
-function Explanation(props: { file: File; labels: string[] }) {
-  const [on, setOn] = useState(false);
-  const [emotion, setEmotion] = useState("top");
-  const [drawn, setDrawn] = useState("");
-  const [problem, setProblem] = useState("");
-  const where = place.value;
-  useEffect(() => {
-    if (!on || where === "device") return;
-    let url = "";
-    let wanted = true;
-    setDrawn("");
-    setProblem("");
-    service.explain(props.file, emotion).then(
-      (png) => {
-        url = URL.createObjectURL(png);
-        if (wanted) setDrawn(url);
-      },
-      (err: unknown) => wanted && setProblem(inWords(err)),
-    );
-    return () => {
-      wanted = false;
-      URL.revokeObjectURL(url);
-    };
-  }, [on, emotion, where, props.file]);
-  return (
-    <section class="explain">
-      <label class="toggle">
-        <input type="checkbox" checked={on} onChange={() => setOn(!on)} />
-        <span>{t("explain.switch")}</span>
-      </label>
-      {on && where === "device" && <Problem text={inWords(new Told("explain.service"))} onDevice />}
-      {on && where === "service" && (
-        <>
-          <label class="field">
-            {t("explain.which")}{" "}
-            <select value={emotion} onChange={(event) => setEmotion(event.currentTarget.value)}>
-              <option value="top">{t("explain.top")}</option>
-              {props.labels.map((name) => (
-                <option key={name} value={name}>
-                  {label(name)}
-                </option>
-              ))}
-            </select>
-          </label>
-          {problem && <p class="problem">{problem}</p>}
-          {drawn ? <img src={drawn} alt={t("explain.alt")} /> : !problem && <p>{t("picture.reading")}</p>}
-          <p class="soft">{t("explain.note")}</p>
-        </>
-      )}
-    </section>
   );
 }

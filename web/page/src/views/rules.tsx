@@ -3,9 +3,10 @@
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { saveText } from "../files";
 import { say } from "../live-region";
+import { people } from "../people";
 import type { PictureRecord } from "../record";
 import { toml, Watch, type Rule, type State } from "../rules";
-import * as service from "../service";
+import type { Person } from "../service";
 import { place } from "../settings";
 import { label, language, number, percent, t } from "../words";
 import { Live } from "./live";
@@ -146,13 +147,13 @@ export function RulesView() {
 }
 
 /** Whoever has a recogniser of their own, where the service may be asked. */
-function usePersons(): service.Person[] {
-  const [persons, setPersons] = useState<service.Person[]>([]);
+function usePersons(): Person[] {
+  const [persons, setPersons] = useState<Person[]>([]);
   const where = place.value;
   useEffect(() => {
-    if (where === "device") setPersons([]);
-    else
-      service.persons().then(
+    people(where)
+      .persons()
+      .then(
         (found) => setPersons(found.filter((one) => one.recogniser.length > 0)),
         () => setPersons([]),
       );

@@ -5,6 +5,7 @@ import { Camera } from "../camera";
 import { say } from "../live-region";
 import { inWords } from "../problem";
 import { ofFolder, ofWords, shoot, type Shot, type Stimulus } from "../session";
+import { place } from "../settings";
 import { label, number, t } from "../words";
 
 const READY_S = 2;
@@ -189,13 +190,14 @@ interface SheetProps {
 function Sheet(props: SheetProps) {
   const { shots, change, keep, drop } = props;
   const [busy, setBusy] = useState(false);
+  const onDevice = place.value === "device";
   const words = [...new Set(shots.map((shot) => shot.label))];
   const set = (shot: Shot, changes: Partial<Shot>) =>
     change(shots.map((one) => (one === shot ? { ...one, ...changes } : one)));
   return (
     <>
       <h3>{t("session.sheet")}</h3>
-      <p class="hint">{t("session.sheet.hint")}</p>
+      <p class="hint">{t(onDevice ? "session.sheet.hint.device" : "session.sheet.hint")}</p>
       <ul class="sheet">
         {shots.map((shot, i) => (
           <li key={shot.url} class={shot.kept ? "" : "dropped"}>
@@ -227,7 +229,7 @@ function Sheet(props: SheetProps) {
             void keep().finally(() => setBusy(false));
           }}
         >
-          {t("session.keep", { n: number(shots.filter((shot) => shot.kept).length) })}
+          {t(onDevice ? "session.keep.device" : "session.keep", { n: number(shots.filter((shot) => shot.kept).length) })}
         </button>
         <button onClick={drop}>{t("session.drop")}</button>
       </div>

@@ -1,7 +1,7 @@
 """The numbers of the pipeline for whoever runs it in another language: the browser package.
 
 The networks are files and say themselves what they are; everything else that an answer depends on
-stands in the modules it belongs to, and is gathered here. ``python -m mien.analysis.numbers FILE``
+stands in the modules it belongs to, and is gathered here. ``python -m mien.service.numbers FILE``
 writes it as JSON, which ``make web`` puts into ``web/packages/mien``. Times are in seconds, angles
 in radians.
 """
@@ -14,10 +14,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ..expression import baserates, intensity, recognize
+import numpy as np
+
+from .. import labels
+from ..expression import baserates, explain, intensity, recognize
 from ..faces import align, detect, landmarker, landmarks, pose, proposals, quality
 from ..faces.detectors import mien as detector
 from ..media import cuts, preprocess
+from ..person import head, people, recognizer, samples, train
 from ..results import records, summary
 from ..tracking import smooth, tracks
 from ..weights import session
@@ -104,7 +108,71 @@ def numbers() -> dict[str, Any]:
             "longest": summary._LONGEST,
             "slack": summary._SLACK,
         },
+        "labels": {
+            "canonical": list(labels.CANONICAL),
+            "by_name": labels._BY_NAME,
+            "reserved": sorted(labels.RESERVED),
+            "reserved_beginnings": list(labels._RESERVED_BEGINNINGS),
+            "between": labels.BETWEEN,
+        },
+        "explain": {
+            "step": explain._STEP,
+            "chunk": explain._CHUNK,
+            "most_hidden": explain._MOST_HIDDEN,
+            "colors": explain._colors(np.linspace(0, 1, 256, dtype=np.float32)[None])
+            .tobytes()
+            .hex(),
+        },
+        "person": _person(),
     }
+
+
+def _person() -> dict[str, Any]:
+    return {
+        "schema": people.SCHEMA,
+        "files": {
+            "person": people.PERSON,
+            "samples": people.SAMPLES,
+            "test": people.TEST,
+            "head": recognizer.FILES[recognizer.HEAD],
+        },
+        "kind": recognizer.HEAD,
+        "longest_name": people._LONGEST,
+        "longest_word": people._LONGEST_WORD,
+        "samples": {
+            "digits": samples._DIGITS,
+            "around": samples._AROUND,
+            "side": samples._SIDE,
+            "beside": samples._BESIDE,
+        },
+        "head": {
+            "manners": [
+                [None if np.isinf(manner.penalty) else manner.penalty, manner.baseline]
+                for manner in head.MANNERS
+            ],
+            "neutrals": head.NEUTRALS,
+            "neutral_logits": head.NEUTRAL_LOGITS.tolist(),
+            "neutral_of": head.NEUTRAL_OF,
+            "steps": head._STEPS,
+            "folds": head._FOLDS,
+            "least": head._LEAST,
+            "rarest": head.RAREST,
+            "temperatures": [round(t, _DIGITS) for t in head._TEMPERATURES.tolist()],
+            "chunk": head._CHUNK,
+            "random": _random(head._SEED),
+        },
+        "train": {
+            "folds": train._FOLDS,
+            "draws": train._DRAWS,
+            "random": _random(train._SEED),
+        },
+    }
+
+
+def _random(seed: int) -> dict[str, str]:
+    """Where NumPy's generator (PCG-64) begins with a seed, as whole numbers of 128 bits."""
+    begun: Any = np.random.default_rng(seed).bit_generator.state
+    return {name: str(begun["state"][name]) for name in ("state", "inc")}
 
 
 def _landmarks() -> dict[str, Any]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from mien.analysis import numbers
 from mien.faces import proposals, quality
+from mien.service import numbers
 from mien.tracking import tracks
 
 KEPT = Path(__file__).parents[2] / "web" / "packages" / "mien" / "models" / "numbers.json"
