@@ -571,6 +571,46 @@ def browser() -> str:
     )
 
 
+def pages() -> str:
+    """mien's page, and those around its peers' packages, measured the same way."""
+    found = result("page")
+    rows = {"mien": found, **found["peers"]}
+    packages = " and ".join(f"`{peer['package']}`" for peer in found["peers"].values())
+    columns = (
+        "brings, MB",
+        "first figures, from the address",
+        "from the picture",
+        "next picture",
+        "camera, answers a second",
+        "each late by",
+    )
+    return "\n".join(
+        [
+            f"| page | {' | '.join(columns)} |",
+            f"|{' --- |' * (len(columns) + 1)}",
+            *(f"| {name} | {_page_cells(row)} |" for name, row in rows.items()),
+            "",
+            f"Medians in Chromium {found['chromium'].partition('.')[0]} on {found['machine']['cores']} cores ({found['machine']['cpu']}), WebAssembly on one thread "
+            f"(`python -m benchmarks.page`, {found['date'][:10]}); the camera is a film of a face, 640 x 480 at 30 frames a second. The peers are npm's "
+            f"{packages}, each in a page of a few lines that finds faces with their landmarks and "
+            "reads their expressions, of every frame anew.",
+        ]
+    )
+
+
+def _page_cells(row: dict[str, Any]) -> str:
+    pictures, live = row["pictures"], row["live"]
+    times = [pictures[name]["median"] for name in ("address_ms", "cold_ms", "warm_ms")]
+    return " | ".join(
+        [
+            f"{sum(row['weight_mb'].values()):.1f}",
+            *(f"{time:,.0f} ms" for time in times),
+            f"{live['answers_per_s']:.0f}",
+            f"{live['late_ms']['p50']:.0f} ms",
+        ]
+    )
+
+
 def _at_most(what: str, spread: dict[str, float]) -> str:
     return f"| {what} | {spread['p50']:.2g} | {spread['p95']:.2g} | {spread['most']:.2g} |"
 
@@ -812,6 +852,7 @@ SECTIONS: dict[Path, dict[str, Callable[[], str]]] = {
     },
     DOCS / "index.md": {"install size": install_size},
     DOCS / "intensities.md": {"own raters": own_raters},
+    DOCS / "page.md": {"beside others": pages},
     DOCS / "adapt.md": {"adapting": adapting},
     BROWSER: {"parity": browser},
 }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,9 +15,9 @@ from mien.face import ImageArray
 from mien.service import server
 from mien.service.settings import ServiceSettings
 
+from . import chromium
 from .films import film
 
-CHROMIUM = shutil.which("chromium")
 PATIENCE_MS = 30_000
 
 
@@ -61,19 +60,12 @@ def portrait_png(astronaut: ImageArray, tmp_path_factory: pytest.TempPathFactory
 @pytest.fixture(scope="module")
 def browser(astronaut: ImageArray, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     """Of one module: while it is open, an event loop runs in this thread, and no other can."""
-    if CHROMIUM is None:
+    if chromium.CHROMIUM is None:
         pytest.skip("no Chromium: apt-get install chromium")
     camera = film(tmp_path_factory.mktemp("camera") / "face.mjpeg", astronaut, "mjpeg")
     expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
-        found = playwright.chromium.launch(
-            executable_path=CHROMIUM,
-            args=[
-                "--use-fake-ui-for-media-stream",
-                "--use-fake-device-for-media-stream",
-                f"--use-file-for-fake-video-capture={camera}",
-            ],
-        )
+        found = chromium.launch(playwright, camera)
         yield found
         found.close()
 

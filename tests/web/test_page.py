@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from pathlib import Path
 from typing import Literal
 
@@ -287,6 +288,10 @@ def test_somebody_s_own_from_consent_to_deletion(
     page.get_by_role("button", name="Learn from the samples").click()
     expect(page.locator("main").get_by_text("How many it gets right")).to_be_visible()
     expect(page.locator("main").get_by_text("On 4 samples of 4 stimuli")).to_be_visible()
+    expect(
+        page.locator("main").get_by_text("The general model knows no such words")
+    ).to_be_visible()
+    expect(page.locator("main")).to_contain_text(re.compile("It (tells|does not tell) them apart"))
     page.get_by_test_id("try").set_input_files(tmp_path / "no0.png")
     page.locator(".face table.bars").wait_for()
     rows = page.locator(".face table.bars tbody th").all_inner_texts()

@@ -4,6 +4,7 @@ import * as device from "./device";
 import { Told } from "./problem";
 import type { PictureRecord } from "./record";
 import * as service from "./service";
+import { clock } from "./words";
 
 export interface Progress {
   /** 0 to 1; null where nobody knows. */
@@ -24,8 +25,14 @@ type Tell = (progress: Progress, records?: PictureRecord[]) => void;
 const SEEN_MS = 400; // between two sights of what was read so far
 const LOOK_MS = 700; // between two questions where a job stands
 const FAR_S = 1e7;
+const SHORT_S = 1; // how much a film may be shorter than it says
+const SHOWN_MS = 100; // how long a player may show the frame before, once it has sought another
 
-/** In this browser. tell : hears how far it is, with the records until then. */
+/**
+ * In this browser. tell : hears how far it is, with the records until then.
+ *
+ * Raises Told where the browser cannot decode the film, or not all of it: until where was told then.
+ */
 export async function onDevice(
   file: File,
   { fps, smooth, person }: Wanted,
@@ -39,20 +46,25 @@ export async function onDevice(
   let toldAt = 0;
   video.muted = true;
   video.src = URL.createObjectURL(file);
+  const sofar = (share: number) => {
+    toldAt = performance.now();
+    const leftS = ((toldAt - begun) / 1000) * (1 / share - 1);
+    tell({ share, word: "film.reading", leftS }, [...records]);
+  };
   try {
     const lastsS = await duration(video);
-    for (let frame = 0; frame / fps < lastsS; frame++) {
+    for await (const picture of pictures(video, fps, lastsS)) {
       stopped.throwIfAborted();
-      await seek(video, frame / fps);
-      const record = await stream.next(await createImageBitmap(video), frame / fps);
+      const frame = records.length;
+      const record = await stream.next(picture, frame / fps);
       records.push({ ...record, frame, source: file.name });
-      if (performance.now() - toldAt > SEEN_MS) {
-        toldAt = performance.now();
-        const share = (frame + 1) / (fps * lastsS);
-        const leftS = ((toldAt - begun) / 1000) * (1 / share - 1);
-        tell({ share, word: "film.reading", leftS }, [...records]);
-      }
+      if (performance.now() - toldAt > SEEN_MS) sofar((frame + 1) / (fps * lastsS));
     }
+    if (lastsS - records.length / fps > SHORT_S) throw new Told("film.undecodable");
+  } catch (err) {
+    if (!(err instanceof Told && err.word === "film.undecodable" && records.length)) throw err;
+    sofar(1);
+    throw new Told("film.broken", "", { at: clock(records.length / fps) });
   } finally {
     stream.end();
     URL.revokeObjectURL(video.src);
@@ -71,10 +83,35 @@ async function duration(video: HTMLVideoElement): Promise<number> {
   return video.duration;
 }
 
-async function seek(video: HTMLVideoElement, timeS: number): Promise<void> {
-  const there = happens(video, "seeked");
-  video.currentTime = timeS;
-  await there;
+/** What a film shows, so many times a second; as far as there is something in its file. */
+async function* pictures(
+  video: HTMLVideoElement,
+  fps: number,
+  lastsS: number,
+): AsyncGenerator<ImageBitmap> {
+  let before = -1;
+  for (let frame = 0; frame / fps < lastsS; frame++) {
+    const there = happens(video, "seeked");
+    video.currentTime = frame / fps;
+    await there;
+    if (video.ended) return;
+    const shown = await another(video, before);
+    before = shown.timestamp;
+    yield await createImageBitmap(shown);
+    shown.close();
+  }
+}
+
+/** What is shown: not the frame before, unless a film has no other for this moment. */
+async function another(video: HTMLVideoElement, before: number): Promise<VideoFrame> {
+  const latest = performance.now() + SHOWN_MS;
+  let shown = new VideoFrame(video);
+  while (shown.timestamp === before && performance.now() < latest) {
+    shown.close();
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    shown = new VideoFrame(video);
+  }
+  return shown;
 }
 
 function happens(video: HTMLVideoElement, event: string): Promise<void> {
@@ -122,5 +159,5 @@ export async function watched(
   if (now.state !== "done") throw new Told("film.failed", now.reason);
   const { content } = await service.result(job.id, "jsonl");
   const lines = (await content.text()).split("\n").filter(Boolean);
-  return lines.map((text) => JSON.parse(text) as PictureRecord);
+  return lines.map((text) => service.known(JSON.parse(text) as PictureRecord));
 }

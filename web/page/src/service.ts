@@ -1,8 +1,9 @@
 /** The service that gave the page: every request that leaves this browser is made here. */
 
 import { signal } from "@preact/signals";
+import { lookForNewer } from "./offline";
 import { Told } from "./problem";
-import type { PictureRecord, Values } from "./record";
+import { SCHEMA, type PictureRecord, type Values } from "./record";
 import { key, keyNeeded } from "./settings";
 import type { Word } from "./words";
 
@@ -35,10 +36,25 @@ async function ask(path: string, init: RequestInit = {}): Promise<Response> {
     answer = await fetch(address(path), { ...init, headers });
   } catch (err) {
     if (init.signal?.aborted) throw err;
-    away.value = true;
-    throw new Told("service.away");
+    throw gone();
   }
+  return heard(answer);
+}
+
+function gone(): Told {
+  away.value = true;
+  return new Told("service.away");
+}
+
+/** It answers. One that was away may be another by now than the one that gave this page. */
+export function isBack(): void {
+  if (away.peek()) void lookForNewer();
   away.value = false;
+}
+
+/** An answer that is what was asked for; raises Told for a refusal. */
+async function heard(answer: Response): Promise<Response> {
+  isBack();
   if (answer.ok) return answer;
   throw await refused(answer);
 }
@@ -46,12 +62,28 @@ async function ask(path: string, init: RequestInit = {}): Promise<Response> {
 async function refused(answer: Response): Promise<Told> {
   if (answer.status === 401) keyNeeded.value = true;
   const isProblem = answer.headers.get("content-type")?.includes("problem+json");
+  if (!isProblem) void lookForNewer();
   const detail = isProblem ? String((await answer.json()).detail) : String(answer.status);
   return new Told(WORDS[answer.status] ?? "service.failed", detail);
 }
 
 async function json<T>(path: string, init?: RequestInit): Promise<T> {
-  return (await ask(path, init)).json() as Promise<T>;
+  return parsed(await ask(path, init));
+}
+
+async function parsed<T>(answer: Response): Promise<T> {
+  try {
+    return (await answer.json()) as T;
+  } catch {
+    throw new Told("service.other");
+  }
+}
+
+/** A record of the schema that this page reads. */
+export function known(record: PictureRecord): PictureRecord {
+  if (record?.schema === SCHEMA) return record;
+  void lookForNewer();
+  throw new Told("service.other");
 }
 
 const post = (body?: BodyInit, kind = "application/octet-stream", signal?: AbortSignal) => ({
@@ -70,7 +102,8 @@ const query = (options: Record<string, string | number | undefined>) => {
 /** A picture's record. person : whose own recogniser reads it. */
 export async function analyze(picture: Blob, person = ""): Promise<PictureRecord> {
   type Answer = { records: PictureRecord[] };
-  return (await json<Answer>(`v1/analyze${query({ person })}`, post(picture))).records[0];
+  const { records } = await json<Answer>(`v1/analyze${query({ person })}`, post(picture));
+  return known(records?.[0]);
 }
 
 /** A picture of where the model looked: a row for each face. */
@@ -110,22 +143,22 @@ export function handIn(
   sent: (share: number) => void,
   signal: AbortSignal,
 ): Promise<Job> {
-  return new Promise((resolve, reject) => {
+  const answer = new Promise<Response>((resolve, reject) => {
     const request = new XMLHttpRequest(); // fetch does not tell how much of a body has gone
     request.open("POST", address(`v1/videos${query({ ...options, name: film.name })}`));
     request.setRequestHeader("Content-Type", "application/octet-stream");
     if (key.value) request.setRequestHeader("Authorization", `Bearer ${key.value}`);
     request.upload.onprogress = (event) => event.total && sent(event.loaded / event.total);
-    request.onerror = () => reject(new Told("service.away"));
+    request.onerror = () => reject(gone());
     request.onabort = () => reject(new DOMException("stopped", "AbortError"));
     request.onload = () => {
-      const said = JSON.parse(request.responseText);
-      if (request.status === 202) resolve(said as Job);
-      else reject(new Told(WORDS[request.status] ?? "service.failed", said.detail));
+      const headers = { "Content-Type": request.getResponseHeader("Content-Type") ?? "" };
+      resolve(new Response(request.responseText, { status: request.status, headers }));
     };
     signal.addEventListener("abort", () => request.abort());
     request.send(film);
   });
+  return answer.then(heard).then((found) => parsed<Job>(found));
 }
 
 export const job = (id: string) => json<Job>(`v1/videos/${id}`);

@@ -3,7 +3,7 @@
 import * as device from "./device";
 import { Told } from "./problem";
 import type { PictureRecord } from "./record";
-import { address, models } from "./service";
+import { address, isBack, known, models } from "./service";
 import { key, type Place } from "./settings";
 
 export interface FrameReader {
@@ -65,13 +65,14 @@ class ByService implements FrameReader {
         this.waiting?.reject(gone);
       };
       this.socket.onmessage = (event) => {
+        isBack();
         const said = JSON.parse(event.data);
         if ("problem" in said) {
           const err = new Told("service.failed", said.problem.detail);
           reject(err);
           this.waiting?.reject(err);
         } else if ("record" in said) {
-          this.waiting?.resolve(said.record);
+          this.take(said.record);
         } else {
           resolve();
         }
@@ -97,6 +98,14 @@ class ByService implements FrameReader {
 
   close(): void {
     this.socket.close();
+  }
+
+  private take(record: PictureRecord): void {
+    try {
+      this.waiting?.resolve(known(record));
+    } catch (err) {
+      this.waiting?.reject(err as Error);
+    }
   }
 
   private encoded(video: HTMLVideoElement): Promise<Blob> {

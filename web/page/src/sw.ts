@@ -30,27 +30,30 @@ async function clear(): Promise<void> {
   await self.clients.claim();
 }
 
-async function kept(request: Request): Promise<Response> {
+/** Keep an answer, where there is room for it; what cannot be kept is given all the same. */
+async function keep(as: RequestInfo, answer: Response): Promise<void> {
+  if (!answer.ok) return;
   const cache = await caches.open(CACHE);
-  const found = await cache.match(request);
+  await cache.put(as, answer).catch(() => undefined);
+}
+
+async function kept(request: Request): Promise<Response> {
+  const found = await (await caches.open(CACHE)).match(request);
   if (found) return found;
   const answer = await fetch(request);
-  if (answer.ok) await cache.put(request, answer.clone());
+  await keep(request, answer.clone());
   return answer;
 }
 
 async function fresh(request: Request, as: string): Promise<Response> {
-  const cache = await caches.open(CACHE);
   try {
     const answer = await fetch(request, { signal: AbortSignal.timeout(PATIENCE_MS) });
-    if (answer.ok) {
-      await cache.put(as, answer.clone());
-      return answer;
-    }
+    await keep(as, answer.clone());
+    if (answer.ok) return answer;
   } catch {
     // Neither network nor service: what was kept.
   }
-  return (await cache.match(as)) ?? Response.error();
+  return (await (await caches.open(CACHE)).match(as)) ?? Response.error();
 }
 
 self.addEventListener("install", (event) => {

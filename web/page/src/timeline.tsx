@@ -77,11 +77,29 @@ function line(context: CanvasRenderingContext2D, from: [number, number], to: [nu
   context.stroke();
 }
 
+/** Draw again where a canvas has another size, and where the page is light or dark from now on. */
+function whenItLooksOtherwise(canvas: HTMLCanvasElement, again: () => void): () => void {
+  const sizes = new ResizeObserver(again);
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+  sizes.observe(canvas);
+  dark.addEventListener("change", again);
+  return () => {
+    sizes.disconnect();
+    dark.removeEventListener("change", again);
+  };
+}
+
 /** The lines themselves. seek : where given, a click, a drag or the arrow keys go to a moment. */
 export function Timeline(props: Shown & { name: string; seek?: (timeS: number) => void }) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const { seek, fromS, toS, atS = 0 } = props;
+  const latest = useRef<Shown>(props);
+  latest.current = props;
   useEffect(() => draw(canvas.current!, props));
+  useEffect(() => {
+    const drawn = canvas.current!;
+    return whenItLooksOtherwise(drawn, () => draw(drawn, latest.current));
+  }, []);
   const to = (event: PointerEvent) => {
     const box = canvas.current!.getBoundingClientRect();
     const share = Math.min(1, Math.max(0, (event.clientX - box.left) / box.width));

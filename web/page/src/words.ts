@@ -27,11 +27,16 @@ export function t(word: Word, filled: Record<string, string | number> = {}): str
   return text.replace(/\{(\w+)\}/g, (_, name: string) => String(filled[name] ?? ""));
 }
 
+/** Whether a label is an expression, which the general model knows; or a word of somebody's own. */
+export const isExpression = (name: string) => `emotion.${name}` in table;
+
 /** A label of a model in the reader's words; a word of somebody's own stays as it is. */
-export function label(name: string): string {
-  const word = `emotion.${name}`;
-  return word in table ? t(word as Word) : name;
-}
+export const label = (name: string) =>
+  isExpression(name) ? t(`emotion.${name}` as Word) : name;
+
+/** The language that is chosen as its reader writes it: where they live, days come before months. */
+const theirs = () =>
+  navigator.languages.find((tag) => tag.slice(0, 2) === language.value) ?? language.value;
 
 export const isRightToLeft = () => language.value === "ar";
 
@@ -40,7 +45,7 @@ const leftToRight = (text: string) => (isRightToLeft() ? `\u2066${text}\u2069` :
 
 /** A share in percent, which never says 0 or 100 of what is neither. */
 export function percent(share: number): string {
-  const format = new Intl.NumberFormat(language.value, { style: "percent" });
+  const format = new Intl.NumberFormat(theirs(), { style: "percent" });
   if (share > 0.99 && share < 1) return leftToRight(`>${format.format(0.99)}`);
   if (share < 0.01 && share > 0) return leftToRight(`<${format.format(0.01)}`);
   return format.format(share);
@@ -48,18 +53,18 @@ export function percent(share: number): string {
 
 export function number(value: number, digits = 0): string {
   const options = { minimumFractionDigits: digits, maximumFractionDigits: digits };
-  return new Intl.NumberFormat(language.value, options).format(value);
+  return new Intl.NumberFormat(theirs(), options).format(value);
 }
 
 export function unit(value: number, name: string, digits = 0): string {
   const options = { style: "unit", unit: name, maximumFractionDigits: digits } as const;
-  return new Intl.NumberFormat(language.value, options).format(value);
+  return new Intl.NumberFormat(theirs(), options).format(value);
 }
 
 /** A moment of a film, as players write it: 1:05.3 */
 export function clock(seconds: number): string {
   const whole = Math.floor(seconds / 60);
-  return `${number(whole)}:${new Intl.NumberFormat(language.value, {
+  return `${number(whole)}:${new Intl.NumberFormat(theirs(), {
     minimumIntegerDigits: 2,
     minimumFractionDigits: 1,
     maximumFractionDigits: 1,
@@ -67,7 +72,7 @@ export function clock(seconds: number): string {
 }
 
 export function day(iso: string): string {
-  return new Intl.DateTimeFormat(language.value, { dateStyle: "medium" }).format(new Date(iso));
+  return new Intl.DateTimeFormat(theirs(), { dateStyle: "medium" }).format(new Date(iso));
 }
 
 export function bytes(size: number): string {

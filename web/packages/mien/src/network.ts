@@ -13,20 +13,29 @@ export class Network {
 
   private constructor(
     private readonly runtime: Runtime,
-    private readonly session: ort.InferenceSession,
+    private session: ort.InferenceSession,
     private readonly name: string,
+    /** Loads it anew without the first provider; null where there is no other. */
+    private instead: (() => Promise<Network>) | null,
   ) {}
 
-  /** name : what an error calls it. Throws ModelError for a file that cannot be loaded. */
+  /**
+   * providers : in order of preference. One that fails at a run, a GPU that is lost say, gives way
+   * to those after it for good. name : what an error calls it. Throws ModelError for a file that
+   * cannot be loaded.
+   */
   static async load(
     runtime: Runtime,
     file: Uint8Array,
     name: string,
     providers: readonly string[],
   ): Promise<Network> {
+    const others = providers.slice(1);
+    const instead = others.length ? () => Network.load(runtime, file, name, others) : null;
     try {
       const options = { executionProviders: providers, logSeverityLevel: 3 as const };
-      return new Network(runtime, await runtime.InferenceSession.create(file, options), name);
+      const session = await runtime.InferenceSession.create(file, options);
+      return new Network(runtime, session, name, instead);
     } catch (error) {
       const why = told(error);
       // ONNX Runtime says so where its own .wasm is not found, or may not run.
@@ -50,8 +59,18 @@ export class Network {
       const found = await this.session.run({ [this.session.inputNames[0]]: tensor });
       return this.session.outputNames.map((name) => found[name] as ort.Tensor);
     } catch (error) {
-      throw new ModelError(`${this.name} cannot be run: ${told(error)}`, { cause: error });
+      if (this.instead === null) {
+        throw new ModelError(`${this.name} cannot be run: ${told(error)}`, { cause: error });
+      }
+      await this.takeOver(await this.instead());
+      return this.runNow(input, shape);
     }
+  }
+
+  private async takeOver(other: Network): Promise<void> {
+    await this.session.release().catch(() => undefined); // nothing more is to be had of it
+    this.session = other.session;
+    this.instead = other.instead;
   }
 
   async release(): Promise<void> {

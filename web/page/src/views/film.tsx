@@ -1,6 +1,7 @@
 /** A film: its player, what a face showed over time, episodes, and files of it all. */
 
 import { useEffect, useRef, useState } from "preact/hooks";
+import { Drop } from "../drop";
 import { episodes, usualStep } from "../episodes";
 import { Bars, Boxes, inShort } from "../faces";
 import { csv, jsonLines, save, saveText } from "../files";
@@ -77,7 +78,11 @@ export function FilmView() {
 
   return (
     <>
-      <Choose choose={choose} />
+      <Drop
+        words={["film.drop", "film.choose"]}
+        accept="video/*,.mkv,.avi"
+        take={([first]) => first && choose(first)}
+      />
       {file && (
         <form
           class="row"
@@ -131,43 +136,6 @@ export function FilmView() {
       )}
       {where === "service" && <Jobs open={open} changed={job?.id + String(progress === null)} />}
     </>
-  );
-}
-
-function Choose(props: { choose: (file: File) => void }) {
-  const field = useRef<HTMLInputElement>(null);
-  const [over, setOver] = useState(false);
-  return (
-    <div
-      class={over ? "drop over" : "drop"}
-      onDragOver={(event) => {
-        event.preventDefault();
-        setOver(true);
-      }}
-      onDragLeave={() => setOver(false)}
-      onDrop={(event) => {
-        event.preventDefault();
-        setOver(false);
-        const dropped = event.dataTransfer?.files[0];
-        if (dropped) props.choose(dropped);
-      }}
-    >
-      <p>{t("film.drop")}</p>
-      <button class="main" onClick={() => field.current!.click()}>
-        {t("film.choose")}
-      </button>
-      <input
-        ref={field}
-        type="file"
-        accept="video/*,.mkv,.avi"
-        hidden
-        onChange={(event) => {
-          const chosen = event.currentTarget.files?.[0];
-          if (chosen) props.choose(chosen);
-          event.currentTarget.value = "";
-        }}
-      />
-    </div>
   );
 }
 
@@ -408,7 +376,10 @@ function Jobs(props: { open: (job: service.Job) => void; changed: string }) {
       },
       (err: unknown) => setProblem(inWords(err)),
     );
-  useEffect(look, [props.changed]);
+  const remove = (job: service.Job) =>
+    void service.removeJob(job.id).then(look, (err: unknown) => setProblem(inWords(err)));
+  // A service that comes back is asked again.
+  useEffect(look, [props.changed, service.away.value]);
   if (problem) return <p class="problem">{problem}</p>;
   if (!jobs.length) return null;
   return (
@@ -431,7 +402,7 @@ function Jobs(props: { open: (job: service.Job) => void; changed: string }) {
                 {job.state !== "failed" && job.state !== "cancelled" && (
                   <button onClick={() => props.open(job)}>{t("film.open")}</button>
                 )}
-                <button class="grave" onClick={() => void service.removeJob(job.id).then(look)}>
+                <button class="grave" onClick={() => remove(job)}>
                   {t("film.delete")}
                 </button>
               </td>

@@ -54,8 +54,8 @@ export function ModelsView() {
                     </button>
                   </th>
                   <td>{t(`kind.${model.kind}` as Word)}</td>
-                  <td lang="en" dir="ltr">
-                    {model.licence}
+                  <td lang="en">
+                    <bdi>{model.licence}</bdi>
                   </td>
                   <td>{t(`commercial.${model.commercial}` as Word)}</td>
                 </tr>

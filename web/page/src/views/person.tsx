@@ -10,7 +10,7 @@ import { people, type People } from "../people";
 import type { Person, Taken, Tested, Trained } from "../service";
 import type { Shot } from "../session";
 import { place, whose } from "../settings";
-import { day, label, number, percent, t, unit } from "../words";
+import { day, isExpression, label, number, percent, t, unit } from "../words";
 import { Live } from "./live";
 import { Session } from "./session";
 
@@ -272,18 +272,22 @@ function Learn({ at, person, enough, changed }: OneProps & { enough: boolean }) 
       {busy && <p role="status">{t("person.learning")}</p>}
       {trained && <p>{t("person.trained", { s: unit(trained.seconds, "second", 1) })}</p>}
       {trained?.general && <p class="hint">{t("person.general")}</p>}
-      {tested && <BeforeAndAfter tested={tested} />}
+      {tested && (
+        <BeforeAndAfter tested={tested} known={Object.keys(person.samples).some(isExpression)} />
+      )}
       {problem && <p class="problem">{problem}</p>}
     </section>
   );
 }
 
-function BeforeAndAfter(props: { tested: Tested }) {
+/** known : whether the general model knows any of the words; else there was nothing before. */
+function BeforeAndAfter(props: { tested: Tested; known: boolean }) {
   const { results, majority_baseline, samples, stimuli } = props.tested;
   const rows = [
-    [t("person.before"), results.general],
-    [t("person.after"), results.personal],
-  ] as const;
+    ...(props.known ? [[t("person.before"), results.general] as const] : []),
+    [t("person.after"), results.personal] as const,
+  ];
+  const tells = results.personal.accuracy_ci95[0] > majority_baseline;
   return (
     <>
       <h3>{t("person.right")}</h3>
@@ -303,6 +307,8 @@ function BeforeAndAfter(props: { tested: Tested }) {
           ))}
         </tbody>
       </table>
+      {!props.known && <p class="hint">{t("person.before.none")}</p>}
+      <p class={tells ? "" : "problem"}>{t(tells ? "person.tells" : "person.tells.not")}</p>
       <p class="soft">
         {t("person.tested", {
           samples: number(samples),

@@ -1,7 +1,8 @@
 /** Pictures: dropped, pasted or chosen, one or many, each with its faces. */
 
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import * as device from "../device";
+import { Drop } from "../drop";
 import { Boxes, FaceCard, faceName, inShort, status } from "../faces";
 import { say } from "../live-region";
 import { inWords } from "../problem";
@@ -58,7 +59,7 @@ export function PictureView() {
   usePasted(take);
   return (
     <>
-      <Drop take={take} />
+      <Drop words={["picture.drop", "picture.choose"]} accept="image/*,.heic,.heif" several take={take} />
       {problem && <p class="problem">{problem}</p>}
       {items.length === 0 && <p class="hint">{t("picture.hint")}</p>}
       {items.map((item) => (
@@ -77,44 +78,6 @@ function usePasted(take: (files: Iterable<File>) => void) {
     addEventListener("paste", pasted);
     return () => removeEventListener("paste", pasted);
   });
-}
-
-/** Where pictures are dropped; its button chooses them, with a keyboard or a finger, too. */
-function Drop(props: { take: (files: Iterable<File>) => void }) {
-  const field = useRef<HTMLInputElement>(null);
-  const [over, setOver] = useState(false);
-  const dropped = (event: DragEvent) => {
-    event.preventDefault();
-    setOver(false);
-    if (event.dataTransfer) props.take(event.dataTransfer.files);
-  };
-  return (
-    <div
-      class={over ? "drop over" : "drop"}
-      onDragOver={(event) => {
-        event.preventDefault();
-        setOver(true);
-      }}
-      onDragLeave={() => setOver(false)}
-      onDrop={dropped}
-    >
-      <p>{t("picture.drop")}</p>
-      <button class="main" onClick={() => field.current!.click()}>
-        {t("picture.choose")}
-      </button>
-      <input
-        ref={field}
-        type="file"
-        accept="image/*"
-        multiple
-        hidden
-        onChange={(event) => {
-          props.take(event.currentTarget.files ?? []);
-          event.currentTarget.value = "";
-        }}
-      />
-    </div>
-  );
 }
 
 /** A picture's record, read anew where the place of reading or the recogniser there changes. */

@@ -152,6 +152,9 @@ function Showing(props: { camera: Camera; stimuli: Stimulus[]; ended: (shots: Sh
       <p class="word">{label(stimulus.label)}</p>
       <div class="stimulus">{ready && stimulus.file && <Shown file={stimulus.file} />}</div>
       <p>{ready ? t("session.looking") : t("session.ready")}</p>
+      <p class="lasting" aria-hidden="true">
+        {ready && <span key={at} style={{ animationDuration: `${SECONDS}s` }} />}
+      </p>
       <p class="soft">{t("session.place", { n: number(at + 1), of: number(stimuli.length) })}</p>
       <video ref={video} muted playsInline class="mirrored small" />
       <button ref={stop} onClick={() => stopping.current.abort()}>
