@@ -68,6 +68,40 @@ def test_ahead_passes_errors_on() -> None:
         next(found)
 
 
+def test_ahead_hands_several_over_at_once_and_keeps_none_back() -> None:
+    made: list[int] = []
+
+    def items() -> Iterator[int]:
+        for i in range(10):
+            made.append(i)
+            yield i
+        raise VideoError("broken")
+
+    found = ahead(items(), waiting=1, together=4)
+    got = [next(found)]
+    deadline = time.monotonic() + 20
+    while len(made) < 10:  # four in use, four waiting, and those of the next hand
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    got += [next(found) for _ in range(9)]
+    assert got == made
+    with pytest.raises(VideoError, match="broken"):
+        next(found)
+
+
+def test_ahead_of_several_at_once_is_never_far_ahead() -> None:
+    made: list[int] = []
+
+    def items() -> Iterator[int]:
+        for i in range(60):
+            made.append(i)
+            yield i
+
+    for i in ahead(items(), waiting=1, together=4):
+        assert len(made) <= i + 13
+    assert made == list(range(60))
+
+
 def test_closing_ahead_ends_its_thread() -> None:
     before = threading.active_count()
     found = ahead(itertools.count())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable
 from threading import Event, Lock, Thread
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
@@ -29,7 +29,7 @@ class Later(Generic[T]):
         self._error: BaseException | None = None
         # Not a daemon: one that is cut off within a library's code takes the process down with it.
         self._thread = Thread(target=self._run)
-        self._begun, self._lock = False, Lock()  # several threads may ask first
+        self._begun, self._made, self._lock = False, False, Lock()  # several threads may ask first
         if begin:
             self.begin()
 
@@ -45,11 +45,13 @@ class Later(Generic[T]):
             self._value = self._make()
         except BaseException as err:
             self._error = err
+        self._made = True
 
     def wait(self) -> None:
         """Come back when it is made, or has failed."""
-        self.begin()
-        self._thread.join()
+        if not self._made:  # a recording asks several times for each frame
+            self.begin()
+            self._thread.join()
 
     def get(self) -> T:
         """The value, once it is there; raises, each time, what making it raised."""
@@ -60,11 +62,14 @@ class Later(Generic[T]):
 
 
 def ahead(
-    items: Iterable[T], waiting: int = 2, patience_s: float | None = None
+    items: Iterable[T], waiting: int = 2, patience_s: float | None = None, together: int = 1
 ) -> Generator[T, None, None]:
     """The same items, made in a thread of its own a little ahead of whoever takes them.
 
-    waiting : how many are ready while one is used: pictures are large, and more would help nobody.
+    together : how many are handed over at once. A thread that makes several in a row finds its code
+        and its networks in the processor's caches, where one that takes turns finds others'.
+    waiting : how many times ``together`` are ready while as many are used: pictures are large, and
+        more would help nobody.
 
     What making one raises is raised here in its turn. Closing the generator ends the thread, and
     waits until it has; no longer than ``patience_s`` seconds, where that is given: a disk on a
@@ -72,26 +77,30 @@ def ahead(
     """
     import queue  # here: a run on one picture needs none
 
-    ready: queue.Queue[tuple[bool, Any]] = queue.Queue(waiting)
+    ready: queue.Queue[tuple[list[T], bool, BaseException | None]] = queue.Queue(waiting)
     stop = Event()
 
-    def put(item: tuple[bool, Any]) -> bool:
+    def put(part: list[T], last: bool = False, err: BaseException | None = None) -> bool:
         while not stop.is_set():
             try:
-                ready.put(item, timeout=0.1)
+                ready.put((part, last, err), timeout=0.1)
                 return True
             except queue.Full:
                 continue
         return False
 
     def make() -> None:
+        part: list[T] = []
         try:
             for item in items:
-                if not put((True, item)):
-                    return
-            put((False, None))
+                part.append(item)
+                if len(part) == together:
+                    if not put(part):
+                        return
+                    part = []
+            put(part, last=True)
         except BaseException as err:
-            put((False, err))
+            put(part, last=True, err=err)
         finally:
             if isinstance(items, Generator):
                 items.close()  # here: what it opened ends in the thread that used it
@@ -99,14 +108,13 @@ def ahead(
     thread = Thread(target=make, daemon=True)
     thread.start()
     try:
-        while True:
-            more, item = ready.get()
-            if more:
-                yield item
-            elif item is None:
-                return
-            else:
-                raise item
+        last = False
+        while not last:
+            part, last, err = ready.get()
+            while part:
+                yield part.pop(0)  # kept no longer than by whoever takes it
+            if err is not None:
+                raise err
     finally:
         stop.set()
         thread.join(patience_s)

@@ -28,6 +28,7 @@ from mien.errors import (
     UnknownName,
     VideoError,
 )
+from mien.expression import typical
 from mien.expression.baserates import BaseRates
 from mien.expression.recognize import load_model
 from mien.face import Face, Frame, ImageArray
@@ -288,6 +289,25 @@ def test_the_neutral_baseline_moves_neutral_samples_towards_neutral() -> None:
     moved = head.baseline(trunk, layer, features, ["neutral"] * 9)
     assert moved.probs(features)[:, 0].mean() > layer.probs(features)[:, 0].mean()
     assert head.baseline(trunk, layer, features, ["pain"] * 9) is layer
+    trunk.info = replace(trunk.info, typical=None)
+    assert head.baseline(trunk, layer, features, ["neutral"] * 9) is layer
+
+
+def test_whose_neutral_faces_answer_as_others_do_is_not_moved() -> None:
+    trunk = head.Trunk(load_model())
+    features = np.asarray(
+        np.abs(np.random.default_rng(3).normal(0, 1, (9, trunk.head.weights.shape[1]))), np.float32
+    )
+    probs = head.Layer(
+        trunk.info.label_set,
+        np.asarray(trunk.head.weights / trunk.info.temperature, np.float64),
+        np.asarray(trunk.head.bias / trunk.info.temperature, np.float64),
+    ).probs(features)
+    mean = tuple(float(v) for v in typical.centred(probs).mean(axis=0))
+    trunk.info = replace(trunk.info, typical=(mean, *[None] * (len(mean) - 1)))
+    layer = head.general(trunk)
+    moved = head.baseline(trunk, layer, features, ["neutral"] * 9)
+    assert moved.bias == pytest.approx(layer.bias, abs=1e-4)
 
 
 def test_nobody_two_people_and_a_face_too_dark(woman: ImageArray) -> None:

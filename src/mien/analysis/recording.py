@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 from ..errors import ConfigError, MienError
 from ..face import Face, Frame, RecognizedFace
 from ..later import ahead
+from ..media import image
 from ..media.video import Hole, Place, Span, Video
 from ..results import records
 from ..results.records import Record
@@ -27,7 +28,12 @@ from .pipeline import Analyzer, Settings
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
 AnyFace = TypeVar("AnyFace", bound=Face)
+
+
+_TOGETHER, _TOGETHER_BYTES = 4, 16_000_000
+"""Frames that go from one stage to the next at once, at most, and what they may take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +127,9 @@ def analyze(
                 continue
             yield seen.item if isinstance(seen.item, Hole) else (seen.item, faces)
 
-    found = _found(analyzer, source, options, replace(state.place), state.tracker)
-    with closing(ahead(found)) as frames:
+    together = _together(source)
+    found = _found(analyzer, source, options, replace(state.place), state.tracker, together)
+    with closing(_ahead(found, together)) as frames:
         for found_in in frames:
             read = partial(_read, analyzer, options, found_in.faces)
             seen, faces = _guarded(found_in, read)
@@ -143,16 +150,32 @@ def _found(
     options: Options,
     place: Place,
     kept: dict[str, Any] | None,
+    together: int,
 ) -> Generator[_Seen, None, None]:
     """The frames with the faces in them, nothing recognised yet."""
     tracker = None
     if options.tracks and analyzer.detector:
         tracker = Tracker.from_state(analyzer, kept) if kept else Tracker(analyzer)
     find = tracker.follow if tracker else analyzer.find
-    with closing(ahead(_placed(source, options.span, place))) as frames:
+    with closing(_ahead(_placed(source, options.span, place), together)) as frames:
         for item, after in frames:
             seen, faces = _guarded(_Seen(item, [], after, None), find)
             yield replace(seen, faces=faces, tracker=tracker.state() if tracker else None)
+
+
+def _together(source: Video) -> int:
+    """How many frames go from stage to stage at once: few where they are large, one of a stream.
+
+    Who watches a stream waits for its frames.
+    """
+    if image.is_address(str(source.path)):
+        return 1
+    size = 3 * source.info.width * source.info.height
+    return max(1, min(_TOGETHER, _TOGETHER_BYTES // size))
+
+
+def _ahead(items: Iterable[T], together: int) -> Generator[T, None, None]:
+    return ahead(items, 1 if together > 1 else 2, together=together)
 
 
 def _placed(source: Video, span: Span, place: Place) -> Iterator[tuple[Frame | Hole, Place]]:

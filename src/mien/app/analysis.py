@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import ConfigError, OutputError, UnknownName
 from ..secrecy import public
+from . import memory
 from .terminal import nobody_reads, say
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ def analyze(wanted: Wanted) -> int:
     # Read by OpenBLAS when NumPy and OpenCV load: else it starts threads that nothing here uses,
     # and they spin for a while on the cores that the rest wants.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    memory.keep()
     from ..analysis import batch
     from ..analysis.pipeline import Analyzer, Settings
     from ..expression.baserates import asked

@@ -151,10 +151,13 @@ def of_landmarks(face: Face, alignment: str, size: int) -> Crop | None:
 
 def _is_of(crop: Crop, around: FloatArray) -> bool:
     """Whether a crop can be of the face in a box: its middle in it, its size like it."""
-    middle = outline(crop).mean(axis=0) + 0.5  # points count from the middle of a pixel
-    inside = (around[:2] <= middle).all() and (middle <= around[2:]).all()
-    longer = float((around[2:] - around[:2]).max())
-    return bool(inside and _SMALLEST * longer <= side(crop) <= _LARGEST * longer)
+    x0, y0, x1, y1 = around.tolist()
+    half = (crop.size - 1) / 2
+    # Points count from the middle of a pixel.
+    x, y = (half * (u + v) + start + 0.5 for u, v, start in geometry.inverse(crop.matrix).tolist())
+    longer = max(x1 - x0, y1 - y0)
+    inside: bool = x0 <= x <= x1 and y0 <= y <= y1
+    return inside and _SMALLEST * longer <= side(crop) <= _LARGEST * longer
 
 
 def outline(crop: Crop) -> FloatArray:

@@ -85,7 +85,7 @@ def check(points: FloatArray) -> None:
 def eye_centres(points: FloatArray) -> FloatArray:
     """The middles of right and left eye, (2, 2), each the mean of its six points."""
     both = points[RIGHT_EYE.start : LEFT_EYE.stop].reshape(2, -1, 2)
-    return np.asarray(both.mean(axis=1), points.dtype)
+    return np.asarray(both.sum(axis=1) / 6, points.dtype)
 
 
 def five(points: FloatArray) -> FloatArray:
@@ -110,8 +110,8 @@ def roll(points: FloatArray) -> float:
     >>> round(float(np.degrees(roll(face))))
     45
     """
-    right, left = eye_centres(points).astype(np.float64)
-    return float(np.arctan2(left[1] - right[1], left[0] - right[0]))
+    (x0, y0), (x1, y1) = eye_centres(points).tolist()
+    return float(np.arctan2(y1 - y0, x1 - x0))
 
 
 def bounds(points: FloatArray) -> FloatArray:
@@ -134,10 +134,12 @@ def face_box(points: FloatArray) -> FloatArray:
 
 def _leveled(points: FloatArray, forehead: float) -> tuple[FloatArray, float]:
     turn = roll(points)
-    level = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
-    low, high = bounds(np.asarray(points @ level, np.float32)).reshape(2, 2)
+    cos, sin = np.cos(turn), np.sin(turn)
+    level = np.array([[cos, -sin], [sin, cos]])
+    turned = (points @ level).astype(np.float32)
+    low, high = turned.min(axis=0), turned.max(axis=0)
     low[1] -= forehead * (high[1] - low[1])
     half = (high - low) / 2
-    middle = np.asarray((low + half) @ level.T, np.float32)
+    middle = ((low + half) @ level.T).astype(np.float32)
     # Points count from the middle of a pixel, boxes from its edge.
     return np.concatenate([middle - half, middle + half]) + np.float32(0.5), turn

@@ -55,14 +55,15 @@ def measure(frame: Frame, face: Face, pixels: ImageArray) -> Quality:
     """The quality of a face in its frame; ``pixels`` (H, W, 3) uint8 is the crop that is read."""
     gray = prepare(pixels, _SEEN_AT)[0]
     crop = face.crop
+    mean, deviation = cv2.meanStdDev(gray)
     turned = None if face.landmarks is None else pose.estimate(face.landmarks)
     level = align.roll(crop) if crop else 0.0
     side = align.side(crop) if crop else float(max(frame.width, frame.height))
     return Quality(
         size_px=side * frame.reduced,
         sharpness=float(cv2.Laplacian(gray, cv2.CV_32F).std()),
-        brightness=float(gray.mean()) / 255,
-        contrast=float(gray.std()) / 255,
+        brightness=float(mean[0, 0]) / 255,
+        contrast=float(deviation[0, 0]) / 255,
         inside=align.share_inside(frame, crop) if crop else 1.0,
         yaw_rad=turned.yaw_rad if turned else None,
         pitch_rad=turned.pitch_rad if turned else None,

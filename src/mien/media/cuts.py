@@ -62,7 +62,9 @@ def _thumbnail(frame: Frame) -> FloatArray | None:
     """Gray levels of mean 0 and deviation 1; None of a picture that shows nothing."""
     width, height = (side * _SAMPLED for side in _SIZE)
     down, right = max(1, frame.height // height), max(1, frame.width // width)
-    small = cv2.cvtColor(np.ascontiguousarray(frame.rgb[::down, ::right]), cv2.COLOR_RGB2GRAY)
-    gray = cv2.resize(small, _SIZE, interpolation=cv2.INTER_AREA).astype(np.float32)
-    spread = float(gray.std())
-    return np.asarray((gray - gray.mean()) / spread, np.float32) if spread >= _FLAT else None
+    # Gray first: single bytes are picked out of a row four times as fast as pixels of three.
+    gray = np.ascontiguousarray(cv2.cvtColor(frame.rgb[::down], cv2.COLOR_RGB2GRAY)[:, ::right])
+    small = cv2.resize(gray, _SIZE, interpolation=cv2.INTER_AREA).astype(np.float32)
+    level = small - small.mean()
+    spread = float(np.sqrt((level * level).mean()))
+    return np.asarray(level / spread, np.float32) if spread >= _FLAT else None

@@ -661,7 +661,11 @@ def _as_shown(rgb: ImageArray, picture: Any) -> ImageArray:
     The file says it as a matrix, a b c d: what is stored at x y is shown at ax + cy, bx + dy. Of
     matrices between two of the eight that map a picture's sides to each other, the nearer counts.
     """
-    told = [d for d in picture.side_data if d.type.name == "DISPLAYMATRIX"]
+    from av.sidedata.sidedata import SideDataContainer
+
+    # Not picture.side_data: the frame and it keep one another, and with them the frame's memory,
+    # until Python's garbage collector comes by.
+    told = [d for d in SideDataContainer(picture) if d.type.name == "DISPLAYMATRIX"]  # type: ignore[call-arg]
     if not told:
         return rgb
     a, b, _, c, d, *_ = (int(v) for v in np.frombuffer(bytes(told[0])[:36], np.int32))

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from ..expression import typical
 from ..expression.baserates import default_for
 from ..expression.logits import softmax
 from ..expression.recognize import OnnxRecognizer
@@ -53,10 +54,6 @@ The last believes none of them and leaves the general model as it is.
 """
 NEUTRALS = 3.0
 """So many neutral samples move the baseline half way."""
-NEUTRAL_LOGITS = np.array([4.718, -0.689, -1.080, 2.116, -0.267, -1.874, -2.604, -0.103])
-"""The default model's mean answers to the 1335 neutral faces of FER+'s PublicTest."""
-NEUTRAL_OF = "ferplus"
-"""The label set of the models whose mean answers these are."""
 
 _STEPS = 200
 _FOLDS = 5
@@ -109,10 +106,17 @@ def general(trunk: Trunk) -> Layer:
     info = trunk.info
     rates = None if info.base_rates is None else np.array(info.base_rates, np.float32)
     lift = np.log(default_for(info.base_rates).weights(info.label_set, rates))
+    own = _calibrated(trunk)
+    return Layer(own.labels, own.weights, own.bias + lift)
+
+
+def _calibrated(trunk: Trunk) -> Layer:
+    """The model's own last layer, calibrated, at its training's base rates."""
+    info = trunk.info
     offsets = np.zeros(len(info.label_set)) if info.offsets is None else np.array(info.offsets)
     weights = trunk.head.weights.astype(np.float64) / info.temperature
     bias = trunk.head.bias.astype(np.float64) / info.temperature
-    return Layer(info.label_set, weights, bias + offsets + lift)
+    return Layer(info.label_set, weights, bias + offsets)
 
 
 def is_general(trunk: Trunk, layer: Layer) -> bool:
@@ -135,16 +139,18 @@ def restricted(layer: Layer, labels: LabelSet) -> Layer:
 def baseline(trunk: Trunk, layer: Layer, features: FloatArray, labels: Sequence[str]) -> Layer:
     """The general layer with the person's neutral moved to where neutral faces lie.
 
-    The more neutral samples, the further; unchanged without one, or for another model than the
-    default, of whose neutral faces nothing is known.
+    The more neutral samples, the further; unchanged without one, or for a model that does not say
+    what is ``typical`` of neutral faces.
     """
+    known, names = trunk.info.typical, trunk.info.label_set
     neutral = features[np.array([label == "neutral" for label in labels], bool)]
-    if not len(neutral) or trunk.info.label_set.name != NEUTRAL_OF:
+    if not len(neutral) or "neutral" not in names.labels:
         return layer
-    answers = neutral.mean(axis=0) @ trunk.head.weights.T + trunk.head.bias
+    if known is None or known[names.index("neutral")] is None:
+        return layer
+    step = typical.step(_calibrated(trunk).probs(neutral), known, typical.at_rest(names))
     share = len(neutral) / (len(neutral) + NEUTRALS)
-    moved = share * (NEUTRAL_LOGITS - answers) / trunk.info.temperature
-    return Layer(layer.labels, layer.weights, layer.bias + moved)
+    return Layer(layer.labels, layer.weights, layer.bias + share * step)
 
 
 def fit(

@@ -8,7 +8,6 @@ labels, units, thresholds, counts, and whether the run came to its end.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import json
 import os
 from collections import Counter
@@ -378,6 +377,8 @@ def form_of(path: Path | None, form: str | None) -> str:
         return of_ending[0]
     endings = ", ".join(_ENDINGS)
     if form is None:
+        import difflib  # here: most runs have no such error
+
         near = difflib.get_close_matches(ending, _ENDINGS, n=1) or [".csv"]
         what = f"the ending '{ending}' is of no format" if ending else "no ending says the format"
         raise ConfigError(

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from .. import labels
-from ..expression import baserates, explain, intensity, recognize
+from ..expression import baserates, explain, intensity, recognize, typical
 from ..faces import align, detect, landmarker, landmarks, pose, proposals, quality
 from ..faces.detectors import mien as detector
 from ..media import cuts, preprocess
@@ -151,8 +151,7 @@ def _person() -> dict[str, Any]:
                 for manner in head.MANNERS
             ],
             "neutrals": head.NEUTRALS,
-            "neutral_logits": head.NEUTRAL_LOGITS.tolist(),
-            "neutral_of": head.NEUTRAL_OF,
+            "least_typical": typical.LEAST,
             "steps": head._STEPS,
             "folds": head._FOLDS,
             "least": head._LEAST,

@@ -202,16 +202,23 @@ class Tracker:
         return bool(others) and bool((geometry.iou(box, np.array(others)) > _TOUCH).any())
 
     def _forget(self, now: float, seen: dict[int, Face]) -> None:
-        here = np.array([face.box for face in seen.values()], np.float32).reshape(-1, 4)
         kept = []
         for track in self._tracks:
             track.missed += track.number not in seen
-            places = (track.box, track.expected(now))
-            behind = any((geometry.iou(place, here) > _TOUCH).any() for place in places)
-            memory = BEHIND_S if behind else MEMORY_S
-            if track.missed < _FEWEST or now - track.seen_s <= memory:
+            passed = now - track.seen_s
+            if (
+                track.missed < _FEWEST
+                or passed <= MEMORY_S
+                or (passed <= BEHIND_S and self._is_behind(track, now, seen))
+            ):
                 kept.append(track)
         self._tracks = kept
+
+    def _is_behind(self, track: _Track, now: float, seen: dict[int, Face]) -> bool:
+        """Whether a face is seen where a track's was last, or would be by now."""
+        here = np.array([face.box for face in seen.values()], np.float32).reshape(-1, 4)
+        places = (track.box, track.expected(now))
+        return any((geometry.iou(place, here) > _TOUCH).any() for place in places)
 
     # -- over the whole frame -------------------------------------------------------------------
 
@@ -303,12 +310,12 @@ def _on_grid(box: FloatArray, turn: float) -> tuple[FloatArray, float]:
     The network is shown the same picture then, and answers the same, whatever was known of the
     face a while ago: without it, two trackers come as near as a tenth of a pixel and no nearer.
     """
-    step = 2.0 ** np.floor(np.log2(max(_side(box), 1.0) / _GRID))
-    middle, size = _middle(box), np.asarray(box[2:] - box[:2], np.float64)
-    middle, half = np.round(middle / step) * step, np.round(size / step) * step / 2
-    return np.concatenate([middle - half, middle + half]).astype(np.float32), (
-        round(turn * _GRID) / _GRID
-    )
+    (x, y), (wide, high) = ((box[:2] + box[2:]) / 2).tolist(), (box[2:] - box[:2]).tolist()
+    step = 2.0 ** math.floor(math.log2(max(wide, high, 1.0) / _GRID))
+    x, y = round(x / step) * step, round(y / step) * step
+    across, down = round(wide / step) * step / 2, round(high / step) * step / 2
+    square = np.array([x - across, y - down, x + across, y + down], np.float32)
+    return square, round(turn * _GRID) / _GRID
 
 
 def _points(track: _Track) -> FloatArray:
@@ -321,13 +328,13 @@ def _middle(box: FloatArray) -> FloatArray:
 
 
 def _side(box: FloatArray) -> float:
-    return float((box[2:] - box[:2]).max())
+    return float(max((box[2:] - box[:2]).tolist()))
 
 
 def _off(box: FloatArray, expected: FloatArray) -> float:
     """How far a box lies from where it was expected, in sides."""
-    x, y = (_middle(box) - _middle(expected)) / _side(expected)
-    return float(np.hypot(x, y))
+    x, y = (_middle(box) - _middle(expected)).tolist()
+    return math.hypot(x, y) / _side(expected)
 
 
 def _follows(box: FloatArray, expected: FloatArray) -> bool:

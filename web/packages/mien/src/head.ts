@@ -19,10 +19,10 @@ export interface Layer {
 export interface General {
   /** Its own last layer as it answers by default: calibrated, at default base rates. */
   readonly layer: Layer;
-  /** The same as the file has it. */
-  readonly bare: Layer;
-  readonly temperature: number;
-  readonly labelSet: string;
+  /** The same at its training's base rates. */
+  readonly calibrated: Layer;
+  /** Its mean centred answer to neutral faces; null where its file does not say so. */
+  readonly neutral: readonly number[] | null;
 }
 
 /** Faces to learn from, a row each. groups : the stimulus that each is of. */
@@ -78,15 +78,21 @@ export function isGeneral({ layer: own }: General, layer: Layer): boolean {
 
 /** The general layer with the person's neutral moved to where neutral faces lie. */
 export function baseline(general: General, faces: Faces, numbers: HeadNumbers): Layer {
-  const { layer, bare, temperature, labelSet } = general;
+  const { layer, calibrated, neutral: expected } = general;
   const neutral = faces.features.filter((_, i) => faces.labels[i] === "neutral");
-  if (neutral.length === 0 || labelSet !== numbers.neutral_of) return layer;
-  const found = answers(bare, mean(neutral));
+  if (neutral.length === 0 || expected === null) return layer;
+  const probs = probsOf(calibrated, neutral);
+  const found = mean(probs.map((row) => centred(row, numbers.least_typical)));
   const share = neutral.length / (neutral.length + numbers.neutrals);
-  const bias = layer.bias.map(
-    (v, k) => v + (share * (numbers.neutral_logits[k] - found[k])) / temperature,
-  );
+  const bias = layer.bias.map((v, k) => v + share * (expected[k] - found[k]));
   return { ...layer, bias };
+}
+
+/** Logarithms of probabilities, less their mean; `mien.expression.typical.centred`. */
+function centred(probs: Float32Array, least: number): Float32Array {
+  const logs = probs.map((p) => Math.log(Math.max(p, least)));
+  const middle = logs.reduce((sum, v) => sum + v, 0) / logs.length;
+  return logs.map((v) => v - middle);
 }
 
 /** The person's last layer over `words`; every label is one of them. */

@@ -86,17 +86,13 @@ export class Learner {
     const { info, end } = this;
     const { temperature, offsets } = info;
     const rates = weightsOf(info, {}, this.numbers.base_rates);
-    const weights = end.weights.map((row) => Float64Array.from(row));
-    const bias = Float64Array.from(
-      end.bias,
-      (v, k) => v / temperature + (offsets?.[k] ?? 0) + Math.log(rates[k]),
-    );
-    const cooled = weights.map((row) => row.map((v) => v / temperature));
+    const { labels } = info;
+    const weights = end.weights.map((row) => Float64Array.from(row, (v) => v / temperature));
+    const bias = Float64Array.from(end.bias, (v, k) => v / temperature + (offsets?.[k] ?? 0));
     return {
-      layer: { labels: info.labels, weights: cooled, bias },
-      bare: { labels: info.labels, weights, bias: Float64Array.from(end.bias) },
-      temperature,
-      labelSet: info.labelSet,
+      layer: { labels, weights, bias: bias.map((v, k) => v + Math.log(rates[k])) },
+      calibrated: { labels, weights, bias },
+      neutral: info.typical?.[labels.indexOf("neutral")] ?? null,
     };
   }
 

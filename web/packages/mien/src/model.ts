@@ -24,6 +24,8 @@ export interface ModelInfo {
   /** How the faces it was trained on were cut. */
   readonly align: string;
   readonly strengths: Strengths | null;
+  /** For each label the mean centred answer to faces of it, null without any; null if unknown. */
+  readonly typical: readonly (readonly number[] | null)[] | null;
   /** Figures, training data, licence: what the model card shows. */
   readonly card: Readonly<Record<string, unknown>>;
 }
@@ -87,6 +89,7 @@ function checked(meta: Meta, digest: string | null, name: string): ModelInfo {
     uncertainBelow: numberOf(meta.uncertain_below, "uncertain_below", name),
     align: String(meta.align ?? ALIGNMENTS[0]),
     strengths: isTable(meta.intensity) ? strengths(meta.intensity, labels.length, name) : null,
+    typical: meta.typical == null ? null : typical(meta.typical, labels.length, name),
     card: isTable(meta.card) ? meta.card : {},
   };
   refuseForeign(info, String(spec.light ?? "plain"));
@@ -118,6 +121,11 @@ function strengths(told: Meta, labels: number, name: string): Strengths {
     weights: weights.map((row) => numbersOf(row, labels, "an intensity's weights", name)),
     offsets: numbersOf(told.offsets, labels, "an intensity's offsets", name),
   };
+}
+
+function typical(told: unknown, labels: number, name: string): (number[] | null)[] {
+  if (!Array.isArray(told) || told.length !== labels) throw damaged(name, `typical is not ${labels} rows`);
+  return told.map((row) => (row === null ? null : numbersOf(row, labels, "typical", name)));
 }
 
 function isTable(value: unknown): value is Meta {

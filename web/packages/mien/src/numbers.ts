@@ -71,8 +71,8 @@ export interface HeadNumbers {
   /** Each a penalty, null for an infinite one, and whether the person's neutral is moved first. */
   readonly manners: readonly (readonly [number | null, boolean])[];
   readonly neutrals: number;
-  readonly neutral_logits: Row;
-  readonly neutral_of: string;
+  /** A probability of a neutral face counts as at least that. */
+  readonly least_typical: number;
   readonly steps: number;
   readonly folds: number;
   readonly least: number;
