@@ -38,9 +38,10 @@ from mien.data.copies import Copies, copies
 from mien.data.table import Table
 from mien.media.preprocess import Preprocess
 from mien.training import expression_task, recipes
+from mien.training.launch import launched
 from mien.training.models import networks
 from mien.training.recipes import ExpressionRecipe
-from mien.training.train import Run, launched
+from mien.training.train import Run
 
 PAPER_PICTURES, PAPER_SECONDS = 11_475, 430
 BATCH, ROUNDS = 64, 3
@@ -113,7 +114,7 @@ class _Silent:
 
 def own_loop(rows: Table, recipe: ExpressionRecipe, out: Path) -> Callable[[], float]:
     """An epoch of mien's loop, scoring and checkpoint left out, as they are from the other."""
-    fabric = launched(recipe, "cpu", 1, 1)
+    fabric = launched(recipe, "cpu")
     run = Run(recipe, expression_task.prepare(recipe, rows), out, fabric)
     return lambda: run._one_epoch(_Silent())
 

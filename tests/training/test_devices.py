@@ -12,8 +12,8 @@ from safetensors.torch import load_file
 
 from mien.errors import ConfigError, UnknownName
 from mien.training import recipes
+from mien.training.launch import launched
 from mien.training.schedule import Train
-from mien.training.train import launched
 from tests import stripes
 
 
@@ -70,7 +70,7 @@ def test_an_accelerator_that_mien_does_not_know(place: Path) -> None:
     assert "no accelerator called 'tpu'" in done.stderr
     for name in ("CUDA", "", "0"):
         with pytest.raises(UnknownName, match=f"no accelerator called '{name}'"):
-            launched(recipes.read(place / "stripes.toml"), name, 1, 1)
+            launched(recipes.read(place / "stripes.toml"), name)
 
 
 def test_an_accelerator_that_is_not_there(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,7 +80,7 @@ def test_an_accelerator_that_is_not_there(place: Path, monkeypatch: pytest.Monke
     for precision in ("auto", "32-true"):
         recipe = recipes.read(place / "stripes.toml", [f"train.precision={precision}"])
         with pytest.raises(ConfigError, match=r"cannot compute on cuda: .* --accelerator auto"):
-            launched(recipe, "cuda", 1, 1)
+            launched(recipe, "cuda")
 
 
 def test_the_library_says_nothing_of_its_own(place: Path) -> None:

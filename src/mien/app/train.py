@@ -74,7 +74,9 @@ def train(
     nodes: Annotated[
         int,
         typer.Option(
-            metavar="N", min=1, help="How many machines share the work. Start the command on each."
+            metavar="N",
+            min=1,
+            help="How many machines share the work; torchrun or Slurm start the command on each.",
         ),
     ] = 1,
 ) -> None:

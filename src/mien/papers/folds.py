@@ -36,11 +36,12 @@ from ..evaluation.metrics import bootstrap, one_against_rest
 from ..training import reconstruction_task
 from ..training.against_rest_task import POSITIVE, samples, sets
 from ..training.checkpoint import claim, kept, load_weights, write_whole
+from ..training.launch import launched
 from ..training.models.autoencoder2018 import Autoencoder
 from ..training.models.network import parameters
 from ..training.recipes import AgainstRestRecipe
 from ..training.tasks import Sets, predict
-from ..training.train import AUTOENCODER, Progress, Run, launched, task_of, train_autoencoder
+from ..training.train import AUTOENCODER, Progress, Run, task_of, train_autoencoder
 from . import given
 from .plans import Experiment
 
@@ -67,7 +68,7 @@ class EveryFold:
         accelerator: str,
     ) -> None:
         self.recipe, self.out, self.progress = recipe, out, progress
-        self.fabric = launched(recipe, accelerator, 1, 1)
+        self.fabric = launched(recipe, accelerator)
         self.table = table
         self.pictures = torch.from_numpy(self.table.planes(recipe.model.preprocess))
         self.audit = audit(self.table)

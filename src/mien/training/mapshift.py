@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import ConfigError
+from . import ranks
 
 _SHARE = 0.5  # of the pictures whose maps are moved, behind each block
 
@@ -36,8 +37,9 @@ def shift_maps(net: nn.Module, strength: float) -> None:
 def _moved(maps: Tensor, strength: float) -> Tensor:
     """Maps (N, C, h, w), those of some pictures with other means."""
     with torch.no_grad():
-        spread = maps.mean((2, 3), keepdim=True).std(0, keepdim=True)
-        chosen = torch.rand(len(maps), 1, 1, 1, device=maps.device) < _SHARE
-        by = strength * spread * torch.randn(*maps.shape[:2], 1, 1, device=maps.device)
-        offset = torch.where(chosen, by, 0.0).to(maps.dtype)
+        means = ranks.whole(maps.mean((2, 3), keepdim=True))
+        spread = means.std(0, keepdim=True)
+        chosen = torch.rand(len(means), 1, 1, 1, device=maps.device) < _SHARE
+        by = strength * spread * torch.randn(*means.shape, device=maps.device)
+        offset = ranks.own(torch.where(chosen, by, 0.0)).to(maps.dtype)
     return maps + offset

@@ -355,6 +355,11 @@ def is_same(recipe: Recipe, saved: dict[str, Any]) -> bool:
     return then == replace(recipe, paper=None, deviation=())
 
 
+def settings(recipe: Recipe) -> dict[str, Any]:
+    """What a recipe sets, as nested dictionaries."""
+    return without(asdict(recipe), _TOLD)
+
+
 def changes(recipe: Recipe, saved: dict[str, Any]) -> list[str]:
     """How nested dictionaries, of a finished run say, differ from what this recipe sets now.
 
@@ -362,7 +367,7 @@ def changes(recipe: Recipe, saved: dict[str, Any]) -> list[str]:
     """
     with contextlib.suppress(ConfigError):  # of settings that are no more
         saved = asdict(from_values(without(saved, _TOLD)))
-    then, now = (dict(_flat(without(values, _TOLD))) for values in (saved, asdict(recipe)))
+    then, now = (dict(flat(values)) for values in (without(saved, _TOLD), settings(recipe)))
     return [
         f"{name} was {then.get(name)}, now {now.get(name)}"
         for name in dict.fromkeys((*then, *now))
@@ -370,11 +375,11 @@ def changes(recipe: Recipe, saved: dict[str, Any]) -> list[str]:
     ]
 
 
-def _flat(values: Mapping[str, Any], where: str = "") -> Iterator[tuple[str, Any]]:
+def flat(values: Mapping[str, Any], where: str = "") -> Iterator[tuple[str, Any]]:
     """Every setting in nested dictionaries by its path, "train.epochs"."""
     for name, value in values.items():
         if isinstance(value, Mapping):
-            yield from _flat(value, f"{where}{name}.")
+            yield from flat(value, f"{where}{name}.")
         else:
             yield where + name, list(value) if isinstance(value, tuple) else value
 

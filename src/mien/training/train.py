@@ -12,12 +12,10 @@ take their part of it, so that their number changes nothing but the time. The fi
 
 from __future__ import annotations
 
-import ctypes
 import dataclasses
 import json
 import logging
 import math
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -26,14 +24,13 @@ from typing import Any, Protocol
 
 import torch
 from lightning.fabric import Fabric
-from lightning.fabric.strategies.ddp import DDPStrategy
 from safetensors.torch import save
 from torch import Generator, Tensor, nn
 
 from .. import foreign, provenance
 from ..data.table import Table, file_sha256
 from ..data.table import read as read_table
-from ..errors import ConfigError, MienError, OutputError, TrainingError, UnknownName
+from ..errors import ConfigError, OutputError, TrainingError
 from ..files import held
 from . import (
     against_rest_task,
@@ -48,6 +45,7 @@ from . import (
     units_task,
 )
 from .distill import Guidance, Teachers
+from .launch import processes
 from .recipes import (
     AgainstRestRecipe,
     ExpressionRecipe,
@@ -57,15 +55,14 @@ from .recipes import (
     ReconstructionRecipe,
     UnitsRecipe,
     autoencoder_stages,
+    settings,
 )
 from .schedule import learning_rate
-from .tasks import Sets, Task, has_bfloat16, predict
+from .tasks import Outputs, Sets, Task, predict
 from .warmstart import Start
 
 log = logging.getLogger(__name__)
 AUTOENCODER = "autoencoder"  # the folder of one that a run's network begins with
-ACCELERATORS = ("auto", "cpu", "cuda", "mps")
-_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # malloc.h
 
 
 class Progress(Protocol):
@@ -105,11 +102,6 @@ def update_average(average: nn.Module, net: nn.Module, decay: float, step: int) 
             value.copy_(current[name])
 
 
-def auto_precision(fabric_device: torch.device) -> str:
-    """bfloat16 where the hardware multiplies in it, float32 elsewhere."""
-    return "bf16-mixed" if has_bfloat16(fabric_device) else "32-true"
-
-
 class Run:
     """One training run and its folder."""
 
@@ -140,10 +132,9 @@ class Run:
                 raise ConfigError(
                     f"train.batch = {recipe.train.batch} is not a multiple of {self.parts} devices"
                 )
-            if fabric.device.type == "cpu":
-                ranks.over_whole_batches(net)
-            else:
+            if fabric.device.type == "cuda":
                 net = nn.SyncBatchNorm.convert_sync_batchnorm(net)  # type: ignore[no-untyped-call]
+            ranks.over_whole_batches(net)
         # Channels last: oneDNN and cuDNN both convolve small pictures faster in that order.
         net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.net, self.optimizer = fabric.setup(net, build_optimizer(net, recipe))
@@ -200,14 +191,15 @@ class Run:
             done = self.epoch * self.steps + step
             for group in self.optimizer.param_groups:
                 group["lr"] = learning_rate(self.recipe.train, done, self.steps)
-            loss = self.task.loss(self.net(x), y)
+            loss = self.task.loss(_whole(self.net(x)), y)
             self.optimizer.zero_grad()
-            self.fabric.backward(loss)
+            # Of the gradients, each of its own rows, the mean over all processes is taken.
+            self.fabric.backward(loss * self.parts if self.parts > 1 else loss)
             self.optimizer.step()
             if self.fabric.is_global_zero:
                 decay = self.recipe.train.ema_decay
                 update_average(self.average, self.net.module, decay, done + 1)
-            value = self._over_all(loss)
+            value = loss.item()
             if not math.isfinite(value):
                 raise TrainingError(
                     f"the loss is {value} at epoch {self.epoch}, step {step}; "
@@ -219,16 +211,8 @@ class Run:
                 progress.step(self.epoch, step, self.steps, total / (step + 1))
         return total / self.steps
 
-    def _over_all(self, loss: Tensor) -> float:
-        """The loss over the whole batch."""
-        loss = loss.detach()
-        if self.parts > 1:
-            mean = self.fabric.all_reduce(loss, reduce_op="mean")
-            assert isinstance(mean, Tensor)
-            loss = mean
-        return loss.item()
-
     def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """This process's pictures of every batch, and the targets of all of it."""
         seed = self.recipe.train.seed * 100_003 + self.epoch
         torch.manual_seed(seed)  # dropout
         generator = Generator().manual_seed(seed)
@@ -246,11 +230,9 @@ class Run:
             chosen = order[i * size : (i + 1) * size]
             x, y = samples.x[chosen].to(device).float(), samples.y[chosen].to(device)
             x, y = self.task.change(x, y, generator)
+            x = ranks.own(x)
             if self.guidance:
-                y = self.guidance.blended(x, y)
-            if self.parts > 1:
-                n, part = size // self.parts, self.fabric.global_rank
-                x, y = x[part * n : (part + 1) * n], y[part * n : (part + 1) * n]
+                y = ranks.whole(self.guidance.blended(x, ranks.own(y)))
             yield (x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x), y
 
     def _save(self, record: dict[str, Any]) -> None:
@@ -278,10 +260,16 @@ class Run:
         return torch.cat(predict(self.average, x, self.fabric.device))
 
     def resume(self) -> None:
-        """Take up the folder's checkpoint, if it has one, and cut the log back to it."""
+        """Take up the folder's checkpoint, if it has one, and cut the log back to it.
+
+        The first process reads it: on other machines there need be no such folder.
+        """
         path = self.out / "checkpoint.safetensors"
-        if path.exists():
-            saved = checkpoint.read(path)
+        first = self.fabric.is_global_zero
+        saved = checkpoint.read(path) if first and path.exists() else None
+        if self.parts > 1:
+            saved = self.fabric.broadcast(saved)
+        if saved:
             with checkpoint.fitting(path):
                 self.net.module.load_state_dict(saved.parts["net"])
                 self.average.load_state_dict(saved.parts["ema"])
@@ -291,11 +279,18 @@ class Run:
                 self.best_score = _ranks(saved.state["best_score"])
             self.saved = self.epoch - 1
             log.info("going on at epoch %d of %d", self.epoch, self.recipe.train.epochs)
-        if not self.fabric.is_global_zero:
+        if not first:
             return
         # As bytes: whatever became of the lines that are cut off, or stay, the run goes on.
         lines = self.log.read_bytes().splitlines(True) if self.log.exists() else []
         checkpoint.write_whole(b"".join(lines[: self.epoch]), self.log)
+
+
+def _whole(outputs: Outputs) -> Outputs:
+    """What a network answers to a whole batch."""
+    if isinstance(outputs, tuple):
+        return tuple(map(ranks.whole, outputs))
+    return ranks.whole(outputs)
 
 
 def _ranks(kept: object) -> tuple[float, ...]:
@@ -372,9 +367,9 @@ def train(
         of an earlier run of the same network, or a model file.
     teachers : folders of finished runs whose mean answer is part of the targets; see
         ``ExpressionData.teacher_weight``.
-    devices, nodes : processes on each machine, and machines. Fabric starts this program again for
-        every further device; those copies end here, with the training. Machines find each other by
-        MASTER_ADDR, MASTER_PORT and NODE_RANK, or by what Slurm or torchrun set.
+    devices, nodes : processes on each machine, and machines; see ``mien.training.launch``. This
+        program is started again for every further device; all but the first process end here, with
+        the training.
     features : where what frozen parts make of pictures is kept, for several runs to share;
         without, in ``out``.
     asked : pictures (N, C, S, S) uint8 by name; the logits (N, K) that the network has for them
@@ -383,7 +378,8 @@ def train(
 
     Returns the weights of the best epoch on the select split, ``out/weights.safetensors``.
     Raises ConfigError where ``out`` holds a run of another recipe or other data, DataError where
-    the table lacks what the recipe names, TrainingError where the loss is no longer a number.
+    the table lacks what the recipe names, TrainingError where the loss is no longer a number, or
+    another process is lost.
     """
     also = expression_task.tables_of(recipe, also or {})
     guides = Teachers(teachers) if teachers else None
@@ -395,16 +391,15 @@ def train(
     start = Start(source) if source else None
     if recipe.model.frozen and devices * nodes > 1:
         raise ConfigError("with model.frozen one device trains: leave out --devices and --nodes")
-    if recipe.augment.maps and devices * nodes > 1:
-        raise ConfigError("augment.maps is by whole batches: leave out --devices and --nodes")
     if isinstance(recipe, UnitsRecipe) and devices * nodes > 1:
         raise ConfigError("an autoencoder trains in a minute: leave out --devices and --nodes")
-    fabric, alone = launched(recipe, accelerator, devices, nodes), ExitStack()
-    try:
+    facts = _facts_of(data, start, guides, also)
+    same = {"recipe": settings(recipe), **facts}
+    with ExitStack() as alone, processes(recipe, accelerator, devices, nodes, same) as fabric:
         guidance = guides.of(recipe, fabric.device) if guides else None
         if fabric.is_global_zero:
             alone.enter_context(held(out, "a training"))
-            checkpoint.claim(out / "recipe.json", recipe, _facts_of(data, start, guides, also))
+            checkpoint.claim(out / "recipe.json", recipe, facts)
         table = arrange.read(recipe, data)
         further = {name: read_table(path) for name, path in also.items()}
         kept = None
@@ -413,7 +408,7 @@ def train(
             kept = transfer.Features(recipe, table, folder, fabric.device)
         sets = prepare(recipe, table, kept, further)
         if fabric.is_global_zero:
-            _write_json(out / "environment.json", _facts(fabric) | sets.facts)
+            _write_json(out / "environment.json", _facts(fabric, nodes) | sets.facts)
         if isinstance(recipe, UnitsRecipe) and recipe.autoencoder.hidden and not start:
             seen = reconstruction_task.sets(sets.train.x, sets.select.x, {})
             weights, _ = train_autoencoder(
@@ -424,15 +419,6 @@ def train(
         run.asked = asked or {}
         run.resume()
         run.train(progress)
-    except BaseException as err:
-        _end_the_others(fabric)
-        if isinstance(err, MienError) and not fabric.is_global_zero:
-            raise SystemExit(1) from None  # the first process says it
-        raise
-    finally:
-        alone.close()
-    if not fabric.is_global_zero:
-        raise SystemExit(0)
     return out / "weights.safetensors"
 
 
@@ -462,66 +448,14 @@ def train_autoencoder(
     return out / "untied" / "weights.safetensors", found
 
 
-def keep_freed_memory() -> None:
-    """Let glibc keep the memory of freed tensors for the next ones.
-
-    It would give each large one back to the system, and take it anew, page by page, in every step
-    of training: a third of the time of a convolution over 64 pictures of 100 pixels.
-    """
-    if sys.platform == "linux":
-        libc = ctypes.CDLL(None)
-        if hasattr(libc, "mallopt"):  # musl has none
-            libc.mallopt(_M_MMAP_MAX, 0)
-            libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
-
-
-def launched(recipe: Recipe, accelerator: str, devices: int, nodes: int) -> Fabric:
-    """The devices of a run, every process of it started; raises ConfigError for such as are not."""
-    keep_freed_memory()
-    if accelerator not in ACCELERATORS:
-        raise UnknownName("accelerator", accelerator, ACCELERATORS)
-    try:
-        fabric = _fabric(recipe.train.precision, accelerator, devices, nodes)
-    except (RuntimeError, ValueError) as err:  # Fabric's own, of what is not there
-        raise ConfigError(
-            f"cannot compute on {accelerator}: {err}; --accelerator auto takes what there is"
-        ) from err
-    if devices * nodes > 1:
-        fabric.launch()
-    return fabric
-
-
-def _fabric(precision: Any, accelerator: str, devices: int, nodes: int) -> Fabric:
-    # What it would tell on stderr of its precision stands among a run's facts.
-    for part in ("fabric", "pytorch"):  # which of them tells it depends on what was imported
-        logging.getLogger(f"lightning.{part}").setLevel(logging.WARNING)
-    if precision == "auto":
-        precision = auto_precision(Fabric(accelerator=accelerator, devices=1).device)
-    if devices * nodes == 1:
-        return Fabric(accelerator=accelerator, devices=1, precision=precision)
-    return Fabric(
-        accelerator=accelerator,
-        devices=devices,
-        num_nodes=nodes,
-        precision=precision,
-        # All processes keep the same statistics (mien.training.ranks): none has to send its own.
-        strategy=DDPStrategy(broadcast_buffers=False),
-    )
-
-
-def _facts(fabric: Fabric) -> dict[str, Any]:
+def _facts(fabric: Fabric, nodes: int) -> dict[str, Any]:
     return provenance.environment() | {
         "precision": fabric.strategy.precision.precision,
         "device": str(fabric.device),
         "devices": fabric.world_size,
+        "nodes": nodes,
         "threads": torch.get_num_threads(),
     }
-
-
-def _end_the_others(fabric: Fabric) -> None:
-    """The processes that this one started would wait for it."""
-    for process in getattr(fabric.strategy.launcher, "procs", ()):
-        process.kill()
 
 
 def _facts_of(
