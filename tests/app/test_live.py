@@ -138,7 +138,7 @@ def test_on_a_terminal_it_is_seen_and_takes_keys(clip: Path, tmp_path: Path) -> 
 
     here, there = pty.openpty()
     fcntl.ioctl(there, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
-    long = made_video(tmp_path / "long.mp4", frames=600, fps=10)
+    long = made_video(tmp_path / "long.mp4", frames=1800, fps=10)  # giving up takes half a minute
     rules = tmp_path / "rules.toml"
     rules.write_text(
         '[[rule]]\nname = "glad"\nwhen = "happiness"\nabove = 0.6\nto = ["overlay"]\n'

@@ -212,7 +212,8 @@ def test_a_guided_session_from_start_to_trained_without_a_network(visit_device: 
     assert list(figures(page)) == ["no", "yes"]
     learn(page)  # the camera goes on with what was learned anew
     page.wait_for_timeout(1000)
-    expect(page.locator("p.problem")).to_have_count(0)
+    # But that two words shown by one film are not told apart, nothing is wrong.
+    expect(page.locator("p.problem").filter(has_not_text="tell them apart")).to_have_count(0)
     expect(page.locator(".live table.bars tbody tr")).to_have_count(2)
 
 

@@ -171,7 +171,7 @@ def _together(source: Video) -> int:
     if image.is_address(str(source.path)):
         return 1
     size = 3 * source.info.width * source.info.height
-    return max(1, min(_TOGETHER, _TOGETHER_BYTES // size))
+    return max(1, min(_TOGETHER, _TOGETHER_BYTES // max(size, 1)))  # a damaged file may say 0
 
 
 def _ahead(items: Iterable[T], together: int) -> Generator[T, None, None]:
