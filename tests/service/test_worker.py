@@ -349,7 +349,6 @@ def test_two_services_have_ranges_of_one_recording_at_once(
             table.prepare()
         job = long_one(first, folders, path)
         with working(first, folders, range_s=RANGE_S), working(second, folders, range_s=RANGE_S):
-            until(lambda: len(begun_parts(folders, job)) == 2)
             done = ended(second, job)
     assert (done.state, done.parts) == (State.DONE, 4)
     assert had["first"]
