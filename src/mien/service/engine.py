@@ -260,7 +260,7 @@ class Engine:
             ) from None
         finally:
             gone.cancel()
-            for future in futures:
+            for future in reversed(futures):  # a thread that is free takes the next meanwhile
                 future.cancel()
         ended = (future for future in futures if future.done() and not future.cancelled())
         if error := next(filter(None, (future.exception() for future in ended)), None):
