@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from mien.errors import OutputError
 from mien.service import jobs as j
 from mien.service import worker as w
 from mien.service.folders import Folders
-from mien.service.jobs import DatabaseAway, Job, Jobs, State
+from mien.service.jobs import DatabaseAway, Job, Jobs, Progress, State
 from tests.made import video
 
 from .databases import postgres
@@ -321,19 +321,33 @@ def test_two_services_have_ranges_of_one_recording_at_once(
     folders: Folders, tmp_path: Path, database: str
 ) -> None:
     path, had = tmp_path / "a.mp4", defaultdict[str, set[int]](set)
+    open_now, at_once = set[int](), list[int]()
 
     def service(name: str, address: str) -> Jobs:
         """Its own table, which notes what it had."""
         table = Jobs(j.connect(address))
-        real = table.claim
+        real, really_done = table.claim, table.done
 
         def claim(worker: str, lease_s: float) -> Job | None:
             job = real(worker, lease_s)
             if job and job.part is not None:
                 had[name].add(job.part)
+                open_now.add(job.part)
+                at_once.append(len(open_now))
             return job
 
+        def done(
+            id: str,
+            worker: str,
+            progress: Progress,
+            counts: Mapping[str, int],
+            part: int | None = None,
+        ) -> bool:
+            open_now.discard(-1 if part is None else part)
+            return really_done(id, worker, progress, counts, part)
+
         table.claim = claim  # type: ignore[method-assign]
+        table.done = done  # type: ignore[method-assign]
         return table
 
     with ExitStack() as opened:
@@ -351,6 +365,7 @@ def test_two_services_have_ranges_of_one_recording_at_once(
         with working(first, folders, range_s=RANGE_S), working(second, folders, range_s=RANGE_S):
             done = ended(second, job)
     assert (done.state, done.parts) == (State.DONE, 4)
+    assert max(at_once) == 2
     assert had["first"]
     assert had["second"]
     assert had["first"] | had["second"] == {0, 1, 2, 3}
