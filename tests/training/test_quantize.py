@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -98,51 +99,58 @@ def test_no_landmarks_no_scales(faces: Table) -> None:
         quantize.finder(whole, faces, "small")
 
 
-def averaging(pads: list[int], in_bytes: bool = True) -> onnx.ModelProto:
-    """Means of two by two of (N, 3, H, W), in steps of .02 from bytes to bytes, or in floats."""
-    step, zero = np.array(0.02, np.float32), np.array(100, np.uint8)
+def averaging(
+    kernel: int = 1, pads: Sequence[int] = (0, 0, 0, 0), used_again: bool = False
+) -> onnx.ModelProto:
+    """A convolution of 2 x 2 pixels' means, of (N, 3, H, W)."""
     node = onnx.helper.make_node
-    means = node(
-        "AveragePool", ["y"], ["z"], "means", kernel_shape=[2, 2], strides=[2, 2], pads=pads
-    )
     nodes = [
-        node("QuantizeLinear", ["x", "step", "zero"], ["bytes"]),
-        node("DequantizeLinear", ["bytes", "step", "zero"], ["y"]),
-        means,
-        node("QuantizeLinear", ["z", "step", "zero"], ["less"]),
-        node("DequantizeLinear", ["less", "step", "zero"], ["out"]),
+        node("AveragePool", ["x"], ["means"], kernel_shape=[2, 2], strides=[2, 2], pads=pads),
+        node("Conv", ["means", "weight", "bias"], ["y"]),
+        *([node("Relu", ["means"], ["again"])] if used_again else []),
     ]
-    if not in_bytes:
-        nodes = [node("Relu", ["x"], ["y"]), means, node("Relu", ["z"], ["out"])]
-    shape = ("n", 3, "h", "w")
-    sides = [
-        onnx.helper.make_tensor_value_info(s, onnx.TensorProto.FLOAT, shape) for s in ("x", "out")
+    random = np.random.default_rng(7)
+    weights = [
+        onnx.numpy_helper.from_array(random.normal(size=shape).astype(np.float32), name)
+        for name, shape in (("weight", (5, 3, kernel, kernel)), ("bias", (5,)))
     ]
-    steps = [onnx.numpy_helper.from_array(step, "step"), onnx.numpy_helper.from_array(zero, "zero")]
-    graph = onnx.helper.make_graph(nodes, "averaging", sides[:1], sides[1:], steps)
+    x, *made = (
+        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ("n", c, "h", "w"))
+        for name, c in (("x", 3), ("y", 5), *([("again", 3)] if used_again else []))
+    )
+    graph = onnx.helper.make_graph(nodes, "averaging", [x], made, weights)
     opset = [onnx.helper.make_opsetid("", 18)]
     return onnx.helper.make_model(graph, opset_imports=opset, ir_version=9)
 
 
-def test_averages_of_bytes_are_convolutions_that_answer_the_same() -> None:
-    plain = averaging([0, 0, 0, 0])
+def test_a_convolution_of_averages_takes_their_pixels_and_answers_the_same() -> None:
+    plain = averaging()
     before = Session(plain.SerializeToString(), "before", 1)
-    model = quantize.averaged_by_convolutions(plain)
-    onnx.checker.check_model(model)
-    assert "AveragePool" not in {node.op_type for node in model.graph.node}
+    model = quantize.averaged_within_convolutions(plain)
+    onnx.checker.check_model(model, full_check=True)
+    assert [node.op_type for node in model.graph.node] == ["Conv"]
     after = Session(model.SerializeToString(), "after", 1)
-    x = np.random.default_rng(7).uniform(-2, 3, (2, 3, 10, 7)).astype(np.float32)
+    x = np.random.default_rng(8).uniform(-2, 3, (2, 3, 10, 7)).astype(np.float32)
     ours, theirs = (session.run(None, {"x": x})[0] for session in (after, before))
-    assert ours.shape == (2, 3, 5, 3)
-    rounded = np.round(x / 0.02)[:, :, :10, :6].reshape(2, 3, 5, 2, 3, 2)
-    np.testing.assert_allclose(ours, rounded.mean(axis=(3, 5)) * 0.02, atol=0.0101)
-    np.testing.assert_allclose(
-        ours, theirs, atol=0.0201
-    )  # a mean between two steps may go either way
+    assert ours.shape == (2, 5, 5, 3)
+    np.testing.assert_allclose(ours, theirs, atol=1e-5)
 
 
-@pytest.mark.parametrize("kept", [averaging([1, 1, 1, 1]), averaging([0, 0, 0, 0], in_bytes=False)])
+@pytest.mark.parametrize(
+    "kept", [averaging(pads=[1, 1, 1, 1]), averaging(kernel=3), averaging(used_again=True)]
+)
 def test_other_averages_stay(kept: onnx.ModelProto) -> None:
-    """What lies beyond a border counts in some, and floats are averaged fast enough."""
+    """What lies beyond a border counts in some; larger convolutions and others need the means."""
     before = kept.SerializeToString()
-    assert quantize.averaged_by_convolutions(kept).SerializeToString() == before
+    assert quantize.averaged_within_convolutions(kept).SerializeToString() == before
+
+
+def test_no_average_is_left_in_a_model_in_eight_bits(faces: Table) -> None:
+    whole = load_model(FIRST_MODEL)
+    content = quantize.quantized(whole, quantize.some(faces), "small")
+    kinds = [
+        [n.op_type for n in onnx.load_from_string(c).graph.node] for c in (whole.content, content)
+    ]
+    assert kinds[0].count("AveragePool") == 3
+    assert kinds[0].count("Conv") == kinds[1].count("Conv")
+    assert "AveragePool" not in kinds[1]

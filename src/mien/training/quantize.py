@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import logging
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -131,7 +132,7 @@ def _rounded(
         raise MissingExtra(err.name or "onnx", "train", "quantising a model") from err
     with _without_advice(), tempfile.TemporaryDirectory() as folder:
         plain, ready, small = (Path(folder) / f"{part}.onnx" for part in ("a", "b", "c"))
-        plain.write_bytes(content)
+        onnx.save(averaged_within_convolutions(onnx.load_from_string(content)), plain)
         quant_pre_process(plain, ready, skip_symbolic_shape=True)
         nodes = onnx.load(ready).graph.node
         first = next(node.name for node in nodes if node.op_type == "Conv")
@@ -149,8 +150,7 @@ def _rounded(
             # before VNNI) would saturate, and answer otherwise than the others do.
             reduce_range=True,
         )
-        less: bytes = averaged_by_convolutions(onnx.load(small)).SerializeToString()
-        return less
+        return small.read_bytes()
 
 
 @contextmanager
@@ -165,56 +165,63 @@ def _without_advice() -> Iterator[None]:
         root.setLevel(level)
 
 
-def averaged_by_convolutions(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The same network in eight bits, its average pooling as convolutions of a channel each.
+def averaged_within_convolutions(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The same network, whose 1 x 1 convolutions of averages take the averages' pixels themselves.
 
-    ONNX Runtime takes six times as long for an average of bytes as for a sum of their products.
+    A short cut of ours that halves the picture averages 2 x 2 pixels before its convolution. Both
+    together are one convolution of 2 x 2, quicker in bytes than two, and rounded once.
     """
-    import onnx
-
-    graph = onnx.shape_inference.infer_shapes(model).graph
-    shapes = {value.name: value.type.tensor_type.shape for value in graph.value_info}
-    in_bytes = {name for n in graph.node if n.op_type == "DequantizeLinear" for name in n.output}
-    nodes: list[onnx.NodeProto] = []
-    for node in graph.node:
-        if node.op_type == "AveragePool" and node.input[0] in in_bytes and _is_plain(node):
-            channels = shapes[node.input[0]].dim[1].dim_value
-            nodes += _as_convolution(node, channels, model.graph.initializer)
-        else:
-            nodes.append(node)
-    del model.graph.node[:]
-    model.graph.node.extend(nodes)
+    graph = model.graph
+    made_by = {name: node for node in graph.node for name in node.output}
+    weights = {weight.name: weight for weight in graph.initializer}
+    taken = Counter(name for node in graph.node for name in node.input)
+    for conv in [node for node in graph.node if node.op_type == "Conv"]:
+        pool, weight = made_by.get(conv.input[0]), weights.get(conv.input[1])
+        if pool is None or weight is None or not _is_plain_average(pool):
+            continue
+        if _is_pointwise(conv, weight) and taken[pool.output[0]] == taken[weight.name] == 1:
+            _take_pixels(conv, pool, weight)
+            graph.node.remove(pool)
+    del graph.value_info[:]  # told the shapes of before
     return model
 
 
-def _is_plain(pool: onnx.NodeProto) -> bool:
-    """Whether nothing beyond a border takes part in its averages."""
-    told = {a.name: a for a in pool.attribute}
-    padded = "pads" in told and any(told["pads"].ints)
-    return not padded and not ("ceil_mode" in told and told["ceil_mode"].i)
-
-
-def _as_convolution(pool: onnx.NodeProto, channels: int, kept: Any) -> list[onnx.NodeProto]:
-    """The nodes that average as ``pool`` does; their weights are added to ``kept``."""
+def _told(node: onnx.NodeProto) -> dict[str, Any]:
+    """A node's attributes by name."""
     import onnx
 
-    told = {a.name: list(a.ints) for a in pool.attribute}
-    ones = np.ones((channels, 1, *told["kernel_shape"]), np.int8)
-    kept.extend(
-        [
-            onnx.numpy_helper.from_array(ones, f"{pool.name}_ones"),
-            onnx.numpy_helper.from_array(
-                np.array(1 / ones[0].size, np.float32), f"{pool.name}_share"
-            ),
-            onnx.numpy_helper.from_array(np.array(0, np.int8), f"{pool.name}_zero"),
-        ]
+    return {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
+
+
+def _is_plain_average(node: onnx.NodeProto) -> bool:
+    """Whether it averages squares beside each other, and nothing beyond a border takes part."""
+    told = _told(node)
+    beside = node.op_type == "AveragePool" and told["kernel_shape"] == told.get("strides")
+    return beside and not any(told.get("pads", [])) and not told.get("ceil_mode", 0)
+
+
+def _is_pointwise(conv: onnx.NodeProto, weight: onnx.TensorProto) -> bool:
+    """Whether it takes all channels of one pixel, pixel by pixel."""
+    told = _told(conv)
+    sizes = {*weight.dims[2:], *told.get("strides", []), told.get("group", 1)}
+    return sizes == {1} and not any(told.get("pads", []))
+
+
+def _take_pixels(conv: onnx.NodeProto, pool: onnx.NodeProto, weight: onnx.TensorProto) -> None:
+    """Have a 1 x 1 convolution take what its average was of."""
+    import onnx
+
+    kernel = _told(pool)["kernel_shape"]
+    of_mean = onnx.numpy_helper.to_array(weight)  # (outputs, inputs, 1, 1)
+    of_pixels = np.tile(of_mean / np.prod(kernel), (1, 1, *kernel)).astype(of_mean.dtype)
+    weight.CopyFrom(onnx.numpy_helper.from_array(of_pixels, weight.name))
+    conv.input[0] = pool.input[0]
+    kept = [a for a in conv.attribute if a.name not in ("kernel_shape", "strides")]
+    del conv.attribute[:]
+    conv.attribute.extend(kept)
+    conv.attribute.extend(
+        onnx.helper.make_attribute(name, kernel) for name in ("kernel_shape", "strides")
     )
-    shares, weights = f"{pool.name}_shares", [f"{pool.name}_{s}" for s in ("ones", "share", "zero")]
-    sum_of = onnx.helper.make_node("Conv", [pool.input[0], shares], pool.output, pool.name)
-    for name in ("kernel_shape", "strides"):
-        sum_of.attribute.append(onnx.helper.make_attribute(name, told[name]))
-    sum_of.attribute.append(onnx.helper.make_attribute("group", channels))
-    return [onnx.helper.make_node("DequantizeLinear", weights, [shares], shares), sum_of]
 
 
 def some(table: Table) -> list[ImageArray]:
