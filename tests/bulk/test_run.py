@@ -365,9 +365,9 @@ def test_a_worker_that_is_killed_before_it_is_at_an_input_is_begun_again(
 
 
 def progress(clock: Callable[[], float]) -> Progress:
-    row = Row(0, "a", "done", None, 30, 40, 1.0, "here", "")
+    rows = [Row(n, "a", "done", None, 30, 40, 1.0, "here", "") for n in (1, 2)]
     shown = Progress(101, Totals(files=1), clock)
-    shown.add(Outcome((row, row), 60, 80))
+    shown.add(Outcome(tuple(rows), 60, 80))
     return shown
 
 
@@ -377,6 +377,12 @@ def test_progress_tells_files_frames_faces_time_left_and_errors() -> None:
     assert shown.line() == (
         "3 of 101 files, 0.5 files/s, 15.0 frames/s, 20.0 faces/s, 3 min left, 0 errors"
     )
+
+
+def test_an_input_that_is_done_twice_is_counted_once() -> None:
+    shown = progress(lambda: 1.0)
+    shown.add(Outcome((Row(2, "a", "done", None, 30, 40, 1.0, "elsewhere", ""),)))
+    assert (shown.totals.files, shown.totals.frames) == (3, 60)
 
 
 def test_prometheus_may_ask() -> None:

@@ -27,13 +27,18 @@ class Progress:
     faces: int = 0
     _began: float = 0.0
     _before: int = field(default=0)
+    _told: bytearray = field(default_factory=bytearray)
 
     def __post_init__(self) -> None:
         self._began, self._before = self.clock(), self.totals.files
+        self._told = bytearray(self.inputs)  # whether each input's row was
 
     def add(self, outcome: Outcome) -> None:
+        """Count an outcome; an input that is done twice, as its first worker was lost, once."""
         for row in outcome.rows:
-            self.totals.add(row)
+            if not self._told[row.number]:
+                self._told[row.number] = True
+                self.totals.add(row)
         self.frames += outcome.frames
         self.faces += outcome.faces
 
