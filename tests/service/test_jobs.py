@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -43,19 +44,30 @@ def clock() -> Clock:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def jobs(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> Iterator[Jobs]:
+def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Of a database without tables."""
     if request.param == "sqlite":
-        address = f"sqlite:///{tmp_path / 'new' / 'jobs.sqlite'}"
-    else:
-        address = request.getfixturevalue("server").address
+        return f"sqlite:///{tmp_path / 'new' / 'jobs.sqlite'}"
+    server: Server = request.getfixturevalue("server")
+    return server.address
+
+
+def dropped(address: str) -> None:
+    """All tables less."""
     engine = j.connect(address)
-    table = Jobs(engine, clock)
-    table.prepare()
-    yield table
     with engine.begin() as connection:
         for name in ("mien_jobs", "mien_about", "mien_parts"):
             connection.execute(text(f"DROP TABLE {name}"))
     engine.dispose()
+
+
+@pytest.fixture
+def jobs(address: str, clock: Clock) -> Iterator[Jobs]:
+    table = Jobs(j.connect(address), clock)
+    table.prepare()
+    yield table
+    table.close()
+    dropped(address)
 
 
 def test_the_one_that_waited_longest_comes_first(jobs: Jobs, clock: Clock) -> None:
@@ -465,6 +477,26 @@ def test_two_services_that_begin_at_once_bring_the_tables_up_to_date_once(jobs: 
         for _ in pool.map(lambda _: jobs.prepare(), range(4)):
             pass
     assert jobs.known() == {"begun", "waits"}
+
+
+def test_services_that_begin_at_once_make_the_tables_once(address: str) -> None:
+    ready = threading.Barrier(6)
+
+    def begin(_: int) -> None:
+        table = Jobs(j.connect(address))
+        ready.wait(10)
+        table.prepare()
+        table.close()
+
+    for _ in range(4):
+        with ThreadPoolExecutor(6) as pool:
+            for _ in pool.map(begin, range(6)):
+                pass
+        engine = j.connect(address)
+        with engine.begin() as connection:
+            assert [*connection.execute(text("SELECT schema FROM mien_about")).scalars()] == [2]
+        engine.dispose()
+        dropped(address)
 
 
 def test_a_database_that_is_gone_and_comes_back() -> None:

@@ -10,6 +10,7 @@ with the same statements (ADR 29).
 from __future__ import annotations
 
 import secrets
+import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -55,7 +56,9 @@ from ..secrecy import public
 
 SCHEMA = 2
 """Of the tables; a service brings older ones up to it, and does not touch those of a later one."""
+_LOCK = 0x6D69656E  # "mien": of a database's advisory locks, the one for its tables
 _PATIENCE_S = 30  # that a statement waits for another service's
+_PAUSE_S = 0.02  # before a statement that was turned away is given again
 _CRASHES = 3  # of a recording's own process, until it is set aside
 
 
@@ -205,9 +208,32 @@ def _arguments(driver: str) -> dict[str, Any]:
 
 
 def _steady(connection: Any, _: Any) -> None:
-    """Readers do not wait for a writer, and what was written survives a kill."""
-    connection.execute("PRAGMA journal_mode=WAL")
+    """Readers do not wait for a writer, and what was written survives a kill.
+
+    Of connections that ask a new file for that at once, all but one are turned away: this one
+    statement does not wait by itself.
+    """
+    end = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            break
+        except sqlite3.OperationalError as err:
+            if "locked" not in str(err) or time.monotonic() > end:
+                raise
+            time.sleep(_PAUSE_S)
     connection.execute("PRAGMA synchronous=NORMAL")
+
+
+def _alone(connection: Connection) -> None:
+    """Nobody else makes or changes tables until this transaction is over.
+
+    Of two services that begin at once the second waits for the first, and finds nothing left to do.
+    """
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    else:
+        connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
 
 
 class Jobs:
@@ -226,6 +252,7 @@ class Jobs:
         Raises ConfigError for those of a later mien.
         """
         with self._asked() as connection:
+            _alone(connection)
             for older, change in _UPGRADES.items():
                 self._upgrade(connection, older, change)
             _TABLES.create_all(connection)
@@ -239,11 +266,7 @@ class Jobs:
                 )
 
     def _upgrade(self, connection: Connection, older: int, change: str) -> None:
-        """The next schema, where the database has this one.
-
-        The row of its number is taken first: of two services that begin at once the second waits
-        for the first, and finds nothing left to do.
-        """
+        """The next schema, where the database has this one."""
         if not inspect(connection).has_table(_ABOUT.name):
             return
         taken = _ABOUT.update().where(_ABOUT.c.schema == older).values(schema=older + 1)
