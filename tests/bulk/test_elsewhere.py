@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -115,11 +116,35 @@ def test_an_object_store_that_does_not_answer_is_told(monkeypatch: pytest.Monkey
         listed("s3://faces/in")
 
 
-def test_a_lock_in_a_store_is_waited_for_and_refused_while_it_is_renewed(
-    bucket: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Locks are waited for, but not for long."""
     monkeypatch.setattr(ledger, "_RENEWED_S", 0.2)
     monkeypatch.setattr(ledger, "_PATIENCE_S", 1.0)
+
+
+def test_of_two_runs_that_begin_at_once_one_is_refused(bucket: str) -> None:
+    ready, over = threading.Barrier(2), threading.Barrier(2)
+
+    def begin(_: int) -> str:
+        out = Ledger(Store(f"{bucket}/out"))
+        assert not out.store.exists("lock.json")
+        ready.wait(10)
+        try:
+            with out.alone():
+                over.wait(10)
+                return ""
+        except OutputError as err:
+            over.wait(10)
+            return str(err)
+
+    with ThreadPoolExecutor(2) as pool:
+        mine, theirs = sorted(pool.map(begin, range(2)))
+    assert mine == ""
+    assert theirs == f"mien bulk goes on in {bucket}/out already; wait for it"
+
+
+def test_a_lock_in_a_store_is_waited_for_and_refused_while_it_is_renewed(bucket: str) -> None:
     out = Ledger(Store(f"{bucket}/out"))
     refused = pytest.raises(OutputError, match="mien bulk goes on in s3://faces/")
     with out.alone(), refused, Ledger(Store(f"{bucket}/out")).alone():

@@ -237,7 +237,15 @@ class Ledger:
             return b""
 
     def _take(self, mine: str) -> None:
-        """A killed run leaves its lock and renews it no more: that is waited for."""
+        """A killed run leaves its lock and renews it no more: that is waited for.
+
+        Of two that begin at once, both of which found none, the later one to sign stays: a store
+        keeps what was written last. Whoever signs so late that the other has looked already finds
+        that the other has renewed it.
+        """
+        goes_on = OutputError(
+            f"mien bulk goes on in {public(self.store.address)} already; wait for it"
+        )
         if seen := self._signature():
             end = time.monotonic() + _PATIENCE_S
             while time.monotonic() < end:
@@ -246,10 +254,11 @@ class Ledger:
                 if not now:
                     break
                 if now != seen:
-                    raise OutputError(
-                        f"mien bulk goes on in {public(self.store.address)} already; wait for it"
-                    )
+                    raise goes_on
         self._sign(mine)
+        time.sleep(_RENEWED_S * 1.5)
+        if json.loads(self._signature() or b"{}").get("run") != mine:
+            raise goes_on
 
 
 def _differing(then: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
