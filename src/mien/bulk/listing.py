@@ -11,7 +11,7 @@ from typing import Any
 from ..errors import InputError
 from ..media import image
 from ..secrecy import public
-from .store import is_elsewhere, opened, told
+from .store import is_elsewhere, opened, parted, told
 
 _MANIFESTS = (".csv", ".parquet")
 COLUMN = "source"
@@ -91,14 +91,14 @@ def _of_folder(
         raise InputError(f"no such file or folder: {public(source)}") from err
     except OSError as err:
         raise InputError(f"cannot read {public(source)}: {told(err)}") from err
-    head = source.partition("://")[0] + "://" if is_elsewhere(source) else ""
+    base = parted(source)[0].rstrip("/") if is_elsewhere(source) else path
     found: list[tuple[str, int | None]] = []
     for each in inside:
         if not each.is_file or any(p.startswith(".") for p in each.path[len(path) :].split("/")):
             continue
         ending = os.path.splitext(each.path)[1].lower()
         if ending in image.SUFFIXES | image.RECORDINGS:
-            found.append((head + each.path, each.size))
+            found.append((base + each.path[len(path) :], each.size))
         else:
             passed_over[ending] += 1
     return sorted(found)
@@ -124,7 +124,7 @@ def _of_manifest(source: str, files: Any, path: str) -> list[tuple[str, int | No
             f"has {', '.join(map(repr, table.column_names)) or 'none'}"
         )
     names = [name for name in table.column(COLUMN).to_pylist() if name]
-    base = source.rpartition("/")[0] if is_elsewhere(source) else os.path.dirname(path)
+    base = parted(source)[0].rpartition("/")[0] if is_elsewhere(source) else os.path.dirname(path)
     return [(_beside(base, name), None) for name in names]
 
 

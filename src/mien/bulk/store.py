@@ -17,6 +17,7 @@ from ..secrecy import public
 if TYPE_CHECKING:
     from pyarrow.fs import FileSystem
 
+_GIVE_UP_S = 60  # a store of Google's that does not answer; by itself it tries for 15 minutes
 _WHOLE_AT_ONCE = ("s3", "gcs")
 """Object stores: an object is there when all of it is there."""
 
@@ -26,21 +27,71 @@ def is_elsewhere(address: str) -> bool:
 
 
 def opened(address: str) -> tuple[FileSystem, str]:
-    """The file system of an address, and the path in it; raises InputError, MissingExtra."""
+    """The file system of an address, and the path in it; raises InputError, MissingExtra.
+
+    Of a folder or a manifest, as a user gives it: what stands behind a ``?`` says how its store is
+    reached, in Arrow's words (``endpoint_override=...``).
+    """
+    plain, asked = parted(address)
+    if not is_elsewhere(plain):
+        return file_system("file://")[0], os.path.abspath(plain)
+    head, inside = split(plain)
+    files, root = file_system(head, asked)
+    return files, at(root, inside)
+
+
+def parted(address: str) -> tuple[str, str]:
+    """An address, and what it says of how its store is reached."""
+    plain, _, asked = address.partition("?")
+    return (plain, asked) if is_elsewhere(address) and "=" in asked else (address, "")
+
+
+def split(address: str) -> tuple[str, str]:
+    """The store of an address, and what it calls the file.
+
+    >>> split("s3://faces/in/a b.png")
+    ('s3://faces', 'in/a b.png')
+    """
+    scheme, _, rest = address.partition("://")
+    store, _, inside = rest.partition("/")
+    return f"{scheme}://{store}", inside
+
+
+def at(root: str, inside: str) -> str:
+    """A file's path, as its file system takes it."""
+    return f"{root.rstrip('/')}/{inside}".rstrip("/")
+
+
+def file_system(head: str, asked: str = "") -> tuple[FileSystem, str]:
+    """Of a store, and how paths in it begin; raises InputError, MissingExtra.
+
+    A path is no part of an address to Arrow: that would have to be quoted, and names would not.
+    """
     try:
         from pyarrow import fs
         from pyarrow.lib import ArrowInvalid
     except ImportError:
         raise MissingExtra("pyarrow", "bulk", "mien bulk") from None
-    if not is_elsewhere(address):
-        return fs.LocalFileSystem(), os.path.abspath(address)
+    if head == "file://":
+        return fs.LocalFileSystem(), ""
+    if head.startswith(("gs://", "gcs://")) and "retry_limit_seconds" not in asked:
+        asked = "&".join(filter(None, [asked, f"retry_limit_seconds={_GIVE_UP_S}"]))
     try:
-        found: tuple[FileSystem, str] = fs.FileSystem.from_uri(address)
+        found: tuple[FileSystem, str] = fs.FileSystem.from_uri(
+            "?".join(filter(None, [head, asked]))
+        )
         return found
     except ArrowInvalid:  # no file system of Arrow's own
-        return _of_fsspec(address)
+        return _of_fsspec(head)
     except OSError as err:
-        raise InputError(f"cannot reach {public(address)}: {told(err)}") from err
+        hint = _HDFS if head.startswith(("hdfs://", "viewfs://")) else ""
+        raise InputError(f"cannot reach {public(head)}: {told(err)}{hint}") from err
+
+
+_HDFS = (
+    "; hdfs:// goes through Hadoop's own client: JAVA_HOME names a Java, HADOOP_HOME or "
+    "ARROW_LIBHDFS_DIR where libhdfs is, and CLASSPATH is what `hadoop classpath --glob` prints"
+)
 
 
 def _of_fsspec(address: str) -> tuple[FileSystem, str]:
@@ -60,13 +111,20 @@ def _of_fsspec(address: str) -> tuple[FileSystem, str]:
     return fs.PyFileSystem(fs.FSSpecHandler(made)), path
 
 
-_DENIED = ("ACCESS_DENIED", "INVALID_ACCESS_KEY_ID", "SIGNATURE_DOES_NOT_MATCH", "403", "Forbidden")
+_DENIED = (
+    "ACCESS_DENIED",
+    "INVALID_ACCESS_KEY_ID",
+    "SIGNATURE_DOES_NOT_MATCH",
+    "403",
+    "Forbidden",
+    "OAuth2",
+)
 
 
 def told(err: BaseException) -> str:
     """The reason in one line, without secrets, and what to do where a store lets nobody in."""
     text = getattr(err, "strerror", None) or str(err) or type(err).__name__
-    reason = public(str(text).strip().partition("\n")[0])
+    reason = public(str(text).strip().partition("\n")[0].partition(" error_info={")[0])
     if getattr(err, "errno", None) or not any(word in reason for word in _DENIED):
         return reason
     return (
@@ -80,7 +138,7 @@ class Store:
     """A folder of results. A file in it is there whole or not at all, whatever is killed."""
 
     def __init__(self, address: str) -> None:
-        self.address = address
+        self.address = parted(address)[0]
         self.files, self.path = opened(address)
         self.is_local = self.files.type_name == "local"
 

@@ -96,7 +96,7 @@ class Worker:
     ) -> Outcome:
         rows = []
         with (
-            fetched(unit.inputs, self._request.tries) as places,
+            fetched(unit.inputs, self._request.tries, self._request.source) as places,
             self._writing(unit) as write,
             closing(self._looked(unit, places, aside, begins)) as looked,
         ):
@@ -151,7 +151,7 @@ class Worker:
         each = unit.inputs[0]
         if each.number in aside:
             return self._failed(unit, aside[each.number])
-        with fetched(unit.inputs, self._request.tries) as places:
+        with fetched(unit.inputs, self._request.tries, self._request.source) as places:
             path = places[each.number]
             if not isinstance(path, Path):
                 return self._failed(unit, str(path))
