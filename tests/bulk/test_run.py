@@ -166,10 +166,11 @@ def test_what_killed_workers_had_begun_to_write_is_swept_up(inputs: Path, tmp_pa
     assert not list(out.rglob("*.part"))
 
 
+@pytest.mark.parametrize("ends", [signal.SIGSEGV, signal.SIGKILL])
 def test_an_input_that_ends_its_worker_is_set_aside(
-    inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ends: signal.Signals
 ) -> None:
-    """The process is ended by a decoder's fault, as of memory that is not its own."""
+    """By a decoder's fault, as of memory that is not its own; or by the system, short of memory."""
     plugin = tmp_path / "plugin"
     plugin.mkdir()
     (plugin / "sitecustomize.py").write_text(
@@ -177,7 +178,7 @@ def test_an_input_that_ends_its_worker_is_set_aside(
         "from mien.analysis import batch\n"
         "kept = batch.run_job\n"
         "def run_job(analyzer, job, begun=None):\n"
-        "    if job.path.name == '4.png': os.kill(os.getpid(), 11)\n"
+        f"    if job.path.name == '4.png': os.kill(os.getpid(), {ends:d})\n"
         "    return kept(analyzer, job, begun)\n"
         "batch.run_job = run_job\n"
     )
@@ -187,7 +188,7 @@ def test_an_input_that_ends_its_worker_is_set_aside(
     assert (totals.files, totals.errors) == (11, 2)
     (aside,) = [row for row in rows(out) if row.source.endswith("4.png")]
     assert aside.reason == (
-        "reading it ended the process (SIGSEGV): a damaged file, or too little memory? "
+        f"reading it ended the process ({ends.name}): a damaged file, or too little memory? "
         "Tried 2 times"
     )
     monkeypatch.setenv("PYTHONPATH", os.environ["PYTHONPATH"].partition(os.pathsep)[2])

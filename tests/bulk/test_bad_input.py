@@ -1,0 +1,117 @@
+"""What goes wrong around a run: disks, machines, and files that change while they are read."""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from mien.analysis import batch
+from mien.analysis.pipeline import Settings
+from mien.bulk.engines import Local
+from mien.bulk.request import Request
+from mien.bulk.run import run
+from mien.errors import ConfigError
+from tests import made
+
+from .conftest import CROPS, contents
+from .test_run import Here, asked, rows
+
+
+def test_names_that_differ_only_in_case_and_one_listed_twice_keep_their_own_records(
+    tmp_path: Path,
+) -> None:
+    source, out = tmp_path / "in", tmp_path / "out"
+    made.picture(source / "face.png", 1, 48)
+    made.picture(source / "Face.png", 2, 64)
+    names = ("face.png", "Face.png", "face.png")
+    (source / "list.csv").write_text("source\n" + "".join(f"{name}\n" for name in names))
+    assert run(asked(source / "list.csv", out), Here()).files == 3
+    assert [Path(row.source).name for row in rows(out)] == [*names]
+    records = sorted(contents(out))
+    assert len({name.casefold() for name in records}) == 3
+    widths = [pq.read_table(out / name).column("x1").to_pylist() for name in records]
+    assert widths == [[48.0], [64.0], [48.0]]
+
+
+def test_a_folder_begun_with_another_model_is_refused(inputs: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    run(asked(inputs, out), Here())
+    other = Request(str(inputs), str(out), Settings(model="mien-tiny", crops=True, threads=1))
+    with pytest.raises(ConfigError, match=r"model .*, and this is .*mien-tiny"):
+        run(other, Here())
+
+
+def test_a_disk_that_takes_no_more_ends_the_run_and_the_same_command_goes_on(
+    inputs: Path, tmp_path: Path
+) -> None:
+    """By the system's own limit of a file's length, which holds for the workers, too."""
+    once, out = tmp_path / "once", tmp_path / "out"
+    run(asked(inputs, once), Here())
+    most = max(len(content) for content in contents(once).values()) - 1
+
+    def bulk(limit: int) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "mien", "bulk", str(inputs), "--out", str(out), *CROPS],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+        )
+
+    full = bulk(most)
+    assert full.returncode == 1
+    assert full.stderr.splitlines()[-1].endswith("File too large"), full.stderr
+    assert f"cannot write {out}/records/" in full.stderr
+    assert "Traceback" not in full.stderr
+    assert not list(out.rglob("*.part"))
+    assert len(rows(out)) == 10
+    assert "11 files, 130 frames" in bulk(resource.RLIM_INFINITY).stderr
+    assert contents(out) == contents(once)
+
+
+def test_a_worker_of_another_version_ends_the_run(
+    inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a machine that comes back to a cluster with an older mien."""
+    plugin = tmp_path / "plugin"
+    plugin.mkdir()
+    (plugin / "sitecustomize.py").write_text(
+        "import sys\n"
+        "if 'mien.bulk.child' in sys.orig_argv:\n"
+        "    from mien.analysis import kept\n"
+        "    kept.__version__ = '0.0.1'\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", f"{plugin}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    out = tmp_path / "out"
+    with pytest.raises(ConfigError, match=r"this machine has version 0\.0\.1, and the run was"):
+        run(asked(inputs, out), Local(1))
+    assert rows(out) == []
+
+
+def test_what_grows_while_it_is_read_is_an_error_until_it_is_whole(
+    inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, kept = tmp_path / "out", batch.analyze_files
+
+    def grows(jobs: list[batch.Job], *more: object) -> Iterator[batch.Record]:
+        for number, record in enumerate(kept(jobs, *more)):  # type: ignore[arg-type]
+            if number == 0 and Path(jobs[0].path).name in ("4.png", "film.mp4"):
+                with Path(jobs[0].path).open("ab") as stream:
+                    stream.write(b"more")
+            yield record
+
+    with monkeypatch.context() as patched:
+        patched.setattr(batch, "analyze_files", grows)
+        assert run(asked(inputs, out), Here()).errors == 3
+    told = {Path(row.source).name: row.reason for row in rows(out) if row.status == "error"}
+    assert sorted(told) == ["4.png", "broken.png", "film.mp4"]
+    for name in ("4.png", "film.mp4"):
+        assert (told[name] or "").startswith("it changes while it is read: ")
+    assert run(asked(inputs, out), Here(), retry_errors=True).errors == 1
