@@ -18,6 +18,7 @@ from mien.bulk.engines import Local
 from mien.bulk.request import Request
 from mien.bulk.run import run
 from mien.errors import ConfigError
+from mien.results.records import Record
 from tests import made
 
 from .conftest import CROPS, contents
@@ -100,7 +101,7 @@ def test_what_grows_while_it_is_read_is_an_error_until_it_is_whole(
 ) -> None:
     out, kept = tmp_path / "out", batch.analyze_files
 
-    def grows(jobs: list[batch.Job], *more: object) -> Iterator[batch.Record]:
+    def grows(jobs: list[batch.Job], *more: object) -> Iterator[Record]:
         for number, record in enumerate(kept(jobs, *more)):  # type: ignore[arg-type]
             if number == 0 and Path(jobs[0].path).name in ("4.png", "film.mp4"):
                 with Path(jobs[0].path).open("ab") as stream:
