@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..errors import ConfigError
 from ..files import write
 from .faces import faces_in
 from .files import ready_charts, write_json
 from .options import Alignment, LabelledCrops, Strength, WholeResult
+from .question import Question
 from .terminal import say
 
 if TYPE_CHECKING:
@@ -141,34 +141,27 @@ def evaluate(
     from ..training import arrange, folder_run
     from . import console
 
-    if run and (path or split or recipe or detector or crops or pad or stress or panel):
-        raise ConfigError(
-            "--run tests on what the run held back, as it cut it: mien evaluate --run runs/mine"
-        )
-    if not run and not (model and path):
-        raise ConfigError(
-            "which model, on which pictures? mien evaluate MODEL FOLDER, or mien evaluate --run DIR"
-        )
-    if crops and detector:
-        raise ConfigError("--crops does not search, --detector says what to search with: leave one")
-    if beside and not (stress or panel):
-        raise ConfigError(
-            "--beside goes with --stress or --panel: mien evaluate MODEL TABLE --stress all"
-        )
-    if together and not panel:
-        raise ConfigError("--together goes with --panel and --beside")
-    if by and (stress or panel):
-        raise ConfigError(
-            "--by goes with the figures of one data set, not with --stress or --panel"
-        )
+    Question(
+        model=model,
+        path=path,
+        run=run,
+        by=by,
+        crops=crops,
+        split=split,
+        base_rates=base_rates,
+        strength=strength,
+        detector=detector,
+        pad=pad,
+        alignment=alignment,
+        recipe=recipe,
+        stress=stress,
+        beside=beside,
+        panel=panel,
+        together=together,
+    ).check()
     if panel:
         assert model
         assert path
-        cut = crops or detector or pad or alignment
-        if split or base_rates or strength is not None or cut or recipe:
-            raise ConfigError("--panel reads each set as its file says, at every strength")
-        if stress:
-            raise ConfigError("--panel and --stress are two questions: ask one at a time")
         _panel([model, *(beside or ())], path, together, plots, out)
         return
     held_back = folder_run.read(run) if run else None
@@ -189,8 +182,6 @@ def evaluate(
         # Under stress a whole face is changed, and only then cut as a model wants it.
         pictures = faces_in(pictures, crops, "box" if stress else alignment, recognizer)
     if stress:
-        if base_rates or strength is not None or finder or pad:
-            raise ConfigError("--stress takes face crops, and a model as it is used by default")
         several = [recognizer, *map(load_model, beside or ())]
         _stress(several, pictures, split, stress, alignment, plots, out)
         return
