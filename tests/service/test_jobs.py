@@ -15,7 +15,7 @@ from sqlalchemy import event, text
 
 from mien.errors import ConfigError, MissingExtra
 from mien.service import jobs as j
-from mien.service.jobs import DatabaseAway, Job, Jobs, Progress, QueueFull, State
+from mien.service.jobs import Claim, DatabaseAway, Job, Jobs, Progress, QueueFull, State
 
 from .databases import Server, postgres
 
@@ -88,7 +88,7 @@ def test_a_lease_that_ran_out_is_somebody_elses(jobs: Jobs, clock: Clock) -> Non
     job = jobs.add(Job("ann", "a.mp4"), 10)
     jobs.claim("a", 30)
     clock.now += 29
-    assert jobs.renew(job.id, "a", 30, Progress(7, 1.5, 20.0))
+    assert jobs.renew(Claim(job.id, "a"), 30, Progress(7, 1.5, 20.0))
     clock.now += 29
     assert jobs.claim("b", 30) is None
     clock.now += 2
@@ -96,12 +96,12 @@ def test_a_lease_that_ran_out_is_somebody_elses(jobs: Jobs, clock: Clock) -> Non
     assert taken is not None
     assert taken.progress == Progress(7, 1.5, 20.0)
     assert taken.started_s == 1000.0  # the first time
-    assert not jobs.renew(job.id, "a", 30, Progress())
-    assert not jobs.done(job.id, "a", Progress(), {})
-    assert not jobs.failed(job.id, "a", "late", {})
-    assert not jobs.crashed(job.id, "a", "late")
-    assert not jobs.leave(job.id, "a")
-    assert jobs.done(job.id, "b", Progress(9, 2.0), {"ok": 9})
+    assert not jobs.renew(Claim(job.id, "a"), 30, Progress())
+    assert not jobs.done(Claim(job.id, "a"), Progress(), {})
+    assert not jobs.failed(Claim(job.id, "a"), "late", {})
+    assert not jobs.crashed(Claim(job.id, "a"), "late")
+    assert not jobs.leave(Claim(job.id, "a"))
+    assert jobs.done(Claim(job.id, "b"), Progress(9, 2.0), {"ok": 9})
     ended = jobs.get(job.id)
     assert ended is not None
     assert (ended.state, ended.counts, ended.ended_s) == (State.DONE, {"ok": 9}, clock.now)
@@ -128,12 +128,12 @@ def test_one_that_brings_its_process_down_is_set_aside(jobs: Jobs) -> None:
     job = jobs.add(Job("ann", "a.mp4"), 10)
     for tried in (1, 2):
         assert jobs.claim("a", 30) is not None
-        assert jobs.crashed(job.id, "a", "ended by SIGSEGV")
+        assert jobs.crashed(Claim(job.id, "a"), "ended by SIGSEGV")
         waits = jobs.get(job.id)
         assert waits is not None
         assert (waits.state, waits.crashes) == (State.QUEUED, tried)
     jobs.claim("a", 30)
-    assert jobs.crashed(job.id, "a", "ended by SIGSEGV")
+    assert jobs.crashed(Claim(job.id, "a"), "ended by SIGSEGV")
     ended = jobs.get(job.id)
     assert ended is not None
     assert (ended.state, ended.crashes) == (State.FAILED, 3)
@@ -148,7 +148,7 @@ def test_one_to_be_stopped_that_brings_its_process_down_is_cancelled(
     jobs.claim("a", 30)
     jobs.cancel(job.id, "ann")
     clock.now += 5
-    assert jobs.crashed(job.id, "a", "ended by SIGSEGV")
+    assert jobs.crashed(Claim(job.id, "a"), "ended by SIGSEGV")
     ended = jobs.get(job.id)
     assert ended is not None
     assert (ended.state, ended.crashes, ended.ended_s) == (State.CANCELLED, 1, 1005.0)
@@ -161,8 +161,8 @@ def test_nobody_comes_between_a_look_at_a_job_and_its_change(jobs: Jobs) -> None
     asked: list[str] = []
     event.listen(jobs._engine, "before_cursor_execute", lambda *of: asked.append(of[2]))
     for change in (
-        lambda: jobs.crashed(job.id, "a", "ended by SIGSEGV"),
-        lambda: jobs.leave(job.id, "a"),
+        lambda: jobs.crashed(Claim(job.id, "a"), "ended by SIGSEGV"),
+        lambda: jobs.leave(Claim(job.id, "a")),
         lambda: jobs.cancel(job.id, "ann"),
     ):
         asked.clear()
@@ -176,7 +176,7 @@ def test_nobody_comes_between_a_look_at_a_job_and_its_change(jobs: Jobs) -> None
 def test_one_that_is_left_waits_a_while(jobs: Jobs, clock: Clock) -> None:
     job = jobs.add(Job("ann", "a.mp4"), 10)
     jobs.claim("a", 30)
-    assert jobs.leave(job.id, "a", pause_s=5)
+    assert jobs.leave(Claim(job.id, "a"), pause_s=5)
     assert jobs.claim("b", 30) is None
     clock.now += 5
     assert jobs.claim("b", 30) is not None
@@ -191,8 +191,8 @@ def test_cancelling(jobs: Jobs, clock: Clock) -> None:
     still = jobs.cancel(running.id, "ann")
     assert still is not None
     assert still.state is State.RUNNING  # until its worker hears of it
-    assert not jobs.renew(running.id, "a", 30, Progress())
-    assert jobs.leave(running.id, "a")
+    assert not jobs.renew(Claim(running.id, "a"), 30, Progress())
+    assert jobs.leave(Claim(running.id, "a"))
     ended = jobs.get(running.id)
     assert ended is not None
     assert ended.state is State.CANCELLED
@@ -233,8 +233,8 @@ def test_what_is_removed_is_hidden_at_once_and_dropped_when_nobody_has_it(jobs: 
     assert jobs.get(job.id) is None
     assert jobs.of("ann") == []
     assert jobs.forgotten() == []
-    assert not jobs.renew(job.id, "a", 30, Progress())
-    assert jobs.leave(job.id, "a")
+    assert not jobs.renew(Claim(job.id, "a"), 30, Progress())
+    assert jobs.leave(Claim(job.id, "a"))
     assert jobs.forgotten() == [job.id]
     assert jobs.known() == {job.id}
     jobs.erase(job.id)
@@ -244,7 +244,7 @@ def test_what_is_removed_is_hidden_at_once_and_dropped_when_nobody_has_it(jobs: 
 def test_what_is_over_is_forgotten_in_time(jobs: Jobs, clock: Clock) -> None:
     done, waiting = (jobs.add(Job("ann", name), 10) for name in ("a.mp4", "b.mp4"))
     jobs.claim("a", 30)
-    jobs.done(done.id, "a", Progress(), {})
+    jobs.done(Claim(done.id, "a"), Progress(), {})
     clock.now += 99
     jobs.expire(100)
     assert jobs.forgotten() == []
@@ -290,14 +290,14 @@ def test_ranges_are_had_by_several_and_then_the_job_to_join_them(jobs: Jobs) -> 
     assert [claimed(jobs, w) for w in "abc"] == [("a.mp4", 0), ("a.mp4", 1), ("a.mp4", 2)]
     assert claimed(jobs, "d") == ("b.mp4", None), "nobody waits for another's ranges"
     for part, worker in ((2, "c"), (0, "a")):
-        assert jobs.done(job.id, worker, Progress(100, 300.0 * part + 299), {}, part)
+        assert jobs.done(Claim(job.id, worker, part), Progress(100, 300.0 * part + 299), {})
         assert jobs.claim("e", 30) is None
-    assert jobs.done(job.id, "b", Progress(100, 599.0), {}, 1)
+    assert jobs.done(Claim(job.id, "b", 1), Progress(100, 599.0), {})
     joins = jobs.claim("e", 30)
     assert joins is not None
     assert (joins.id, joins.part, joins.parts) == (job.id, None, 3)
     assert jobs.claim("f", 30) is None
-    assert jobs.done(job.id, "e", Progress(300, 899.0), {"ok": 300})
+    assert jobs.done(Claim(job.id, "e"), Progress(300, 899.0), {"ok": 300})
     assert (state(jobs, job), state(jobs, later)) == (State.DONE, State.RUNNING)
 
 
@@ -305,13 +305,13 @@ def test_progress_adds_up_whatever_range_is_done_first(jobs: Jobs) -> None:
     job = cut_in(jobs, 3)
     for worker in "ab":
         jobs.claim(worker, 30)
-    assert jobs.renew(job.id, "b", 30, Progress(50, 400.0, 20.0), 1)
-    assert jobs.renew(job.id, "a", 30, Progress(30, 60.0, 12.0), 0)
+    assert jobs.renew(Claim(job.id, "b", 1), 30, Progress(50, 400.0, 20.0))
+    assert jobs.renew(Claim(job.id, "a", 0), 30, Progress(30, 60.0, 12.0))
     found = jobs.get(job.id)
     assert found is not None
     assert found.progress == Progress(80, 160.0, 32.0)
-    assert jobs.done(job.id, "b", Progress(150, 599.0, 20.0), {}, 1)
-    assert jobs.renew(job.id, "a", 30, None, 0), "nothing new to say"
+    assert jobs.done(Claim(job.id, "b", 1), Progress(150, 599.0, 20.0), {})
+    assert jobs.renew(Claim(job.id, "a", 0), 30), "nothing new to say"
     found = jobs.get(job.id)
     assert found is not None
     assert found.progress == Progress(180, 359.0, 12.0)
@@ -322,15 +322,15 @@ def test_a_range_whose_lease_ran_out_is_somebody_elses(jobs: Jobs, clock: Clock)
     for worker in "ab":
         jobs.claim(worker, 30)
     clock.now += 20
-    assert jobs.renew(job.id, "b", 30, None, 1)
+    assert jobs.renew(Claim(job.id, "b", 1), 30)
     clock.now += 20
     assert claimed(jobs, "c") == ("a.mp4", 0)
     assert claimed(jobs, "d") is None
-    assert not jobs.renew(job.id, "a", 30, None, 0)
-    assert not jobs.done(job.id, "a", Progress(), {}, 0)
-    assert not jobs.failed(job.id, "a", "late", {}, 0)
-    assert not jobs.crashed(job.id, "a", "late", 0)
-    assert not jobs.leave(job.id, "a", 0.0, 0)
+    assert not jobs.renew(Claim(job.id, "a", 0), 30)
+    assert not jobs.done(Claim(job.id, "a", 0), Progress(), {})
+    assert not jobs.failed(Claim(job.id, "a", 0), "late", {})
+    assert not jobs.crashed(Claim(job.id, "a", 0), "late")
+    assert not jobs.leave(Claim(job.id, "a", 0))
     assert state(jobs, job) is State.RUNNING
 
 
@@ -355,12 +355,12 @@ def test_a_range_that_brings_its_process_down_sets_the_job_aside(jobs: Jobs) -> 
     for _ in range(3):
         assert state(jobs, job) is State.RUNNING
         assert claimed(jobs, "a") == ("a.mp4", 1)
-        assert jobs.crashed(job.id, "a", "ended by SIGSEGV", 1)
+        assert jobs.crashed(Claim(job.id, "a", 1), "ended by SIGSEGV")
     ended = jobs.get(job.id)
     assert ended is not None
     assert (ended.state, ended.reason) == (State.FAILED, "ended by SIGSEGV; tried 3 times")
-    assert not jobs.renew(job.id, "b", 30, None, 0), "the other one is to be left"
-    assert jobs.leave(job.id, "b", 0.0, 0)
+    assert not jobs.renew(Claim(job.id, "b", 0), 30), "the other one is to be left"
+    assert jobs.leave(Claim(job.id, "b", 0))
     assert jobs.claim("a", 30) is None
 
 
@@ -368,14 +368,14 @@ def test_a_range_that_cannot_be_read_fails_the_job(jobs: Jobs) -> None:
     job = cut_in(jobs, 2)
     for worker in "ab":
         jobs.claim(worker, 30)
-    assert jobs.failed(job.id, "b", "no such thing", {}, 1)
+    assert jobs.failed(Claim(job.id, "b", 1), "no such thing", {})
     ended = jobs.get(job.id)
     assert ended is not None
     assert (ended.state, ended.reason) == (State.FAILED, "no such thing")
-    assert not jobs.renew(job.id, "a", 30, None, 0)
+    assert not jobs.renew(Claim(job.id, "a", 0), 30)
     assert jobs.remove(job.id, "ann")
     assert jobs.forgotten() == [], "somebody is at a range of it"
-    assert jobs.leave(job.id, "a", 0.0, 0)
+    assert jobs.leave(Claim(job.id, "a", 0))
     assert jobs.forgotten() == [job.id]
     jobs.erase(job.id)
     assert jobs.claim("a", 30) is None
@@ -387,13 +387,13 @@ def test_a_cut_job_is_cancelled_when_the_last_range_is_left(jobs: Jobs) -> None:
         jobs.claim(worker, 30)
     jobs.cancel(job.id, "ann")
     assert claimed(jobs, "c") is None
-    assert not jobs.renew(job.id, "a", 30, Progress(), 0)
-    assert jobs.leave(job.id, "a", 0.0, 0)
+    assert not jobs.renew(Claim(job.id, "a", 0), 30, Progress())
+    assert jobs.leave(Claim(job.id, "a", 0))
     assert (claimed(jobs, "a"), state(jobs, job)) == (None, State.RUNNING)
-    assert jobs.done(job.id, "b", Progress(), {}, 1), "it was just done"
+    assert jobs.done(Claim(job.id, "b", 1), Progress(), {}), "it was just done"
     assert claimed(jobs, "b") == ("a.mp4", None)
-    assert not jobs.renew(job.id, "b", 30, Progress())
-    assert jobs.leave(job.id, "b")
+    assert not jobs.renew(Claim(job.id, "b"), 30, Progress())
+    assert jobs.leave(Claim(job.id, "b"))
     assert state(jobs, job) is State.CANCELLED
     assert jobs.claim("b", 30) is None
 
@@ -412,7 +412,7 @@ def test_ranges_of_a_killed_service_do_not_keep_a_cancelled_job(jobs: Jobs, cloc
     assert (claimed(jobs, "b"), state(jobs, job)) == (None, State.RUNNING)
     clock.now += 31
     assert claimed(jobs, "b") == ("a.mp4", None)
-    assert jobs.leave(job.id, "b")
+    assert jobs.leave(Claim(job.id, "b"))
     assert state(jobs, job) is State.CANCELLED
 
 

@@ -22,7 +22,7 @@ from mien.errors import OutputError
 from mien.service import jobs as j
 from mien.service import worker as w
 from mien.service.folders import Folders
-from mien.service.jobs import DatabaseAway, Job, Jobs, Progress, State
+from mien.service.jobs import Claim, DatabaseAway, Job, Jobs, Progress, State
 from tests.made import video
 
 from .databases import postgres
@@ -336,15 +336,9 @@ def test_two_services_have_ranges_of_one_recording_at_once(
                 at_once.append(len(open_now))
             return job
 
-        def done(
-            id: str,
-            worker: str,
-            progress: Progress,
-            counts: Mapping[str, int],
-            part: int | None = None,
-        ) -> bool:
-            open_now.discard(-1 if part is None else part)
-            return really_done(id, worker, progress, counts, part)
+        def done(claim: Claim, progress: Progress, counts: Mapping[str, int]) -> bool:
+            open_now.discard(-1 if claim.part is None else claim.part)
+            return really_done(claim, progress, counts)
 
         table.claim = claim  # type: ignore[method-assign]
         table.done = done  # type: ignore[method-assign]

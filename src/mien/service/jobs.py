@@ -122,6 +122,15 @@ class Job:
     part: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a worker has: a job by its id, or a range of one."""
+
+    id: str
+    worker: str
+    part: int | None = None
+
+
 def _lease() -> tuple[Column[Any], ...]:
     """Who works on a row, until when; and not before which time anybody should."""
     return (
@@ -419,106 +428,84 @@ class Jobs:
         values = {"parts": len(starts_s), "worker": None, "lease_until_s": 0.0}
         rows = [{"job": id, "part": n, "start_s": start} for n, start in enumerate(starts_s)]
         with self._asked() as connection:
-            if not self._changed(connection, id, worker, values):
+            if not _changed(connection, Claim(id, worker), values):
                 return False
             connection.execute(_PARTS.insert(), rows)
         return True
 
-    def renew(
-        self,
-        id: str,
-        worker: str,
-        lease_s: float,
-        progress: Progress | None = None,
-        part: int | None = None,
-    ) -> bool:
-        """Keep a job for longer; False where it is somebody else's by now, or to be left.
+    def renew(self, claim: Claim, lease_s: float, progress: Progress | None = None) -> bool:
+        """Keep it for longer; False where it is somebody else's by now, or to be left.
 
         progress : None where there is nothing new to say.
         """
         values: dict[str, Any] = {"lease_until_s": self._clock() + lease_s}
-        if part is not None:
-            return self._change_part(id, part, worker, values | _reached(progress), _goes_on(id))
+        if claim.part is not None:
+            return self._change(claim, values | _reached(progress), _goes_on(claim.id))
         if progress:
             values |= {
                 "frames": progress.frames,
                 "time_s": progress.time_s,
                 "frames_per_s": progress.frames_per_s,
             }
-        return self._change(id, worker, values, ~_JOBS.c.stop)
+        return self._change(claim, values, ~_JOBS.c.stop)
 
-    def done(
-        self,
-        id: str,
-        worker: str,
-        progress: Progress,
-        counts: Mapping[str, int],
-        part: int | None = None,
-    ) -> bool:
+    def done(self, claim: Claim, progress: Progress, counts: Mapping[str, int]) -> bool:
         """Its records are whole. False where it is somebody else's by now."""
-        if part is not None:
+        if claim.part is not None:
             values = _reached(progress) | {"done": True, "worker": None, "frames_per_s": 0.0}
-            return self._change_part(id, part, worker, values)
+            return self._change(claim, values)
         values = _ended(State.DONE, self._clock()) | {
             "frames": progress.frames,
             "time_s": progress.time_s,
             "counts": dict(counts),
         }
-        return self._change(id, worker, values)
+        return self._change(claim, values)
 
-    def failed(
-        self,
-        id: str,
-        worker: str,
-        reason: str,
-        counts: Mapping[str, int],
-        part: int | None = None,
-    ) -> bool:
+    def failed(self, claim: Claim, reason: str, counts: Mapping[str, int]) -> bool:
         """It cannot be analysed. False where it is somebody else's by now."""
         values = _ended(State.FAILED, self._clock()) | {"reason": reason, "counts": dict(counts)}
-        if part is None:
-            return self._change(id, worker, values)
+        if claim.part is None:
+            return self._change(claim, values)
         with self._asked() as connection:
-            return self._changed_part(connection, id, part, worker, _left()) and _end(
-                connection, id, values
-            )
+            return _changed(connection, claim, _left()) and _end(connection, claim.id, values)
 
-    def crashed(self, id: str, worker: str, reason: str, part: int | None = None) -> bool:
+    def crashed(self, claim: Claim, reason: str) -> bool:
         """Its process came to a bad end: it is tried again, and set aside the third time.
 
         One that is to be stopped is cancelled by that. False where it is somebody else's by now.
         """
         given_up = f"{reason}; tried {_CRASHES} times"
-        if part is not None:
-            return self._crashed_part(id, part, worker, given_up)
+        if claim.part is not None:
+            return self._crashed_part(claim, given_up)
         crashes = _JOBS.c.crashes + 1
         is_last = and_(crashes >= _CRASHES, ~_JOBS.c.stop)
         values = self._given_back(is_last) | {
             "crashes": crashes,
             "reason": case((is_last, given_up), else_=_JOBS.c.reason),
         }
-        return self._change(id, worker, values)
+        return self._change(claim, values)
 
-    def _crashed_part(self, id: str, part: int, worker: str, given_up: str) -> bool:
+    def _crashed_part(self, claim: Claim, given_up: str) -> bool:
         values = _left() | {"crashes": _PARTS.c.crashes + 1}
-        asked = and_(_PARTS.c.job == id, _PARTS.c.part == part)
+        asked = and_(_PARTS.c.job == claim.id, _PARTS.c.part == claim.part)
         with self._asked() as connection:
-            if not self._changed_part(connection, id, part, worker, values):
+            if not _changed(connection, claim, values):
                 return False
             crashes = connection.execute(select(_PARTS.c.crashes).where(asked)).scalar_one()
             if crashes >= _CRASHES:
-                _end(connection, id, _ended(State.FAILED, self._clock()) | {"reason": given_up})
+                ended = _ended(State.FAILED, self._clock()) | {"reason": given_up}
+                _end(connection, claim.id, ended)
         return True
 
-    def leave(self, id: str, worker: str, pause_s: float = 0.0, part: int | None = None) -> bool:
-        """Give a job back as it is, for whoever comes next, after a while.
+    def leave(self, claim: Claim, pause_s: float = 0.0) -> bool:
+        """Give it back as it is, for whoever comes next, after a while.
 
         One that is to be stopped is cancelled by that. False where it is somebody else's by now.
         """
         later = {"not_before_s": self._clock() + pause_s}
-        if part is not None:
-            return self._change_part(id, part, worker, _left() | later)
-        return self._change(id, worker, self._given_back(false()) | later)
+        if claim.part is not None:
+            return self._change(claim, _left() | later)
+        return self._change(claim, self._given_back(false()) | later)
 
     def _given_back(self, failed: ColumnElement[bool]) -> dict[str, Any]:
         """A job that nobody works on any more: it waits again, unless it failed or was to stop.
@@ -534,55 +521,16 @@ class Jobs:
         return {"state": state, "ended_s": ended_s, "worker": None, "frames_per_s": 0.0}
 
     def _change(
-        self,
-        id: str,
-        worker: str,
-        values: Mapping[str, Any],
-        also: ColumnElement[bool] | None = None,
+        self, claim: Claim, values: Mapping[str, Any], also: ColumnElement[bool] | None = None
     ) -> bool:
-        """Change a job that is still this worker's; whether it was."""
+        """Change what is still this worker's; whether it was. A range's job tells how far it is."""
         with self._asked() as connection:
-            return self._changed(connection, id, worker, values, also)
-
-    def _changed(
-        self,
-        connection: Connection,
-        id: str,
-        worker: str,
-        values: Mapping[str, Any],
-        also: ColumnElement[bool] | None = None,
-    ) -> bool:
-        mine = and_(_JOBS.c.id == id, _JOBS.c.worker == worker, _RUNS)
-        mine = mine if also is None else and_(mine, also)
-        return connection.execute(_JOBS.update().where(mine).values(**values)).rowcount == 1
-
-    def _change_part(
-        self,
-        id: str,
-        part: int,
-        worker: str,
-        values: Mapping[str, Any],
-        also: ColumnElement[bool] | None = None,
-    ) -> bool:
-        """Change a range that is still this worker's, and how far its job is; whether it was."""
-        with self._asked() as connection:
-            if not self._changed_part(connection, id, part, worker, values, also):
+            if not _changed(connection, claim, values, also):
                 return False
-            connection.execute(_JOBS.update().where(_JOBS.c.id == id, _RUNS).values(**_summed(id)))
+            if claim.part is not None:
+                job = and_(_JOBS.c.id == claim.id, _RUNS)
+                connection.execute(_JOBS.update().where(job).values(**_summed(claim.id)))
         return True
-
-    def _changed_part(
-        self,
-        connection: Connection,
-        id: str,
-        part: int,
-        worker: str,
-        values: Mapping[str, Any],
-        also: ColumnElement[bool] | None = None,
-    ) -> bool:
-        mine = and_(_PARTS.c.job == id, _PARTS.c.part == part, _PARTS.c.worker == worker)
-        mine = mine if also is None else and_(mine, also)
-        return connection.execute(_PARTS.update().where(mine).values(**values)).rowcount == 1
 
     # -- what clients and time ask ----------------------------------------------------------------
 
@@ -630,6 +578,22 @@ class Jobs:
         with self._asked() as connection:
             connection.execute(_PARTS.delete().where(_PARTS.c.job == id))
             connection.execute(_JOBS.delete().where(_JOBS.c.id == id, _JOBS.c.gone))
+
+
+def _changed(
+    connection: Connection,
+    claim: Claim,
+    values: Mapping[str, Any],
+    also: ColumnElement[bool] | None = None,
+) -> bool:
+    """Change a job, or the range of one, that is still a worker's; whether it was."""
+    if claim.part is None:
+        rows, mine = _JOBS, and_(_JOBS.c.id == claim.id, _RUNS)
+    else:
+        rows, mine = _PARTS, and_(_PARTS.c.job == claim.id, _PARTS.c.part == claim.part)
+    asked = rows.update().where(mine, rows.c.worker == claim.worker)
+    asked = asked if also is None else asked.where(also)
+    return connection.execute(asked.values(**values)).rowcount == 1
 
 
 def _told(err: DBAPIError) -> str:

@@ -28,7 +28,7 @@ from ..analysis.kept import Kept
 from ..analysis.ranges import LENGTH_S
 from ..jsontext import parse
 from .folders import Folder, Folders
-from .jobs import DatabaseAway, Job, Jobs, Progress
+from .jobs import Claim, DatabaseAway, Job, Jobs, Progress
 
 log = logging.getLogger(__name__)
 
@@ -136,20 +136,20 @@ class Workers:
 
     def _do(self, job: Job, worker: str) -> None:
         """Do what there is to do with a recording, as far as this service gets with it."""
-        folder = self._folders.of(job.id)
+        claim, folder = Claim(job.id, worker, job.part), self._folders.of(job.id)
         names = [path.name for path in folder.input.glob("*")]
         if len(names) != 1:
             reason = "the recording is gone"
-            self._tell(lambda: self._jobs.failed(job.id, worker, reason, {}, job.part))
-        elif not self._renewed(job, worker, None):  # it was to stop when nobody was at it
-            self._tell(lambda: self._jobs.leave(job.id, worker, 0.0, job.part))
+            self._tell(lambda: self._jobs.failed(claim, reason, {}))
+        elif not self._renewed(claim, None):  # it was to stop when nobody was at it
+            self._tell(lambda: self._jobs.leave(claim))
         else:
             place = folder if job.part is None else folder.part(job.part)
             with place.alone() as handle:
                 if handle is None:  # what a killed service had begun goes on without it
-                    self._jobs.leave(job.id, worker, _AWAY_S, job.part)
+                    self._jobs.leave(claim, _AWAY_S)
                     return
-                made = _Step(job, worker, folder, place, names[0], handle)
+                made = _Step(job, claim, folder, place, names[0], handle)
                 self._end(made, self._done(made))
 
     def _done(self, made: _Step) -> _End | None:
@@ -179,20 +179,20 @@ class Workers:
 
     def _end(self, made: _Step, end: _End | None) -> None:
         """Let the table know what came of it."""
-        job, id, worker, part = made.job, made.job.id, made.worker, made.job.part
+        job, claim = made.job, made.claim
         if end is None:
-            self._tell(lambda: self._jobs.leave(id, worker, 0.0, part))
+            self._tell(lambda: self._jobs.leave(claim))
         elif end.starts_s:
-            self._tell(lambda: self._jobs.cut(id, worker, end.starts_s))
+            self._tell(lambda: self._jobs.cut(claim.id, claim.worker, end.starts_s))
             self._news.set()
         elif end.is_whole:
-            if job.parts and part is None:
+            if job.parts and claim.part is None:
                 made.folder.drop_parts()
-            self._tell(lambda: self._jobs.done(id, worker, end.progress, end.counts, part))
+            self._tell(lambda: self._jobs.done(claim, end.progress, end.counts))
         elif end.is_crash:
-            self._tell(lambda: self._jobs.crashed(id, worker, end.reason, part))
+            self._tell(lambda: self._jobs.crashed(claim, end.reason))
         else:
-            self._tell(lambda: self._jobs.failed(id, worker, end.reason, end.counts, part))
+            self._tell(lambda: self._jobs.failed(claim, end.reason, end.counts))
 
     def _run(
         self,
@@ -220,7 +220,7 @@ class Workers:
         """What came of the process, once it has ended; None where the job is to be left."""
         while process.poll() is None:
             progress = grown.look() if grown else None
-            if self._stopping.is_set() or not self._renewed(made.job, made.worker, progress):
+            if self._stopping.is_set() or not self._renewed(made.claim, progress):
                 _stop(process)
                 return None
             if progress and progress.time_s > self._longest_s:
@@ -230,10 +230,10 @@ class Workers:
             self._stopping.wait(_LOOK_S)
         return end_of(process.returncode, made.place)
 
-    def _renewed(self, job: Job, worker: str, progress: Progress | None) -> bool:
+    def _renewed(self, claim: Claim, progress: Progress | None) -> bool:
         """Whether the job is still ours; a database that is away says nothing against it."""
         try:
-            return self._jobs.renew(job.id, worker, self._lease_s, progress, job.part)
+            return self._jobs.renew(claim, self._lease_s, progress)
         except DatabaseAway as err:
             log.warning("%s", err)
             return True
@@ -275,7 +275,7 @@ class _Step:
     """
 
     job: Job
-    worker: str
+    claim: Claim
     folder: Folder
     place: Folder
     name: str
