@@ -226,6 +226,21 @@ def test_so_many_may_wait(jobs: Jobs) -> None:
     jobs.add(Job("bob", "c.mp4"), 2)
 
 
+def test_so_many_may_wait_however_many_are_handed_in_at_once(jobs: Jobs) -> None:
+    ready = threading.Barrier(12)
+
+    def hand_in(number: int) -> bool:
+        ready.wait(10)
+        try:
+            return bool(jobs.add(Job("ann", f"{number}.mp4"), 3))
+        except QueueFull:
+            return False
+
+    with ThreadPoolExecutor(12) as pool:
+        assert sum(pool.map(hand_in, range(12))) == 3
+    assert jobs.counts()[State.QUEUED] == 3
+
+
 def test_what_is_removed_is_hidden_at_once_and_dropped_when_nobody_has_it(jobs: Jobs) -> None:
     job = jobs.add(Job("ann", "a.mp4"), 10)
     jobs.claim("a", 30)

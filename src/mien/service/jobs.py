@@ -56,7 +56,7 @@ from ..secrecy import public
 
 SCHEMA = 2
 """Of the tables; a service brings older ones up to it, and does not touch those of a later one."""
-_LOCK = 0x6D69656E  # "mien": of a database's advisory locks, the one for its tables
+_LOCK = 0x6D69656E  # "mien": of a database's advisory locks, the one that is taken here
 _PATIENCE_S = 30  # that a statement waits for another service's
 _PAUSE_S = 0.02  # before a statement that was turned away is given again
 _CRASHES = 3  # of a recording's own process, until it is set aside
@@ -235,9 +235,9 @@ def _steady(connection: Any, _: Any) -> None:
 
 
 def _alone(connection: Connection) -> None:
-    """Nobody else makes or changes tables until this transaction is over.
+    """No other transaction that asks for this goes on until this one is over.
 
-    Of two services that begin at once the second waits for the first, and finds nothing left to do.
+    Of two services that begin at once the second waits for the first, and finds the tables made.
     """
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql("BEGIN IMMEDIATE")
@@ -302,6 +302,7 @@ class Jobs:
     def add(self, job: Job, most: int) -> Job:
         """Let a job wait; raises QueueFull where ``most`` of its owner's are not done yet."""
         with self._asked() as connection:
+            _alone(connection)  # nobody adds one between the count and this one
             waiting = connection.execute(
                 select(func.count()).where(_JOBS.c.owner == job.owner, _JOBS.c.state.in_(_OPEN))
             ).scalar_one()
