@@ -193,7 +193,7 @@ def test_a_camera_that_is_unplugged(visit_device: Open) -> None:
 
 
 def test_a_camera_that_sends_nothing_for_a_while(visit_device: Open) -> None:
-    """Its cover is shut, or the system takes it for a call: browsers mute its track, and no more."""
+    """Its cover is shut, or it is taken for a call: browsers mute its track, and no more."""
     page = visit_device("live")
     page.get_by_role("button", name="Turn the camera on").click()
     page.locator("table.bars").wait_for()
