@@ -92,7 +92,7 @@ def _reading() -> list[str]:
     low, high = agreed["accuracy_ci95"]
     peers = result("accuracy-face-api-ferplus")
     return [
-        "- FER+ has eight labels by majority vote, without unknown and not-a-face; the peers lack contempt, so its "
+        "- FER+ has eight labels, and a picture that with the most votes, without unknown and not-a-face; the peers lack contempt, so its "
         f"{peers['left_out']['contempt']} faces are not asked of them.",
         f"- FER+'s authors test on those {agreed['n']:,} of these faces on whose label more than half of the votes agree, and so do figures that are compared "
         f"with theirs (their VGG13: 0.850): there mien is right on {agreed['accuracy']:.3f} ({low:.3f}-{high:.3f}) at training rates.",
