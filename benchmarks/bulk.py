@@ -1,12 +1,8 @@
 """How fast ``mien bulk`` is: one and two workers, processes of this machine and Ray's actors.
 
 FER2013's crops, photographs of LFW and recordings made of the clips, each as often as ``--share``
-says, ``--rounds`` times in turn. Every figure is of a whole run of the command, its beginning
-included; ``begin`` is a run in which everything is done already. ``ray`` begins its cluster and
-ends it; ``cluster`` is Ray with one that goes on here already, whose own processes do not count.
-``one core`` is ``local`` with one worker that may use one processor only: two workers on two are
-held against that, too, as one alone reads and searches beside recognising, with more than one.
-``processor_s`` is what the processors worked for it, by kind of
+says. Every figure is of a whole run of the command, its beginning included; ``begin`` is a run in
+which everything is done already. ``processor_s`` is what the processors worked for it, by kind of
 process, whatever else this machine is at: the workers that hold a model, and all that hands them
 their units and takes their answers. Memory is the largest of any one process.
 
@@ -18,15 +14,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -35,16 +29,7 @@ import typer
 from mien import provenance
 
 LOOK_S = 0.25
-SETTLES_S = 5.0  # a cluster, before anything is asked of it
-ENGINES = (
-    ("local", 1),
-    ("local", 2),
-    ("one core", 1),
-    ("cluster", 1),
-    ("cluster", 2),
-    ("ray", 1),
-    ("ray", 2),
-)
+ENGINES = (("local", 1), ("local", 2), ("ray", 1), ("ray", 2))
 
 
 def processes(pid: int) -> list[int]:
@@ -61,7 +46,7 @@ def kind(words: bytes) -> str:
     if b"mien.bulk.child" in words:
         return "workers"
     if b"ray::" in words:
-        return "ray" if b"Agent" in words else "ray_actors"
+        return "ray_actors"
     return "ray" if b"ray" in words.split(b"\0")[0] or b"/ray/" in words else "driver"
 
 
@@ -76,12 +61,6 @@ def processor(pid: int) -> dict[tuple[str, str], tuple[str, float]]:
             if words:  # of one that has ended there are none
                 found[str(each), fields[19]] = (kind(words), seconds)
     return found
-
-
-def worked_here() -> dict[tuple[str, str], tuple[str, float]]:
-    """Of all that this process began: a cluster that goes on here is none of the command's."""
-    found = processor(os.getpid())
-    return {who: told for who, told in found.items() if who[0] != str(os.getpid())}
 
 
 def workers_mb(pid: int) -> dict[int, float]:
@@ -103,15 +82,14 @@ def timed(words: list[str]) -> dict[str, Any]:
     """Seconds of a run by clock and processor, and each worker's memory early and at its end."""
     memory: list[tuple[float, float]] = []
     worked: dict[tuple[str, str], tuple[str, float]] = {}
-    before = worked_here()
     began = time.monotonic()
     process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
     stop = threading.Event()
 
     def look() -> None:
         while not stop.wait(LOOK_S):
-            worked.update(worked_here())
-            if found := workers_mb(os.getpid()):
+            worked.update(processor(process.pid))
+            if found := workers_mb(process.pid):
                 memory.append((time.monotonic() - began, max(found.values())))
 
     looking = threading.Thread(target=look)
@@ -122,8 +100,8 @@ def timed(words: list[str]) -> dict[str, Any]:
     looking.join()
     third = [mb for at, mb in memory if at <= seconds / 3]
     kinds: Counter[str] = Counter()
-    for who, (name, worked_s) in worked.items():
-        kinds[name] += worked_s - before.get(who, (name, 0.0))[1]  # type: ignore[assignment]
+    for name, worked_s in worked.values():
+        kinds[name] += worked_s  # type: ignore[assignment]
     return {
         "seconds": round(seconds, 2),
         "processor_s": {name: round(s, 2) for name, s in sorted(kinds.items())},
@@ -134,28 +112,10 @@ def timed(words: list[str]) -> dict[str, Any]:
     }
 
 
-@contextmanager
-def cluster(engine: str) -> Iterator[list[str]]:
-    """What the command takes for an engine; a cluster is there before it, and after it."""
-    if engine != "cluster":
-        yield ["--engine", "ray" if engine == "ray" else "local"]
-        return
-    import ray
-
-    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
-    try:
-        time.sleep(SETTLES_S)
-        address = ray.get_runtime_context().gcs_address
-        yield ["--engine", "ray", "--address", address]
-    finally:
-        ray.shutdown()
-
-
 def one(source: Path, engine: str, workers: int, more: list[str]) -> dict[str, Any]:
-    with tempfile.TemporaryDirectory() as out, cluster(engine) as chosen:
-        words = ["taskset", "-c", "0"] if engine == "one core" else []
-        words += [sys.executable, "-m", "mien", "bulk", str(source), "--out", f"{out}/out", *more]
-        words += [*chosen, "-p", str(workers)]
+    with tempfile.TemporaryDirectory() as out:
+        words = [sys.executable, "-m", "mien", "bulk", str(source), "--out", f"{out}/out", *more]
+        words += ["--engine", engine, "-p", str(workers)]
         found = timed(words)
         again = timed(words)
     found["said"] = [line.partition(" -> ")[0] for line in found["said"]]
@@ -164,26 +124,19 @@ def one(source: Path, engine: str, workers: int, more: list[str]) -> dict[str, A
 
 
 def ratios(found: list[dict[str, Any]]) -> dict[str, float]:
-    """Of the medians of the rounds. ``cores`` : that one worker keeps busy alone."""
-    s: dict[tuple[str, int], float] = {}
-    work: dict[tuple[str, int], float] = {}
-    for each in ENGINES:
-        runs = [run for run in found if (run["engine"], run["workers"]) == each]
-        s[each] = statistics.median(run["seconds"] for run in runs)
-        work[each] = statistics.median(sum(run["processor_s"].values()) for run in runs)
-    told = {
-        "local_2_to_1": s["local", 1] / s["local", 2],
-        "local_2_to_one_core": s["one core", 1] / s["local", 2],
-        "cores": work["local", 1] / s["local", 1],
-        "cluster_2_to_1": s["cluster", 1] / s["cluster", 2],
-        "ray_2_to_1": s["ray", 1] / s["ray", 2],
+    s = {(each["engine"], each["workers"]): each["seconds"] for each in found}
+    work = {(e["engine"], e["workers"]): sum(e["processor_s"].values()) for e in found}
+    net = {(e["engine"], e["workers"]): e["seconds"] - e["begin_s"] for e in found}
+    return {
+        "local_2_to_1": round(s["local", 1] / s["local", 2], 3),
+        "ray_2_to_1": round(s["ray", 1] / s["ray", 2], 3),
+        "ray_over_local_1": round(s["ray", 1] / s["local", 1] - 1, 3),
+        "ray_over_local_2": round(s["ray", 2] / s["local", 2] - 1, 3),
+        "ray_over_local_1_processor": round(work["ray", 1] / work["local", 1] - 1, 3),
+        "ray_over_local_2_processor": round(work["ray", 2] / work["local", 2] - 1, 3),
+        "local_2_to_1_without_beginning": round(net["local", 1] / net["local", 2], 3),
+        "ray_over_local_1_without_beginning": round(net["ray", 1] / net["local", 1] - 1, 3),
     }
-    for engine in ("cluster", "ray"):
-        for workers in (1, 2):
-            name = f"{engine}_over_local_{workers}"
-            told[name] = s[engine, workers] / s["local", workers] - 1
-            told[f"{name}_processor"] = work[engine, workers] / work["local", workers] - 1
-    return {name: round(value, 3) for name, value in told.items()}
 
 
 def sample(folder: Path, to: Path, share: float) -> int:
@@ -197,16 +150,15 @@ def sample(folder: Path, to: Path, share: float) -> int:
 def main(
     folder: Annotated[Path, typer.Argument(help="Holds fer2013/, lfw/ and clips/.")],
     share: Annotated[float, typer.Option(help="Of each, from 0 to 1.")] = 1.0,
-    rounds: Annotated[int, typer.Option(help="Of all engines, one after the other.")] = 1,
     out: Annotated[Path, typer.Option()] = Path("benchmarks/results/bulk.json"),
 ) -> None:
-    result: dict[str, Any] = {**provenance.environment(), "share": share, "rounds": rounds}
+    result: dict[str, Any] = {**provenance.environment(), "share": share}
     for name, more in (("fer2013", ["--crops"]), ("lfw", []), ("clips", [])):
         if not (folder / name).is_dir():
             continue
         with tempfile.TemporaryDirectory() as made:
             count = sample(folder / name, Path(made), share)
-            found = [one(Path(made), *each, more) for _ in range(rounds) for each in ENGINES]
+            found = [one(Path(made), *engine, more) for engine in ENGINES]
         result[name] = {"files": count, "runs": found, **ratios(found)}
         out.write_text(json.dumps(result, indent=2) + "\n")
     typer.echo(json.dumps(result, indent=2))

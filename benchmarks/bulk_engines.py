@@ -1,9 +1,8 @@
-"""What it costs to have a unit handed out: Ray's actors, Ray Data, Dask, a pool of processes.
+"""What it costs to have a unit handed out: Ray Data, Dask, and a pool of processes.
 
 Each does so many units that do nothing, with two workers on this machine, and one worker is killed
-in the middle of a second, longer run: what comes of that is told. ``begin_s`` is the processor
-time of all of an engine's processes until the first unit is done. ``pip install dask[distributed]
-ray[data]`` first; what is not installed is left out.
+in the middle of a second, longer run: what comes of that is told. ``pip install dask[distributed]``
+first; what is not installed is left out.
 
     python benchmarks/bulk_engines.py
 """
@@ -15,17 +14,12 @@ import json
 import logging
 import os
 import signal
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-
-from bulk import processor
 
 from mien import provenance
 
@@ -61,19 +55,6 @@ def ray_data(work: Callable[[int], tuple[int, int]], count: int) -> Iterator[tup
         yield int(batch["id"][0]), int(batch["pid"][0])
 
 
-def actors(work: Callable[[int], tuple[int, int]], count: int) -> Iterator[tuple[int, int]]:
-    import ray
-    from ray.util import ActorPool
-
-    class Worker:
-        def do(self, number: int) -> tuple[int, int]:
-            return work(number)
-
-    kind = ray.remote(num_cpus=1, max_restarts=-1, max_task_retries=-1)(Worker)
-    pool = ActorPool([kind.remote() for _ in range(WORKERS)])
-    yield from pool.map_unordered(lambda actor, number: actor.do.remote(number), [*range(count)])
-
-
 def dask(work: Callable[[int], tuple[int, int]], count: int) -> Iterator[tuple[int, int]]:
     from distributed import Client, as_completed
 
@@ -92,24 +73,14 @@ def pool(work: Callable[[int], tuple[int, int]], count: int) -> Iterator[tuple[i
 
 
 def ms(engine: Engine) -> dict[str, float]:
-    """Until the first unit is done, and for each of the others; by the clock and by processors."""
-    began, before = time.monotonic(), worked_s()
-    first = begin = 0.0
+    """Until the first unit is done, and for each of the others."""
+    began = time.monotonic()
+    first = 0.0
     for number, _ in enumerate(engine(nothing, UNITS)):
-        if not first:
-            first, begin = time.monotonic() - began, worked_s() - before
+        first = first or time.monotonic() - began
         assert number < UNITS
     each = (time.monotonic() - began - first) / (UNITS - 1)
-    return {
-        "first_s": round(first, 2),
-        "begin_processor_s": round(begin, 2),
-        "each_ms": round(each * 1e3, 2),
-    }
-
-
-def worked_s() -> float:
-    """What this process and all that it began have worked so far."""
-    return sum(seconds for _, seconds in processor(os.getpid()).values())
+    return {"first_s": round(first, 2), "each_ms": round(each * 1e3, 2)}
 
 
 def killed(engine: Engine) -> dict[str, Any]:
@@ -134,16 +105,14 @@ def main(
     for name, needs, engine in (
         ("pool", "os", pool),
         ("dask", "dask", dask),
-        ("ray_actors", "ray", actors),
-        ("ray_data", "ray", ray_data),
+        ("ray", "ray", ray_data),
     ):
         if importlib.util.find_spec(needs) is None:
             continue
-        if name == "ray_actors":
+        if name == "ray":
             import ray
 
             ray.init(num_cpus=WORKERS, include_dashboard=False, log_to_driver=False)
-        if name == "ray_data":
             ray.data.DataContext.get_current().enable_progress_bars = False
         result[name] = {
             **ms(engine),

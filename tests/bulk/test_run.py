@@ -11,8 +11,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -42,10 +41,9 @@ class Here:
     def __init__(self, stop_after: int | None = None) -> None:
         self.stop_after, self.done = stop_after, 0
 
-    def outcomes(self, request: Request, expected: dict, units: deque[listing.Unit]):  # type: ignore[no-untyped-def, type-arg]
+    def outcomes(self, request: Request, expected: dict, units: Sequence[listing.Unit]):  # type: ignore[no-untyped-def, type-arg]
         worker = Worker(request, expected)
-        while units:
-            unit = units.popleft()
+        for unit in units:
             if self.done == self.stop_after:
                 raise KeyboardInterrupt
             self.done += 1

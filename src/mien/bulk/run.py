@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
 
@@ -45,19 +45,21 @@ def run(
         units, totals = _left(ledger, inputs, retry_errors, told)
         progress = Progress(len(inputs), totals)
         shown(progress)
-        if units:
+        while units:
+            more = list[Unit]()
             with closing(engine.outcomes(request, expected, units)) as outcomes:
                 for outcome in outcomes:
-                    units.extend(outcome.more)
+                    more += outcome.more
                     progress.add(outcome)
                     shown(progress)
+            units = more
         ledger.sweep()  # of workers that were killed in this run
     return progress.totals
 
 
 def _left(
     ledger: Ledger, inputs: list[Input], retry_errors: bool, told: Callable[[str], None]
-) -> tuple[deque[Unit], Totals]:
+) -> tuple[list[Unit], Totals]:
     """The units that are not done, and what came of the others."""
     damaged: list[str] = []
     done = ledger.done(damaged)
@@ -75,7 +77,7 @@ def _left(
     totals = Totals()
     for rows in done.values():
         _add(totals, rows)
-    return deque(unit for unit in divided(inputs) if unit.number not in done), totals
+    return [unit for unit in divided(inputs) if unit.number not in done], totals
 
 
 def _add(totals: Totals, rows: list[Row]) -> None:
