@@ -3,7 +3,7 @@
 Seconds by the clock depend on what else a machine is at; what its processors worked for a run
 hardly does. Each size is run ``--times`` times with one worker, and a line is fitted: its slope is
 what a crop, a photograph or a frame costs, with a 95 % interval; its height what it costs to begin.
-``stages`` tells what one core spends a picture or a frame
+``ray`` is the same crops by Ray's actor. ``stages`` tells what one core spends a picture or a frame
 on: the file read and decoded, faces sought (or followed), faces read; the slope holds the writing
 of records and the handing out, too.
 
@@ -66,11 +66,11 @@ def film(clip: Path, seconds: int, folder: Path) -> Path:
     return folder
 
 
-def processor_s(source: Path, more: Sequence[str]) -> tuple[float, dict[str, float]]:
+def processor_s(source: Path, more: Sequence[str], engine: str) -> tuple[float, dict[str, float]]:
     """Of a whole run, and by kind of process."""
     with tempfile.TemporaryDirectory() as out:
         words = [sys.executable, "-m", "mien", "bulk", str(source), "--out", f"{out}/out", *more]
-        told = timed([*words, "-p", "1"])["processor_s"]
+        told = timed([*words, "--engine", engine, "-p", "1"])["processor_s"]
     return sum(told.values()), told
 
 
@@ -95,13 +95,14 @@ def grown(
     items: Callable[[int], int],
     times: int,
     more: Sequence[str] = (),
+    engine: str = "local",
 ) -> dict[str, Any]:
     """How the processor time of runs grows with their size."""
     points, runs = list[tuple[int, float]](), list[dict[str, Any]]()
     for size in sizes:
         source = made(size)
         for _ in range(times):
-            whole, kinds = processor_s(source, more)
+            whole, kinds = processor_s(source, more, engine)
             points.append((items(size), whole))
             runs.append({"items": items(size), "processor_s": round(whole, 2), "by": kinds})
     return {**line(points), "runs": runs}
@@ -173,6 +174,10 @@ def main(
                 times,
             ),
         )
+        by_ray = grown(
+            CROPS, some(crops, "ray"), lambda size: size, times, ["--crops"], engine="ray"
+        )
+        note("crops_by_ray", by_ray)
         cut, looked = Analyzer(Settings(crops=True, threads=1)), Analyzer(Settings(threads=1))
         tracker = Tracker(looked)
         note(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import threading
@@ -27,6 +26,7 @@ from mien.bulk.run import run
 from mien.bulk.store import Store
 from mien.errors import InputError, OutputError
 from mien.secrecy import public
+from tests.servers import free_port
 
 from .conftest import contents
 from .test_run import Here, asked
@@ -76,9 +76,7 @@ def put(folder: Path, address: str) -> None:
 def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """As ``bucket``, by a server of Google's kind."""
     pytest.importorskip("gcp_storage_emulator")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
+    port = str(free_port())
     words = ["start", "--host", "127.0.0.1", "--port", port, "--in-memory"]
     process = subprocess.Popen(
         [sys.executable, "-m", "gcp_storage_emulator", *words, "--default-bucket", BUCKET],
