@@ -149,9 +149,11 @@ class Analyzer:
     def _load(self, recognizer: Recognizer | None) -> tuple[Recognizer, BaseRates]:
         recognizer = recognizer or self._named()
         rates = self.settings.base_rates or default_for(recognizer.info.base_rates)
-        # Base rates the model cannot use are an error here, once, not one for every picture.
-        recognizer.probabilities([], rates)
         self._check_coverage(recognizer.info, rates)
+        # Base rates the model cannot use are an error here, once, not one for every picture; and
+        # what becomes of their file later is nothing to it.
+        rates = rates.read(recognizer.info.label_set)
+        recognizer.probabilities([], rates)
         return recognizer, rates
 
     def _check_coverage(self, info: ModelInfo, rates: BaseRates) -> None:

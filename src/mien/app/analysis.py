@@ -272,7 +272,7 @@ def _bookmark(
         "schema": records.SCHEMA,
         "model": f"{info.name} ({(info.sha256 or '')[:12]})",
         "detector": settings.detector,
-        "base rates": dataclasses.asdict(analyzer.base_rates),
+        "base rates": analyzer.base_rates.plain(),
         "coverage": analyzer.coverage,
         "align": analyzer.alignment,
         "crops": settings.crops,
