@@ -96,6 +96,7 @@ def analyze(wanted: Wanted) -> int:
         asked(wanted.base_rates, wanted.strength),
         wanted.crops,
         wanted.alignment,
+        threads=1 if options else 0,  # a recording's stages are side by side already
         person=wanted.person,
         coverage=wanted.coverage,
     )
