@@ -264,11 +264,12 @@ class Analyzer:
 
         Of a frame that was decoded smaller, in pixels of the picture.
         """
-        info = self.recognizer.info
-        size, labels = info.preprocess.size, info.label_set
-        faces = [self._finder.framed(face, self.alignment, size) for face in faces]
+        recognizer, rates = self._model.get()
+        size, labels = recognizer.info.preprocess.size, recognizer.info.label_set
+        alignment = self._align or recognizer.info.align
+        faces = [self._finder.framed(face, alignment, size) for face in faces]
         crops = [pixels(frame, face) for face in faces]
-        read = self.recognizer.read(crops, self.base_rates)
+        read = recognizer.read(crops, rates)
         strengths = [None] * len(faces) if read.intensity is None else read.intensity
         members = self._sets(read.probs)
         return [

@@ -13,6 +13,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, Protocol, cast
@@ -86,6 +87,7 @@ def _of_face(face: Face) -> Record:
     return face.as_dict()
 
 
+@lru_cache(64)  # the same for each frame of a recording
 def _unicode(text: str) -> str:
     """A text any reader of UTF-8 takes; bytes of a file name that are not UTF-8 as ``\\udce9``.
 
