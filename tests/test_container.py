@@ -13,7 +13,8 @@ import httpx
 import pytest
 
 from mien.service.keys import Keys
-from tests.service.processes import free_port, until_ready
+from tests.servers import free_port
+from tests.service.processes import until_ready
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "Dockerfile").read_text(encoding="utf-8")

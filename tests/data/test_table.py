@@ -359,6 +359,17 @@ def test_vote_shares(min_votes: int, shares: list[list[float]]) -> None:
     np.testing.assert_allclose(result, shares, atol=1e-6)
 
 
+def test_more_than_half_of_the_votes_agree_on_a_label() -> None:
+    """Single votes are left out first: 5 of 9 agree, 4 of 8 do not, nor a single one."""
+    labels = [THREE[0]] * 6 + ["unheard of"]
+    votes = [(5, 4, 1), (4, 4, 1), (4, 3, 3), (1, 0, 0), (2, 6, 0), None, (9, 0, 1)]
+    rows = [
+        row(i, "a", label, votes=v) for i, (label, v) in enumerate(zip(labels, votes, strict=True))
+    ]
+    assert Table("made", rows, THREE).is_agreed.tolist() == [True] + 6 * [False]
+    assert not Table("made", rows[5:]).is_agreed.any()
+
+
 def test_vote_shares_in_another_order_and_without_some() -> None:
     """What was voted but is not asked for (here neutral) does not count."""
     made = voted((1, 6, 3), (9, 0, 1), (10, 0, 0))

@@ -73,6 +73,23 @@ def test_rows_of_test_that_were_trained_on_are_set_apart(ferplus_table: Table) -
     assert sum(result["left_out"].values()) + entry["n"] == result["data"]["rows"]
 
 
+def test_pictures_most_taggers_agree_on_are_told_apart(ferplus_table: Table) -> None:
+    """Papers on FER+ test on these alone, and are right more often for it."""
+    part = ferplus_table.of_split("PublicTest")
+    part = part.keep(i % 8 == 0 for i in range(len(part)))
+    (entry,) = evaluate(load_model(), part, None, [TRAINING])["results"]
+    agreed = entry["where_most_votes_agree"]
+    assert agreed["n"] == (part.is_agreed & (part.targets(label_set("ferplus")) >= 0)).sum()
+    assert 0.8 * entry["n"] < agreed["n"] < entry["n"]
+    assert agreed["accuracy"] > entry["accuracy"] + 0.02
+
+
+def test_no_votes_no_agreement(jaffe_table: Table) -> None:
+    few = jaffe_table.keep(i < 20 for i in range(len(jaffe_table)))
+    (entry,) = evaluate(load_model(), few, None, [TRAINING])["results"]
+    assert "where_most_votes_agree" not in entry
+
+
 def test_peers_are_scored_by_the_same_command(peer_models: object, lfw_table: Table) -> None:
     few = lfw_table.keep(i % 20 == 0 for i in range(len(lfw_table)))
     for name in ("face-api", "mini-xception"):

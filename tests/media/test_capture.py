@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.server
-import socket
 import threading
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -19,6 +18,7 @@ from mien.media import capture
 from mien.media.capture import FIRST_WAIT_S, LONGEST_WAIT_S, Camera, Control, Played, Stream
 from mien.media.video import Hole
 from tests.made import video as made_video
+from tests.servers import free_port
 
 
 class FakeClock:
@@ -290,9 +290,7 @@ def test_a_stream_that_ends_or_stalls_is_asked_for_again(
 
 
 def test_a_stream_that_is_not_there_keeps_the_password() -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     with pytest.raises(VideoError) as told:
         capture.source(f"rtsp://anna:secret@127.0.0.1:{port}/1")
     assert "secret" not in str(told.value)

@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-import socket
 import time
 
 import httpx
-
-
-def free_port() -> int:
-    with socket.socket() as tried:
-        tried.bind(("127.0.0.1", 0))
-        return int(tried.getsockname()[1])
 
 
 def until_ready(address: str, seconds: float = 60) -> None:

@@ -8,7 +8,6 @@ import re
 import shlex
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -59,13 +58,6 @@ def alone(place: Path) -> Path:
     recipe = recipes.read(place / "stripes.toml")
     run(recipe, place / "stripes.parquet", place / "one", stripes.Silent(), "cpu")
     return place / "one"
-
-
-@pytest.fixture
-def port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 def by_hand(

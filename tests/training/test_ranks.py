@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 from multiprocessing import get_context
 
 import numpy as np
@@ -16,6 +15,7 @@ from mien.training import ranks, recipes
 from mien.training.landmark_data import Y_POINTS
 from mien.training.tasks import Task
 from mien.training.train import task_of
+from tests.servers import free_port
 
 ROWS = 4
 Found = tuple[float, list[float]]
@@ -64,9 +64,7 @@ def shared(name: str, rank: int, port: int) -> Found:
 @pytest.mark.parametrize("name", ["landmarks68", "proposals"])
 def test_a_loss_is_that_of_the_whole_batch(name: str) -> None:
     loss, sizes = _alone(name)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     with get_context("spawn").Pool(2) as pool:
         for others_loss, others in pool.starmap(shared, [(name, 0, port), (name, 1, port)]):
             assert others_loss == pytest.approx(loss, rel=1e-5)

@@ -18,11 +18,12 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from mien.face import ImageArray
+from tests.servers import free_port
 
 from ..media.test_image import HEIC
 from .conftest import Log, Open
 from .films import SIZE, film
-from .services import free_port, renewed, service
+from .services import renewed, service
 
 PATIENCE_S = 30
 FILES = "input[type=file]"

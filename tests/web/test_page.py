@@ -192,6 +192,24 @@ def test_a_camera_that_is_unplugged(visit_device: Open) -> None:
     expect(page.locator("footer .camera")).to_have_text("Camera off")
 
 
+def test_a_camera_that_sends_nothing_for_a_while(visit_device: Open) -> None:
+    """Its cover is shut, or it is taken for a call: browsers mute its track, and no more."""
+    page = visit_device("live")
+    page.get_by_role("button", name="Turn the camera on").click()
+    page.locator("table.bars").wait_for()
+    problem = page.locator("p.problem")
+    for event, told in (("mute", 1), ("unmute", 0), ("mute", 1)):
+        page.evaluate(
+            """event => document.querySelector("video").srcObject.getVideoTracks()
+                         .forEach(track => track.dispatchEvent(new Event(event)))""",
+            event,
+        )
+        expect(problem).to_have_count(told)
+    expect(problem).to_contain_text("The camera sends no pictures at the moment.")
+    page.get_by_role("button", name="Turn the camera off").click()
+    expect(problem).to_have_count(0)
+
+
 def test_a_service_with_keys_is_asked_with_one(
     visit: Open, portrait_png: Path, tmp_path: Path
 ) -> None:

@@ -177,6 +177,21 @@ class Table:
         votes = np.where(strong.sum(1, keepdims=True) > 0, strong, votes)
         return np.asarray(votes / np.maximum(votes.sum(1, keepdims=True), 1e-9), np.float32)
 
+    @property
+    def is_agreed(self) -> npt.NDArray[np.bool_]:
+        """On whose label more than half of the votes agree (N,), single votes left out.
+
+        FER+'s authors test on these alone, and so do figures that are compared with theirs (Barsoum
+        et al. 2016, github.com/microsoft/FERPlus). False where nobody voted.
+        """
+        place = {label: i for i, label in enumerate(self.vote_labels)}
+
+        def agreed(row: Row) -> bool:
+            votes = [n if n > 1 else 0.0 for n in row.votes or ()]
+            return row.label in place and bool(votes) and votes[place[row.label]] > sum(votes) / 2
+
+        return np.array([agreed(row) for row in self.rows], bool)
+
     def graded(self, labels: LabelSet) -> tuple[str, ...]:
         """Those of ``labels`` whose strength people told here, by ratings or by votes."""
         told = self.intensity_labels or self.vote_labels

@@ -17,6 +17,7 @@ SUBSETS = {
     "without_pixels_in_training": "pixels not in training",
     "without_copies_in_training": "nor augmented copies",
     "without_near_duplicates_in_training": "nor near duplicates",
+    "where_most_votes_agree": "over half of the votes agree",
 }
 NOTICE = "An expression is not a determination of what a person feels."
 

@@ -73,7 +73,8 @@ def evaluate(
     model was trained. Rows whose label the model cannot answer are left out and counted. Where the
     table also has the split ``trained``, the figures come again without the rows whose pixels occur
     there, without augmented copies of its pictures, and without its near duplicates
-    (``mien.data.audit``): a network may remember what it has seen. With ``by``, a column of the
+    (``mien.data.audit``): a network may remember what it has seen. Where people voted, they come
+    for the rows that most of them agree on (``Table.is_agreed``). With ``by``, a column of the
     table, they come for each of its groups, too (``mien.evaluation.groups``).
     """
     part = table.of_split(split) if split else table
@@ -86,7 +87,7 @@ def evaluate(
     still_to_do = "box" if part.notes.get("align") == how else how
     answered, crops = cut_faces(asked, Finder(detector), still_to_do, size, pad)
     left_out = [row.label for row in part.rows if row.label not in labels.labels]
-    subsets = _apart_from_training(table, answered, split, trained)
+    subsets = _apart_from_training(table, answered, split, trained) | _agreed(answered)
     return {
         **provenance.environment(),
         "model": {
@@ -163,6 +164,13 @@ def people(table: Table) -> list[str] | None:
     """Who is on each picture, an unknown person alone; None where nobody is known."""
     known = any(row.subject for row in table.rows)
     return [row.subject or row.id for row in table.rows] if known else None
+
+
+def _agreed(part: Table) -> dict[str, npt.NDArray[np.bool_]]:
+    """Which rows' labels most votes are for, where some are and some are not."""
+    agreed = part.is_agreed
+    mixed = agreed.any() and not agreed.all()
+    return {"where_most_votes_agree": agreed} if mixed else {}
 
 
 def _apart_from_training(

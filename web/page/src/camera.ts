@@ -5,6 +5,8 @@ import { Told } from "./problem";
 import type { Word } from "./words";
 
 export const cameraIsOn = signal(false);
+/** Whether it is on and sends nothing: its cover is shut, or the system took it for a call. */
+export const cameraIsMute = signal(false);
 
 const WORDS: Record<string, Word> = {
   NotAllowedError: "camera.refused",
@@ -27,11 +29,15 @@ export class Camera {
     try {
       const stream = await navigator.mediaDevices.getUserMedia({ video: { ...size, ...which } });
       const camera = new Camera(stream);
-      stream.getVideoTracks()[0].addEventListener("ended", () => {
-        cameraIsOn.value = false;
+      const [track] = stream.getVideoTracks();
+      track.addEventListener("ended", () => {
+        camera.close();
         ended();
       });
+      track.addEventListener("mute", () => (cameraIsMute.value = camera.stream.active));
+      track.addEventListener("unmute", () => (cameraIsMute.value = false));
       cameraIsOn.value = true;
+      cameraIsMute.value = track.muted;
       return camera;
     } catch (err) {
       const name = err instanceof DOMException ? err.name : "";
@@ -42,6 +48,7 @@ export class Camera {
   close(): void {
     for (const track of this.stream.getTracks()) track.stop();
     cameraIsOn.value = false;
+    cameraIsMute.value = false;
   }
 }
 

@@ -2,7 +2,7 @@
 
 import { signal } from "@preact/signals";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { Camera, cameraIsOn, cameras } from "../camera";
+import { Camera, cameraIsMute, cameraIsOn, cameras } from "../camera";
 import { Bars, Boxes, faceName, inShort, status, Trust } from "../faces";
 import { csv, jsonLines, saveText } from "../files";
 import { say } from "../live-region";
@@ -101,6 +101,7 @@ export function Live(props: LiveProps) {
         )}
       </div>
       {problem.value && <p class="problem">{problem.value}</p>}
+      {cameraIsMute.value && <MuteCamera />}
       {!camera && !problem.value && <p class="hint">{t("live.hint")}</p>}
       <div class="beside live" hidden={!camera}>
         <div class="seen">
@@ -116,6 +117,12 @@ export function Live(props: LiveProps) {
     </>
   );
 }
+
+export const MuteCamera = () => (
+  <p class="problem" role="alert">
+    {t("camera.mute")}
+  </p>
+);
 
 function Toggle(props: { word: "live.mirrored" | "live.smooth"; on: boolean; set: (on: boolean) => void }) {
   return (

@@ -1,12 +1,13 @@
 /** The session itself: words or one's own pictures and films are shown while the camera looks. */
 
 import { useEffect, useRef, useState } from "preact/hooks";
-import { Camera } from "../camera";
+import { Camera, cameraIsMute } from "../camera";
 import { say } from "../live-region";
 import { inWords } from "../problem";
 import { ofFolder, ofWords, shoot, type Shot, type Stimulus } from "../session";
 import { place } from "../settings";
 import { label, number, t } from "../words";
+import { MuteCamera } from "./live";
 
 const READY_S = 2;
 const SECONDS = 6; // as long as mien person record shows a picture
@@ -152,6 +153,7 @@ function Showing(props: { camera: Camera; stimuli: Stimulus[]; ended: (shots: Sh
       <p class="word">{label(stimulus.label)}</p>
       <div class="stimulus">{ready && stimulus.file && <Shown file={stimulus.file} />}</div>
       <p>{ready ? t("session.looking") : t("session.ready")}</p>
+      {cameraIsMute.value && <MuteCamera />}
       <p class="lasting" aria-hidden="true">
         {ready && <span key={at} style={{ animationDuration: `${SECONDS}s` }} />}
       </p>
