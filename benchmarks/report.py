@@ -320,7 +320,7 @@ def recordings() -> str:
             f"- Every frame of 720p analysed, on {video['cores']} cores: {beside[0]:.1f} ms beside decoding with one face, {beside[1]:.1f} with three, "
             f"{beside[2]:.1f} with five; {ratio[0]:.2f}, {ratio[1]:.2f} and {ratio[2]:.2f} of the speed of plain decoding.",
             f"- Of the processor's time such a frame with one face takes {frames['beside_decoding_ms']['now']:.1f} ms beside decoding, all threads together, "
-            f"{frames['of_before_beside_decoding']:.2f} of what it took before [ADR 34](adr/0034-frames-in-a-row.md), turn by turn with it; peak memory of 20 seconds "
+            f"{frames['of_before_beside_decoding']:.2f} of what it took before [ADR 38](adr/0038-plain-numbers.md), turn by turn with it; peak memory of 20 seconds "
             f"{frames['now']['peak_mb']:.0f} MB.",
             f"- Killed at a random moment and resumed, {kills['runs']} times: {kills['identical']} times the same bytes as an unbroken run.",
             f"- `mien live`, 720p at 30 frames a second, one face: a frame is on the terminal's page after {page['p50']:.0f} ms, "

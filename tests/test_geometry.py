@@ -13,8 +13,11 @@ from mien.geometry import (
     alike,
     area_inside,
     clip,
+    holds,
     inverse,
     iou,
+    is_in,
+    overlap,
     similarity,
     square,
     suppress,
@@ -353,3 +356,18 @@ def rectangle(x0: float, y0: float, x1: float, y1: float) -> Matrix:
 @pytest.mark.parametrize("order", [1, -1], ids=["clockwise", "counter-clockwise"])
 def test_area_inside_by_hand(polygon: Matrix, expected: float, order: int) -> None:
     assert area_inside(polygon[::order], box(0, 0, 40, 30)) == pytest.approx(expected)
+
+
+def test_two_boxes_of_plain_numbers_overlap_as_arrays_do() -> None:
+    random = np.random.default_rng(4)
+    boxes = random.uniform(0, 10, (40, 4)).astype(np.float32)
+    boxes[:, 2:] += boxes[:, :2]
+    many = iou(boxes[0], boxes)
+    one_by_one = [overlap(boxes[0].tolist(), box) for box in boxes.tolist()]
+    np.testing.assert_allclose(one_by_one, many, atol=1e-6)
+    assert 0 < (many == 0).sum() < 39
+    assert overlap((0, 0, 4, 4), (4, 0, 8, 4)) == 0
+    points = random.uniform(0, 20, (40, 2)).astype(np.float32)
+    held = holds(boxes[:1], points)
+    assert [is_in(p, boxes[0].tolist()) for p in points.tolist()] == held.tolist()
+    assert 0 < held.sum() < 40

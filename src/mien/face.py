@@ -96,8 +96,9 @@ class Emotions:
             raise ShapeError(
                 f"probs must be ({k},) for {self.label_set.name}, got {self.probs.shape}"
             )
-        total = float(self.probs.sum())
-        if not np.isfinite(total) or abs(total - 1.0) > _SLACK or float(self.probs.min()) < 0.0:
+        shares = self.probs.tolist()  # plain numbers, here and below: it is done for every face
+        total = sum(shares)
+        if not math.isfinite(total) or abs(total - 1.0) > _SLACK or min(shares) < 0.0:
             raise ShapeError(
                 f"probs must be in [0, 1] and sum to 1, got sum {total:.3f} - logits or percent?"
             )
@@ -110,7 +111,7 @@ class Emotions:
 
     def as_dict(self) -> dict[str, float]:
         """Each label's probability, in the label set's order."""
-        return dict(zip(self.label_set.labels, map(float, self.probs), strict=True))
+        return dict(zip(self.label_set.labels, self.probs.tolist(), strict=True))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -134,13 +135,14 @@ class Intensity:
             raise ShapeError(
                 f"intensities must be ({k},) for {self.label_set.name}, got {self.values.shape}"
             )
-        low, high = float(self.values.min()), float(self.values.max())
+        values = self.values.tolist()
+        low, high = min(values), max(values)
         if not (low >= -_SLACK and high <= 1 + _SLACK):
             raise ShapeError(f"intensities lie in [0, 1], got {low:.3f} to {high:.3f} - logits?")
 
     def as_dict(self) -> dict[str, float]:
         """Each label's intensity, in the label set's order."""
-        return dict(zip(self.label_set.labels, map(float, self.values), strict=True))
+        return dict(zip(self.label_set.labels, self.values.tolist(), strict=True))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -244,7 +246,8 @@ class Face:
     def __post_init__(self) -> None:
         if self.box.shape != (4,):
             raise ShapeError(f"a box is x0 y0 x1 y1, got an array of shape {self.box.shape}")
-        if not (self.box[2] > self.box[0] and self.box[3] > self.box[1]):
+        x0, y0, x1, y1 = self.box.tolist()
+        if not (x1 > x0 and y1 > y0):
             raise ShapeError(f"a box needs x1 > x0 and y1 > y0, got {self.box.tolist()} - w and h?")
         if not 0.0 <= self.score <= 1.0:
             raise ShapeError(f"a detector score lies in [0, 1], got {self.score}")
@@ -288,7 +291,7 @@ class Face:
         emotions, intensity = self.emotions, self.intensity
         return {
             "track": self.track,
-            "box": [_rounded(v, 2) for v in self.box],
+            "box": [_rounded(v, 2) for v in self.box.tolist()],
             "score": _rounded(self.score),
             "landmarks": None if self.landmarks is None else _pixels(self.landmarks),
             "emotions": _all_rounded(emotions.as_dict()) if emotions else None,
@@ -362,7 +365,10 @@ class RecognizedFace(Face):
 
 def _measures(quality: Quality) -> dict[str, float | None]:
     """By name; ``dataclasses.asdict`` copies each, which is a third of a record's time."""
-    return {field.name: getattr(quality, field.name) for field in fields(quality)}
+    return {name: getattr(quality, name) for name in _MEASURES}
+
+
+_MEASURES = tuple(measure.name for measure in fields(Quality))
 
 
 def _values(told: dict[str, float], label_set: LabelSet) -> FloatArray:
@@ -378,7 +384,10 @@ def _pixels(points: FloatArray) -> list[list[float | None]]:
 
 
 def _all_rounded(values: dict[str, Any]) -> dict[str, float | None]:
-    return {name: _rounded(value) for name, value in values.items()}
+    return {
+        name: None if v is None or not math.isfinite(v) else round(float(v), _DIGITS)
+        for name, v in values.items()
+    }
 
 
 def _rounded(value: float | None, digits: int = _DIGITS) -> float | None:

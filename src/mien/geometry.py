@@ -8,6 +8,7 @@ in 300-W's files: a picture reaches from -.5 to its width less .5.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -69,19 +70,45 @@ def holds(boxes: FloatArray, points: FloatArray) -> npt.NDArray[np.bool_]:
     return np.asarray(inside.all(axis=1), np.bool_)
 
 
-def clip(box: FloatArray, width: int, height: int) -> FloatArray:
-    """The part of a box inside a picture."""
-    return np.clip(box, 0, np.array([width, height, width, height])).astype(np.float32)
+def is_in(point: Sequence[float], box: Sequence[float]) -> bool:
+    """Whether a box of plain numbers holds a point."""
+    return box[0] <= point[0] < box[2] and box[1] <= point[1] < box[3]
+
+
+def overlap(one: Sequence[float], other: Sequence[float]) -> float:
+    """Intersection over union of two boxes of plain numbers, in [0, 1].
+
+    Examples
+    --------
+    >>> overlap((0, 0, 10, 10), (5, 0, 15, 10))
+    0.3333333333333333
+    """
+    wide = min(one[2], other[2]) - max(one[0], other[0])
+    high = min(one[3], other[3]) - max(one[1], other[1])
+    if wide <= 0 or high <= 0:
+        return 0.0
+    areas = sum((box[2] - box[0]) * (box[3] - box[1]) for box in (one, other))
+    return wide * high / (areas - wide * high)
+
+
+def clip(box: Sequence[float] | FloatArray, width: int, height: int) -> FloatArray:
+    """The part of a box inside a picture, (4,) float32."""
+    x0, y0, x1, y1 = box
+    across = [min(max(x, 0), width) for x in (x0, x1)]
+    down = [min(max(y, 0), height) for y in (y0, y1)]
+    return np.array([across[0], down[0], across[1], down[1]], np.float32)
 
 
 def square(box: FloatArray, scale: float) -> FloatArray:
     """A square around a box's middle, its side ``scale`` times the box's longer one."""
-    middle = (box[:2] + box[2:]) / 2
-    half = scale * float((box[2:] - box[:2]).max()) / 2
-    return np.concatenate([middle - half, middle + half]).astype(np.float32)
+    x0, y0, x1, y1 = box.tolist()
+    x, y, half = (x0 + x1) / 2, (y0 + y1) / 2, scale * max(x1 - x0, y1 - y0) / 2
+    return np.array([x - half, y - half, x + half, y + half], np.float32)
 
 
-def turned_square(centre: Points, side: float, roll_rad: float, size: int) -> Matrix:
+def turned_square(
+    centre: Points | tuple[float, float], side: float, roll_rad: float, size: int
+) -> Matrix:
     """The (2, 3) matrix that takes a turned square of a frame to ``size`` x ``size`` pixels.
 
     ``centre`` goes to the middle of the crop. ``roll_rad`` is how far the square is turned,
@@ -94,14 +121,16 @@ def turned_square(centre: Points, side: float, roll_rad: float, size: int) -> Ma
            [-0. ,  0.5, -8.5]])
     """
     cos, sin = math.cos(roll_rad) * size / side, math.sin(roll_rad) * size / side
-    (x, y), middle = centre.tolist(), (size - 1) / 2  # plain numbers, here and below: for each look
+    (x, y), middle = map(float, centre), (size - 1) / 2  # plain numbers: it is done for each look
     across, down = middle - (cos * x + sin * y), middle - (cos * y - sin * x)
     return np.array([[cos, sin, across], [-sin, cos, down]])
 
 
 def transform(matrix: Matrix, points: Points) -> FloatArray:
     """Points (..., 2) under a (2, 3) matrix."""
-    return np.asarray(points @ matrix[:, :2].T + matrix[:, 2], np.float32)
+    moved = points @ matrix[:, :2].T
+    moved += matrix[:, 2]
+    return np.asarray(moved, np.float32)
 
 
 def inverse(matrix: Matrix) -> Matrix:
@@ -110,8 +139,8 @@ def inverse(matrix: Matrix) -> Matrix:
     area = a * d - b * c
     if not (all(map(math.isfinite, (a, b, x, c, d, y))) and abs(area) >= 1e-12):
         raise ShapeError(f"no transform takes back {matrix.tolist()}")
-    back = np.array([[d, -b, b * y - d * x], [-c, a, c * x - a * y]])
-    return np.asarray(back / area, np.float64)
+    right, down = (b * y - d * x) / area, (c * x - a * y) / area
+    return np.array([[d / area, -b / area, right], [-c / area, a / area, down]])
 
 
 def similarity(src: Points, dst: Points) -> Matrix:
@@ -130,21 +159,30 @@ def similarity(src: Points, dst: Points) -> Matrix:
     """
     if src.shape != dst.shape or src.ndim != 2 or src.shape[1] != 2 or len(src) < 2:
         raise ShapeError(f"need two equal (N >= 2, 2) arrays, got {src.shape} and {dst.shape}")
-    if not (np.isfinite(src).all() and np.isfinite(dst).all()):
-        raise ShapeError("points must be finite")
-    ours, theirs = np.asarray(src, np.float64), np.asarray(dst, np.float64)
-    our_mean, their_mean = ours.mean(axis=0), theirs.mean(axis=0)
-    ours, theirs = ours - our_mean, theirs - their_mean
-    spread = float((ours**2).sum())
-    if spread < 1e-9:
-        raise ShapeError("all points lie in one place: no transform follows from them")
+    ours, theirs = src.tolist(), dst.tolist()  # plain numbers: most often of five points
+    n = len(ours)
+    our_x, our_y = sum(x for x, _ in ours) / n, sum(y for _, y in ours) / n
+    their_x, their_y = sum(x for x, _ in theirs) / n, sum(y for _, y in theirs) / n
     # In a plane the paper's decomposition comes to two sums, and no mirror image is among what they
     # can give: it would swap the subject's left and right, and with them every expression that is
     # not symmetric.
-    (xx, xy), (yx, yy) = (ours.T @ theirs / spread).tolist()
-    cos, sin = xx + yy, xy - yx
-    turn = np.array([[cos, -sin], [sin, cos]])
-    return np.column_stack([turn, their_mean - turn @ our_mean])
+    spread = cos = sin = 0.0
+    for (x, y), (u, v) in zip(ours, theirs, strict=True):
+        x, y, u, v = x - our_x, y - our_y, u - their_x, v - their_y
+        spread += x * x + y * y
+        cos += x * u + y * v
+        sin += x * v - y * u
+    if not all(map(math.isfinite, (spread, cos, sin))):
+        raise ShapeError("points must be finite")
+    if spread < 1e-9:
+        raise ShapeError("all points lie in one place: no transform follows from them")
+    cos, sin = cos / spread, sin / spread
+    return np.array(
+        [
+            [cos, -sin, their_x - cos * our_x + sin * our_y],
+            [sin, cos, their_y - sin * our_x - cos * our_y],
+        ]
+    )
 
 
 def area_inside(polygon: Points, box: Points) -> float:

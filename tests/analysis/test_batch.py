@@ -27,6 +27,7 @@ from mien.errors import ConfigError, ImageError, ModelError, OutputError
 from mien.expression.baserates import BaseRates
 from mien.expression.recognize import Reading
 from mien.face import Face, Frame, ImageArray
+from mien.labels import CANONICAL
 from mien.later import Later
 from mien.media import image
 from mien.results.records import Record
@@ -113,6 +114,17 @@ def test_two_processes_say_what_one_says_in_the_same_order(
     assert {record["faces"][0]["top"] for record in alone if record["faces"]} == {"happiness"}
     assert list(batch.analyze_files(jobs(pictures), analyzer, 2)) == alone
     assert not multiprocessing.active_children()
+
+
+def test_processes_read_with_the_base_rates_that_the_run_began_with(
+    pictures: list[Path], tmp_path: Path
+) -> None:
+    file = tmp_path / "rates.json"
+    file.write_text(json.dumps(dict.fromkeys(CANONICAL, 0) | {"anger": 1}))
+    analyzer = Analyzer(Settings(detector="haar", base_rates=BaseRates(str(file), 1)))
+    file.unlink()
+    found = list(batch.analyze_files(jobs(pictures[:2]), analyzer, 2))
+    assert [record["faces"][0]["top"] for record in found] == ["anger"] * 2
 
 
 @needs_posix

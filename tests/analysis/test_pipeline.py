@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import pickle
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -424,6 +425,28 @@ def test_base_rates_reach_the_recognizer(model: OnnxRecognizer, portrait: Frame)
         np.testing.assert_array_equal(face.emotions.probs, model.probabilities([crop], rates)[0])
         tops.append(face.emotions.probs)
     assert not np.array_equal(tops[0], tops[2])
+
+
+def test_a_file_of_base_rates_is_read_once(
+    model: OnnxRecognizer, portrait: Frame, tmp_path: Path
+) -> None:
+    """What a run began with it goes on with: the file may be changed meanwhile, or be gone."""
+    file = tmp_path / "rates.json"
+    labels = model.info.label_set.labels
+    file.write_text(json.dumps(dict.fromkeys(labels, 0) | {labels[4]: 1}))
+    found = FakeDetector((300, 20, 420, 140))
+    settings = Settings(base_rates=BaseRates(str(file), 1))
+    analyzer = Analyzer(settings, recognizer=model, detector=found)
+    file.unlink()
+    for _ in range(2):
+        (face,) = analyzer.analyze_frame(portrait)
+        assert face.emotions.top[0] == labels[4]
+    told = records.meta(analyzer)["base_rates"]
+    assert told["target"] == str(file)
+    assert told["file"] == {label: float(label == labels[4]) for label in labels}
+    assert analyzer.base_rates.plain()["told"] == list(told["file"].values())
+    travelled = pickle.loads(pickle.dumps(analyzer.base_rates))
+    assert Analyzer(Settings(base_rates=travelled), recognizer=model).base_rates == travelled
 
 
 def test_what_cannot_work_fails_before_the_first_picture(

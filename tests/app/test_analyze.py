@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -22,6 +23,7 @@ from PIL import Image
 from mien.face import ImageArray
 from mien.weights import catalogue
 from tests.app.running import MIEN, TIMEOUT_S, Call, Words, on_terminal, out_of, run, save, turned
+from tests.made import video
 
 # --- Results ------------------------------------------------------------------------------------
 
@@ -488,3 +490,14 @@ def test_the_table_for_people_goes_anywhere(call: Call, smile: Path, tmp_path: P
     done = call("analyze", smile, "--format", "table", "-o", tmp_path / "b.csv")
     assert done.status == 2
     assert "--format table is for people" in done.err
+
+
+def test_a_recording_has_one_thread_of_opencv(call: Call, tmp_path: Path) -> None:
+    """Its stages are side by side already; with more of them the kernel takes .2 ms a frame."""
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(2)
+    try:
+        assert call("analyze", video(tmp_path / "a.mp4", 3)).status == 0
+        assert cv2.getNumThreads() == 1
+    finally:
+        cv2.setNumThreads(before)

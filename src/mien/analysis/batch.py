@@ -519,7 +519,7 @@ def _of_pictures(
         return
     from concurrent.futures.process import BrokenProcessPool
 
-    settings = replace(analyzer.settings, threads=1)
+    settings = replace(analyzer.settings, threads=1, base_rates=analyzer.base_rates)
     waiting = deque(jobs)
     while waiting:
         try:

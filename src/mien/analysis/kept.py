@@ -10,7 +10,6 @@ import json
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -41,7 +40,7 @@ def made_with(analyzer: Analyzer, options: Options) -> dict[str, Any]:
         "model": info.name,
         "model_sha256": info.sha256,
         "detector": analyzer.detector.name if analyzer.detector else None,
-        "base_rates": asdict(analyzer.base_rates),
+        "base_rates": analyzer.base_rates.plain(),
         "coverage": analyzer.coverage,
         "align": analyzer.alignment,
         "crops": analyzer.settings.crops,

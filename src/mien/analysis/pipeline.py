@@ -149,9 +149,11 @@ class Analyzer:
     def _load(self, recognizer: Recognizer | None) -> tuple[Recognizer, BaseRates]:
         recognizer = recognizer or self._named()
         rates = self.settings.base_rates or default_for(recognizer.info.base_rates)
-        # Base rates the model cannot use are an error here, once, not one for every picture.
-        recognizer.probabilities([], rates)
         self._check_coverage(recognizer.info, rates)
+        # Base rates the model cannot use are an error here, once, not one for every picture; and
+        # what becomes of their file later is nothing to it.
+        rates = rates.read(recognizer.info.label_set)
+        recognizer.probabilities([], rates)
         return recognizer, rates
 
     def _check_coverage(self, info: ModelInfo, rates: BaseRates) -> None:
@@ -262,11 +264,12 @@ class Analyzer:
 
         Of a frame that was decoded smaller, in pixels of the picture.
         """
-        info = self.recognizer.info
-        size, labels = info.preprocess.size, info.label_set
-        faces = [self._finder.framed(face, self.alignment, size) for face in faces]
+        recognizer, rates = self._model.get()
+        size, labels = recognizer.info.preprocess.size, recognizer.info.label_set
+        alignment = self._align or recognizer.info.align
+        faces = [self._finder.framed(face, alignment, size) for face in faces]
         crops = [pixels(frame, face) for face in faces]
-        read = self.recognizer.read(crops, self.base_rates)
+        read = recognizer.read(crops, rates)
         strengths = [None] * len(faces) if read.intensity is None else read.intensity
         members = self._sets(read.probs)
         return [

@@ -96,6 +96,7 @@ def analyze(wanted: Wanted) -> int:
         asked(wanted.base_rates, wanted.strength),
         wanted.crops,
         wanted.alignment,
+        threads=1 if options else 0,  # a recording's stages are side by side already
         person=wanted.person,
         coverage=wanted.coverage,
     )
@@ -272,7 +273,7 @@ def _bookmark(
         "schema": records.SCHEMA,
         "model": f"{info.name} ({(info.sha256 or '')[:12]})",
         "detector": settings.detector,
-        "base rates": dataclasses.asdict(analyzer.base_rates),
+        "base rates": analyzer.base_rates.plain(),
         "coverage": analyzer.coverage,
         "align": analyzer.alignment,
         "crops": settings.crops,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -52,7 +51,8 @@ def settings(
     """
     known = recognizer.info.base_rates is not None
     targets = targets or (["training", "equal"] if known else ["training"])
-    return [BaseRates(name, DEFAULT_STRENGTH if strength is None else strength) for name in targets]
+    wanted = [BaseRates(n, DEFAULT_STRENGTH if strength is None else strength) for n in targets]
+    return [rates.read(recognizer.info.label_set) for rates in wanted]
 
 
 def evaluate(
@@ -120,7 +120,7 @@ def _result(
     read, model = recognizer.read(crops, rates), recognizer.info.label_set
     probs = restrict(read.probs, model, labels)
     parts = {k: _score(probs[kept], table.keep(kept), labels) for k, kept in subsets.items()}
-    score = {"base_rates": dataclasses.asdict(rates), **_score(probs, table, labels)}
+    score = {"base_rates": rates.plain(), **_score(probs, table, labels)}
     if read.intensity is not None:
         score["intensity"] = _strengths(read.intensity, table, model)
     known = recognizer.info.prediction_sets

@@ -10,8 +10,9 @@ raised to that power: the training set's rates are partly the world's and partly
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -34,10 +35,14 @@ class BaseRates:
         "training" (leave them), "equal", or the path of a JSON or TOML file with a rate per label.
     strength
         0 (leave them) .. 1 (all the way).
+    told
+        What the file said when ``read`` looked, of each label of a model. None before, and for
+        "training" and "equal".
     """
 
     target: str = "equal"
     strength: float = DEFAULT_STRENGTH
+    told: tuple[float, ...] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if not 0 <= self.strength <= 1:
@@ -54,6 +59,20 @@ class BaseRates:
             if self.target == "training"
             else f"{self.target} (strength {self.strength:g})"
         )
+
+    def read(self, labels: LabelSet) -> BaseRates:
+        """The same with what their file says now: a run is read with what it began with.
+
+        Raises ConfigError for a file that does not say it.
+        """
+        if self.told is not None or self.target in ("training", "equal") or self.strength == 0:
+            return self
+        return replace(self, told=tuple(read_rates(Path(self.target), labels).tolist()))
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON holds it, with what a file said."""
+        told = {"target": self.target, "strength": self.strength}
+        return told if self.told is None else told | {"told": list(self.told)}
 
     def weights(self, labels: LabelSet, training: FloatArray | None) -> FloatArray:
         """Factors (K,) for the probabilities; all 1 where nothing is to change.
@@ -84,6 +103,8 @@ class BaseRates:
     def _wanted(self, labels: LabelSet) -> FloatArray:
         if self.target == "equal":
             return np.full(len(labels), 1 / len(labels), np.float32)
+        if self.told is not None:
+            return np.array(self.told, np.float32)
         return read_rates(Path(self.target), labels)
 
 

@@ -11,6 +11,7 @@ expressions apart knows them too, but on another scale; ``fit`` finds it.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -47,13 +48,19 @@ class Strengths:
         """Each in [0, 1], float32."""
         if self.weights is None:
             return sigmoid(logits)
-        weights = np.array(self.weights, np.float32)
-        return sigmoid(log_odds(logits) @ weights.T + np.array(self.offsets, np.float32))
+        weights, offsets = _arrays(self)
+        return sigmoid(log_odds(logits) @ weights.T + offsets)
 
     def as_dict(self) -> dict[str, Any]:
         """What a model file keeps."""
         rounded = self.weights and [[round(v, 5) for v in row] for row in self.weights]
         return {"weights": rounded, "offsets": [round(v, 5) for v in self.offsets]}
+
+
+@lru_cache(16)
+def _arrays(strengths: Strengths) -> tuple[FloatArray, FloatArray]:
+    """Its weights and offsets as NumPy has them; a recording asks for every frame."""
+    return np.array(strengths.weights, np.float32), np.array(strengths.offsets, np.float32)
 
 
 def from_dict(values: dict[str, Any]) -> Strengths:
@@ -71,7 +78,7 @@ def _numbers(row: object) -> tuple[float, ...]:
 
 def log_odds(logits: FloatArray) -> FloatArray:
     """Of each label against all the others together, (N, K), in the softmax of ``logits``."""
-    probs = np.clip(softmax(logits), _SUREST, 1 - _SUREST)
+    probs = np.minimum(np.maximum(softmax(logits), _SUREST), 1 - _SUREST)
     return np.asarray(np.log(probs / (1 - probs)), np.float32)
 
 

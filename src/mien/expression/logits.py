@@ -13,13 +13,16 @@ from ..face import FloatArray
 
 def softmax(logits: FloatArray) -> FloatArray:
     """Rows of (N, K) as probabilities; the maximum is taken off first, so nothing overflows."""
-    exp = np.exp(logits - logits.max(axis=1, keepdims=True)) if len(logits) else logits
-    return np.asarray(exp / exp.sum(axis=1, keepdims=True), np.float32)
+    if not len(logits):
+        return np.asarray(logits, np.float32)
+    exp = np.exp(logits - np.maximum.reduce(logits, 1, keepdims=True))
+    return np.asarray(exp / np.add.reduce(exp, 1, keepdims=True), np.float32)
 
 
 def sigmoid(logits: FloatArray) -> FloatArray:
     """Each by itself in [0, 1]."""
-    return np.asarray(1 / (1 + np.exp(-np.clip(logits, -30, 30))), np.float32)
+    within = np.minimum(np.maximum(logits, -30), 30)
+    return np.asarray(1 / (1 + np.exp(-within)), np.float32)
 
 
 def calibrated(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -32,6 +33,7 @@ from .sets import PredictionSets
 from .typical import Typical
 
 METADATA_SCHEMA = "mien-model/1"
+_SETTINGS = 16  # base rates that a program reads with by turns, at most
 _CHUNK = 64  # faces at once: enough to fill the cores, little enough to keep memory flat
 _LONGEST_S = 60.0  # for two faces at the start: a hundred times what a large network needs
 _LONGEST_NAME = 200  # characters
@@ -128,6 +130,7 @@ class OnnxRecognizer:
         self._session, self._name = Session(content, name, threads), name
         self.info = info or read_info(self._session.metadata.get(METADATA_KEY), name, sha256)
         self.input = self._checked_input(name)
+        self._weights = lru_cache(_SETTINGS)(self._weigh)
 
     def _checked_input(self, name: str) -> str:
         """The name of the graph's input; raises ModelError for a graph that does not fit info."""
@@ -165,36 +168,46 @@ class OnnxRecognizer:
         return self.read(crops, rates).probs
 
     def read(self, crops: Sequence[ImageArray], rates: BaseRates) -> Reading:
-        info = self.info
-        logits = self._stacked(self._look(x) for x in self._chunks(crops))
-        probs = softmax(calibrated(logits, info.temperature, info.offsets))
-        training = None if info.base_rates is None else np.array(info.base_rates, np.float32)
+        looks = [self._look(x) for x in self._chunks(crops)]
+        probs = self._stacked(told for _, told in looks)
+        strengths = self.info.strengths
         return Reading(
-            reweight(probs, rates.weights(info.label_set, training)),
-            info.strengths.of(logits) if info.strengths else None,
+            reweight(probs, self._weights(rates)),
+            strengths.of(self._stacked(logits for logits, _ in looks)) if strengths else None,
         )
+
+    def _weigh(self, rates: BaseRates) -> FloatArray:
+        """What probabilities are multiplied by; a recording asks for every frame."""
+        info = self.info
+        training = None if info.base_rates is None else np.array(info.base_rates, np.float32)
+        return rates.weights(info.label_set, training)
 
     def _chunks(self, crops: Sequence[ImageArray]) -> Iterator[FloatArray]:
         for i in range(0, len(crops), _CHUNK):
             yield batch(crops[i : i + _CHUNK], self.info.preprocess)
 
     def _stacked(self, parts: Iterator[FloatArray]) -> FloatArray:
-        none = np.empty((0, len(self.info.label_set)), np.float32)
-        return np.concatenate([none, *parts])
+        kept = list(parts)
+        if len(kept) == 1:
+            return kept[0]
+        return np.concatenate([np.empty((0, len(self.info.label_set)), np.float32), *kept])
 
     def answer(self, x: FloatArray) -> FloatArray:
         return self._session.run([self._session.outputs[0].name], {self.input: x})[0]
 
-    def _look(self, x: FloatArray) -> FloatArray:
-        """Logits of prepared faces; the mean of two looks where the first is unsure."""
-        info = self.info
+    def _look(self, x: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Logits and probabilities of prepared faces; of two looks where the first is unsure."""
         logits = self.answer(x)
-        probs = softmax(calibrated(logits, info.temperature, info.offsets))
-        unsure = probs.max(axis=1) < info.look_again_below
+        probs = self._calibrated(logits)
+        unsure = probs.max(axis=1) < self.info.look_again_below
         if unsure.any():
             mirrored = np.ascontiguousarray(x[unsure, :, :, ::-1])
             logits[unsure] = (logits[unsure] + self.answer(mirrored)) / 2
-        return logits
+            probs = self._calibrated(logits)
+        return logits, probs
+
+    def _calibrated(self, logits: FloatArray) -> FloatArray:
+        return softmax(calibrated(logits, self.info.temperature, self.info.offsets))
 
 
 def _fits(shape: Sequence[int | str | None], wanted: tuple[int, ...]) -> bool:

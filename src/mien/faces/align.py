@@ -14,7 +14,7 @@ mouth      a level square around the lips
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
@@ -94,7 +94,7 @@ def mouth(points: FloatArray, size: int = 64) -> Crop:
 
 def _check(points: FloatArray) -> None:
     landmarks.check(points)
-    if not np.isfinite(points).all():
+    if not math.isfinite(points.sum()):
         raise ShapeError("these points are no face: they are not finite")
 
 
@@ -163,8 +163,9 @@ def _is_of(crop: Crop, around: FloatArray) -> bool:
 def outline(crop: Crop) -> FloatArray:
     """The corners of a crop as points of its frame, (4, 2), clockwise from the upper left."""
     low, high = -0.5, crop.size - 0.5
-    corners = np.array([[low, low], [high, low], [high, high], [low, high]])
-    return geometry.transform(geometry.inverse(crop.matrix), corners)
+    (a, b, x), (c, d, y) = geometry.inverse(crop.matrix).tolist()
+    places = (low, low), (high, low), (high, high), (low, high)
+    return np.array([[a * u + b * v + x, c * u + d * v + y] for u, v in places], np.float32)
 
 
 def side(crop: Crop) -> float:
@@ -175,14 +176,17 @@ def side(crop: Crop) -> float:
 
 def roll(crop: Crop) -> float:
     """How far a crop is turned in its frame, in radians, clockwise as one looks at it."""
-    return float(np.arctan2(crop.matrix[0, 1], crop.matrix[0, 0]))
+    across, down, _ = crop.matrix[0].tolist()
+    return math.atan2(down, across)
 
 
 def share_inside(frame: Frame, crop: Crop) -> float:
     """What part of a crop lies inside the picture, in [0, 1]."""
-    picture, corners = np.array([0, 0, frame.width, frame.height]) - 0.5, outline(crop)
-    if (corners >= picture[:2]).all() and (corners <= picture[2:]).all():
+    corners = outline(crop)
+    right, down = frame.width - 0.5, frame.height - 0.5
+    if all(-0.5 <= x <= right and -0.5 <= y <= down for x, y in corners.tolist()):
         return 1.0
+    picture = np.array([-0.5, -0.5, right, down])
     return min(1.0, geometry.area_inside(corners, picture) / side(crop) ** 2)
 
 
@@ -198,8 +202,8 @@ def cut(frame: Frame, crop: Crop, gray: bool = False) -> ImageArray:
     left, top = round(x), round(y)
     if max(map(abs, (a - 1, b, x - left, c, d - 1, y - top))) < _EXACT:
         return _colored(_copied(frame, -left, -top, crop.size), gray)
-    back = geometry.inverse(crop.matrix)
-    shrinks = np.hypot(back[0, :2], back[1, :2]).tolist()  # frame pixels for one of the crop
+    back = geometry.inverse(crop.matrix).tolist()
+    shrinks = [math.hypot(u, v) for u, v in zip(*back, strict=True)][:2]  # frame pixels for one
     times = halvings(min(shrinks) / _FINE + _EXACT)
     (x0, y0), (x1, y1) = _window(frame, back, crop.size, 2**times)
     near = halve(_colored(frame.rgb[y0:y1, x0:x1], gray), times)
@@ -233,7 +237,7 @@ def _copied(frame: Frame, x0: int, y0: int, size: int) -> ImageArray:
 
 
 def _window(
-    frame: Frame, back: geometry.Matrix, size: int, whole: int
+    frame: Frame, back: Sequence[Sequence[float]], size: int, whole: int
 ) -> tuple[tuple[int, int], tuple[int, int]]:
     """The part of a frame under a crop of ``size``, upper left and lower right, x y.
 
@@ -243,7 +247,7 @@ def _window(
     """
     ends = (-0.5, size - 0.5)
     low, high = [], []
-    for (u, v, start), length in zip(back.tolist(), (frame.width, frame.height), strict=True):
+    for (u, v, start), length in zip(back, (frame.width, frame.height), strict=True):
         places = [u * i + v * j + start for i in ends for j in ends]
         first = min(max(math.floor(min(places)) - 1, 0), length - 1)
         last = min(max(math.ceil(max(places)) + 2, first + 1), length)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -51,10 +52,8 @@ class Landmarker(session.Network):
         for start in range(0, len(crops), _CHUNK):
             part = slice(start, start + _CHUNK)
             points[part], logits[part] = self._session.run(None, {INPUT: seen(frame, crops[part])})
-        # Whole coordinates are in the middle of a pixel, the network's 0 is at its edge.
         for i, crop in enumerate(crops):
-            back = geometry.inverse(crop.matrix)
-            points[i] = geometry.transform(back, points[i] * NET_SIDE - 0.5)
+            points[i] = geometry.transform(_to_frame(crop), points[i])
         return Placed(points, np.asarray(1 / (1 + np.exp(-logits)), np.float32))
 
     def place(
@@ -87,17 +86,31 @@ class Landmarker(session.Network):
         """
         first = self.look(frame, squares(boxes), rolls)
         level = [leveled_box(points) for points in first.points]
-        around = np.array([box for box, _ in level], np.float32).reshape(-1, 4)
-        moved = (around[:, :2] + around[:, 2:] - boxes[:, :2] - boxes[:, 2:]) / 2
-        sides = (boxes[:, 2:] - boxes[:, :2]).max(axis=1)
-        far = np.flatnonzero(np.hypot(moved[:, 0], moved[:, 1]) > _NEAR * sides)
-        if not len(far):
+        far = [i for i, (box, _) in enumerate(level) if _is_far(box, boxes[i])]
+        if not far:
             return first
-        second = self.look(frame, squares(around[far]), [level[i][1] for i in far])
+        around = np.array([level[i][0] for i in far])
+        second = self.look(frame, squares(around), [level[i][1] for i in far])
         points, scores = first.points.copy(), first.scores.copy()
         points[far] = second.points
         scores[far] = np.minimum(first.scores[far], second.scores)
         return Placed(points, scores)
+
+
+def _to_frame(crop: Crop) -> geometry.Matrix:
+    """From the network's coordinates, shares of a crop's side, to points of the frame."""
+    (a, b, x), (c, d, y) = geometry.inverse(crop.matrix).tolist()
+    # Whole coordinates are in the middle of a pixel, the network's 0 is at its edge.
+    x, y = x - (a + b) / 2, y - (c + d) / 2
+    return np.array([[a * NET_SIDE, b * NET_SIDE, x], [c * NET_SIDE, d * NET_SIDE, y]])
+
+
+def _is_far(box: FloatArray, expected: FloatArray) -> bool:
+    """Whether landmarks lie so far from where they were expected that a second look is better."""
+    x0, y0, x1, y1 = box.tolist()
+    u0, v0, u1, v1 = expected.tolist()
+    moved = math.hypot(x0 + x1 - u0 - u1, y0 + y1 - v0 - v1) / 2
+    return bool(moved > _NEAR * max(u1 - u0, v1 - v0))
 
 
 def seen(frame: Frame, crops: Sequence[Crop]) -> FloatArray:
@@ -107,7 +120,8 @@ def seen(frame: Frame, crops: Sequence[Crop]) -> FloatArray:
 
 def turned(square: FloatArray, turn: float) -> Crop:
     """The crop of a square (4,) turned by so many radians."""
-    centre, side = (square[:2] + square[2:]) / 2 - 0.5, float(square[2] - square[0])
+    x0, y0, x1, y1 = square.tolist()
+    centre, side = ((x0 + x1) / 2 - 0.5, (y0 + y1) / 2 - 0.5), x1 - x0
     return Crop(geometry.turned_square(centre, max(side, 1.0), turn, NET_SIDE), NET_SIDE)
 
 

@@ -8,6 +8,7 @@ line. Left and right are the subject's. The papers count from 1; here everything
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -85,7 +86,7 @@ def check(points: FloatArray) -> None:
 def eye_centres(points: FloatArray) -> FloatArray:
     """The middles of right and left eye, (2, 2), each the mean of its six points."""
     both = points[RIGHT_EYE.start : LEFT_EYE.stop].reshape(2, -1, 2)
-    return np.asarray(both.sum(axis=1) / 6, points.dtype)
+    return np.asarray(np.add.reduce(both, 1) / 6, points.dtype)
 
 
 def five(points: FloatArray) -> FloatArray:
@@ -110,8 +111,9 @@ def roll(points: FloatArray) -> float:
     >>> round(float(np.degrees(roll(face))))
     45
     """
-    (x0, y0), (x1, y1) = eye_centres(points).tolist()
-    return float(np.arctan2(y1 - y0, x1 - x0))
+    both = points[RIGHT_EYE.start : LEFT_EYE.stop].reshape(2, -1, 2)
+    (x0, y0), (x1, y1) = np.add.reduce(both, 1).tolist()
+    return math.atan2(y1 - y0, x1 - x0)
 
 
 def bounds(points: FloatArray) -> FloatArray:
@@ -134,12 +136,13 @@ def face_box(points: FloatArray) -> FloatArray:
 
 def _leveled(points: FloatArray, forehead: float) -> tuple[FloatArray, float]:
     turn = roll(points)
-    cos, sin = np.cos(turn), np.sin(turn)
-    level = np.array([[cos, -sin], [sin, cos]])
-    turned = (points @ level).astype(np.float32)
-    low, high = turned.min(axis=0), turned.max(axis=0)
-    low[1] -= forehead * (high[1] - low[1])
-    half = (high - low) / 2
-    middle = ((low + half) @ level.T).astype(np.float32)
+    cos, sin = math.cos(turn), math.sin(turn)
+    turned = np.array([[cos, sin], [-sin, cos]]) @ points.T  # (2, 68)
+    left, top = np.minimum.reduce(turned, 1).tolist()
+    right, bottom = np.maximum.reduce(turned, 1).tolist()
+    top -= forehead * (bottom - top)
+    wide, high = (right - left) / 2, (bottom - top) / 2
     # Points count from the middle of a pixel, boxes from its edge.
-    return np.concatenate([middle - half, middle + half]) + np.float32(0.5), turn
+    x = cos * (left + wide) - sin * (top + high) + 0.5
+    y = sin * (left + wide) + cos * (top + high) + 0.5
+    return np.array([x - wide, y - high, x + wide, y + high], np.float32), turn

@@ -15,7 +15,9 @@ and then by ``yaw`` about the upright:
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import mul
 
 import numpy as np
 
@@ -44,6 +46,7 @@ _TABLE = np.array(
     ]
 )
 _FROM_TABLE = np.linalg.pinv(_TABLE - _TABLE.mean(axis=0))  # (3, 13)
+_RIGID = np.array(RIGID)
 _LEAST_DEPTH = 0.2  # of the fit's two scales, the smaller against the larger; a face has near 1
 
 
@@ -62,17 +65,38 @@ def estimate(points: FloatArray) -> Pose | None:
     It holds up to half a profile, beyond which points on the far side are guesses.
     """
     landmarks.check(points)
-    rigid = np.asarray(points[list(RIGID)], np.float64)
-    if not np.isfinite(rigid).all():
+    rigid = points[_RIGID]
+    if not math.isfinite(rigid.sum()):
         return None
-    view = (_FROM_TABLE @ (rigid - rigid.mean(axis=0))).T  # (2, 3), scale times rotation
-    u, s, vt = np.linalg.svd(view, full_matrices=False)
-    if s[1] <= _LEAST_DEPTH * s[0]:
+    # Rows of the fit add up to nothing, so it does not count where the head is.
+    rows = _nearest_rotation(*(_FROM_TABLE @ rigid).T.tolist())
+    if rows is None:
         return None
-    (a, b, c), (d, e, f) = (u @ vt).tolist()  # where the head's right and down point
+    (a, b, c), (d, e, f) = rows  # where the head's right and down point
     away = b * f - c * e, c * d - a * f, a * e - b * d
     return Pose(
         yaw_rad=math.asin(min(max(away[0], -1.0), 1.0)),
         pitch_rad=math.atan2(-away[1], away[2]),
         roll_rad=math.atan2(d, a),
+    )
+
+
+def _nearest_rotation(
+    right: Sequence[float], down: Sequence[float]
+) -> tuple[list[float], list[float]] | None:
+    """The first two rows of the rotation nearest to those of a view; None where it is no view.
+
+    Theirs, by the root of what they have in common (Higham 1986). Of a 2 x 2 matrix M it is
+    (M + product) / total, where these are the product and the sum of the view's two scales.
+    """
+    a, b, c = (sum(map(mul, *both)) for both in ((right, right), (right, down), (down, down)))
+    product = math.sqrt(max(a * c - b * b, 0.0))
+    total = math.sqrt(a + c + 2 * product)
+    apart = math.sqrt(max(a + c - 2 * product, 0.0))
+    if not math.isfinite(total) or total - apart <= _LEAST_DEPTH * (total + apart):
+        return None
+    a, b, c = ((v / (product * total)) for v in (a + product, b, c + product))
+    return (
+        [c * x - b * y for x, y in zip(right, down, strict=True)],
+        [a * y - b * x for x, y in zip(right, down, strict=True)],
     )

@@ -6,6 +6,7 @@ says which of its proposals hold a face, and places the points.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import cv2
@@ -103,9 +104,10 @@ def decode(maps: list[FloatArray], least: float) -> Proposals:
     """
     found = []
     for said, stride in zip(maps, STRIDES, strict=True):
-        rows, columns = np.nonzero(said[0] >= np.log(least / (1 - least)))
-        if not len(rows):
+        likely = said[0] >= math.log(least / (1 - least))
+        if not likely.any():
             continue
+        rows, columns = np.nonzero(likely)
         # In double precision: NumPy's single exp and arctan2 differ from machine to machine.
         logit, x, y, size, sine, cosine = said[:, rows, columns].astype(np.float64)
         middle = np.stack([columns + 0.5 + x, rows + 0.5 + y], axis=1) * stride

@@ -56,12 +56,13 @@ def measure(frame: Frame, face: Face, pixels: ImageArray) -> Quality:
     gray = prepare(pixels, _SEEN_AT)[0]
     crop = face.crop
     mean, deviation = cv2.meanStdDev(gray)
+    _, edges = cv2.meanStdDev(cv2.Laplacian(gray, cv2.CV_32F))
     turned = None if face.landmarks is None else pose.estimate(face.landmarks)
     level = align.roll(crop) if crop else 0.0
     side = align.side(crop) if crop else float(max(frame.width, frame.height))
     return Quality(
         size_px=side * frame.reduced,
-        sharpness=float(cv2.Laplacian(gray, cv2.CV_32F).std()),
+        sharpness=float(edges[0, 0]),
         brightness=float(mean[0, 0]) / 255,
         contrast=float(deviation[0, 0]) / 255,
         inside=align.share_inside(frame, crop) if crop else 1.0,

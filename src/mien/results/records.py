@@ -13,12 +13,13 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, Protocol, cast
 
 from ..errors import ConfigError, MissingExtra, OutputError
-from ..expression.baserates import BaseRates, read_rates
+from ..expression.baserates import BaseRates
 from ..face import Face, Frame, Quality
 from ..faces import quality
 from ..files import claim, replacing
@@ -86,6 +87,7 @@ def _of_face(face: Face) -> Record:
     return face.as_dict()
 
 
+@lru_cache(64)  # the same for each frame of a recording
 def _unicode(text: str) -> str:
     """A text any reader of UTF-8 takes; bytes of a file name that are not UTF-8 as ``\\udce9``.
 
@@ -715,10 +717,9 @@ def _prediction_sets(maker: Maker) -> Record | None:
 def _base_rates(maker: Maker) -> Record:
     """Target, strength, the training's rates, and those of a file, which may change later."""
     info, wanted = maker.recognizer.info, maker.base_rates
-    found = dataclasses.asdict(wanted)
+    found: Record = {"target": wanted.target, "strength": wanted.strength}
     if info.base_rates:
         found["training"] = dict(zip(info.label_set.labels, info.base_rates, strict=True))
-    if wanted.target not in ("training", "equal") and wanted.strength:
-        rates = read_rates(Path(wanted.target), info.label_set)
-        found["file"] = dict(zip(info.label_set.labels, map(float, rates), strict=True))
+    if wanted.told is not None:
+        found["file"] = dict(zip(info.label_set.labels, wanted.told, strict=True))
     return found

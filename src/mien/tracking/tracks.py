@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -53,6 +53,9 @@ _PLACES = 9  # between the two that are tried
 _FIT_SHARE = 0.2  # of a new sight of how the detector draws its boxes
 _FEWEST = 3  # frames without a face before it is forgotten, however far apart they are
 
+Box = tuple[float, float, float, float]
+"""x0 y0 x1 y1. Plain numbers: for a single face NumPy takes ten times as long."""
+
 
 class Finds(Protocol):
     """What finds and places faces: ``pipeline.Analyzer``."""
@@ -67,20 +70,20 @@ class _Track:
     """A face over time.
 
     points : (68, 2) float32 where it was last seen; None where the network places none on it.
-    box : (4,) float32, its box then, before it was clipped.
-    fit : (4,) float32, how the detector's box lies on ``face_box``: the shift of its middle in
-        sides, and width and height over width and height. None while nobody knows: as that.
+    box : its box then, before it was clipped.
+    fit : how the detector's box lies on ``face_box``: the shift of its middle in sides, and width
+        and height over width and height. None while nobody knows: as that.
     seen_s, missed : when it was last seen, and how many frames ago.
-    velocity : (2,) float64, pixels a second.
+    velocity : pixels a second.
     doubts : searches in a row that have not seen it.
     """
 
     number: int
     points: FloatArray | None
-    box: FloatArray
+    box: Box
     seen_s: float
-    velocity: geometry.Points = field(default_factory=lambda: np.zeros(2))
-    fit: FloatArray | None = None
+    velocity: tuple[float, float] = (0.0, 0.0)
+    fit: Box | None = None
     missed: int = 0
     doubts: int = 0
 
@@ -91,19 +94,21 @@ class _Track:
     def confirm(self, face: Face, frame: Frame) -> None:
         """The detector sees it too, and says how it draws its boxes."""
         self.doubts = 0
-        inside = (face.box[:2] > 0).all() and (face.box[2:] < [frame.width, frame.height]).all()
+        x0, y0, x1, y1 = box = _plain(face.box)
+        inside = x0 > 0 and y0 > 0 and x1 < frame.width and y1 < frame.height
         if face.landmarks is not None and inside:
-            now = _fit(face.box, face.landmarks)
-            self.fit = now if self.fit is None else self.fit + _FIT_SHARE * (now - self.fit)
+            now = _fit(box, _plain(face_box(face.landmarks)))
+            self.fit = now if self.fit is None else _between(self.fit, now, _FIT_SHARE)
 
-    def shift(self, time_s: float) -> FloatArray:
-        """How far it has moved since it was seen, if it went on as it did, (2,) pixels."""
+    def shift(self, time_s: float) -> tuple[float, float]:
+        """How far it has moved since it was seen, if it went on as it did, in pixels."""
         ahead = min(max(time_s - self.seen_s, 0.0), _AHEAD_S)
-        return np.asarray(self.velocity * ahead, np.float32)
+        x, y = self.velocity
+        return x * ahead, y * ahead
 
-    def expected(self, time_s: float) -> FloatArray:
-        """Its box then, (4,)."""
-        return np.asarray(self.box + np.tile(self.shift(time_s), 2), np.float32)
+    def expected(self, time_s: float) -> Box:
+        """Its box then."""
+        return _shifted(self.box, self.shift(time_s))
 
 
 class Tracker:
@@ -147,11 +152,13 @@ class Tracker:
         """What is known of the faces in pixels of this frame, where its size is another's."""
         size = (frame.width, frame.height)
         if self._size and self._size != size:
-            scale = np.array(size, np.float32) / np.array(self._size, np.float32)
+            across, down = size[0] / self._size[0], size[1] / self._size[1]
             for track in self._tracks:
-                track.box = np.asarray(track.box * np.tile(scale, 2), np.float32)
-                track.velocity = track.velocity * scale
+                (x0, y0, x1, y1), (x, y) = track.box, track.velocity
+                track.box = x0 * across, y0 * down, x1 * across, y1 * down
+                track.velocity = x * across, y * down
                 if track.points is not None:
+                    scale = np.array([across, down], np.float32)
                     track.points = np.asarray((track.points + 0.5) * scale - 0.5, np.float32)
         self._size = size
 
@@ -163,43 +170,44 @@ class Tracker:
         if not going:
             return {}
         now = frame.time_s
-        level = [_on_grid(*leveled_box(_points(t) + t.shift(now))) for t in going]
+        level = [_on_grid(*_expected_place(track, now)) for track in going]
         boxes = np.array([box for box, _ in level], np.float32)
         placed = self._finder.find_again(frame, boxes, [turn for _, turn in level])
-        found = []
-        for track, points, score in zip(going, placed.points, placed.scores, strict=True):
-            box = _fitted(face_box(points), track.fit)
-            if score >= _FACE and _follows(box, track.expected(now)) and _visible(box, frame):
-                found.append((track, box, points, float(score)))
+        found = [
+            _Followed(track, _fitted(_plain(face_box(points)), track.fit), points, score, now)
+            for track, points, score in zip(
+                going, placed.points, placed.scores.tolist(), strict=True
+            )
+        ]
+        found = [f for f in found if f.score >= _FACE and f.follows() and _visible(f.box, frame)]
         # Where two see one face, it is that of the one that was seen last, or was nearer.
-        found.sort(key=lambda f: (f[0].missed, _off(f[1], f[0].expected(now)), f[0].number))
-        kept: list[tuple[_Track, FloatArray, FloatArray, float]] = []
+        found.sort(key=lambda f: (f.track.missed, f.off, f.track.number))
+        kept: list[_Followed] = []
         for candidate in found:
-            if not any(_same(candidate[1], other[1]) for other in kept):
+            if not any(_same(candidate.box, other.box) for other in kept):
                 kept.append(candidate)
-        for track, box, points, _ in kept:
-            self._see(track, box, points, now)
-        return {
-            track.number: _face(frame, box, points, score, track.number)
-            for track, box, points, score in kept
-        }
+        for one in kept:
+            self._see(one.track, one.box, one.points, now)
+        return {one.track.number: one.face(frame) for one in kept}
 
-    def _see(self, track: _Track, box: FloatArray, points: FloatArray | None, now: float) -> None:
+    def _see(self, track: _Track, box: Box, points: FloatArray | None, now: float) -> None:
         """A track has been seen in a box."""
         passed = now - track.seen_s
         if passed > 0 and not self._touched(track, box, now):
-            moved = (_middle(box) - _middle(track.box)) / passed
-            kept = float(np.exp(-passed / _MOTION_S))
+            kept = math.exp(-passed / _MOTION_S)
+            moved = zip(track.velocity, _middle(box), _middle(track.box), strict=True)
             # Rounded, so that what it once was is forgotten and not only small.
-            track.velocity = np.round(
-                kept * track.velocity + (1 - kept) * moved, _VELOCITY_DECIMALS
+            x, y = (
+                round(kept * before + (1 - kept) * (here - there) / passed, _VELOCITY_DECIMALS)
+                for before, here, there in moved
             )
+            track.velocity = x, y
         track.points, track.box, track.seen_s, track.missed = points, box, now, 0
 
-    def _touched(self, track: _Track, box: FloatArray, now: float) -> bool:
+    def _touched(self, track: _Track, box: Box, now: float) -> bool:
         """Whether another face is so near that half of what is seen may be of that one."""
-        others = [t.expected(now) for t in self._tracks if t is not track]
-        return bool(others) and bool((geometry.iou(box, np.array(others)) > _TOUCH).any())
+        others = (t.expected(now) for t in self._tracks if t is not track)
+        return any(geometry.overlap(box, other) > _TOUCH for other in others)
 
     def _forget(self, now: float, seen: dict[int, Face]) -> None:
         kept = []
@@ -216,9 +224,9 @@ class Tracker:
 
     def _is_behind(self, track: _Track, now: float, seen: dict[int, Face]) -> bool:
         """Whether a face is seen where a track's was last, or would be by now."""
-        here = np.array([face.box for face in seen.values()], np.float32).reshape(-1, 4)
+        here = [_plain(face.box) for face in seen.values()]
         places = (track.box, track.expected(now))
-        return any((geometry.iou(place, here) > _TOUCH).any() for place in places)
+        return any(geometry.overlap(place, box) > _TOUCH for place in places for box in here)
 
     # -- over the whole frame -------------------------------------------------------------------
 
@@ -239,7 +247,8 @@ class Tracker:
         for track in followed:
             track.doubts += 1
         for face in self._finder.find(frame, list(seen.values())):
-            here = [t for t in followed if _same(face.box, t.box)]
+            box = _plain(face.box)
+            here = [t for t in followed if _same(box, t.box)]
             for track in here:
                 track.confirm(face, frame)
             if not here:
@@ -256,10 +265,12 @@ class Tracker:
         """A face of the detector's, in its old track or in a new one."""
         if track is None:
             self._given += 1
-            track = _Track(self._given, face.landmarks, face.box, frame.time_s)
+            track = _Track(self._given, face.landmarks, _plain(face.box), frame.time_s)
             self._tracks.append(track)
         track.confirm(face, frame)
-        box = face.box if face.landmarks is None else _fitted(face_box(face.landmarks), track.fit)
+        box = _plain(face.box)
+        if face.landmarks is not None:
+            box = _fitted(_plain(face_box(face.landmarks)), track.fit)
         self._see(track, box, face.landmarks, frame.time_s)
         return track.number, replace(face, track=track.number)
 
@@ -286,17 +297,50 @@ class Tracker:
         return tracker
 
 
+@dataclass(frozen=True, slots=True)
+class _Followed:
+    """Where the landmark network sees the face of a track, at a time ``now``."""
+
+    track: _Track
+    box: Box
+    points: FloatArray
+    score: float
+    now: float
+
+    @property
+    def off(self) -> float:
+        """How far it lies from where it was expected, in sides."""
+        return _off(self.box, self.track.expected(self.now))
+
+    def follows(self) -> bool:
+        """Whether it may be there a frame later."""
+        ratio = _side(self.box) / self.track.side
+        return self.off <= _JUMP and 1 / _GROWTH <= ratio <= _GROWTH
+
+    def face(self, frame: Frame) -> Face:
+        inside = geometry.clip(self.box, frame.width, frame.height)
+        return Face(inside, min(self.score, 1.0), self.points, track=self.track.number)
+
+
 def _as_plain(track: _Track) -> dict[str, Any]:
-    values = {f.name: getattr(track, f.name) for f in fields(track)}
-    return {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in values.items()}
+    values = {name: getattr(track, name) for name in _FIELDS}
+    boxes = {k: list(v) for k, v in values.items() if isinstance(v, tuple)}
+    return values | boxes | {"points": None if track.points is None else track.points.tolist()}
+
+
+_FIELDS = tuple(field.name for field in fields(_Track))
 
 
 def _from_plain(values: dict[str, Any]) -> _Track:
-    arrays = {
-        name: None if values[name] is None else np.array(values[name], np.float32)
-        for name in ("points", "box", "fit")
+    """What ``_as_plain`` made, from JSON or not."""
+    points, fit = values["points"], values["fit"]
+    kept = {
+        "points": None if points is None else np.array(points, np.float32),
+        "box": tuple(values["box"]),
+        "fit": None if fit is None else tuple(fit),
+        "velocity": tuple(values["velocity"]),
     }
-    return _Track(**values | arrays | {"velocity": np.array(values["velocity"], np.float64)})
+    return _Track(**values | kept)
 
 
 def _part(time_s: float, part_s: float) -> int:
@@ -304,82 +348,91 @@ def _part(time_s: float, part_s: float) -> int:
     return math.floor(time_s / part_s + _LATE)
 
 
-def _on_grid(box: FloatArray, turn: float) -> tuple[FloatArray, float]:
+def _expected_place(track: _Track, now: float) -> tuple[Box, float]:
+    """The level box around a track's landmarks where they are expected, and how it is turned."""
+    assert track.points is not None
+    box, turn = leveled_box(track.points)
+    return _shifted(_plain(box), track.shift(now)), turn
+
+
+def _on_grid(box: Box, turn: float) -> tuple[Box, float]:
     """The place where a face is looked for, by less than a hundredth of its side elsewhere.
 
     The network is shown the same picture then, and answers the same, whatever was known of the
     face a while ago: without it, two trackers come as near as a tenth of a pixel and no nearer.
     """
-    (x, y), (wide, high) = ((box[:2] + box[2:]) / 2).tolist(), (box[2:] - box[:2]).tolist()
+    (x, y), wide, high = _middle(box), box[2] - box[0], box[3] - box[1]
     step = 2.0 ** math.floor(math.log2(max(wide, high, 1.0) / _GRID))
     x, y = round(x / step) * step, round(y / step) * step
     across, down = round(wide / step) * step / 2, round(high / step) * step / 2
-    square = np.array([x - across, y - down, x + across, y + down], np.float32)
-    return square, round(turn * _GRID) / _GRID
+    return (x - across, y - down, x + across, y + down), round(turn * _GRID) / _GRID
 
 
-def _points(track: _Track) -> FloatArray:
-    assert track.points is not None
-    return track.points
+def _plain(box: FloatArray) -> Box:
+    x0, y0, x1, y1 = box.tolist()
+    return x0, y0, x1, y1
 
 
-def _middle(box: FloatArray) -> FloatArray:
-    return np.asarray((box[:2] + box[2:]) / 2, np.float64)
+def _middle(box: Box) -> tuple[float, float]:
+    return (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
 
 
-def _side(box: FloatArray) -> float:
-    return float(max((box[2:] - box[:2]).tolist()))
+def _side(box: Box) -> float:
+    return max(box[2] - box[0], box[3] - box[1])
 
 
-def _off(box: FloatArray, expected: FloatArray) -> float:
+def _shifted(box: Box, shift: tuple[float, float], share: float = 1.0) -> Box:
+    x, y = share * shift[0], share * shift[1]
+    return box[0] + x, box[1] + y, box[2] + x, box[3] + y
+
+
+def _between(one: Box, other: Box, share: float) -> Box:
+    """What lies so far on the way from one to the other."""
+    a, b, c, d = (v + share * (w - v) for v, w in zip(one, other, strict=True))
+    return a, b, c, d
+
+
+def _off(box: Box, expected: Box) -> float:
     """How far a box lies from where it was expected, in sides."""
-    x, y = (_middle(box) - _middle(expected)).tolist()
-    return math.hypot(x, y) / _side(expected)
+    (x, y), (from_x, from_y) = _middle(box), _middle(expected)
+    return math.hypot(x - from_x, y - from_y) / _side(expected)
 
 
-def _follows(box: FloatArray, expected: FloatArray) -> bool:
-    """Whether a box may be a face's a frame later."""
-    ratio = _side(box) / _side(expected)
-    return _off(box, expected) <= _JUMP and 1 / _GROWTH <= ratio <= _GROWTH
+def _same(box: Box, other: Box) -> bool:
+    """Whether two boxes are of one face: each holds the other's middle, or they overlap."""
+    nested = geometry.is_in(_middle(box), other) and geometry.is_in(_middle(other), box)
+    return nested or geometry.overlap(box, other) > _APART
 
 
-def _same(box: FloatArray, other: FloatArray) -> bool:
-    """Whether two boxes are of one face."""
-    return bool(geometry.alike(box, other[None], _APART)[0])
-
-
-def _visible(box: FloatArray, frame: Frame) -> bool:
-    inside = geometry.clip(box, frame.width, frame.height)
-    return bool(inside[2] - inside[0] >= 1 and inside[3] - inside[1] >= 1)
+def _visible(box: Box, frame: Frame) -> bool:
+    x0, y0, x1, y1 = geometry.clip(box, frame.width, frame.height).tolist()
+    return bool(x1 - x0 >= 1 and y1 - y0 >= 1)
 
 
 def _cost(track: _Track, face: Face, now: float) -> float:
     """How unlikely a face is a track's, from 0; over 1 it is not."""
+    box, shift = _plain(face.box), track.shift(now)
     reach = min(_REACH + _REACH_PER_S * max(now - track.seen_s, 0.0), _FARTHEST)
-    growth = abs(np.log(_side(face.box) / track.side)) / np.log(2)
-    on_its_way = np.linspace(0.0, 1.0, _PLACES)[:, None] * np.tile(track.shift(now), 2) + track.box
-    nearest = min(_off(face.box, place) for place in on_its_way)
-    off = _TURNS_BACK * nearest + (1 - _TURNS_BACK) * _off(face.box, track.expected(now))
-    return float(off / reach + growth / 2)
+    growth = abs(math.log2(_side(box) / track.side))
+    on_its_way = (_shifted(track.box, shift, i / (_PLACES - 1)) for i in range(_PLACES))
+    nearest = min(_off(box, place) for place in on_its_way)
+    off = _TURNS_BACK * nearest + (1 - _TURNS_BACK) * _off(box, track.expected(now))
+    return off / reach + growth / 2
 
 
-def _face(frame: Frame, box: FloatArray, points: FloatArray, score: float, number: int) -> Face:
-    inside = geometry.clip(box, frame.width, frame.height)
-    return Face(inside, min(score, 1.0), points, track=number)
+def _fit(box: Box, base: Box) -> Box:
+    """How a detector's box lies on the box of the face's landmarks."""
+    (x, y), (from_x, from_y), side = _middle(box), _middle(base), _side(base)
+    wide = (box[2] - box[0]) / (base[2] - base[0])
+    high = (box[3] - box[1]) / (base[3] - base[1])
+    return (x - from_x) / side, (y - from_y) / side, wide, high
 
 
-def _fit(box: FloatArray, points: FloatArray) -> FloatArray:
-    """How a detector's box lies on the box of the face's landmarks, (4,)."""
-    base = face_box(points)
-    shift = (_middle(box) - _middle(base)) / _side(base)
-    grown = (box[2:] - box[:2]) / (base[2:] - base[:2])
-    return np.concatenate([shift, grown]).astype(np.float32)
-
-
-def _fitted(base: FloatArray, fit: FloatArray | None) -> FloatArray:
-    """The detector's box for the box of a face's landmarks, (4,)."""
+def _fitted(base: Box, fit: Box | None) -> Box:
+    """The detector's box for the box of a face's landmarks."""
     if fit is None:
         return base
-    middle = _middle(base) + fit[:2] * _side(base)
-    half = (base[2:] - base[:2]) * fit[2:] / 2
-    return np.concatenate([middle - half, middle + half]).astype(np.float32)
+    (x, y), side = _middle(base), _side(base)
+    x, y = x + fit[0] * side, y + fit[1] * side
+    across, down = (base[2] - base[0]) * fit[2] / 2, (base[3] - base[1]) * fit[3] / 2
+    return x - across, y - down, x + across, y + down
