@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -178,10 +179,12 @@ def test_locked_output_of_two_runs(tmp_path: Path) -> None:
         ends = time.monotonic() + 60
         while not (out.exists() and out.stat().st_size) and time.monotonic() < ends:
             time.sleep(0.02)
+        first.send_signal(signal.SIGSTOP)  # or it may be done before the second has begun
         for more in ("--overwrite", "--resume"):
             second = subprocess.run([*words, more], capture_output=True, text=True, timeout=60)
             assert second.returncode == 1, second.stderr
             assert "another run writes" in second.stderr
+        first.send_signal(signal.SIGCONT)
         assert first.wait(120) == 0
     assert out.read_bytes().count(b"\n") == 2400
     assert not [p for p in tmp_path.iterdir() if "lock" in p.name]

@@ -210,10 +210,10 @@ def _content() -> bytes:
     return FIRST_MODEL.read_bytes()
 
 
-def _varied() -> torch.Tensor:
-    random = np.random.default_rng(0)
-    rows = random.integers(0, 256, (40, 1, 6, 6), dtype=np.uint8).repeat(8, 2).repeat(8, 3)
-    return torch.from_numpy(rows)
+def _varied(size: int = 48) -> torch.Tensor:
+    random, each = np.random.default_rng(0), -(-size // 6)
+    rows = random.integers(0, 256, (40, 1, 6, 6), dtype=np.uint8).repeat(each, 2).repeat(each, 3)
+    return torch.from_numpy(rows[:, :, :size, :size].copy())
 
 
 def test_a_network_filled_from_a_model_file_answers_alike() -> None:
@@ -258,6 +258,22 @@ def test_a_file_in_eight_bits_can_be_gone_on_from() -> None:
     with torch.no_grad():
         whole, rounded = (net(_varied().float()) for net in nets)
     assert (whole - rounded).abs().mean() < 0.05 * whole.std()
+
+
+@pytest.mark.parametrize(("name", "shape"), [("mien", "resnet10"), ("mien-tiny", "resnet10-slim")])
+def test_the_shipped_models_can_be_gone_on_from(name: str, shape: str) -> None:
+    """They answer on as they did, but for the steps of eight bits between their layers."""
+    model = load_model(name)
+    size = model.info.preprocess.size
+    x = _varied(size)
+    net = networks.build(shape, 8, Preprocess(size, "gray"))
+    fill(net, model.content, label_set("ferplus"), x)
+    net.eval()
+    with torch.no_grad():
+        ours = net(x.float()).softmax(dim=1).numpy()
+    logits = model.logits(list(x.numpy().transpose(0, 2, 3, 1).repeat(3, 3)))
+    theirs = softmax(calibrated(logits, model.info.temperature, model.info.offsets))
+    assert np.abs(ours - theirs).mean() < 0.02
 
 
 def test_what_a_network_cannot_be_filled_from(tmp_path: Path) -> None:

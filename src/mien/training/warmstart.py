@@ -105,7 +105,7 @@ def _by_name(net: nn.Module, content: bytes) -> dict[str, Tensor]:
         }
     )
     wanted = net.state_dict()
-    filled = {name: found[name] for name in wanted if name in found}
+    filled = {name: _apart(found[name], wanted[name]) for name in wanted if name in found}
     for name, module in net.named_modules():
         if isinstance(module, nn.BatchNorm2d):
             parent, _, place = name.rpartition(".")
@@ -116,6 +116,17 @@ def _by_name(net: nn.Module, content: bytes) -> dict[str, Tensor]:
                 same.bias = nn.Parameter(bias)
                 filled |= {f"{name}.{key}": value for key, value in same.state_dict().items()}
     return filled
+
+
+def _apart(found: Tensor, wanted: Tensor) -> Tensor:
+    """A convolution's weight as the network has it, which averages before its 1 x 1 convolution.
+
+    In eight bits it takes the pixels of the average itself, all alike (``mien.training.quantize``).
+    """
+    within = found.ndim == 4 and wanted.shape[2:] == (1, 1) and found.shape[2:] != (1, 1)
+    if within and bool((found == found[..., :1, :1]).all()):
+        return found.sum(dim=(2, 3), keepdim=True)
+    return found
 
 
 def _whole(found: dict[str, Tensor]) -> dict[str, Tensor]:
