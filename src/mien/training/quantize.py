@@ -1,9 +1,9 @@
 """A model file in eight bits: a quarter of the size, and faster where the processor multiplies so.
 
 Weights are rounded channel by channel; what flows between layers is scaled by what real faces make
-of it (static quantisation, Jacob et al. 2018, arXiv:1712.05877). What is before the first
-convolution and behind the last one stays as it is: it costs next to nothing, and Grad-CAM and a
-person's own recogniser read the network's features there.
+of it (static quantisation, Jacob et al. 2018, arXiv:1712.05877). The first convolution, which takes
+longer in bytes of one channel at full size, and what is behind the last one stay as they are: they
+cost little, and Grad-CAM and a person's own recogniser read the network's features there.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def finder(content: bytes, table: Table, name: str) -> bytes:
     about = {"of": meta["name"], "sha256": catalogue.sha256(content), "bits": 8}
     meta["card"]["bits"] = about | {"pictures": len(pictures)}
     meta["name"] = name
-    return with_metadata(_rounded(content, batches, _OF_FINDERS[kind], first_too=False), meta)
+    return with_metadata(_rounded(content, batches, _OF_FINDERS[kind]), meta)
 
 
 def _seen_of(name: str, table: Table) -> list[FloatArray]:
@@ -115,15 +115,9 @@ def _not_yet(meta: dict[str, Any], name: str) -> None:
 
 
 def _rounded(
-    content: bytes,
-    batches: Iterator[dict[str, FloatArray]],
-    operators: Sequence[str],
-    first_too: bool = True,
+    content: bytes, batches: Iterator[dict[str, FloatArray]], operators: Sequence[str]
 ) -> bytes:
-    """A model file in eight bits, without metadata; scaled by what it is given.
-
-    first_too : the first convolution, too. Of one channel at full size it takes longer in bytes.
-    """
+    """A model file in eight bits, without metadata; scaled by what it is given."""
     try:
         import onnx
         from onnxruntime import quantization
@@ -144,7 +138,7 @@ def _rounded(
             activation_type=quantization.QuantType.QUInt8,
             weight_type=quantization.QuantType.QInt8,
             op_types_to_quantize=list(operators),
-            nodes_to_exclude=[] if first_too else [first],
+            nodes_to_exclude=[first],
             per_channel=True,
             # Seven bits for weights: processors that add up products of bytes in sixteen bits (x86
             # before VNNI) would saturate, and answer otherwise than the others do.
