@@ -27,6 +27,7 @@ networks: Registry[nn.Module] = Registry(
         "iliev2022": "mien.training.models.iliev2022:iliev2022",
         "resnet10": "mien.training.models.resnet:resnet10",
         "resnet10-slim": "mien.training.models.resnet:resnet10_slim",
+        "resnet10-slim-ibn": "mien.training.models.resnet:resnet10_slim_ibn",
         "mobileface": "mien.training.models.mobileface:mobileface",
         "mobilenetv2": "mien.training.models.mobilenetv2:mobilenetv2",
         "xu2019": "mien.training.models.xu2019:xu2019",
