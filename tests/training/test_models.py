@@ -25,6 +25,8 @@ PARAMETERS = {
     "resnet10": 1_349_448,
     "resnet10-slim": 599_032,
     "resnet10-slim-ibn": 599_032,
+    "resnet18": 11_176_008,
+    "resnet34": 21_284_168,
     "xu2019": 1_443_048,
 }
 
@@ -80,7 +82,7 @@ def test_the_last_stage_keeps_a_pictures_own_look() -> None:
 
 def test_unknown_network_names_the_nearest() -> None:
     with pytest.raises(UnknownName, match="did you mean resnet10"):
-        networks.build("resnet01", 8, GRAY)
+        networks.build("rasnet10", 8, GRAY)
 
 
 @pytest.mark.parametrize(("size", "count"), [(100, 4_813_638), (50, 1_274_694), (20, 226_118)])

@@ -28,6 +28,8 @@ networks: Registry[nn.Module] = Registry(
         "resnet10": "mien.training.models.resnet:resnet10",
         "resnet10-slim": "mien.training.models.resnet:resnet10_slim",
         "resnet10-slim-ibn": "mien.training.models.resnet:resnet10_slim_ibn",
+        "resnet18": "mien.training.models.resnet:resnet18",
+        "resnet34": "mien.training.models.resnet:resnet34",
         "mobileface": "mien.training.models.mobileface:mobileface",
         "mobilenetv2": "mien.training.models.mobilenetv2:mobilenetv2",
         "xu2019": "mien.training.models.xu2019:xu2019",

@@ -1,4 +1,4 @@
-"""Small residual networks for 48-pixel faces (He et al. 2016, arXiv:1512.03385, basic blocks)."""
+"""Residual networks of basic blocks for faces of 48 pixels and more (He et al. 2016, CVPR)."""
 
 from __future__ import annotations
 
@@ -136,3 +136,13 @@ def resnet10_slim_ibn(num_classes: int, spec: Preprocess) -> ResNet:
     """``resnet10_slim``, half of its early maps normalised by each picture's own statistics."""
     widths, depths = (32, 64, 128), (1, 1, 2)
     return ResNet(num_classes, spec.channels, 16, widths, depths, dropout=0.1, by_picture=True)
+
+
+def resnet18(num_classes: int, spec: Preprocess) -> ResNet:
+    """The original's 18 layers behind a stem that keeps full resolution, 11 million parameters."""
+    return ResNet(num_classes, spec.channels, 64, (64, 128, 256, 512), (2, 2, 2, 2), dropout=0.2)
+
+
+def resnet34(num_classes: int, spec: Preprocess) -> ResNet:
+    """The original's 34 layers behind a stem that keeps full resolution, 21 million parameters."""
+    return ResNet(num_classes, spec.channels, 64, (64, 128, 256, 512), (3, 4, 6, 3), dropout=0.2)
