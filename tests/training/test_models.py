@@ -8,6 +8,7 @@ from mien.media.preprocess import Preprocess
 from mien.training.models import Model, landmark_networks, networks
 from mien.training.models.landmarknet import expectation
 from mien.training.models.network import Standardised, build
+from mien.training.models.resnet import BasicBlock, InstanceBatchNorm, ResNet
 
 GRAY = Preprocess(48, "gray")
 LEAST = {"alexnet": 67}
@@ -23,6 +24,9 @@ PARAMETERS = {
     "mobilenetv2": 2_217_064,
     "resnet10": 1_349_448,
     "resnet10-slim": 599_032,
+    "resnet10-slim-ibn": 599_032,
+    "resnet18": 11_176_008,
+    "resnet34": 21_284_168,
     "xu2019": 1_443_048,
 }
 
@@ -60,9 +64,25 @@ def test_normalisation_is_inside() -> None:
     assert torch.equal(seen[0], torch.zeros_like(seen[0]))
 
 
+def test_half_of_the_maps_lose_a_pictures_own_look() -> None:
+    norm = InstanceBatchNorm(6).eval()
+    maps = torch.randn(2, 6, 8, 8)
+    brighter = 3 * maps + 5
+    assert torch.allclose(norm(maps)[:, :3], norm(brighter)[:, :3], atol=1e-4)
+    assert torch.allclose(3 * norm(maps)[:, 3:] + 5, norm(brighter)[:, 3:], atol=1e-3)
+
+
+def test_the_last_stage_keeps_a_pictures_own_look() -> None:
+    net = networks.build("resnet10-slim-ibn", 8, GRAY)
+    assert isinstance(net, ResNet)
+    blocks = [block for block in net.blocks if isinstance(block, BasicBlock)]
+    inside = [isinstance(block.conv1[1], InstanceBatchNorm) for block in blocks]
+    assert inside == [True, True, False, False]
+
+
 def test_unknown_network_names_the_nearest() -> None:
     with pytest.raises(UnknownName, match="did you mean resnet10"):
-        networks.build("resnet01", 8, GRAY)
+        networks.build("rasnet10", 8, GRAY)
 
 
 @pytest.mark.parametrize(("size", "count"), [(100, 4_813_638), (50, 1_274_694), (20, 226_118)])

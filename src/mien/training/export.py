@@ -74,7 +74,10 @@ def export(
     """
     recipe, facts = _read_run(run)
     if file_sha256(data) != facts["data"]["sha256"]:
-        raise DataError(f"{data} is not the table {run} was trained on ({facts['data']['file']})")
+        raise DataError(
+            f"{data} is not the table {run} was trained on ({facts['data']['file']}); "
+            "if it was cut anew, cut it with the mien of the commit in the run's environment.json"
+        )
     if isinstance(recipe, recipes.LandmarkRecipe | recipes.ProposalRecipe):
         return _export_finder(run, recipe, facts, read_table(data), out, which)
     if not isinstance(recipe, recipes.ExpressionRecipe):

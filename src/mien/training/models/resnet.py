@@ -1,4 +1,4 @@
-"""Small residual networks for 48-pixel faces (He et al. 2016, arXiv:1512.03385, basic blocks)."""
+"""Residual networks of basic blocks for faces of 48 pixels and more (He et al. 2016, CVPR)."""
 
 from __future__ import annotations
 
@@ -18,16 +18,38 @@ def conv3x3(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
     )
 
 
+class InstanceBatchNorm(nn.Module):
+    """Normalises half of the maps (N, C, h, w) by each picture's own statistics, half by a batch's.
+
+    What is a picture's look, its light and contrast, is lost to the first half; what tells two
+    faces apart stays in the second (Pan et al. 2018, arXiv:1807.09441, IBN-a).
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.own = channels // 2
+        self.instance = nn.InstanceNorm2d(self.own, affine=True)
+        self.batch = nn.BatchNorm2d(channels - self.own)
+
+    def forward(self, x: Tensor) -> Tensor:
+        own, rest = x[:, : self.own], x[:, self.own :]
+        return torch.cat((self.instance(own), self.batch(rest)), dim=1)
+
+
 class BasicBlock(nn.Module):
     """Two 3 x 3 convolutions and a short cut around them.
 
     Where the block halves the picture, the short cut averages 2 x 2 pixels before its 1 x 1
     convolution; the original drops three of four (He et al. 2018, arXiv:1812.01187, ResNet-D).
+
+    by_picture : half of the first convolution's maps are normalised by each picture alone.
     """
 
-    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+    def __init__(self, inputs: int, outputs: int, stride: int, by_picture: bool = False) -> None:
         super().__init__()
         self.conv1 = conv3x3(inputs, outputs, stride)
+        if by_picture:
+            self.conv1[1] = InstanceBatchNorm(outputs)
         self.conv2 = conv3x3(outputs, outputs)
         self.shortcut: nn.Module = nn.Identity()
         if stride != 1 or inputs != outputs:
@@ -55,6 +77,7 @@ class ResNet(nn.Module):
     stem : channels of the first convolution
     widths, depths : channels and blocks of each stage; every stage halves the picture
     dropout : share of pooled features dropped in training
+    by_picture : whether blocks before the last stage are normalised by picture in part
     """
 
     mean: Tensor
@@ -68,6 +91,7 @@ class ResNet(nn.Module):
         widths: Sequence[int],
         depths: Sequence[int],
         dropout: float,
+        by_picture: bool = False,
     ) -> None:
         super().__init__()
         # Part of the network, so that no caller can normalise otherwise than training did.
@@ -77,8 +101,10 @@ class ResNet(nn.Module):
         blocks: list[nn.Module] = []
         inputs = stem
         for width, depth in zip(widths, depths, strict=True):
+            # The last stage has to keep what tells expressions apart (IBN-Net's rule).
+            own = by_picture and width != widths[-1]
             for i in range(depth):
-                blocks.append(BasicBlock(inputs, width, stride=2 if i == 0 else 1))
+                blocks.append(BasicBlock(inputs, width, 2 if i == 0 else 1, own))
                 inputs = width
         self.blocks = nn.Sequential(*blocks)
         self.dropout = nn.Dropout(dropout)
@@ -104,3 +130,19 @@ def resnet10(num_classes: int, spec: Preprocess) -> ResNet:
 def resnet10_slim(num_classes: int, spec: Preprocess) -> ResNet:
     """``resnet10`` with two thirds of its channels, half as many in the stem: for phones."""
     return ResNet(num_classes, spec.channels, 16, (32, 64, 128), (1, 1, 2), dropout=0.1)
+
+
+def resnet10_slim_ibn(num_classes: int, spec: Preprocess) -> ResNet:
+    """``resnet10_slim``, half of its early maps normalised by each picture's own statistics."""
+    widths, depths = (32, 64, 128), (1, 1, 2)
+    return ResNet(num_classes, spec.channels, 16, widths, depths, dropout=0.1, by_picture=True)
+
+
+def resnet18(num_classes: int, spec: Preprocess) -> ResNet:
+    """The original's 18 layers behind a stem that keeps full resolution, 11 million parameters."""
+    return ResNet(num_classes, spec.channels, 64, (64, 128, 256, 512), (2, 2, 2, 2), dropout=0.2)
+
+
+def resnet34(num_classes: int, spec: Preprocess) -> ResNet:
+    """The original's 34 layers behind a stem that keeps full resolution, 21 million parameters."""
+    return ResNet(num_classes, spec.channels, 64, (64, 128, 256, 512), (3, 4, 6, 3), dropout=0.2)
