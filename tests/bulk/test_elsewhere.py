@@ -244,6 +244,20 @@ def test_a_lock_in_a_store_is_waited_for_and_refused_while_it_is_renewed(bucket:
     assert not out.store.exists("lock.json")
 
 
+def test_a_run_that_another_took_over_ends_and_leaves_the_lock(bucket: str) -> None:
+    out = Ledger(Store(f"{bucket}/out"))
+    theirs = json.dumps({"run": "another", "at": time.time()}).encode()
+    taken = pytest.raises(OutputError, match=f"another run of mien bulk took {bucket}/out over")
+    with taken, out.alone() as still_alone:
+        still_alone()
+        end = time.monotonic() + 10
+        while time.monotonic() < end:
+            out.store.write("lock.json", theirs)  # again: it may have been signed over just then
+            still_alone()
+            time.sleep(0.05)
+    assert out.store.read("lock.json") == theirs
+
+
 def test_read_by_fsspec_and_written_by_it_as_on_a_disk(inputs: Path, tmp_path: Path) -> None:
     """What Arrow has no file system of its own for: fsspec's, as gs:// and hdfs:// may be."""
     fsspec = pytest.importorskip("fsspec")

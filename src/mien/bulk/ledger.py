@@ -204,28 +204,44 @@ class Ledger:
     # -- who works on it --------------------------------------------------------------------------
 
     @contextmanager
-    def alone(self) -> Iterator[None]:
-        """The folder for this run alone; raises OutputError where another has it."""
+    def alone(self) -> Iterator[Callable[[], None]]:
+        """The folder for this run alone; raises OutputError where another has it.
+
+        What it gives raises OutputError once another run has taken the folder over, as it may
+        where this one slept for longer than that one's patience: a laptop was shut, a machine stood
+        still.
+        """
         if self.store.is_local:
             with held(Path(self.store.path), "mien bulk"):
-                yield
+                yield lambda: None
             return
-        mine, stop = str(uuid.uuid4()), threading.Event()
+        mine, stop, lost = str(uuid.uuid4()), threading.Event(), threading.Event()
         self._take(mine)
 
         def renew() -> None:
             while not stop.wait(_RENEWED_S):
                 with suppress(OutputError):
+                    if self._holder() not in (mine, None):
+                        lost.set()
+                        return
                     self._sign(mine)
+
+        def check() -> None:
+            if lost.is_set():
+                raise OutputError(
+                    f"another run of mien bulk took {public(self.store.address)} over while this "
+                    "one stood still; it goes on there"
+                )
 
         thread = threading.Thread(target=renew, daemon=True)
         thread.start()
         try:
-            yield
+            yield check
         finally:
             stop.set()
             thread.join()
-            self.store.drop("lock.json")
+            if not lost.is_set():
+                self.store.drop("lock.json")
 
     def _sign(self, mine: str) -> None:
         self.store.write("lock.json", json.dumps({"run": mine, "at": time.time()}).encode())
@@ -235,6 +251,11 @@ class Ledger:
             return self.store.read("lock.json")
         except FileNotFoundError:
             return b""
+
+    def _holder(self) -> str | None:
+        """The run that signed last; None where there is no lock."""
+        run: str | None = json.loads(self._signature() or b"{}").get("run")
+        return run
 
     def _take(self, mine: str) -> None:
         """A killed run leaves its lock and renews it no more: that is waited for.
@@ -257,7 +278,7 @@ class Ledger:
                     raise goes_on
         self._sign(mine)
         time.sleep(_RENEWED_S * 1.5)
-        if json.loads(self._signature() or b"{}").get("run") != mine:
+        if self._holder() != mine:
             raise goes_on
 
 

@@ -35,7 +35,7 @@ def run(
     passed_over = Counter[str]()
     listed_now = None if ledger.request() else listed(request.source, passed_over)
     del analyzer  # its memory is the workers'
-    with ledger.alone():
+    with ledger.alone() as still_alone:
         ledger.sweep()
         inputs = ledger.begin(expected, lambda: listed_now or listed(request.source))
         if passed_over:
@@ -49,6 +49,7 @@ def run(
             more = list[Unit]()
             with closing(engine.outcomes(request, expected, units)) as outcomes:
                 for outcome in outcomes:
+                    still_alone()
                     more += outcome.more
                     progress.add(outcome)
                     shown(progress)
