@@ -28,6 +28,7 @@ from mien.analysis.recording import Options, State
 from mien.analysis.resume import Bookmark, Mark, fingerprint
 from mien.errors import ConfigError, OutputError, VideoError
 from mien.face import Frame, ImageArray
+from mien.labels import CANONICAL
 from mien.media.video import Span
 from mien.results import records
 from tests.app.running import on_terminal
@@ -293,6 +294,24 @@ def test_a_run_that_was_cut_off_is_not_begun_anew_unasked(film: Path, tmp_path: 
     assert out.read_bytes() == kept
     assert mien_says("analyze", film, "-o", out, "--overwrite")[0] == 0
     assert len(out.read_bytes()) > len(kept)
+
+
+def test_rates_that_changed_meanwhile_are_told(film: Path, tmp_path: Path) -> None:
+    out, rates = tmp_path / "a.jsonl", tmp_path / "rates.json"
+    told = dict.fromkeys(CANONICAL, 1.0)
+    rates.write_text(json.dumps(told))
+    words = ("analyze", film, "--base-rates", rates, "-o", out)
+    with subprocess.Popen(command(*words), stderr=subprocess.DEVNULL) as run:
+        _wait_for_more(tmp_path / "a.jsonl.resume.json", run)
+        run.send_signal(signal.SIGINT)
+    kept = out.read_bytes()
+    rates.write_text(json.dumps(told | {"neutral": 9.0}))
+    status, said = mien_says(*words, "--resume")
+    assert status == 2
+    assert f"was begun with base rates {rates} (strength 0.75): [0.125, " in said
+    assert out.read_bytes() == kept
+    rates.write_text(json.dumps(told))
+    assert mien_says(*words, "--resume")[0] == 0
 
 
 def test_resuming_what_is_complete_or_another_s(film: Path, tmp_path: Path) -> None:

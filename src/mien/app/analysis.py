@@ -268,12 +268,13 @@ def _bookmark(
     from ..analysis import resume
     from ..results import records
 
-    info, settings = analyzer.recognizer.info, analyzer.settings
+    info, settings, rates = analyzer.recognizer.info, analyzer.settings, analyzer.base_rates
     request = {
         "schema": records.SCHEMA,
         "model": f"{info.name} ({(info.sha256 or '')[:12]})",
         "detector": settings.detector,
-        "base rates": analyzer.base_rates.plain(),
+        # What a file of rates said when the run began, too: it may say something else by now.
+        "base rates": f"{rates}: {list(rates.told)}" if rates.told else str(rates),
         "coverage": analyzer.coverage,
         "align": analyzer.alignment,
         "crops": settings.crops,
