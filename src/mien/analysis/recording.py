@@ -160,7 +160,7 @@ def _found(
     with closing(_ahead(_placed(source, options.span, place), together)) as frames:
         for item, after in frames:
             seen, faces = _guarded(_Seen(item, [], after, None), find)
-            yield replace(seen, faces=faces, tracker=tracker.state() if tracker else None)
+            yield _Seen(seen.item, faces, after, tracker.state() if tracker else None)
 
 
 def _together(source: Video) -> int:

@@ -280,6 +280,7 @@ class Video:
             what = "video that can be decoded" if videos else "video"
             raise VideoError(f"{self.source} holds no {what}{' (only sound)' if heard else ''}")
         self._stream = streams[0]
+        self._base = self._stream.time_base  # once: PyAV makes a new fraction each time
         # One for all frames: FFmpeg keeps megabytes for each, and time goes to setting one up.
         self._reformatter = VideoReformatter()
         codec = self._stream.codec_context
@@ -298,9 +299,8 @@ class Video:
 
     def _origin_s(self) -> float:
         """When the file begins; its video's first frame, where that comes before 0."""
-        begins, base = self._stream.start_time, self._stream.time_base
-        whole_s = max(0, self._container.start_time or 0) / 1e6
-        return whole_s if begins is None or not base else min(whole_s, float(begins * base))
+        begins, whole_s = self._stream.start_time, max(0, self._container.start_time or 0) / 1e6
+        return whole_s if begins is None or not self._base else min(whole_s, self._seconds(begins))
 
     @property
     def opened(self) -> str:
@@ -342,8 +342,8 @@ class Video:
         return self._own_duration() or (whole / 1e6 if whole and whole > 0 else None)
 
     def _own_duration(self) -> float | None:
-        if self._stream.duration and self._stream.time_base:
-            return float(self._stream.duration * self._stream.time_base)
+        if self._stream.duration and self._base:
+            return self._seconds(self._stream.duration)
         said = self._stream.metadata.get("DURATION", "")  # Matroska: 00:00:02.400000000
         hours, _, rest = said.partition(":")
         minutes, _, seconds = rest.partition(":")
@@ -517,11 +517,13 @@ class Video:
                 yield packet
 
     def _time(self, pts: int | None, otherwise: float) -> float:
-        base = self._stream.time_base
-        if pts is None or base is None:
+        if pts is None or self._base is None:
             return round(otherwise, _TIME_DIGITS)
-        seconds = pts * base.numerator / base.denominator - self.origin_s
-        return round(seconds, _TIME_DIGITS)
+        return round(self._seconds(pts) - self.origin_s, _TIME_DIGITS)
+
+    def _seconds(self, ticks: int) -> float:
+        """How long so many units of the stream's own clock are; 0 where it does not say."""
+        return ticks * self._base.numerator / self._base.denominator if self._base else 0.0
 
     def _timed(self) -> Iterator[tuple[float, Any]]:
         """(time, picture or reason) in the order they are shown, from where the file stands."""
@@ -558,7 +560,7 @@ class Video:
             told = None if packet is None else packet.dts if self._untold else packet.pts
             shown = self._time(told, last + step)
             if packet is not None:
-                end = max(end, shown + float((packet.duration or 0) * (packet.time_base or 0)))
+                end = max(end, shown + self._seconds(packet.duration or 0))
             try:
                 decoded = self._stream.decode(packet)
             except (FFmpegError, OSError):
