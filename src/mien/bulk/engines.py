@@ -156,9 +156,9 @@ class OnRay:
     def outcomes(
         self, request: Request, expected: dict[str, Any], units: Sequence[Unit]
     ) -> Generator[Outcome, None, None]:
-        import ray
+        import ray.data
 
-        logging.getLogger("ray.data").setLevel(logging.ERROR)
+        logging.getLogger("ray.data").setLevel(logging.ERROR)  # the import has set another
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = False
         context.print_on_execution_start = False
