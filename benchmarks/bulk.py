@@ -2,9 +2,11 @@
 
 FER2013's crops, photographs of LFW and recordings made of the clips, each as often as ``--share``
 says. Every figure is of a whole run of the command, its beginning included; ``begin`` is a run in
-which everything is done already. ``processor_s`` is what the processors worked for it, by kind of
-process, whatever else this machine is at: the workers that hold a model, and all that hands them
-their units and takes their answers. Memory is the largest of any one process.
+which everything is done already, ``first`` one of the first file alone, for which all has to begin:
+a worker, its model, and the actors that Ray Data has of its own. ``processor_s`` is what the
+processors worked for it, by kind of process, whatever else this machine is at: the workers that
+hold a model, and all that hands them their units and takes their answers. Memory is the largest of
+any one process.
 
     python benchmarks/bulk.py FOLDER     # holds fer2013/, lfw/ and clips/
 """
@@ -113,14 +115,40 @@ def timed(words: list[str]) -> dict[str, Any]:
 
 
 def one(source: Path, engine: str, workers: int, more: list[str]) -> dict[str, Any]:
-    with tempfile.TemporaryDirectory() as out:
-        words = [sys.executable, "-m", "mien", "bulk", str(source), "--out", f"{out}/out", *more]
-        words += ["--engine", engine, "-p", str(workers)]
-        found = timed(words)
-        again = timed(words)
+    def command(source: Path, out: Path) -> list[str]:
+        words = ["bulk", str(source), "--out", str(out), *more]
+        return [sys.executable, "-m", "mien", *words, "--engine", engine, "-p", str(workers)]
+
+    with tempfile.TemporaryDirectory() as folder:
+        made, file = Path(folder), min(source.iterdir())
+        (made / "first").mkdir()
+        (made / "first" / file.name).symlink_to(file)
+        found = timed(command(source, made / "out"))
+        again = timed(command(source, made / "out"))
+        first = timed(command(made / "first", made / "of_first"))
     found["said"] = [line.partition(" -> ")[0] for line in found["said"]]
-    begin = {"begin_s": again["seconds"], "begin_processor_s": again["processor_s"]}
-    return {"engine": engine, "workers": workers, **found, **begin}
+    return {
+        "engine": engine,
+        "workers": workers,
+        **found,
+        "begin_s": again["seconds"],
+        "begin_processor_s": again["processor_s"],
+        "first_s": first["seconds"],
+        "first_processor_s": first["processor_s"],
+    }
+
+
+def after_first(found: list[dict[str, Any]]) -> dict[str, float]:
+    """Ray to ``local`` with one worker, in what a run takes beyond that of the first file."""
+    seconds, work = {}, {}
+    for each in (each for each in found if each["workers"] == 1):
+        seconds[each["engine"]] = each["seconds"] - each["first_s"]
+        spent, first = each["processor_s"].values(), each["first_processor_s"].values()
+        work[each["engine"]] = sum(spent) - sum(first)
+    return {
+        "ray_over_local_1_after_first": round(seconds["ray"] / seconds["local"] - 1, 3),
+        "ray_over_local_1_after_first_processor": round(work["ray"] / work["local"] - 1, 3),
+    }
 
 
 def ratios(found: list[dict[str, Any]]) -> dict[str, float]:
@@ -160,6 +188,8 @@ def main(
             count = sample(folder / name, Path(made), share)
             found = [one(Path(made), *engine, more) for engine in ENGINES]
         result[name] = {"files": count, "runs": found, **ratios(found)}
+        if count > 1:
+            result[name] |= after_first(found)
         out.write_text(json.dumps(result, indent=2) + "\n")
     typer.echo(json.dumps(result, indent=2))
 

@@ -25,7 +25,7 @@ from .listing import Unit
 from .request import Request
 from .work import Outcome
 
-_AHEAD = 2  # units that wait for each worker
+_AHEAD = 2  # units that each worker is given, so that one is there as soon as it has done another
 _PATIENCE_S = 5.0  # with a cluster that does not answer
 _BLOCKS = 2000  # that Ray Data is given at most
 
@@ -156,9 +156,9 @@ class OnRay:
     def outcomes(
         self, request: Request, expected: dict[str, Any], units: Sequence[Unit]
     ) -> Generator[Outcome, None, None]:
-        import ray
+        import ray.data
 
-        logging.getLogger("ray.data").setLevel(logging.ERROR)
+        logging.getLogger("ray.data").setLevel(logging.ERROR)  # the import has set another
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = False
         context.print_on_execution_start = False
@@ -170,7 +170,13 @@ class OnRay:
         done = ray.data.from_items(items, override_num_blocks=min(len(items), _BLOCKS)).map_batches(
             _Actor,
             batch_size=1,
-            compute=ray.data.ActorPoolStrategy(min_size=1, max_size=most, initial_size=most),
+            compute=ray.data.ActorPoolStrategy(
+                min_size=1,
+                max_size=most,
+                initial_size=most,
+                max_tasks_in_flight_per_actor=_AHEAD,
+                max_concurrent_calls_per_actor=_AHEAD,  # the actor itself has one at a time
+            ),
             num_cpus=1,
         )
         for batch in done.iter_batches(batch_size=1, prefetch_batches=0):
