@@ -1,9 +1,10 @@
 """How fast ``mien bulk`` is: one and two workers, processes of this machine and Ray's actors.
 
 FER2013's crops, photographs of LFW and recordings made of the clips, each as often as ``--share``
-says. Every figure is of a whole run of the command, its beginning included; ``begin`` is a run in
-which everything is done already, ``first`` one of the first file alone, for which all has to begin:
-a worker, its model, and the actors that Ray Data has of its own. ``processor_s`` is what the
+says, and by one worker on one core (elsewhere it reads and searches on a second one beside
+recognising). Every figure is of a whole run of the command, its beginning included; ``begin`` is a
+run in which everything is done already, ``first`` one of the first file alone, for which all has to
+begin: a worker, its model, and the actors that Ray Data has of its own. ``processor_s`` is what the
 processors worked for it, by kind of process, whatever else this machine is at: the workers that
 hold a model, and all that hands them their units and takes their answers. Memory is the largest of
 any one process.
@@ -114,10 +115,16 @@ def timed(words: list[str]) -> dict[str, Any]:
     }
 
 
-def one(source: Path, engine: str, workers: int, more: list[str]) -> dict[str, Any]:
+def one(
+    source: Path, engine: str, workers: int, more: list[str], *, core: int | None = None
+) -> dict[str, Any]:
+    """Figures of an engine with so many workers; on one core alone, if that is named."""
+    pinned = [] if core is None else ["taskset", "-c", str(core)]
+
     def command(source: Path, out: Path) -> list[str]:
         words = ["bulk", str(source), "--out", str(out), *more]
-        return [sys.executable, "-m", "mien", *words, "--engine", engine, "-p", str(workers)]
+        mien = [*pinned, sys.executable, "-m", "mien"]
+        return [*mien, *words, "--engine", engine, "-p", str(workers)]
 
     with tempfile.TemporaryDirectory() as folder:
         made, file = Path(folder), min(source.iterdir())
@@ -136,6 +143,11 @@ def one(source: Path, engine: str, workers: int, more: list[str]) -> dict[str, A
         "first_s": first["seconds"],
         "first_processor_s": first["processor_s"],
     }
+
+
+def _speed(one: dict[str, Any], other: dict[str, Any]) -> float:
+    """How many times as quick the other run is."""
+    return float(round(one["seconds"] / other["seconds"], 3))
 
 
 def after_first(found: list[dict[str, Any]]) -> dict[str, float]:
@@ -187,7 +199,9 @@ def main(
         with tempfile.TemporaryDirectory() as made:
             count = sample(folder / name, Path(made), share)
             found = [one(Path(made), *engine, more) for engine in ENGINES]
+            alone = one(Path(made), "local", 1, more, core=min(os.sched_getaffinity(0)))
         result[name] = {"files": count, "runs": found, **ratios(found)}
+        result[name] |= {"on_one_core": alone, "local_2_to_one_core": _speed(alone, found[1])}
         if count > 1:
             result[name] |= after_first(found)
         out.write_text(json.dumps(result, indent=2) + "\n")
