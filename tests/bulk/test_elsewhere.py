@@ -258,6 +258,28 @@ def test_a_run_that_another_took_over_ends_and_leaves_the_lock(bucket: str) -> N
     assert out.store.read("lock.json") == theirs
 
 
+def test_a_store_that_fails_for_a_moment_costs_no_lock(
+    bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = Ledger(Store(f"{bucket}/out"))
+    failed, read = threading.Event(), Store.read
+
+    def once(store: Store, name: str) -> bytes:
+        if not failed.is_set():
+            failed.set()
+            raise OSError("timed out")
+        return read(store, name)
+
+    with out.alone() as still_alone:
+        monkeypatch.setattr(Store, "read", once)
+        assert failed.wait(10)
+        signed, end = out.store.read("lock.json"), time.monotonic() + 10
+        while out.store.read("lock.json") == signed:
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        still_alone()
+
+
 def test_read_by_fsspec_and_written_by_it_as_on_a_disk(inputs: Path, tmp_path: Path) -> None:
     """What Arrow has no file system of its own for: fsspec's, as gs:// and hdfs:// may be."""
     fsspec = pytest.importorskip("fsspec")

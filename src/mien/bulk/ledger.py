@@ -220,7 +220,8 @@ class Ledger:
 
         def renew() -> None:
             while not stop.wait(_RENEWED_S):
-                with suppress(OutputError):
+                # What the store does not do now it may do the next time.
+                with suppress(OSError, OutputError, ValueError):
                     if self._holder() not in (mine, None):
                         lost.set()
                         return

@@ -54,6 +54,7 @@ def run(
                     progress.add(outcome)
                     shown(progress)
             units = more
+        still_alone()  # else what another run is writing would go
         ledger.sweep()  # of workers that were killed in this run
     return progress.totals
 
