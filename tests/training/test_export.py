@@ -23,6 +23,7 @@ from mien.training.calibrate import PRIOR_FACES
 from mien.training.export import export
 from mien.training.models import networks
 from mien.training.train import train
+from mien.training.warmstart import fill
 from mien.weights.session import METADATA_KEY
 
 RECIPE = Path(__file__).parents[2] / "recipes" / "resnet10-ferplus.toml"
@@ -61,6 +62,23 @@ def test_torch_and_onnx_agree_on_256_real_faces(
         expected = net(torch.from_numpy(batch(crops, recognizer.info.preprocess))).numpy()
     assert len(crops) == 256
     np.testing.assert_allclose(recognizer.logits(crops), expected, atol=1e-4)
+
+
+def test_normalised_by_picture_it_is_exported_and_gone_on_from(
+    small_ferplus: Path, tmp_path: Path
+) -> None:
+    changes = ["model.name=resnet10-slim-ibn", "train.epochs=1", "train.batch=64"]
+    train(recipes.read(RECIPE, changes), small_ferplus, tmp_path / "run", Silent(), "cpu")
+    export(tmp_path / "run", small_ferplus, tmp_path / "mine.onnx")
+    model = load_model(tmp_path / "mine.onnx")
+    crops = [face for face, _ in zip(table.read(small_ferplus).pictures(), range(32), strict=False)]
+    x = torch.from_numpy(batch(crops, model.info.preprocess))
+    net = networks.build("resnet10-slim-ibn", 8, Preprocess())
+    fill(net, model.content, label_set("ferplus"), x.to(torch.uint8))
+    with torch.no_grad():
+        ours = net.eval()(x).numpy()
+    theirs = calibrated(model.logits(crops), model.info.temperature, model.info.offsets)
+    np.testing.assert_allclose(ours, theirs, atol=1e-3)
 
 
 def test_the_file_says_everything_needed_to_use_it(exported: Path, run: Path) -> None:

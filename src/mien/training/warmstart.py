@@ -109,6 +109,8 @@ def _by_name(net: nn.Module, content: bytes) -> dict[str, Tensor]:
     for name, module in net.named_modules():
         if isinstance(module, nn.BatchNorm2d):
             parent, _, place = name.rpartition(".")
+            if not place.isdecimal():
+                continue  # behind no convolution of its own, so that its numbers are in the file
             bias = found.get(f"{parent}.{int(place) - 1}.weight_bias")
             if bias is not None:
                 same = nn.BatchNorm2d(len(bias), module.eps)
