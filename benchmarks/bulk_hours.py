@@ -1,4 +1,4 @@
-"""``mien bulk`` through hours of video: what it works, whether its memory stays, the engines' bytes.
+"""``mien bulk`` through hours of video: processor time, memory, and the bytes of both engines.
 
 Recordings of an hour each, the media folder's clips one after another, each played again and again,
 by two workers: processes of this machine, then Ray's actors. Every frame is to be read, and both
