@@ -34,7 +34,7 @@ from ..provenance import now
 from ..weights.session import METADATA_KEY
 from . import arrange, calibrate, checkpoint, recipes, transfer
 from .checkpoint import write_whole
-from .expression_data import OWN_HEAD, labelled, wanted
+from .expression_data import OWN_HEAD, judged, labelled, wanted
 from .expression_task import tables_of
 from .models import landmark_networks, proposal_networks
 from .models.network import Backbone, last_layer
@@ -104,19 +104,18 @@ def export(
         "look_again_below": calibrate.LOOK_AGAIN_BELOW,
         "base_rates": _rates(facts, head, names),
         "uncertain_below": 0.5,
-        "card": _card(run, recipe, facts, which, table)
+        "card": _card(run, recipe, facts, which, _sources(recipe, table, also))
         | {"weights_sha256": hashlib.sha256(save(weights)).hexdigest()},
     }
     meta["card"]["figures"] = _figures(meta["card"]["weights_sha256"], figures)
     graph = to_onnx(net, recipe.model.size, recipe.model.preprocess.channels)
-    select = table.of_split(recipe.data.select)
-    targets = _targets(recipe, head, also, select)
-    select, targets = select.keep(targets >= 0), targets[targets >= 0]
+    select, targets = _judged(recipe, head, also, table)
     if recipe.data.target == "strengths" and select.intensity_labels:
         targets, select = targets[select.is_rated], select.keep(select.is_rated)
     if not len(select):
         raise DataError(
-            f"no picture of '{recipe.data.select}' has a label to calibrate '{head}' by"
+            f"no picture was held back that has a label to calibrate '{head}' by; a head with "
+            "pictures of its own names their split as also.select"
         )
     if recipe.keeps_features:
         top, cpu = task_of(recipe).network(), torch.device("cpu")
@@ -163,15 +162,29 @@ def _of_head(
     return weights | part
 
 
-def _targets(
+def _judged(
     recipe: recipes.ExpressionRecipe, head: str, also: Mapping[str, Path], table: Table
-) -> IntArray:
-    """What the rows of a table show by a head's labels, (N,); -1 where nobody said it."""
+) -> tuple[Table, IntArray]:
+    """The labelled rows that a head is calibrated by, and what they show by its labels, (N,)."""
+    select = table.of_split(recipe.data.select)
+    targets = select.targets(recipe.data.names)
     for further in recipe.also:
         if further.table == head:
-            shares = labelled(further, read_table(also[head]), table)
-            return np.where(shares.any(axis=1), shares.argmax(axis=1), -1)
-    return table.targets(recipe.data.names)
+            known = read_table(also[head])
+            if further.pictures == "own":
+                select, shares = judged(further, known)
+            else:
+                shares = labelled(further, known, select)
+            targets = np.where(shares.any(axis=1), shares.argmax(axis=1), -1)
+    return select.keep(targets >= 0), targets[targets >= 0]
+
+
+def _sources(
+    recipe: recipes.ExpressionRecipe, table: Table, also: Mapping[str, Path]
+) -> tuple[str, ...]:
+    """Whose pictures a run learnt from."""
+    own = [read_table(also[head.table]) for head in recipe.also if head.pictures == "own"]
+    return tuple(source for one in (table, *own) for source in one.sources)
 
 
 def _export_finder(
@@ -202,7 +215,7 @@ def _export_finder(
         graph = proposals_to_onnx(net)
         parity = proposal_parity(net, graph, table.of_split(recipe.data.backgrounds))
         says = {"strides": list(STRIDES), "preprocess": {"color": spec.color}}
-    card = _card(run, recipe, facts, which, table) | {"parity": parity}
+    card = _card(run, recipe, facts, which, table.sources) | {"parity": parity}
     meta = {"schema": METADATA_SCHEMA, "name": out.stem, **says, "card": card}
     write_whole(with_metadata(graph, meta), out)
     return meta
@@ -345,7 +358,7 @@ def _measured(path: Path) -> dict[str, Any]:
 
 
 def _card(
-    run: Path, recipe: AnyRecipe, facts: dict[str, Any], which: str, table: Table
+    run: Path, recipe: AnyRecipe, facts: dict[str, Any], which: str, sources: Sequence[str]
 ) -> dict[str, Any]:
     epochs = runlog.epochs(run / "log.jsonl")
     rank = task_of(recipe).rank
@@ -353,7 +366,7 @@ def _card(
     return {
         "training": {
             "data": facts["data"],
-            "sources": sorted(table.sources),
+            "sources": sorted({*sources}),
             "init_sha256": facts["init_sha256"],
             "teacher_sha256": facts["teacher_sha256"],
             "splits": _splits(recipe),

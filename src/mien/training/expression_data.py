@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -54,8 +54,7 @@ class ExpressionData:
                 raise ConfigError(f"data.{name} lies in [0, 1], got {getattr(self, name)}")
         if len(self.names) < 2:
             raise ConfigError(f"data.labels are two or more, got {list(self.labels)}")
-        if self.target not in ("votes", "label", "strengths"):
-            raise ConfigError(f"data.target is votes, label or strengths, got '{self.target}'")
+        _check_target("data.target", self.target)
 
     @property
     def names(self) -> LabelSet:
@@ -73,28 +72,51 @@ class ExpressionData:
 
 @dataclass(frozen=True, slots=True)
 class Also:
-    """Further labels of the same pictures, answered by a head of their own.
+    """Further labels, answered by a head of their own: of the same pictures, or of others.
 
-    The last layer answers them behind the recipe's own labels. Pictures are the same by their id
-    and split; one that the further table lacks asks nothing of this head.
+    The last layer answers them behind the recipe's own labels.
 
     table : by the name that ``mien train --also NAME=FILE`` gives it; the head is called so too.
     label_set : what the head answers.
     weight : of its loss, where that of the recipe's own labels weighs 1.
+    pictures : "same" as the recipe's, by their id and split, where one that the further table lacks
+        asks nothing of this head; or "own", learnt from beside the recipe's, which then ask nothing
+        of it, nor they of the recipe's own head.
+    target : "label", or with pictures of its own "votes" or "strengths", whose shares are learnt.
+    train, select : the splits of a table with pictures of its own; every row trains without, and
+        none selects.
     """
 
     table: str
     label_set: str
     weight: float = 1.0
+    pictures: str = "same"
+    target: str = "label"
+    train: str | None = None
+    select: str | None = None
 
     def __post_init__(self) -> None:
         label_set(self.label_set)
         if not 0 < self.weight <= 10:
             raise ConfigError(f"also.weight lies in (0, 10], got {self.weight}")
+        if self.pictures not in ("same", "own"):
+            raise ConfigError(f"also.pictures are same or own, got '{self.pictures}'")
+        _check_target("also.target", self.target)
+        if self.pictures == "same" and (self.target != "label" or self.train or self.select):
+            raise ConfigError(
+                "also.target, train and select go with pictures of its own: also.pictures = 'own'"
+            )
+        if self.select and not self.train:
+            raise ConfigError(f"also.select = '{self.select}' needs also.train, a split as well")
 
     @property
     def names(self) -> LabelSet:
         return label_set(self.label_set)
+
+
+def _check_target(name: str, target: str) -> None:
+    if target not in ("votes", "label", "strengths"):
+        raise ConfigError(f"{name} is votes, label or strengths, got '{target}'")
 
 
 def sides(data: ExpressionData, table: Table) -> tuple[Table, Table, dict[str, int]]:
@@ -134,6 +156,60 @@ def labelled(head: Also, known: Table, table: Table) -> FloatArray:
     names = head.names
     said = dict(zip(((row.split, row.id) for row in known.rows), known.targets(names), strict=True))
     places = np.array([said.get((row.split, row.id), -1) for row in table.rows], np.intp)
+    eye = np.eye(len(names), dtype=np.float32)
+    return np.asarray(np.where(places[:, None] >= 0, eye[places], 0.0), np.float32)
+
+
+def brought(
+    head: Also, known: Table, data: ExpressionData, table: Table
+) -> tuple[Table, FloatArray, dict[str, int]]:
+    """The pictures of its own that a further head learns from, and what was left out, counted.
+
+    What it learns of each, (M, K), comes with them. Those that show a picture of ``table``'s select
+    or test are left out as its own rows are. Raises DataError where nothing is left.
+    """
+    rows = known.of_split(head.train) if head.train else known
+    counts = {"rows": len(rows)}
+    rows = rows.keep(_said_of(head, rows).sum(axis=1) > 0)
+    counts["without_label"] = counts["rows"] - len(rows)
+    if data.drop_overlap:
+        before = len(rows)
+        rows = without_pixels_of(rows, table.of_split(data.select, data.test))
+        counts["pixels_in_tested_splits"] = before - len(rows)
+    if data.drop_near:
+        before = len(rows)
+        moved = [replace(row, split=data.train) for row in rows.rows]
+        tested = table.of_split(data.select, data.test)
+        beside = Table(known.name, [*moved, *tested.rows])
+        rows = without_near_duplicates_of(data, rows, beside) if moved else rows
+        counts["near_duplicates_in_tested_splits"] = before - len(rows)
+    if not len(rows):
+        raise DataError(f"nothing left for '{head.table}' to learn in {known.name}: {counts}")
+    return rows, _said_of(head, rows), {f"{head.table}_{k}": n for k, n in counts.items()}
+
+
+def judged(head: Also, known: Table) -> tuple[Table, FloatArray]:
+    """The pictures of its own that a further head is judged by, and their labels, (M, K)."""
+    rows = known.of_split(head.select) if head.select else replace(known, rows=[])
+    rows = rows.keep(rows.targets(head.names) >= 0)
+    return rows, _one_hot(rows, head.names)
+
+
+def _said_of(head: Also, rows: Table) -> FloatArray:
+    """What people said of a further table's own pictures, (M, K) shares; 0 where nothing."""
+    if head.target == "label":
+        return _one_hot(rows, head.names)
+    if head.target == "votes":
+        return rows.vote_shares(head.names)
+    rated = rows.is_rated if rows.intensity_labels else np.ones(len(rows), bool)
+    strong = np.zeros((len(rows), len(head.names)), np.float32)
+    strong[rated] = rows.keep(rated).strengths(head.names)
+    return np.asarray(strong / np.maximum(strong.sum(1, keepdims=True), 1e-9), np.float32)
+
+
+def _one_hot(rows: Table, names: LabelSet) -> FloatArray:
+    """The rows' labels, (M, K); 0 where a row has another."""
+    places = rows.targets(names)
     eye = np.eye(len(names), dtype=np.float32)
     return np.asarray(np.where(places[:, None] >= 0, eye[places], 0.0), np.float32)
 

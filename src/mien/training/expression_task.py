@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from ..errors import ConfigError, DataError
 from ..face import FloatArray
 from ..faces import align
 from .augment import augment, mixup
-from .expression_data import OWN_HEAD, Also, drawn, labelled, sides, wanted
+from .expression_data import OWN_HEAD, Also, brought, drawn, judged, labelled, sides, wanted
 from .mapshift import shift_maps
 from .models.network import Standardised, build
 from .recipes import ExpressionRecipe, Recipe
@@ -116,8 +116,10 @@ def prepare(
     Select rows are labelled by majority whatever the training target is, as the best epoch is the
     one that names most faces right; where intensities are learnt, by these.
     """
-    _check(recipe, table)
-    labels, known = recipe.data.names, further or {}
+    known = further or {}
+    for one in (table, *(known[head.table] for head in recipe.also if head.pictures == "own")):
+        _check(recipe, one)
+    labels = recipe.data.names
     train, select, counts = sides(recipe.data, table)
     eye = np.eye(len(labels), dtype=np.float32)
     y = eye[train.targets(labels)]
@@ -127,20 +129,27 @@ def prepare(
     # Base rates are those of the pictures drawn.
     shares = eye[train.targets(labels)] if recipe.answers == "intensities" else y
     base_rates = tuple(float(v) for v in (shares.mean(0) if chances is None else chances @ shares))
-    asked = {head.table: _asked(head, known[head.table], train) for head in recipe.also}
-    counts |= {f"train_{name}": int(said.any(axis=1).sum()) for name, said in asked.items()}
-    judged = [labelled(head, known[head.table], select) for head in recipe.also]
     learnt = recipe.answers == "intensities"
     right = wanted(recipe.data, select) if learnt else eye[select.targets(labels)]
+    to_learn, to_judge = [(train, {OWN_HEAD: y})], [(select, {OWN_HEAD: right})]
+    for head in recipe.also:
+        name, theirs = head.table, known[head.table]
+        if head.pictures == "same":
+            to_learn[0][1][name] = _asked(head, theirs, train)
+            to_judge[0][1][name] = labelled(head, theirs, select)
+        else:
+            rows, said, left_out = brought(head, theirs, recipe.data, table)
+            counts |= left_out
+            to_learn.append((rows, {name: said}))
+            rows, said = judged(head, theirs)
+            to_judge.append((rows, {name: said}))
+    asked = {name: said for _, told in to_learn for name, said in told.items() if name in known}
+    counts |= {f"train_{name}": int(said.any(axis=1).sum()) for name, said in asked.items()}
     shown = shown or (lambda rows: torch.from_numpy(rows.planes(recipe.model.preprocess)))
     return Sets(
-        Samples(
-            shown(train),
-            torch.from_numpy(np.concatenate([y, *asked.values()], axis=1)),
-            None if chances is None else torch.from_numpy(chances),
-        ),
-        Samples(shown(select), torch.from_numpy(np.concatenate([right, *judged], axis=1))),
-        draws(recipe, len(train)),
+        _samples(recipe, to_learn, shown, chances),
+        _samples(recipe, to_judge, shown),
+        draws(recipe, sum(len(rows) for rows, _ in to_learn)),
         {
             "counts": counts,
             "base_rates": base_rates,
@@ -148,6 +157,28 @@ def prepare(
                 name: (said.sum(0) / said.sum()).tolist() for name, said in asked.items()
             },
         },
+    )
+
+
+def _samples(
+    recipe: ExpressionRecipe,
+    parts: Sequence[tuple[Table, Mapping[str, FloatArray]]],
+    shown: Callable[[Table], Tensor],
+    chances: FloatArray | None = None,
+) -> Samples:
+    """The pictures of several tables and what each table says, by the names of heads."""
+    heads = recipe.heads
+    width = sum(len(names) for names, _ in heads.values())
+    targets = []
+    for rows, said in parts:
+        y = np.zeros((len(rows), width), np.float32)
+        for name, shares in said.items():
+            y[:, heads[name][1]] = shares
+        targets.append(torch.from_numpy(y))
+    return Samples(
+        torch.cat([shown(rows) for rows, _ in parts if len(rows)]),
+        torch.cat(targets),
+        None if chances is None else torch.from_numpy(chances),
     )
 
 

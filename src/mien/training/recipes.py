@@ -111,7 +111,8 @@ class ExpressionRecipe(Recipe):
 
     answers : "probabilities", which share one certainty among the labels (softmax), or
         "intensities", a strength for each label by itself (sigmoid).
-    also : further heads on the same network, for other people's labels of the same pictures.
+    also : further heads on the same network, for other people's labels of the same pictures, or for
+        pictures of their own.
     only : texts by column, of the rows that are taken ({"camera": "090"}); empty for all rows.
     cut, copies, split, occlude : what is done to the table then, in this order; None for nothing.
     """
@@ -141,6 +142,11 @@ class ExpressionRecipe(Recipe):
             raise ConfigError(
                 "[[also]] goes with probabilities, a network that is trained whole, and pictures "
                 "as they came: no answers = intensities, no model.frozen, no [copies]"
+            )
+        if self.data.balance and any(head.pictures == "own" for head in self.also):
+            raise ConfigError(
+                "[[also]] with pictures of its own has every picture once an epoch: "
+                "data.balance = 0"
             )
         named = [head.table for head in self.also]
         if len({*named, OWN_HEAD}) < len(named) + 1:

@@ -8,7 +8,7 @@ will be trained on, and scale and offset chosen such that its answers stay the s
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -16,13 +16,14 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from .. import foreign
 from ..errors import ConfigError, ModelError
 from ..expression.recognize import ModelInfo, OnnxRecognizer
 from ..labels import LabelSet
 from ..weights import catalogue
 from . import checkpoint
 from .models.network import last_layer
-from .recipes import ExpressionRecipe, ProposalRecipe, Recipe
+from .recipes import ExpressionRecipe, ProposalRecipe, Recipe, from_values
 
 _PICTURES, _SCENES = 512, 32  # to measure statistics on; scenes have many more pixels
 
@@ -51,8 +52,11 @@ class Start:
     def fill(self, net: nn.Module, recipe: Recipe, x: Tensor) -> None:
         """Fill a recipe's network; x are pictures it will be trained on, (N, C, S, S) uint8."""
         if self._run:
+            weights = checkpoint.average(self._path)
             with checkpoint.fitting(self._path):
-                net.load_state_dict(checkpoint.average(self._path))
+                if isinstance(recipe, ExpressionRecipe):
+                    weights |= _heads_of(self._path.parent, weights, net, recipe)
+                net.load_state_dict(weights)
         elif self._path.suffix == ".safetensors":
             checkpoint.load_weights(net, self._path)
         elif isinstance(recipe, ExpressionRecipe):
@@ -83,6 +87,34 @@ def fill(
             info = replace(info, temperature=1.0, offsets=None)
         net.load_state_dict(filled | _head(net, filled, info, labels))
     _standardise(net, x)
+
+
+def _heads_of(
+    run: Path, weights: dict[str, Tensor], net: nn.Module, recipe: ExpressionRecipe
+) -> dict[str, Tensor]:
+    """The last layer, with those heads of a run that have the recipe's names and labels.
+
+    Other heads of the recipe stay as the network has them. Raises ModelError for a run that has
+    none of them, or that does not say which heads are its own.
+    """
+    try:
+        then = from_values(foreign.table(checkpoint.kept(run / "recipe.json")["recipe"], "recipe"))
+    except (KeyError, ValueError, ConfigError) as err:
+        raise ModelError(f"{run} does not say which heads it has: {err}") from err
+    theirs = then.heads if isinstance(then, ExpressionRecipe) else {}
+    name = last_layer(net)
+    parts = {key: net.state_dict()[key].clone() for key in (f"{name}.weight", f"{name}.bias")}
+    known = [head for head, (names, _) in recipe.heads.items() if _answers(theirs, head, names)]
+    if not known:
+        raise ModelError(f"{run} answers {', '.join(theirs)}, and none of the recipe's heads")
+    for key, part in parts.items():
+        for head in known:
+            part[recipe.heads[head][1]] = weights[key][theirs[head][1]]
+    return parts
+
+
+def _answers(heads: Mapping[str, tuple[LabelSet, slice]], name: str, names: LabelSet) -> bool:
+    return name in heads and heads[name][0].labels == names.labels
 
 
 @contextmanager
