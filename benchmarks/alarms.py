@@ -20,8 +20,8 @@ import os
 import random
 import shutil
 import signal
-import socket
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -36,8 +36,11 @@ import typer
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 from mien import provenance
 from mien.alarms import Runner, journal, rules
+from tests.servers import free_port
 
 HOLD_S = 1.0
 FPS = 15
@@ -76,12 +79,6 @@ host = "127.0.0.1"
 port = {mqtt}
 give_up_s = {give_up}
 """
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Web:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import statistics
 import subprocess
 import sys
@@ -26,11 +25,14 @@ import torch
 import typer
 from safetensors.torch import load_file
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 from mien import provenance
 from mien.data import table
 from mien.training import recipes
 from mien.training.recipes import ExpressionRecipe
 from mien.training.train import task_of
+from tests.servers import free_port
 
 COUNTS = (1, 2)
 PRECISIONS = ("32-true", "bf16-mixed")
@@ -46,10 +48,8 @@ def part_of(whole: Path, rows: int, out: Path) -> Path:
 
 def trained(words: list[str], count: int, out: Path) -> list[dict[str, Any]]:
     """The log of a run by so many processes."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = found.getsockname()[1]
-    shared = {"OMP_NUM_THREADS": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    port = str(free_port())
+    shared = {"OMP_NUM_THREADS": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
     command = [sys.executable, "-m", "mien", "train", *words, "--out", str(out)]
     processes = [
         subprocess.Popen(

@@ -19,7 +19,6 @@ import os
 import random
 import shlex
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -33,10 +32,13 @@ import av
 import httpx
 import typer
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 import mien
 from mien import provenance
 from mien.media.image import RECORDINGS
 from mien.service.client import Job
+from tests.servers import free_port
 
 OUT = Path(__file__).parent / "results" / "serve_kills.json"
 SEED = 1
@@ -84,12 +86,6 @@ class Service:
         assert self.process
         self.process.send_signal(signal.SIGTERM)
         self.process.wait()
-
-
-def free_port() -> int:
-    with socket.socket() as tried:
-        tried.bind(("127.0.0.1", 0))
-        return int(tried.getsockname()[1])
 
 
 def long_one(clips: list[Path], path: Path) -> Path:
