@@ -36,3 +36,16 @@ def test_rays_actors_come_to_the_same_bytes(inputs: Path, tmp_path: Path) -> Non
 def test_a_cluster_that_does_not_answer_is_told() -> None:
     with pytest.raises(ServiceError, match=r"cannot reach a Ray cluster at 127\.0\.0\.1:9: "):
         engine("ray", None, "127.0.0.1:9")
+
+
+def test_a_cluster_that_may_ask_for_a_token_is_told_how(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray itself says no more than that it failed, after lines of its own about a token."""
+
+    def refused(**_: object) -> None:
+        raise ConnectionError("Failed to connect to Ray cluster at 127.0.0.1:6379\nand more")
+
+    import ray
+
+    monkeypatch.setattr(ray, "init", refused)
+    with pytest.raises(ServiceError, match=r":6379; where it asks for a token, RAY_AUTH_MODE=tok"):
+        engine("ray", None, "auto")

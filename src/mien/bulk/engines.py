@@ -149,7 +149,9 @@ class OnRay:
                 ray.init(**({"address": address} if address else here), **quiet)
             except (ConnectionError, ValueError, RuntimeError) as err:
                 raise ServiceError(
-                    f"cannot reach a Ray cluster at {address}: {str(err).partition(chr(10))[0]}"
+                    f"cannot reach a Ray cluster at {address}: {str(err).partition(chr(10))[0]}; "
+                    "where it asks for a token, RAY_AUTH_MODE=token before the command has "
+                    "~/.ray/auth_token sent"
                 ) from err
         self._workers = workers
 
