@@ -1,10 +1,11 @@
 """What a run of the default model's programme gave: one JSON in ``benchmarks/training``.
 
-Every head of the run is exported with its last weights and asked a panel, alone and as the mean of
-all heads, with the first default model and its peers (``MIEN_MODELS``) beside it. The table in
-``benchmarks/training/README.md`` is made anew from all the JSON there, wins and losses alike. The
-run itself is kept there too, without what only going on would need and its matrices in half
-precision: ``mien export benchmarks/training/NAME --weights last ...`` makes its heads again.
+Every head of the run that pictures were held back for is exported with its last weights and asked
+a panel, alone and as the mean of all heads, with the first default model and its peers
+(``MIEN_MODELS``) beside it. The table in ``benchmarks/training/README.md`` is made anew from all
+the JSON there, wins and losses alike. The run itself is kept there too, without what only going on
+would need and its matrices in half precision: ``mien export benchmarks/training/NAME --weights last
+...`` makes its heads again.
 
     python benchmarks/programme.py runs/mobileface80 --data ferplus80.parquet \
         --also fer2013=fer2013.parquet --panel panel.toml --what "a body from face recognition"
@@ -78,8 +79,10 @@ def main(
 def _exported(run: Path, data: Path, also: dict[str, Path]) -> list[OnnxRecognizer]:
     recipe = recipes.from_values(json.loads((run / "recipe.json").read_text())["recipe"])
     assert isinstance(recipe, recipes.ExpressionRecipe)
+    # What learnt from every picture of a set has none left to be calibrated by.
+    unjudged = {head.table for head in recipe.also if head.pictures == "own" and not head.select}
     models = []
-    for head in recipe.heads:
+    for head in (name for name in recipe.heads if name not in unjudged):
         out = run / f"{run.name}-{head}.onnx"
         export(run, data, out, which="last", head=head, also=also)
         models.append(load_model(out, threads=1))
