@@ -81,7 +81,10 @@ def test_a_person_from_consent_to_deletion(
     assert client.post(f"{at}/train").json()["stimuli"] == 4
     answer = client.post(query, content=portrait_jpeg, headers=RAW)
     assert set(answer.json()["records"][0]["faces"][0]["emotions"]) == {"happiness", "pain"}
-    assert client.post(f"{at}/test").json()["samples"] == 4
+    problem(client.get(f"{at}/test"), 404, "was not tested since it was made")
+    tested = client.post(f"{at}/test").json()
+    assert tested["samples"] == 4
+    assert client.get(f"{at}/test").json() == tested
     assert client.get("/v1/persons").json()["persons"][0]["recogniser"] == ["head"]
     archive = zipfile.ZipFile(io.BytesIO(client.get(f"{at}/export").content))
     assert {"person.json", "head.onnx"} <= set(archive.namelist())
@@ -105,6 +108,21 @@ def test_a_recogniser_that_is_made_anew_is_read_anew(
     client.post("/v1/persons/Ann/train")
     then = client.post(ask, content=portrait_jpeg, headers=RAW).json()["records"][0]["faces"][0]
     assert set(then["emotions"]) - set(first["emotions"]) == {"hunger"}
+
+
+def test_a_test_is_of_the_recogniser_as_it_is(
+    client: httpx.Client, own: Path, astronaut: ImageArray
+) -> None:
+    client.post("/v1/persons", json={"name": "Ann", "consent": CONSENT})
+    for label in ("joy", "pain"):
+        client.post(f"/v1/persons/Ann/samples?label={label}", files=shown(astronaut, label))
+    client.post("/v1/persons/Ann/train")
+    client.post("/v1/persons/Ann/test")
+    (kept,) = own.rglob("test.json")
+    kept.write_text("{")
+    problem(client.get("/v1/persons/Ann/test"), 422, "test the recogniser again")
+    client.post("/v1/persons/Ann/train")
+    problem(client.get("/v1/persons/Ann/test"), 404, "POST here to test it")
 
 
 def test_nothing_without_a_consent_and_nothing_of_nobody(

@@ -126,10 +126,12 @@ def test_it_is_learned_kept_used_handed_out_and_deleted(
         theirs.probabilities(crops, rates), ours.probabilities(crops, rates), atol=1e-3
     )
 
-    # It is kept when the page is closed, and reads pictures, films and the camera.
+    # It is kept when the page is closed, with what it is worth, and reads pictures, films and the
+    # camera.
     page.reload()
     page.get_by_role("button", name="Ann", exact=True).click()
     expect(page.locator(".chips")).to_contain_text("yes 3")
+    expect(page.locator("main").get_by_text("On 6 samples of 6 stimuli")).to_be_visible()
     page.get_by_test_id("try").set_input_files(yes_and_no["no"][2])
     page.locator(".face table.bars").wait_for()
     found = figures(page)

@@ -33,7 +33,7 @@ def percent(text: str) -> float:
 
 def figures(page: Page) -> dict[str, float]:
     """The probabilities of the first face that is shown."""
-    rows = page.locator("table.bars").first.locator("tbody tr").all()
+    rows = page.locator("table.bars:not(.tested)").first.locator("tbody tr").all()
     return {
         r.locator("th").inner_text(): percent(r.locator(".figure").first.inner_text()) for r in rows
     }

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .. import provenance
+from .. import foreign, jsontext, provenance
 from ..errors import DataError, MissingExtra, UnknownName
 from ..expression.recognize import METADATA_SCHEMA, load_model
 from ..face import FloatArray, Frame, ImageArray
@@ -178,6 +178,7 @@ def train(person: Person, kind: str = HEAD) -> dict[str, Any]:
     words = own(labels_of(person.samples()), "own")
     learned = learn(trunk, faces, words, kind)
     written = files(trunk, faces, words, learned)
+    (person.folder / TEST).unlink(missing_ok=True)  # it was of the one before
     for name, content in written.items():
         person.write(FILES[name], content)
     for name, file in FILES.items():
@@ -295,6 +296,20 @@ def tested(person: Person, kind: str) -> dict[str, Any]:
     result = {**provenance.environment(), **result, "one_stimulus": single}
     person.write(TEST, (json.dumps(result, indent=2, ensure_ascii=False) + "\n").encode())
     return result
+
+
+def last_test(person: Person) -> dict[str, Any] | None:
+    """What ``tested`` told of the recogniser as it is; None where it was not tested since.
+
+    Raises DataError where its file is damaged.
+    """
+    path = person.folder / TEST
+    try:
+        return foreign.table(jsontext.parse(foreign.content(path)), "it")
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as err:
+        raise DataError(f"{path} is damaged ({err}); test the recogniser again") from err
 
 
 def compare(

@@ -120,6 +120,9 @@ export async function test(name: string): Promise<Tested> {
   return kept.tested;
 }
 
+export const lastTest = async (name: string): Promise<Tested | null> =>
+  (await store.recogniser(name))?.tested ?? null;
+
 export async function removePerson(name: string): Promise<void> {
   await store.remove(name);
   await device.forget(name);

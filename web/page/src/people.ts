@@ -12,6 +12,8 @@ export interface People {
   addSamples(name: string, label: string, pictures: Blob[], shown?: string): Promise<service.Taken>;
   train(name: string): Promise<service.Trained>;
   test(name: string): Promise<service.Tested>;
+  /** What the last test told; null where there was none since the recogniser was made. */
+  lastTest(name: string): Promise<service.Tested | null>;
   removePerson(name: string): Promise<unknown>;
   exportPerson(name: string): Promise<Blob>;
   analyze(picture: Blob, person: string): Promise<PictureRecord>;

@@ -203,6 +203,19 @@ async def compare(
     return result
 
 
+@router.get("/v1/persons/{name}/test", summary="Show what the last test told")
+def last_test(name: Name) -> dict[str, Any]:
+    """Of the recogniser as it is: one that was made anew since has to be tested anew."""
+    person = _get(name)
+    found = train.last_test(person)
+    if found is None:
+        raise Refused(
+            HTTPStatus.NOT_FOUND,
+            f"{person.name}'s recogniser was not tested since it was made; POST here to test it",
+        )
+    return found
+
+
 @router.get(
     "/v1/persons/{name}/export",
     summary="Hand out all that is kept of a person",

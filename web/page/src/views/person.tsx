@@ -246,6 +246,9 @@ function Learn({ at, person, enough, changed }: OneProps & { enough: boolean }) 
   const [tested, setTested] = useState<Tested | null>(null);
   const [busy, setBusy] = useState(false);
   const [problem, setProblem] = useState("");
+  useEffect(() => {
+    if (person.recogniser.length) void at.lastTest(person.name).then(setTested, () => null);
+  }, []);
   const learn = async () => {
     setBusy(true);
     setProblem("");
