@@ -136,7 +136,8 @@ def _table() -> str:
         "",
         "Made by `benchmarks/programme.py` from the JSON beside it; how to repeat a run stands in the",
         "recipe of its name. Accuracy / balanced accuracy over the seven expressions, in per cent:",
-        "FER+ and FER2013 are their PublicTest sides (chosen by), LFW and JAFFE were never seen.",
+        "FER+ and FER2013 are their PublicTest sides (chosen by), LFW and JAFFE were never seen but",
+        "where a star says that the run was trained on them.",
         "By default mien goes three quarters of the way to equal base rates; 0 leaves the rates.",
         "",
         "| run | head | FER+ at 0 | FER2013 at 0 | LFW by default | JAFFE by default | unseen, balanced: by default, wholly | minutes | MB | time of the first default |",
@@ -159,7 +160,8 @@ def _row(name: str, head: str, model: dict[str, Any], run: dict[str, Any] | None
     for one in _SETS:
         by_strength = model["sets"][one]["by_strength"]
         figures = by_strength["0"] if one.startswith("fer") else panel.by_default(by_strength)
-        cells.append(f"{figures['accuracy']:.1%} / {figures['balanced_accuracy']:.1%}")
+        star = "*" if model["sets"][one]["role"] == "trained on" else ""
+        cells.append(f"{figures['accuracy']:.1%} / {figures['balanced_accuracy']:.1%}{star}")
     unseen = model["unseen"] or {}
     told = [unseen[strength] for strength in ("0.75", "1") if strength in unseen]
     cells.append(", ".join(f"{v:.1%}" for v in told or unseen.values()) or "-")
