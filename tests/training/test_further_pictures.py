@@ -13,16 +13,18 @@ import pytest
 import torch
 
 from mien.data import table
+from mien.data.splits import Split
 from mien.data.table import Table
 from mien.errors import ConfigError, DataError, ModelError
 from mien.evaluation import panel
-from mien.expression.recognize import load_model
+from mien.expression.recognize import ModelInfo, load_model
 from mien.labels import label_set
 from mien.training import checkpoint
 from mien.training.export import export
 from mien.training.expression_data import Also
 from mien.training.expression_task import ExpressionTask, prepare
 from mien.training.recipes import ExpressionRecipe
+from mien.training.seen import seen
 from mien.training.train import train
 from mien.training.warmstart import Start
 
@@ -30,6 +32,7 @@ from .test_distill import member
 from .test_distill import recipe as named
 from .test_train import Silent, recipe
 
+LABELS = tuple(label for label in label_set("ferplus").labels if label != "contempt")
 LFW = Also(table="lfw", label_set="fer2013", pictures="own", train="learnt", select="held back")
 
 
@@ -154,6 +157,66 @@ def test_its_head_is_a_model_that_says_whose_pictures_it_learnt_from(
         assert info.label_set.labels == label_set("ferplus" if head == "own" else "fer2013").labels
         member = panel.Member(panel.Set("lfw", "lfw.parquet"), faces)
         assert panel.role(info, said, member) != "never seen"
+
+
+def test_a_panel_tells_what_each_split_of_its_pictures_was(
+    run: Path, small_ferplus: Path, lfw: Path, faces: Table, tmp_path: Path
+) -> None:
+    roles = {"own": ["trained on", "held out"], "lfw": ["trained on", "chosen by"]}
+    for head, told in roles.items():
+        export(run, small_ferplus, tmp_path / f"{head}.onnx", head=head, also={"lfw": lfw})
+        info = load_model(tmp_path / f"{head}.onnx").info
+        assert _roles(info, faces.of_split("learnt"), faces.of_split("held back")) == told
+        ferplus = table.read(small_ferplus)
+        sides = [ferplus.of_split(s) for s in ("Training", "PublicTest", "PrivateTest")]
+        assert _roles(info, *sides) == ["trained on", "chosen by", "held out"]
+
+
+def _roles(info: ModelInfo, *sides: Table) -> list[str]:
+    sources = set(info.card["training"]["sources"])
+    members = [panel.Member(panel.Set("a", "a.parquet"), rows) for rows in sides]
+    return [panel.role(info, sources, member) for member in members]
+
+
+def test_what_a_run_begins_with_and_its_teachers_know_is_told_too(
+    run: Path, small_ferplus: Path, lfw: Path, faces: Table, tmp_path: Path
+) -> None:
+    mine = replace(
+        faces, name="mine", rows=[replace(row, id=f"mine/{row.id}") for row in faces.rows]
+    )
+    table.write(mine, tmp_path / "mine.parquet")
+    data = replace(recipe().data, label_set="ferplus", train="learnt", select="held back")
+    data = replace(data, test="held back", target="label", labels=LABELS)
+    alone = replace(recipe("train.epochs=1"), data=data)
+    export(run, small_ferplus, tmp_path / "own.onnx", also={"lfw": lfw})
+    known = {"mine", *table.read(small_ferplus).sources, *faces.sources}
+    train(alone, tmp_path / "mine.parquet", tmp_path / "a", Silent(), "cpu", tmp_path / "own.onnx")
+    parts = json.loads((tmp_path / "a/environment.json").read_text())["seen"]
+    assert {source for part in parts for source in part["sources"]} == known
+    taught = replace(learning(replace(LFW, table="other")), data=replace(recipe().data))
+    taught = replace(taught, data=replace(taught.data, teacher_weight=0.5))
+    also = {"other": tmp_path / "mine.parquet"}
+    train(taught, small_ferplus, tmp_path / "b", Silent(), "cpu", teachers=[run], also=also)
+    parts = json.loads((tmp_path / "b/environment.json").read_text())["seen"]
+    assert {source for part in parts for source in part["sources"]} == known
+
+
+def test_a_table_that_a_run_dealt_itself_was_trained_on(small_ferplus: Path) -> None:
+    given = table.read(small_ferplus)
+    dealt = replace(recipe(), split=Split("stratified"))
+    (part,) = seen(dealt, given, {}, ())
+    assert part["trained on"] == list(given.splits)
+    assert part["chosen by"] == []
+
+
+def test_another_table_than_the_heads_is_not_exported_with(
+    run: Path, small_ferplus: Path, faces: Table, tmp_path: Path
+) -> None:
+    table.write(replace(faces, rows=faces.rows[1:]), tmp_path / "lfw.parquet")
+    with pytest.raises(DataError, match=r"lfw\.parquet is not the table .* was trained on"):
+        export(run, small_ferplus, tmp_path / "m.onnx", also={"lfw": tmp_path / "lfw.parquet"})
+    with pytest.raises(DataError, match=r"no such table: .*no\.parquet; the run learnt from lfw"):
+        export(run, small_ferplus, tmp_path / "m.onnx", also={"lfw": tmp_path / "no.parquet"})
 
 
 def test_a_head_that_nothing_was_held_back_for_is_not_exported(

@@ -186,6 +186,8 @@ def _training(facts: dict[str, Any] | None) -> Iterator[str]:
     how = {"best": "the most accurate epoch", "last": "the last epoch"}[facts["weights"]]
     yield f"- weights of {how}, {facts['epoch']}: {select['accuracy']:.4f} on"
     yield f"  {facts['splits']['select']} before calibration, one look a face"
+    if facts.get("head", "own") != "own":
+        yield f"- this is its head '{facts['head']}'; rows and accuracy are of the recipe's own"
 
 
 def _reproduced(facts: dict[str, Any] | None) -> Iterator[str]:

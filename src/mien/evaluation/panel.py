@@ -21,7 +21,7 @@ A panel is a file::
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -242,6 +242,19 @@ def _score(probs: FloatArray, rows: Table) -> dict[str, Any]:
     return {name: score[name] for name in _KEPT} | {"recall": recalls}
 
 
+def seen(training: Mapping[str, Any], sources: Iterable[str] = ()) -> list[dict[str, Any]]:
+    """Whose pictures a card's training was with, part by part, JSON-ready.
+
+    Each part names its "sources" (``Table.sources``) and those of their splits that it was "trained
+    on" and "chosen by". sources : of a card that does not tell parts, where it tells none at all.
+    """
+    if "seen" in training:
+        return list(training["seen"])
+    splits, told = training["splits"], sorted(training.get("sources", sources))
+    part = {"trained on": [splits["train"]], "chosen by": [splits["select"]]}
+    return [{"sources": told, **part}] if told else []
+
+
 def _sources(info: ModelInfo, members: Sequence[Member]) -> set[str] | None:
     """Whose pictures a model was made with (``Table.sources``); None where it does not say."""
     said = info.card.get("training")
@@ -260,11 +273,13 @@ def role(info: ModelInfo, sources: set[str] | None, member: Member) -> str:
     """
     if sources is None:
         return "unknown"
-    if not sources & set(member.rows.sources):
-        return "never seen"
-    said, splits = info.card["training"]["splits"], set(member.rows.splits)
-    named = {"trained on": said["train"], "chosen by": said["select"]}
-    return next((how for how, split in named.items() if split in splits), "held out")
+    there, splits = set(member.rows.sources), set(member.rows.splits)
+    roles = [
+        next((how for how in ROLES[:2] if splits & set(part[how])), "held out")
+        for part in seen(info.card["training"], sources)
+        if there & set(part["sources"])
+    ]
+    return min(roles, key=ROLES.index, default="never seen")
 
 
 def _is_unseen(model: dict[str, Any], name: str) -> bool:

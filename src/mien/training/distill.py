@@ -23,17 +23,19 @@ from ..labels import LabelSet
 from . import checkpoint
 from .models.network import build
 from .recipes import ExpressionRecipe, Recipe, from_values
+from .seen import Part, of_run
 from .tasks import has_bfloat16
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Teacher:
-    """name : of its run's folder. sha256 : of its checkpoint's file."""
+    """name : of its run's folder. sha256 : of its checkpoint's file. seen : what it knows."""
 
     name: str
     recipe: ExpressionRecipe
     net: nn.Module
     sha256: str
+    seen: list[Part]
 
 
 class Teachers:
@@ -51,6 +53,11 @@ class Teachers:
     def sha256(self) -> list[str]:
         """Of each one's checkpoint, in the order given."""
         return [teacher.sha256 for teacher in self._all]
+
+    @property
+    def seen(self) -> list[Part]:
+        """Whose pictures they learnt from (``mien.training.seen``)."""
+        return [part for teacher in self._all for part in teacher.seen]
 
     def of(self, recipe: Recipe, device: torch.device) -> Guidance:
         """What they say for the heads of a recipe; raises ConfigError where they do not fit it."""
@@ -118,7 +125,8 @@ def _read(run: Path) -> _Teacher:
         net.load_state_dict(checkpoint.average(path))
     net.requires_grad_(False)
     found = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return _Teacher(run.name, recipe, found, hashlib.sha256(path.read_bytes()).hexdigest())
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    return _Teacher(run.name, recipe, found, sha256, of_run(run))
 
 
 def _check(teacher: _Teacher, recipe: ExpressionRecipe) -> None:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,7 @@ from .expression_data import OWN_HEAD, judged, labelled, wanted
 from .expression_task import tables_of
 from .models import landmark_networks, proposal_networks
 from .models.network import Backbone, last_layer
+from .seen import Part, of_head, of_run, seen
 from .train import task_of
 
 AnyRecipe = recipes.AnyRecipe
@@ -73,11 +74,7 @@ def export(
     Returns the metadata.
     """
     recipe, facts = _read_run(run)
-    if file_sha256(data) != facts["data"]["sha256"]:
-        raise DataError(
-            f"{data} is not the table {run} was trained on ({facts['data']['file']}); "
-            "if it was cut anew, cut it with the mien of the commit in the run's environment.json"
-        )
+    _check_same(data, facts["data"], run)
     if isinstance(recipe, recipes.LandmarkRecipe | recipes.ProposalRecipe):
         return _export_finder(run, recipe, facts, read_table(data), out, which)
     if not isinstance(recipe, recipes.ExpressionRecipe):
@@ -85,10 +82,13 @@ def export(
             f"{run} trained a step of {recipe.model.name}, which is no model to export"
         )
     also = tables_of(recipe, also or {})
+    for name, path in also.items():
+        _check_same(path, facts["also"][name], run)
     if head not in recipe.heads:
         raise UnknownName("head", head, recipe.heads)
     names, columns = recipe.heads[head]
     table = arrange.read(recipe, data)
+    parts = _seen(run, recipe, head, data, also)
     with checkpoint.fitting(run / CHECKPOINT):
         weights = _of_head(recipe, _weights(run, which), columns)
         net = _whole(recipe, names, weights).eval()
@@ -104,9 +104,10 @@ def export(
         "look_again_below": calibrate.LOOK_AGAIN_BELOW,
         "base_rates": _rates(facts, head, names),
         "uncertain_below": 0.5,
-        "card": _card(run, recipe, facts, which, _sources(recipe, table, also))
+        "card": _card(run, recipe, facts, which, {name for p in parts for name in p["sources"]})
         | {"weights_sha256": hashlib.sha256(save(weights)).hexdigest()},
     }
+    meta["card"]["training"] |= {"seen": parts, "head": head}
     meta["card"]["figures"] = _figures(meta["card"]["weights_sha256"], figures)
     graph = to_onnx(net, recipe.model.size, recipe.model.preprocess.channels)
     select, targets = _judged(recipe, head, also, table)
@@ -138,6 +139,17 @@ def export(
         meta["card"]["features"] = _same_as_kept(recognizer, select, looks[0], few)
     write_whole(with_metadata(graph, meta), out)
     return meta
+
+
+def _check_same(path: Path, learnt: Mapping[str, Any], run: Path) -> None:
+    """Raises DataError where a file is not the one that a run learnt from."""
+    if not path.is_file():
+        raise DataError(f"no such table: {path}; the run learnt from {learnt['file']}")
+    if file_sha256(path) != learnt["sha256"]:
+        raise DataError(
+            f"{path} is not the table {run} was trained on ({learnt['file']}); "
+            "if it was cut anew, cut it with the mien of the commit in the run's environment.json"
+        )
 
 
 def _whole(
@@ -179,12 +191,14 @@ def _judged(
     return select.keep(targets >= 0), targets[targets >= 0]
 
 
-def _sources(
-    recipe: recipes.ExpressionRecipe, table: Table, also: Mapping[str, Path]
-) -> tuple[str, ...]:
-    """Whose pictures a run learnt from."""
-    own = [read_table(also[head.table]) for head in recipe.also if head.pictures == "own"]
-    return tuple(source for one in (table, *own) for source in one.sources)
+def _seen(
+    run: Path, recipe: recipes.ExpressionRecipe, head: str, data: Path, also: Mapping[str, Path]
+) -> list[Part]:
+    """Whose pictures the model of a head was made with; runs did not always keep it."""
+    parts = of_run(run)
+    if not parts:
+        parts = seen(recipe, read_table(data), {k: read_table(p) for k, p in also.items()}, ())
+    return of_head(parts, head)
 
 
 def _export_finder(
@@ -282,6 +296,8 @@ def _read_run(run: Path) -> tuple[AnyRecipe, dict[str, Any]]:
         saved, environment = (checkpoint.kept(run / f"{n}.json") for n in ("recipe", "environment"))
         stages = {key: saved[key] for key in ("data", "init_sha256", "teacher_sha256")}
         recipe = recipes.from_values(foreign.table(saved["recipe"], "recipe"))
+        further = recipe.also if isinstance(recipe, recipes.ExpressionRecipe) else ()
+        stages["also"] = {head.table: saved["also"][head.table] for head in further}
         _check_facts(environment | stages)
     except (KeyError, ValueError, ConfigError, ModelError) as err:
         what = f"no {err}" if isinstance(err, KeyError) else err
@@ -297,8 +313,10 @@ def _read_run(run: Path) -> tuple[AnyRecipe, dict[str, Any]]:
 
 def _check_facts(facts: dict[str, Any]) -> None:
     """Raise KeyError or ValueError where a run's files lack what an export reads of them."""
-    for name in ("file", "sha256"):
-        foreign.word(foreign.table(facts["data"], "data")[name], f"data.{name}")
+    learnt = {"data": facts["data"], **facts["also"]}
+    for table, file in learnt.items():
+        for name in ("file", "sha256"):
+            foreign.word(foreign.table(file, table)[name], f"{table}.{name}")
     for name in ("counts", "machine", "versions"):
         foreign.table(facts[name], name)
     for name in ("commit", "date"):
@@ -358,7 +376,7 @@ def _measured(path: Path) -> dict[str, Any]:
 
 
 def _card(
-    run: Path, recipe: AnyRecipe, facts: dict[str, Any], which: str, sources: Sequence[str]
+    run: Path, recipe: AnyRecipe, facts: dict[str, Any], which: str, sources: Collection[str]
 ) -> dict[str, Any]:
     epochs = runlog.epochs(run / "log.jsonl")
     rank = task_of(recipe).rank
@@ -366,7 +384,7 @@ def _card(
     return {
         "training": {
             "data": facts["data"],
-            "sources": sorted({*sources}),
+            "sources": sorted(sources),
             "init_sha256": facts["init_sha256"],
             "teacher_sha256": facts["teacher_sha256"],
             "splits": _splits(recipe),

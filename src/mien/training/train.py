@@ -58,6 +58,7 @@ from .recipes import (
     settings,
 )
 from .schedule import learning_rate
+from .seen import seen
 from .tasks import Outputs, Sets, Task, predict
 from .warmstart import Start
 
@@ -408,7 +409,8 @@ def train(
             kept = transfer.Features(recipe, table, folder, fabric.device)
         sets = prepare(recipe, table, kept, further)
         if fabric.is_global_zero:
-            _write_json(out / "environment.json", _facts(fabric, nodes) | sets.facts)
+            known = _seen(recipe, data, table, further, start, guides)
+            _write_json(out / "environment.json", _facts(fabric, nodes) | sets.facts | known)
         if isinstance(recipe, UnitsRecipe) and recipe.autoencoder.hidden and not start:
             seen = reconstruction_task.sets(sets.train.x, sets.select.x, {})
             weights, _ = train_autoencoder(
@@ -456,6 +458,22 @@ def _facts(fabric: Fabric, nodes: int) -> dict[str, Any]:
         "nodes": nodes,
         "threads": torch.get_num_threads(),
     }
+
+
+def _seen(
+    recipe: Recipe,
+    data: Path,
+    table: Table,
+    further: Mapping[str, Table],
+    start: Start | None,
+    teachers: Teachers | None,
+) -> dict[str, Any]:
+    """Whose pictures the run's model will have been made with, where it names expressions."""
+    if not isinstance(recipe, ExpressionRecipe):
+        return {}
+    given = read_table(data) if recipe.split else table
+    before = [*(start.seen if start else ()), *(teachers.seen if teachers else ())]
+    return {"seen": seen(recipe, given, further, before)}
 
 
 def _facts_of(

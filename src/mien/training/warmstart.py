@@ -18,12 +18,14 @@ from torch import Tensor, nn
 
 from .. import foreign
 from ..errors import ConfigError, ModelError
+from ..evaluation.panel import seen
 from ..expression.recognize import ModelInfo, OnnxRecognizer
 from ..labels import LabelSet
 from ..weights import catalogue
 from . import checkpoint
 from .models.network import last_layer
 from .recipes import ExpressionRecipe, ProposalRecipe, Recipe, from_values
+from .seen import Part, of_run
 
 _PICTURES, _SCENES = 512, 32  # to measure statistics on; scenes have many more pixels
 
@@ -48,6 +50,16 @@ class Start:
         except OSError as err:
             raise ModelError(f"cannot read {self._path}: {err.strerror}") from err
         self.sha256 = catalogue.sha256(self._content)
+
+    @property
+    def seen(self) -> list[Part]:
+        """Whose pictures its network learnt from (``mien.training.seen``), as far as it tells."""
+        if self._path.suffix == ".safetensors":
+            return of_run(self._path.parent)
+        training = OnnxRecognizer(self._content, "the model to start from", "").info.card.get(
+            "training"
+        )
+        return seen(training) if training else []
 
     def fill(self, net: nn.Module, recipe: Recipe, x: Tensor) -> None:
         """Fill a recipe's network; x are pictures it will be trained on, (N, C, S, S) uint8."""
