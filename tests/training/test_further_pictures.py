@@ -13,6 +13,8 @@ import pytest
 import torch
 
 from mien.data import table
+from mien.data.cut import Cut
+from mien.data.occlude import Occlude
 from mien.data.splits import Split
 from mien.data.table import Table
 from mien.errors import ConfigError, DataError, ModelError
@@ -32,6 +34,7 @@ from .test_distill import member
 from .test_distill import recipe as named
 from .test_train import Silent, recipe
 
+ALIGNED = replace(recipe().model, align="similarity")
 LABELS = tuple(label for label in label_set("ferplus").labels if label != "contempt")
 LFW = Also(table="lfw", label_set="fer2013", pictures="own", train="learnt", select="held back")
 
@@ -124,6 +127,70 @@ def test_what_shows_a_tested_picture_is_left_out(small_ferplus: Path, faces: Tab
     assert counts["lfw_pixels_in_tested_splits"] == 1
     assert counts["lfw_near_duplicates_in_tested_splits"] == 1
     assert counts["train_lfw"] == counts["lfw_rows"] - 2
+
+
+def test_what_shows_a_picture_that_judges_its_head_is_left_out(
+    small_ferplus: Path, faces: Table
+) -> None:
+    held_back = faces.of_split("held back")
+    twice = [replace(row, id=f"{row.id} again", split="learnt") for row in held_back.rows[:3]]
+    mine = replace(faces, rows=[*faces.rows, *twice])
+    counts = prepare(learning(LFW), table.read(small_ferplus), further={"lfw": mine}).facts[
+        "counts"
+    ]
+    assert counts["lfw_pixels_in_tested_splits"] == 3
+    assert counts["train_lfw"] == counts["lfw_rows"] - 3
+
+
+def test_pictures_held_back_for_a_head_are_counted(small_ferplus: Path, faces: Table) -> None:
+    rows = [*faces.rows, replace(faces.rows[0], id="lfw/unknown", label="unknown")]
+    sets = prepare(
+        learning(LFW), table.read(small_ferplus), further={"lfw": replace(faces, rows=rows)}
+    )
+    assert sets.facts["counts"]["select_lfw"] == len(faces.of_split("held back"))
+
+
+def test_labels_that_a_set_lacks_are_said_and_left_out(
+    small_ferplus: Path, faces: Table, caplog: pytest.LogCaptureFixture
+) -> None:
+    few = faces.keep(row.label in ("happiness", "neutral") for row in faces.rows)
+    ferplus = table.read(small_ferplus)
+    prepare(learning(LFW), ferplus, further={"lfw": few})
+    assert "'lfw' learns from shows anger, disgust" in caplog.text
+    assert "also.labels" in caplog.text
+    caplog.clear()
+    two = replace(LFW, labels=("happy", "neutral"))
+    sets = prepare(learning(two), ferplus, further={"lfw": few})
+    assert "'lfw'" not in caplog.text
+    assert two.names.labels == ("happiness", "neutral")
+    assert sets.train.y.shape[1] == 8 + 2
+
+
+def test_photographs_beside_faces_are_pointed_out(
+    small_ferplus: Path, jaffe_table: Table, caplog: pytest.LogCaptureFixture
+) -> None:
+    few = replace(jaffe_table, rows=jaffe_table.rows[::10])
+    prepare(
+        learning(Also("jaffe", "jaffe", pictures="own")),
+        table.read(small_ferplus),
+        further={"jaffe": few},
+    )
+    assert "jaffe holds photographs" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "names", [("rows",), ("train",), ("balanced",), ("own",), ("",), ("a=b",), ("a", "a_balanced")]
+)
+def test_a_heads_counts_and_figures_go_by_names_of_their_own(names: tuple[str, ...]) -> None:
+    with pytest.raises(ConfigError, match="cannot call a table"):
+        learning(*(replace(LFW, table=name) for name in names))
+
+
+def test_tables_beside_the_recipes_are_taken_as_they_are() -> None:
+    for changes in ({"cut": Cut()}, {"occlude": Occlude("eyes")}):
+        data = replace(recipe().data, drop_overlap=False)
+        with pytest.raises(ConfigError, match=r"no \[cut\], no \[occlude\]; cut all tables alike"):
+            replace(recipe(), data=data, model=ALIGNED, also=(LFW,), **changes)
 
 
 @pytest.fixture(scope="module")
@@ -236,6 +303,8 @@ def test_a_head_that_nothing_was_held_back_for_is_not_exported(
         ({"target": "guess"}, r"also\.target is votes, label or strengths, got 'guess'"),
         ({"pictures": "same"}, r"go with pictures of its own: also\.pictures = 'own'"),
         ({"train": None}, r"also\.select = 'held back' needs also\.train"),
+        ({"train": "held back"}, r"also\.train and also\.select are both 'held back'"),
+        ({"labels": ("happiness",)}, r"also\.labels are two or more, got \['happiness'\]"),
     ],
 )
 def test_settings_that_do_not_fit_say_what_does(changes: Mapping[str, Any], message: str) -> None:

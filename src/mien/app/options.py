@@ -41,8 +41,8 @@ Also = Annotated[
     typer.Option(
         "--also",
         metavar="NAME=TABLE",
-        help="A table with further labels of the same pictures, for the recipe's head of this "
-        "name.",
+        help="A table with further labels of the same pictures, or with other pictures, for the "
+        "recipe's head of this name.",
     ),
 ]
 Rates = Annotated[

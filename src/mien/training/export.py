@@ -340,7 +340,7 @@ def _rates(facts: dict[str, Any], head: str, names: LabelSet) -> list[float]:
     if never:
         raise ModelError(
             f"no picture that trained shows {', '.join(never)}, so the model cannot answer it; "
-            "train with a label set without it"
+            "train with the others: data.labels, or also.labels of a further head"
         )
     return rates
 

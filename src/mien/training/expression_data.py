@@ -59,15 +59,7 @@ class ExpressionData:
     @property
     def names(self) -> LabelSet:
         """What the network answers; raises UnknownName."""
-        whole = label_set(self.label_set)
-        if not self.labels:
-            return whole
-        places = sorted({whole.index(label) for label in self.labels})
-        return LabelSet(
-            whole.name,
-            tuple(whole.labels[i] for i in places),
-            tuple(whole.native[i] for i in places),
-        )
+        return _of(self.label_set, self.labels)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +77,7 @@ class Also:
     target : "label", or with pictures of its own "votes" or "strengths", whose shares are learnt.
     train, select : the splits of a table with pictures of its own; every row trains without, and
         none selects.
+    labels : only these of the label set, as ``ExpressionData.labels``.
     """
 
     table: str
@@ -94,9 +87,11 @@ class Also:
     target: str = "label"
     train: str | None = None
     select: str | None = None
+    labels: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        label_set(self.label_set)
+        if len(self.names) < 2:
+            raise ConfigError(f"also.labels are two or more, got {list(self.labels)}")
         if not 0 < self.weight <= 10:
             raise ConfigError(f"also.weight lies in (0, 10], got {self.weight}")
         if self.pictures not in ("same", "own"):
@@ -108,10 +103,28 @@ class Also:
             )
         if self.select and not self.train:
             raise ConfigError(f"also.select = '{self.select}' needs also.train, a split as well")
+        if self.select and self.select == self.train:
+            raise ConfigError(
+                f"also.train and also.select are both '{self.select}': a head is judged by "
+                "pictures that it has not learnt from"
+            )
 
     @property
     def names(self) -> LabelSet:
-        return label_set(self.label_set)
+        return _of(self.label_set, self.labels)
+
+
+def _of(name: str, labels: tuple[str, ...]) -> LabelSet:
+    """A label set, or only these of it, whose order stays; raises UnknownName."""
+    whole = label_set(name)
+    if not labels:
+        return whole
+    places = sorted({whole.index(label) for label in labels})
+    return LabelSet(
+        whole.name,
+        tuple(whole.labels[i] for i in places),
+        tuple(whole.native[i] for i in places),
+    )
 
 
 def _check_target(name: str, target: str) -> None:
@@ -166,7 +179,8 @@ def brought(
     """The pictures of its own that a further head learns from, and what was left out, counted.
 
     What it learns of each, (M, K), comes with them. Those that show a picture of ``table``'s select
-    or test are left out as its own rows are. Raises DataError where nothing is left.
+    or test, or one that the head itself is judged by, are left out as the recipe's own rows are.
+    Raises DataError where nothing is left.
     """
     rows = known.of_split(head.train) if head.train else known
     counts = {"rows": len(rows)}
@@ -174,18 +188,24 @@ def brought(
     counts["without_label"] = counts["rows"] - len(rows)
     if data.drop_overlap:
         before = len(rows)
-        rows = without_pixels_of(rows, table.of_split(data.select, data.test))
+        rows = without_pixels_of(rows, _tested(head, known, data, table))
         counts["pixels_in_tested_splits"] = before - len(rows)
     if data.drop_near:
         before = len(rows)
         moved = [replace(row, split=data.train) for row in rows.rows]
-        tested = table.of_split(data.select, data.test)
+        tested = _tested(head, known, data, table)
         beside = Table(known.name, [*moved, *tested.rows])
         rows = without_near_duplicates_of(data, rows, beside) if moved else rows
         counts["near_duplicates_in_tested_splits"] = before - len(rows)
     if not len(rows):
         raise DataError(f"nothing left for '{head.table}' to learn in {known.name}: {counts}")
     return rows, _said_of(head, rows), {f"{head.table}_{k}": n for k, n in counts.items()}
+
+
+def _tested(head: Also, known: Table, data: ExpressionData, table: Table) -> Table:
+    """The pictures that a further head must not have learnt from: ``table``'s, and its own."""
+    own = [replace(row, split=data.select) for row in judged(head, known)[0].rows]
+    return replace(table, rows=[*table.of_split(data.select, data.test).rows, *own])
 
 
 def judged(head: Also, known: Table) -> tuple[Table, FloatArray]:
@@ -199,6 +219,14 @@ def _said_of(head: Also, rows: Table) -> FloatArray:
     """What people said of a further table's own pictures, (M, K) shares; 0 where nothing."""
     if head.target == "label":
         return _one_hot(rows, head.names)
+    graded = rows.intensity_labels if head.target == "strengths" else ()
+    missing = [name for name in head.names.labels if name not in (graded or rows.vote_labels)]
+    if missing:
+        raise DataError(
+            f"{rows.name} has no {'ratings' if graded else 'votes'} of {', '.join(missing)}: leave "
+            f"them out of also.labels, or learn '{head.table}' from its labels, also.target = "
+            "'label'"
+        )
     if head.target == "votes":
         return rows.vote_shares(head.names)
     rated = rows.is_rated if rows.intensity_labels else np.ones(len(rows), bool)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from .mapshift import shift_maps
 from .models.network import Standardised, build
 from .recipes import ExpressionRecipe, Recipe
 from .tasks import Samples, Sets, predict
+
+log = logging.getLogger(__name__)
 
 
 class Classification:
@@ -117,8 +120,17 @@ def prepare(
     one that names most faces right; where intensities are learnt, by these.
     """
     known = further or {}
-    for one in (table, *(known[head.table] for head in recipe.also if head.pictures == "own")):
+    own = [known[head.table] for head in recipe.also if head.pictures == "own"]
+    for one in (table, *own):
         _check(recipe, one)
+    for one in own:
+        if table.are_crops and not one.are_crops:
+            log.warning(
+                "%s holds photographs, as far as the size of its pictures tells, and %s faces that "
+                "are cut out; cut them alike: mien data align",
+                one.name,
+                table.name,
+            )
     labels = recipe.data.names
     train, select, counts = sides(recipe.data, table)
     eye = np.eye(len(labels), dtype=np.float32)
@@ -143,8 +155,13 @@ def prepare(
             to_learn.append((rows, {name: said}))
             rows, said = judged(head, theirs)
             to_judge.append((rows, {name: said}))
-    asked = {name: said for _, told in to_learn for name, said in told.items() if name in known}
-    counts |= {f"train_{name}": int(said.any(axis=1).sum()) for name, said in asked.items()}
+    asked, held_back = (
+        {name: said for _, told in parts for name, said in told.items() if name in known}
+        for parts in (to_learn, to_judge)
+    )
+    for side, told in (("train", asked), ("select", held_back)):
+        counts |= {f"{side}_{name}": int(said.any(axis=1).sum()) for name, said in told.items()}
+    _warn_of_unseen(recipe, {OWN_HEAD: shares} | asked)
     shown = shown or (lambda rows: torch.from_numpy(rows.planes(recipe.model.preprocess)))
     return Sets(
         _samples(recipe, to_learn, shown, chances),
@@ -180,6 +197,21 @@ def _samples(
         torch.cat(targets),
         None if chances is None else torch.from_numpy(chances),
     )
+
+
+def _warn_of_unseen(recipe: ExpressionRecipe, learnt: Mapping[str, FloatArray]) -> None:
+    """Say before a long training which head can be no model of its own after it."""
+    for name, shares in learnt.items():
+        labels = recipe.heads[name][0].labels
+        never = [labels[i] for i in np.flatnonzero(shares.sum(axis=0) == 0)]
+        if never:
+            log.warning(
+                "no picture that '%s' learns from shows %s, so that it cannot be exported; name "
+                "the others: %s.labels",
+                name,
+                ", ".join(never),
+                "data" if name == OWN_HEAD else "also",
+            )
 
 
 def _check(recipe: ExpressionRecipe, table: Table) -> None:

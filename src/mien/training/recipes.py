@@ -93,6 +93,12 @@ class Deviation:
     why: str
 
 
+_TAKEN = {OWN_HEAD, "train", "select", "rows", "used", "without_emotion", "unrated"} | {
+    f"{what}_in_other_splits" for what in ("pixels", "near_duplicates")
+}
+"""What ``also.table`` is not: words that a run's counts have with "train_" before them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """What every run needs said, but for its data."""
@@ -148,9 +154,12 @@ class ExpressionRecipe(Recipe):
                 "[[also]] with pictures of its own has every picture once an epoch: "
                 "data.balance = 0"
             )
-        named = [head.table for head in self.also]
-        if len({*named, OWN_HEAD}) < len(named) + 1:
-            raise ConfigError(f"[[also]] needs a table of its own for each head, got {named}")
+        if (self.cut or self.occlude) and any(head.pictures == "own" for head in self.also):
+            raise ConfigError(
+                "[[also]] with pictures of its own takes tables as they are: no [cut], no "
+                "[occlude]; cut all tables alike first, mien data align"
+            )
+        _check_names([head.table for head in self.also])
         if self.occlude and self.data.drop_overlap:
             raise ConfigError(
                 "occluded pictures are no longer equal: data.drop_overlap = false, and "
@@ -175,6 +184,20 @@ class ExpressionRecipe(Recipe):
             name: (names, slice(end - len(names), end))
             for (name, names), end in zip(sets.items(), ends, strict=True)
         }
+
+
+def _check_names(heads: Sequence[str]) -> None:
+    """Raises ConfigError where a head's counts or figures would go by the names of others'."""
+    if len({*heads}) < len(heads):
+        raise ConfigError(f"[[also]] needs a table of its own for each head, got {[*heads]}")
+    figures = ["accuracy", "balanced_accuracy", *(f"{name}_accuracy" for name in heads)]
+    figures += [f"{name}_balanced_accuracy" for name in heads]
+    for name in heads:
+        if not name or "=" in name or name in _TAKEN or figures.count(f"{name}_accuracy") > 1:
+            raise ConfigError(
+                f"[[also]] cannot call a table '{name}': a run's log and counts call something "
+                "else so; give it another name"
+            )
 
 
 def _check_cut(cut: Cut | None, model: Model) -> None:
