@@ -140,7 +140,7 @@ def _warn(info: ModelInfo, probs: FloatArray, mix_is_told: bool) -> None:
     if not mix_is_told and tops.max() > _ONE_SIDED:
         label = info.label_set.labels[int(tops.argmax())]
         say(
-            f"{tops.max():.0%} of these faces are read as {label}. If that is what they show, the "
-            "model now takes it for how these people look; say so by --base-rates FILE, or by "
-            "--resting for faces at rest"
+            f"at its training's base rates {tops.max():.0%} of these faces are read as {label}. If "
+            "that is what they show, the model now takes it for how these people look; say so by "
+            "--base-rates FILE, or by --resting for faces at rest"
         )
