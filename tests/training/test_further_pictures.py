@@ -18,7 +18,7 @@ from mien.data.occlude import Occlude
 from mien.data.splits import Split
 from mien.data.table import Table
 from mien.errors import ConfigError, DataError, ModelError
-from mien.evaluation import panel
+from mien.evaluation import cards, panel
 from mien.expression.recognize import ModelInfo, load_model
 from mien.labels import label_set
 from mien.training import checkpoint
@@ -234,6 +234,7 @@ def test_a_panel_tells_what_each_split_of_its_pictures_was(
         export(run, small_ferplus, tmp_path / f"{head}.onnx", head=head, also={"lfw": lfw})
         info = load_model(tmp_path / f"{head}.onnx").info
         assert _roles(info, faces.of_split("learnt"), faces.of_split("held back")) == told
+        assert ("its head 'lfw'" in cards.card(info)) == (head == "lfw")
         ferplus = table.read(small_ferplus)
         sides = [ferplus.of_split(s) for s in ("Training", "PublicTest", "PrivateTest")]
         assert _roles(info, *sides) == ["trained on", "chosen by", "held out"]
@@ -356,3 +357,12 @@ def test_a_run_without_any_of_the_heads_is_no_beginning(tmp_path: Path) -> None:
     net = ExpressionTask(other).network()
     with pytest.raises(ModelError, match="answers own, fer2013, and none of the recipe's heads"):
         Start(str(before)).fill(net, other, torch.zeros(1, 1, 32, 32))
+
+
+def test_another_network_is_told_in_a_few_lines() -> None:
+    """Torch lists every weight that is missing."""
+    other = recipe("model.name=mobileface", "model.align=similarity")
+    net = ExpressionTask(other).network()
+    with pytest.raises(ModelError, match="holds another network's weights") as told:
+        Start("mien").fill(net, other, torch.zeros(1, 1, 48, 48))
+    assert len(str(told.value)) < 600

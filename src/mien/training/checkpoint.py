@@ -24,6 +24,8 @@ from .. import foreign, jsontext
 from ..errors import ConfigError, ModelError, OutputError
 from .recipes import Recipe, is_same
 
+_LONGEST = 400  # characters of what torch says
+
 
 @dataclass(slots=True)
 class Checkpoint:
@@ -79,7 +81,13 @@ def fitting(path: Path) -> Iterator[None]:
     try:
         yield
     except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as err:
-        raise ModelError(f"{path} does not hold this network's weights: {err}") from err
+        raise ModelError(f"{path} does not hold this network's weights: {brief(err)}") from err
+
+
+def brief(err: Exception) -> str:
+    """What an error says, without the hundreds of names that torch lists of another network."""
+    says = str(err)
+    return says if len(says) <= _LONGEST else f"{says[:_LONGEST]} ..."
 
 
 def write_whole(content: bytes, path: Path) -> None:

@@ -135,7 +135,9 @@ def _fitting() -> Iterator[None]:
     try:
         yield
     except (RuntimeError, IndexError) as err:
-        raise ModelError(f"the model to start from holds another network's weights: {err}") from err
+        raise ModelError(
+            f"the model to start from holds another network's weights: {checkpoint.brief(err)}"
+        ) from err
 
 
 def _by_name(net: nn.Module, content: bytes) -> dict[str, Tensor]:
