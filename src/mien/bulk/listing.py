@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
 from ..media import image
 from ..secrecy import public
 from .store import is_elsewhere, opened, parted, told
+
+log = logging.getLogger(__name__)
 
 _MANIFESTS = (".csv", ".parquet")
 COLUMN = "source"
@@ -74,13 +78,37 @@ def listed(source: str, passed_over: Counter[str] | None = None) -> list[Input]:
             f".parquet) with a column '{COLUMN}'; read one file with: mien analyze"
         )
     else:
-        named = _of_folder(source, files, path, Counter() if passed_over is None else passed_over)
+        passed_over = Counter() if passed_over is None else passed_over
+        inside = _of_folder_elsewhere if is_elsewhere(source) else _of_folder
+        named = inside(source, files, path, passed_over)
     if not named:
-        raise InputError(f"there is no picture or recording in {public(source)}")
+        others = f"; there are {image.told(passed_over)}" if passed_over else ""
+        raise InputError(f"there is no picture or recording in {public(source)}{others}")
     return [Input(number, name, size) for number, (name, size) in enumerate(named)]
 
 
 def _of_folder(
+    source: str, files: Any, path: str, passed_over: Counter[str]
+) -> list[tuple[str, int | None]]:
+    """As ``mien analyze`` goes through it: links are followed, each folder once.
+
+    What cannot be listed is told and left out, as a disk's ``lost+found``; a link that leads
+    nowhere, or a pipe, is an input that cannot be read.
+    """
+    if not os.path.isdir(path):
+        raise InputError(f"no such file or folder: {public(source)}")
+    found = image.in_folder(Path(path), image.SUFFIXES | image.RECORDINGS, passed_over)
+    return sorted((str(each), _size(each)) for each in found)
+
+
+def _size(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None  # its reading says why
+
+
+def _of_folder_elsewhere(
     source: str, files: Any, path: str, passed_over: Counter[str]
 ) -> list[tuple[str, int | None]]:
     from pyarrow.fs import FileSelector
@@ -91,41 +119,68 @@ def _of_folder(
         raise InputError(f"no such file or folder: {public(source)}") from err
     except OSError as err:
         raise InputError(f"cannot read {public(source)}: {told(err)}") from err
-    base = parted(source)[0].rstrip("/") if is_elsewhere(source) else path
+    base = parted(source)[0].rstrip("/")
     found: list[tuple[str, int | None]] = []
     for each in inside:
         if not each.is_file or any(p.startswith(".") for p in each.path[len(path) :].split("/")):
             continue
-        ending = os.path.splitext(each.path)[1].lower()
-        if ending in image.SUFFIXES | image.RECORDINGS:
+        suffix = image.suffix_of(each.path)
+        if suffix in image.SUFFIXES | image.RECORDINGS:
             found.append((base + each.path[len(path) :], each.size))
         else:
-            passed_over[ending] += 1
+            passed_over[suffix] += 1
     return sorted(found)
 
 
 def _of_manifest(source: str, files: Any, path: str) -> list[tuple[str, int | None]]:
     import pyarrow as pa
-    from pyarrow import csv, parquet
 
     try:
         with files.open_input_file(path) as stream:
-            if path.lower().endswith(".csv"):
-                table = csv.read_csv(
-                    stream, convert_options=csv.ConvertOptions(column_types={COLUMN: pa.string()})
-                )
-            else:
-                table = parquet.read_table(stream)
-    except (OSError, pa.ArrowException) as err:
-        raise InputError(f"cannot read the manifest {public(source)}: {told(err)}") from err
-    if COLUMN not in table.column_names:
+            column = _column(stream, public(source), path.lower().endswith(".csv"))
+    except UnicodeDecodeError as err:
         raise InputError(
-            f"the manifest {public(source)} has no column '{COLUMN}', which names the files; it "
-            f"has {', '.join(map(repr, table.column_names)) or 'none'}"
+            f"the manifest {public(source)} is not UTF-8; save it as 'CSV UTF-8'"
+        ) from err
+    except (OSError, pa.ArrowException) as err:
+        hint = "; save it as 'CSV UTF-8'" if "UTF8" in str(err) else ""
+        raise InputError(f"cannot read the manifest {public(source)}: {told(err)}{hint}") from err
+    names = [name for name in column if name]
+    if len(names) < len(column):
+        log.warning(
+            "%d of the %d rows of %s name no file; they are passed over",
+            len(column) - len(names),
+            len(column),
+            public(source),
         )
-    names = [name for name in table.column(COLUMN).to_pylist() if name]
     base = parted(source)[0].rpartition("/")[0] if is_elsewhere(source) else os.path.dirname(path)
     return [(_beside(base, name), None) for name in names]
+
+
+def _column(stream: Any, manifest: str, is_csv: bool) -> list[str | None]:
+    """The files that a manifest names; raises InputError, OSError, and what Arrow raises."""
+    import pyarrow as pa
+    from pyarrow import csv, parquet
+
+    if is_csv:
+        table = csv.read_csv(
+            stream,
+            parse_options=csv.ParseOptions(newlines_in_values=True),
+            convert_options=csv.ConvertOptions(column_types={COLUMN: pa.string()}),
+        )
+        names = table.column_names
+    else:
+        table = parquet.ParquetFile(stream)
+        names = table.schema_arrow.names
+    if names.count(COLUMN) != 1:
+        has = "more than one column" if COLUMN in names else "no column"
+        raise InputError(
+            f"the manifest {manifest} has {has} '{COLUMN}', which names the files; it has "
+            f"{', '.join(map(repr, names)) or 'none'}"
+        )
+    column = table.column(COLUMN) if is_csv else table.read([COLUMN]).column(COLUMN)
+    found: list[str | None] = column.cast(pa.string()).to_pylist()
+    return found
 
 
 def _beside(base: str, name: str) -> str:

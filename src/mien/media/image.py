@@ -564,7 +564,7 @@ def find(
         if not os.path.lexists(text):
             text = _spelled(os.path.expanduser(text))
         if os.path.isdir(text):
-            inside = _in_folder(Path(text), suffixes, passed_over)
+            inside = in_folder(Path(text), suffixes, passed_over)
             yield from _non_empty(inside, f"no {kind} in folder {text}", passed_over)
         elif os.path.exists(text):
             yield Path(text)
@@ -602,7 +602,8 @@ def _has(name: str, suffixes: frozenset[str]) -> bool:
     return os.path.splitext(name)[1].lower() in suffixes
 
 
-def _in_folder(folder: Path, suffixes: frozenset[str], passed_over: Counter[str]) -> Iterator[Path]:
+def in_folder(folder: Path, suffixes: frozenset[str], passed_over: Counter[str]) -> Iterator[Path]:
+    """The files of a folder that ``find`` takes, in order."""
     for root, files in _walk(folder):
         for name in files:
             if name[0] == ".":
@@ -610,10 +611,11 @@ def _in_folder(folder: Path, suffixes: frozenset[str], passed_over: Counter[str]
             if _has(name, suffixes):
                 yield root / name
             else:
-                passed_over[_suffix(name)] += 1
+                passed_over[suffix_of(name)] += 1
 
 
-def _suffix(name: str) -> str:
+def suffix_of(name: str) -> str:
+    """What ``told`` calls a kind of files by."""
     return os.path.splitext(name)[1].lower() or "without a suffix"
 
 
@@ -661,9 +663,9 @@ def _matching(pattern: Path, suffixes: frozenset[str], passed_over: Counter[str]
     yielded: set[Path] = set()
     for place in sorted(set(_expand(start, pattern.relative_to(start).parts))):
         inside = os.path.isdir(place)
-        for path in _in_folder(place, suffixes, passed_over) if inside else [place]:
+        for path in in_folder(place, suffixes, passed_over) if inside else [place]:
             if not _has(path.name, suffixes):
-                passed_over[_suffix(path.name)] += 1
+                passed_over[suffix_of(path.name)] += 1
             elif path not in yielded:
                 yielded.add(path)
                 yield path
