@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from mien.analysis import batch
+from mien.analysis import batch, ranges
 from mien.analysis.pipeline import Settings
 from mien.bulk.engines import Local
 from mien.bulk.request import Request
@@ -116,3 +117,25 @@ def test_what_grows_while_it_is_read_is_an_error_until_it_is_whole(
     for name in ("4.png", "film.mp4"):
         assert (told[name] or "").startswith("it changes while it is read: ")
     assert run(asked(inputs, out), Here(), retry_errors=True).errors == 1
+
+
+def test_ranges_of_a_recording_that_changed_are_not_joined_with_its_own(
+    inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker that was at a range as the recording grew leaves it behind."""
+    monkeypatch.setattr(ranges, "WARM_S", 1.0)
+    monkeypatch.setattr(ranges, "WARM_FRAMES", 10)
+    film, out, once = inputs / "film.mp4", tmp_path / "out", tmp_path / "once"
+    whole = made.video(tmp_path / "whole.mp4", frames=160, fps=16, codec="h264").read_bytes()
+    with pytest.raises(KeyboardInterrupt):
+        run(asked(inputs, out, length_s=3.0), Here(14))
+    left = tmp_path / "left"
+    shutil.copytree(out / "ranges", left)
+    assert len(list(left.rglob("*.gz"))) == 3
+    film.write_bytes(whole)
+    assert run(asked(inputs, out, length_s=3.0), Here()).errors == 2
+    shutil.copytree(left, out / "ranges", dirs_exist_ok=True)
+    assert run(asked(inputs, out, length_s=3.0), Here(), retry_errors=True).errors == 1
+    run(asked(inputs, once, length_s=3.0), Here())
+    assert contents(out) == contents(once)
+    assert not list((out / "ranges").rglob("*.gz"))

@@ -56,6 +56,11 @@ class Row:
     model_sha256: str
 
 
+def kept_in(unit: Unit) -> str:
+    """The folder of a recording's ranges."""
+    return f"ranges/{unit.number:08}"
+
+
 class Ledger:
     """The folder of a run's results."""
 
@@ -191,7 +196,12 @@ class Ledger:
         return found
 
     def forget(self, unit: Unit) -> None:
-        """Let a unit be done again."""
+        """Let a unit be done again.
+
+        Its ranges, too: one of a recording that has changed may have been written by a worker
+        that did not know yet.
+        """
+        self.store.drop(kept_in(unit))
         self.store.drop(f"ledger/{unit.name}.parquet")
 
     def forget_sizes(self, inputs: Sequence[Input], of: Sequence[int]) -> list[Input]:

@@ -21,7 +21,7 @@ from ..media.video import Video
 from ..results import records
 from ..results.records import Record
 from .fetch import fetched, grown
-from .ledger import Ledger, Row
+from .ledger import Ledger, Row, kept_in
 from .listing import Input, Unit
 from .request import Request
 from .store import Store
@@ -230,7 +230,7 @@ class Worker:
                 write(record)
                 count.add(record)
         done = self._note(unit, path, count, sum(part.seconds for part in parts))
-        self._store.drop(_kept_in(unit))
+        self._store.drop(kept_in(unit))
         return done
 
     def _kept(self, name: str) -> Kept:
@@ -265,7 +265,7 @@ class Worker:
             write(record)
         rows = [self._row(each, count, 0.0)]
         self._ledger.note(unit, rows)
-        self._store.drop(_kept_in(unit))
+        self._store.drop(kept_in(unit))
         return _outcome(rows)
 
     def _row(self, each: Input, count: _Count, seconds: float) -> Row:
@@ -313,12 +313,8 @@ def _named(each: Input, path: Path, record: Record) -> Record:
     return named
 
 
-def _kept_in(unit: Unit) -> str:
-    return f"ranges/{unit.number:08}"
-
-
 def _kept_as(unit: Unit, number: int) -> str:
-    return f"{_kept_in(unit)}/{number:05}.jsonl.gz"
+    return f"{kept_in(unit)}/{number:05}.jsonl.gz"
 
 
 class _Records:
