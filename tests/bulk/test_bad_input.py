@@ -119,6 +119,19 @@ def test_what_grows_while_it_is_read_is_an_error_until_it_is_whole(
     assert run(asked(inputs, out), Here(), retry_errors=True).errors == 1
 
 
+def test_names_that_cannot_be_files_are_errors_beside_their_neighbours(
+    inputs: Path, tmp_path: Path
+) -> None:
+    out, long = tmp_path / "out", "a" * 300
+    names = ["0.png", f"{long}.png", "1.png/x.png", "broken.png", f"{long}.mp4", "2.png"]
+    (inputs / "list.csv").write_text("source\n" + "".join(f"{name}\n" for name in names))
+    assert run(asked(inputs / "list.csv", out), Here()).errors == 4
+    reasons = [(row.reason or "").replace(row.source, "it") for row in rows(out)]
+    assert reasons[1] == reasons[4] == "cannot read it: File name too long"
+    assert reasons[2] == "no such file: it"
+    assert [row.status for row in rows(out)].count("done") == 2
+
+
 def test_ranges_of_a_recording_that_changed_are_not_joined_with_its_own(
     inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -300,7 +300,14 @@ def _files(unit: Unit, places: Mapping[int, Path | InputError]) -> Iterator[tupl
 
 
 def _gone(path: Path) -> str:
-    return "" if path.exists() else f"no such file: {path}"
+    """Why there is nothing to read under a name, which may be no name at all; "" otherwise."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return f"no such file: {path}"
+    except OSError as err:
+        return f"cannot read {path}: {err.strerror}"
+    return ""
 
 
 def _named(each: Input, path: Path, record: Record) -> Record:
