@@ -18,7 +18,7 @@ from mien.analysis.pipeline import Settings
 from mien.bulk.engines import Local
 from mien.bulk.request import Request
 from mien.bulk.run import run
-from mien.errors import ConfigError
+from mien.errors import ConfigError, InputError
 from mien.results.records import Record
 from tests import made
 
@@ -130,6 +130,21 @@ def test_names_that_cannot_be_files_are_errors_beside_their_neighbours(
     assert reasons[1] == reasons[4] == "cannot read it: File name too long"
     assert reasons[2] == "no such file: it"
     assert [row.status for row in rows(out)].count("done") == 2
+
+
+def test_a_name_that_is_no_text_is_read_as_any_other(inputs: Path, tmp_path: Path) -> None:
+    name = os.fsdecode(b"m\xfcller.png")
+    (inputs / "0.png").rename(inputs / name)
+    (inputs / "broken.png").rename(inputs / os.fsdecode(b"br\xfcchig.png"))
+    out, told = tmp_path / "out", f"{inputs}/m\\udcfcller.png"
+    with pytest.raises(KeyboardInterrupt):
+        run(asked(inputs, out), Here(2))
+    totals = run(asked(inputs, out), Here(), retry_errors=True)
+    assert (totals.files, totals.errors) == (11, 1)
+    assert told in {row.source for row in rows(out) if row.status == "done"}
+    assert told in pq.read_table(out / "records").column("source").to_pylist()
+    with pytest.raises(InputError, match="not spelled in UTF-8; rename it"):
+        run(asked(inputs, tmp_path / name), Here())
 
 
 def test_ranges_of_a_recording_that_changed_are_not_joined_with_its_own(

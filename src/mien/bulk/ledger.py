@@ -10,6 +10,7 @@ ranges/             of recordings that are not joined yet
 from __future__ import annotations
 
 import json
+import os
 import threading
 import time
 import uuid
@@ -133,7 +134,7 @@ class Ledger:
 
         table = pa.table(
             {
-                "source": pa.array([each.source for each in inputs], pa.string()),
+                "source": _texts([each.source for each in inputs]),
                 "bytes": pa.array([each.bytes for each in inputs], pa.int64()),
             }
         )
@@ -153,7 +154,8 @@ class Ledger:
                 f"inputs.parquet in {public(self.store.address)} is damaged ({err}); name another "
                 "--out"
             ) from err
-        return [Input(i, name, size) for i, (name, size) in enumerate(zip(*columns, strict=True))]
+        named = zip(*columns, strict=True)
+        return [Input(i, os.fsdecode(name), size) for i, (name, size) in enumerate(named)]
 
     # -- what is done -----------------------------------------------------------------------------
 

@@ -33,6 +33,10 @@ def opened(address: str) -> tuple[FileSystem, str]:
     reached, in Arrow's words (``endpoint_override=...``).
     """
     plain, asked = parted(address)
+    try:
+        plain.encode()
+    except UnicodeEncodeError as err:
+        raise InputError(f"{public(plain)} is not spelled in UTF-8; rename it") from err
     if not is_elsewhere(plain):
         return file_system("file://")[0], os.path.abspath(plain)
     head, inside = split(plain)

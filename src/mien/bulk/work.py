@@ -273,7 +273,7 @@ class Worker:
         failed = len(count.reasons) == count.frames
         return Row(
             each.number,
-            each.source,
+            records.of_error(each.source, "")["source"],  # as its records name it
             "error" if failed else "done",
             count.reasons[0] if count.reasons else None,
             count.frames,
