@@ -17,8 +17,8 @@ from mien.analysis import batch, ranges
 from mien.analysis.pipeline import Settings
 from mien.bulk.engines import Local
 from mien.bulk.request import Request
-from mien.bulk.run import run
-from mien.errors import ConfigError, InputError
+from mien.bulk.run import run, status
+from mien.errors import ConfigError, InputError, OutputError
 from mien.results.records import Record
 from tests import made
 
@@ -117,6 +117,44 @@ def test_what_grows_while_it_is_read_is_an_error_until_it_is_whole(
     for name in ("4.png", "film.mp4"):
         assert (told[name] or "").startswith("it changes while it is read: ")
     assert run(asked(inputs, out), Here(), retry_errors=True).errors == 1
+
+
+def test_a_folder_that_is_no_runs_keeps_all_it_holds(inputs: Path, tmp_path: Path) -> None:
+    """Such as what a browser has begun to load there."""
+    downloads = tmp_path / "downloads"
+    (downloads / "sub").mkdir(parents=True)
+    names = ("film.mp4.part", "sub/song.part", "sub/notes.12ab34cd.part")
+    for name in names:
+        (downloads / name).write_bytes(b"half")
+    with pytest.raises(OutputError, match="holds other things"):
+        run(asked(inputs, downloads), Here())
+    assert all((downloads / name).exists() for name in names)
+
+
+def test_only_what_a_run_had_begun_to_write_is_swept_up(inputs: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    run(asked(inputs, out), Here())
+    (out / "film.mp4.part").write_bytes(b"half")
+    (out / "records" / "x.parquet.12ab34cd.part").write_bytes(b"half")
+    run(asked(inputs, out), Here())
+    assert [path.name for path in out.rglob("*.part")] == ["film.mp4.part"]
+
+
+def test_a_run_begins_beside_what_hidden_files_and_killed_beginnings_leave(
+    inputs: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    for name in (".DS_Store", "inputs.parquet", "run.json.12ab34cd.part"):
+        (out / name).write_bytes(b"")
+    assert run(asked(inputs, out), Here()).files == 11
+    assert not list(out.glob("*.part"))
+
+
+def test_an_output_that_is_a_file_is_told(inputs: Path, tmp_path: Path) -> None:
+    for ask in (lambda out: run(asked(inputs, out), Here()), lambda out: status(str(out))):
+        with pytest.raises(OutputError, match="it is a file, and no folder"):
+            ask(inputs / "0.png")
 
 
 def test_names_that_cannot_be_files_are_errors_beside_their_neighbours(

@@ -34,8 +34,8 @@ _RENEWED_S, _PATIENCE_S = 2.0, 10.0
 """How often a run says that it goes on, where no file can be locked; how long one waits for it."""
 
 
-_EARLY = ("inputs.parquet", "lock.json")
-"""What a run that was killed as it began may have left."""
+_EARLY = ("inputs.parquet", "lock.json", "run.json")
+"""What a run that was killed as it began may have left, the last of them half written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,8 @@ class Ledger:
         """
         then = self.request()
         if then is None:
-            if any(n not in _EARLY for n in self.store.names("", "")):
+            there, begun = self.store.names("", ""), self.store.begun()
+            if any(begun.get(n, n) not in _EARLY and not _is_hidden(n) for n in there):
                 raise OutputError(
                     f"{public(self.store.address)} holds other things, and no run of mien bulk; "
                     "name another --out"
@@ -113,7 +114,7 @@ class Ledger:
 
     def sweep(self) -> None:
         """Drop what those who were killed had begun to write."""
-        for name in self.store.names("", ".part"):
+        for name in self.store.begun():
             self.store.drop(name)
 
     def request(self) -> dict[str, Any] | None:
@@ -122,6 +123,10 @@ class Ledger:
             return foreign.table(parse(self.store.read("run.json").decode()), "run.json")
         except FileNotFoundError:
             return None
+        except NotADirectoryError as err:
+            raise OutputError(
+                f"cannot use {public(self.store.address)}: it is a file, and no folder"
+            ) from err
         except (ValueError, InputError) as err:
             raise OutputError(
                 f"run.json in {public(self.store.address)} is damaged ({err}), so that nobody "
@@ -293,6 +298,21 @@ class Ledger:
         time.sleep(_RENEWED_S * 1.5)
         if self._holder() != mine:
             raise goes_on
+
+
+def _texts(names: list[str]) -> Any:
+    """Names as a column: as the system's bytes where one of them is no text."""
+    import pyarrow as pa
+
+    try:
+        return pa.array(names, pa.string())
+    except UnicodeEncodeError:
+        return pa.array([os.fsencode(name) for name in names], pa.binary())
+
+
+def _is_hidden(name: str) -> bool:
+    """What a file manager leaves in a folder it has shown, a Mac's ``.DS_Store``."""
+    return any(part.startswith(".") for part in name.split("/"))
 
 
 def _differing(then: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:

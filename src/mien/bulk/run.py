@@ -36,8 +36,8 @@ def run(
     listed_now = None if ledger.request() else listed(request.source, passed_over)
     del analyzer  # its memory is the workers'
     with ledger.alone() as still_alone:
-        ledger.sweep()
         inputs = ledger.begin(expected, lambda: listed_now or listed(request.source))
+        ledger.sweep()  # not before it is known that the folder is a run's
         if passed_over:
             from ..media import image
 

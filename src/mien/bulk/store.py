@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import shutil
 import tempfile
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from pyarrow.fs import FileSystem
 
 _GIVE_UP_S = 60  # a store of Google's that does not answer; by itself it tries for 15 minutes
+_PART = re.compile(r"(.+)\.[0-9a-f]+\.part", re.DOTALL)
 _WHOLE_AT_ONCE = ("s3", "gcs")
 """Object stores: an object is there when all of it is there."""
 
@@ -173,14 +175,32 @@ class Store:
 
     def names(self, folder: str, ending: str) -> list[str]:
         """The files below a folder, in order, as from here."""
+        inside = self._on_disk if self.is_local else self._elsewhere
+        with self._reached(folder):
+            found = [path for path in inside(self._at(folder)) if path.endswith(ending)]
+        root = self.path.rstrip("/") + "/"
+        return sorted(path[path.index(root) + len(root) :] for path in found)
+
+    def _on_disk(self, folder: str) -> Iterator[str]:
+        """Not by Arrow, to which a name that is no UTF-8 is an error."""
+
+        def refuse(err: OSError) -> None:
+            if not isinstance(err, FileNotFoundError):
+                raise err
+
+        for root, _, files in os.walk(folder, onerror=refuse):
+            yield from (os.path.join(root, name) for name in files)
+
+    def _elsewhere(self, folder: str) -> Iterator[str]:
         from pyarrow.fs import FileSelector
 
-        selector = FileSelector(self._at(folder), recursive=True, allow_not_found=True)
-        with self._reached(folder):
-            found = self.files.get_file_info(selector)
-        whole = [f.path for f in found if f.is_file and f.path.endswith(ending)]
-        root = self.path.rstrip("/") + "/"
-        return sorted(path[path.index(root) + len(root) :] for path in whole)
+        selector = FileSelector(folder, recursive=True, allow_not_found=True)
+        yield from (each.path for each in self.files.get_file_info(selector) if each.is_file)
+
+    def begun(self) -> dict[str, str]:
+        """What was begun to be written and is not whole: each with the name it was to have."""
+        parts = [(name, _PART.fullmatch(name)) for name in self.names("", ".part")]
+        return {name: match[1] for name, match in parts if match}
 
     def read(self, name: str) -> bytes:
         """A file's content; raises FileNotFoundError, OSError, OutputError."""
