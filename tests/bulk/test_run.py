@@ -416,4 +416,18 @@ def test_the_command_and_its_status(inputs: Path, tmp_path: Path) -> None:
     assert again.returncode == 2
     assert "was begun with crops True, and this is False" in again.stderr
     assert mien(str(inputs)).returncode == 2
+    for words, said in (
+        (("status",), "name its folder behind it"),
+        (("", "--out", f"{out}-2"), "an empty name is no folder"),
+        ((str(inputs), "--out", ""), "name it with --out DIR"),
+        ((str(inputs), "--out", f"{out}-2", "--range", "nan"), "--range takes a number of seconds"),
+        (
+            (str(inputs), "--out", f"{out}-2", "--metrics", "0"),
+            "'--metrics': 0 is not in the range",
+        ),
+    ):
+        refused = mien(*words)
+        assert refused.returncode == 2
+        assert said in refused.stderr
+    assert not Path(f"{out}-2").exists()
     assert json.loads((Path(out) / "run.json").read_text())["crops"] is True

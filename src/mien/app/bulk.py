@@ -84,7 +84,7 @@ def bulk(
     range_s: RangeSeconds = 300.0,
     metrics: Annotated[
         int | None,
-        typer.Option(metavar="PORT", min=0, max=65535, help="Where Prometheus may ask."),
+        typer.Option(metavar="PORT", min=1, max=65535, help="Where Prometheus may ask."),
     ] = None,
     crops: Crops = False,
     detector: Detector = "auto",
@@ -102,9 +102,11 @@ def bulk(
     if source == "status" and folder is not None:
         _status(folder)
         return
+    if source == "status" and out is None:
+        raise ConfigError("mien bulk status tells how far a run is; name its folder behind it")
     if folder is not None:
         raise ConfigError(f"mien bulk takes one SOURCE, got {source} and {folder}")
-    if out is None:
+    if not out:
         raise ConfigError("mien bulk writes into a folder; name it with --out DIR")
     from ..analysis.pipeline import Settings
     from ..analysis.recording import Options
@@ -133,6 +135,7 @@ def bulk(
     try:
         totals = run(request, workers, retry_errors=retry_errors, told=say, shown=show)
     except (KeyboardInterrupt, SystemExit):
+        shown.end()
         say("the same command goes on from there")
         raise
     finally:
@@ -145,10 +148,16 @@ def bulk(
 
 
 def _absolute(address: str) -> str:
-    """As it is called from every folder and machine."""
+    """As it is called from every folder and machine; raises ConfigError for no name at all.
+
+    That is what a shell's variable that is not set comes to, and no wish for the folder one is in.
+    """
     import os
 
     from ..bulk.store import is_elsewhere
+
+    if not address:
+        raise ConfigError("an empty name is no folder; is a variable not set?")
 
     return address if is_elsewhere(address) else os.path.abspath(os.path.expanduser(address))
 
@@ -175,6 +184,7 @@ class _Shown:
     def end(self) -> None:
         if self._open:
             print(file=sys.stderr)
+            self._open = False
 
 
 def _summarise(totals: Totals, out: str) -> None:

@@ -13,6 +13,14 @@ from .files import ready_for, ready_table
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+
+def _number(value: float) -> float:
+    """Typer's limits let ``nan`` through."""
+    if value != value:
+        raise ConfigError("--range takes a number of seconds, got nan")
+    return value
+
+
 Model = Annotated[
     str,
     typer.Option(
@@ -135,6 +143,7 @@ RangeSeconds = Annotated[
         metavar="SECONDS",
         min=1,
         help="Recordings of twice as much or more are cut into ranges, which are joined again.",
+        callback=_number,
     ),
 ]
 Someone = Annotated[
