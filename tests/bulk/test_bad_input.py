@@ -205,3 +205,24 @@ def test_ranges_of_a_recording_that_changed_are_not_joined_with_its_own(
     run(asked(inputs, once, length_s=3.0), Here())
     assert contents(out) == contents(once)
     assert not list((out / "ranges").rglob("*.gz"))
+
+
+def test_a_fault_of_a_worker_is_told(
+    inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plugin = tmp_path / "plugin"
+    plugin.mkdir()
+    (plugin / "sitecustomize.py").write_text(
+        "import sys\n"
+        "if 'mien.bulk.child' in sys.orig_argv:\n"
+        "    from mien.analysis import batch\n"
+        "    kept = batch.run_job\n"
+        "    def run_job(analyzer, job, begun=None):\n"
+        "        return kept(analyzer, None if job.path.name == '4.png' else job, begun)\n"
+        "    batch.run_job = run_job\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", f"{plugin}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    out = tmp_path / "out"
+    assert run(asked(inputs, out, tries=1), Local(1)).errors == 2
+    (aside,) = [row for row in rows(out) if row.source.endswith("4.png")]
+    assert (aside.reason or "").startswith("reading it ended the process (AttributeError: 'None")

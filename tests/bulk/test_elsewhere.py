@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -26,6 +28,7 @@ from mien.bulk.run import run
 from mien.bulk.store import Store
 from mien.errors import InputError, OutputError
 from mien.secrecy import public
+from tests import made
 from tests.servers import free_port
 
 from .conftest import contents
@@ -142,6 +145,68 @@ def test_names_of_a_store_may_have_all_signs(bucket: str) -> None:
     with fetched(found, 1) as places:
         read = [place.read_text() for place in places.values() if isinstance(place, Path)]
     assert read == sorted(NAMES)
+
+
+def test_a_name_that_arrow_has_no_path_for_is_an_error_of_its_own(bucket: str) -> None:
+    asked = [Input(0, f"{bucket}/in//face.png", None)]
+    with fetched(asked, 1) as places:
+        assert str(places[0]) == (
+            f"cannot read {bucket}/in//face.png: Empty path component in path "
+            f"{bucket.removeprefix('s3://')}/in//face.png"
+        )
+
+
+def test_copies_that_find_no_room_end_the_run(
+    inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They say nothing of the file, which another disk has room for."""
+
+    def full(*streams: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    out = tmp_path / "out"
+    request = Request(f"file://{inputs}", str(out), Settings(crops=True, threads=1))
+    with monkeypatch.context() as patched:
+        patched.setattr(shutil, "copyfileobj", full)
+        with pytest.raises(OutputError, match=r"No space left on device; .* TMPDIR names another"):
+            run(request, Here())
+    assert run(request, Here()).errors == 1
+
+
+@pytest.mark.parametrize("ends", ["worker", "driver"])
+def test_no_copies_are_left_of_a_run_that_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ends: str
+) -> None:
+    """They may be pictures of people. Who decodes them stands still, or is killed."""
+    plugin, scratch, inputs = (tmp_path / name for name in ("plugin", "scratch", "in"))
+    made.picture(inputs / "face.png", 1, 48)
+    plugin.mkdir()
+    scratch.mkdir()
+    does = "os.kill(os.getpid(), 9)" if ends == "worker" else "time.sleep(60)"
+    (plugin / "sitecustomize.py").write_text(
+        "import os, sys, time\n"
+        "if 'mien.bulk.child' in sys.orig_argv:\n"
+        "    from mien.analysis import batch\n"
+        f"    batch.analyze_files = batch.run_job = lambda *more: {does}\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", f"{plugin}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    monkeypatch.setenv("TMPDIR", str(scratch))
+    mien = [sys.executable, "-m", "mien", "bulk", f"file://{inputs}", "--crops", "--tries", "1"]
+    process = subprocess.Popen(
+        [*mien, "-p", "1", "--out", str(tmp_path / "out")], stderr=subprocess.DEVNULL
+    )
+    if ends == "driver":
+        wait_for(lambda: list(scratch.rglob("*.png")))
+        process.kill()
+    process.wait(120)
+    wait_for(lambda: not list(scratch.glob("mien-*")))
+
+
+def wait_for(holds: Callable[[], object]) -> None:
+    end = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
 def test_an_address_may_say_how_its_store_is_reached(

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import InputError
+from ..errors import InputError, OutputError
 from ..secrecy import public
 from .listing import Input
 from .store import at, file_system, is_elsewhere, parted, split, told
@@ -22,16 +23,20 @@ if TYPE_CHECKING:
     from pyarrow.fs import FileSystem
 
 _AT_ONCE = 16  # files on their way: what is waited for is the network
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _PAUSE_S = 0.5  # before a second try; doubled before each further one
 
 
 @contextmanager
 def fetched(
-    inputs: Sequence[Input], tries: int, source: str = ""
+    inputs: Sequence[Input], tries: int, source: str = "", prefix: str = "mien-"
 ) -> Iterator[dict[int, Path | InputError]]:
     """Where each input lies, by its number; or why it cannot be had.
 
-    source : of the run, whose address may say how its store is reached.
+    source : of the run, whose address may say how its store is reached, and who logs in.
+    prefix : of the folder of the copies, as ``sweep`` takes it.
+
+    Raises OutputError where the copies find no room.
     """
     away = [each for each in inputs if is_elsewhere(each.source)]
     found: dict[int, Path | InputError] = {
@@ -41,16 +46,24 @@ def fetched(
         yield found
         return
     plain, asked = parted(source)
+    own = split(plain)[0]
 
     @cache
     def reach(head: str) -> tuple[FileSystem, str]:
-        return file_system(head, asked if plain.startswith(f"{head}/") else "")
+        return file_system(own, asked) if public(head) == public(own) else file_system(head)
 
-    with tempfile.TemporaryDirectory(prefix="mien-") as scratch:
+    with tempfile.TemporaryDirectory(prefix=prefix) as scratch:
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             copies = pool.map(lambda each: _copied(each, Path(scratch), tries, reach), away)
             found |= dict(zip((each.number for each in away), copies, strict=True))
         yield found
+
+
+def sweep(prefix: str) -> None:
+    """Drop the copies of a process that was killed: they may be pictures of people."""
+    with suppress(OSError):
+        for left in Path(tempfile.gettempdir()).glob(f"{prefix}*"):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _copied(
@@ -71,8 +84,15 @@ def _copied(
             return path
         except FileNotFoundError:
             return InputError(f"no such file: {public(each.source)}")
+        except ValueError as err:  # a name that Arrow has no path for, as in//face.png
+            return InputError(f"cannot read {public(each.source)}: {told(err)}")
         except (OSError, InputError) as err:
             why = told(err)
+            if getattr(err, "errno", None) in _FULL:
+                raise OutputError(
+                    f"cannot copy {public(each.source)} to {scratch}: {why}; the environment "
+                    "variable TMPDIR names another disk"
+                ) from err
     return InputError(f"cannot read {public(each.source)}: {why}; tried {tries} times")
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import secrets
 import subprocess
 import sys
 import threading
@@ -19,12 +20,14 @@ from typing import IO, Any
 
 from .. import errors
 from ..errors import MienError
+from .fetch import sweep
 from .listing import Unit
 from .request import Request
 from .work import Outcome
 
 _PACKAGES = Path(__file__).parents[2]
 _BEGINNINGS = 3  # of a worker that ends before it is at any input, until nobody begins another
+_GRACE_S = 1.0  # for a worker to drop its copies
 
 
 class _Died(Exception):
@@ -42,6 +45,7 @@ class Keeper:
         self._process: subprocess.Popen[bytes] | None = None
         self._at: int | None = None  # the input that the worker has begun, as far as it says
         self._closed, self._busy = False, threading.Lock()
+        self._scratch = f"mien-{secrets.token_hex(8)}-"
 
     def do(self, unit: Unit) -> Outcome:
         """What came of a unit, however often its worker dies; raises MienError.
@@ -85,6 +89,9 @@ class Keeper:
                 elif kind == "done":
                     assert isinstance(value, Outcome)
                     return value
+                elif kind == "ended":
+                    self._end()
+                    raise _Died(value)
                 else:
                     name, text = value
                     raise error(name, text)
@@ -107,7 +114,7 @@ class Keeper:
         )
         assert self._process.stdin
         with suppress(OSError):  # it died at once, which its answer says
-            _send(self._process.stdin, (self._request, self._expected))
+            _send(self._process.stdin, (self._request, self._expected, self._scratch))
         return self._process
 
     def _end(self) -> str:
@@ -117,6 +124,7 @@ class Keeper:
         assert self._process
         process, self._process = self._process, None
         _close(process)
+        sweep(self._scratch)
         status = process.returncode
         return signal.Signals(-status).name if status < 0 else f"exit status {status}"
 
@@ -124,10 +132,17 @@ class Keeper:
         """End the worker, whatever it is at; no other one is begun."""
         self._closed = True
         if process := self._process:
-            process.kill()
+            assert process.stdin
+            with suppress(OSError):
+                process.stdin.close()  # it ends by itself then, also where this is interrupted
+            try:
+                process.wait(_GRACE_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
             with self._busy:  # whoever waits for its answer hears of it, and is gone
                 _close(process)
                 self._process = None
+            sweep(self._scratch)
 
 
 def _close(process: subprocess.Popen[bytes]) -> None:

@@ -6,7 +6,7 @@ import gzip
 import platform
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
@@ -59,11 +59,14 @@ class _Count:
 class Worker:
     """Works on units in this process, with one analyzer.
 
-    expected : as of ``Request.analyzer``, which raises what this does.
+    expected : as of ``Request.analyzer``, which raises what this does. scratch : how folders of
+    copies are called.
     """
 
-    def __init__(self, request: Request, expected: dict[str, Any] | None = None) -> None:
-        self._request = request
+    def __init__(
+        self, request: Request, expected: dict[str, Any] | None = None, scratch: str = "mien-"
+    ) -> None:
+        self._request, self._scratch = request, scratch
         self._analyzer = request.analyzer(expected)
         self._ledger = Ledger(Store(request.out))
         self._store = self._ledger.store
@@ -96,7 +99,7 @@ class Worker:
     ) -> Outcome:
         rows = []
         with (
-            fetched(unit.inputs, self._request.tries, self._request.source) as places,
+            self._fetched(unit) as places,
             self._writing(unit) as write,
             closing(self._looked(unit, places, aside, begins)) as looked,
         ):
@@ -151,7 +154,7 @@ class Worker:
         each = unit.inputs[0]
         if each.number in aside:
             return self._failed(unit, aside[each.number])
-        with fetched(unit.inputs, self._request.tries, self._request.source) as places:
+        with self._fetched(unit) as places:
             path = places[each.number]
             if not isinstance(path, Path):
                 return self._failed(unit, str(path))
@@ -242,6 +245,10 @@ class Worker:
                 yield from found
 
         return Kept(lines)
+
+    def _fetched(self, unit: Unit) -> AbstractContextManager[dict[int, Path | InputError]]:
+        asked = self._request
+        return fetched(unit.inputs, asked.tries, asked.source, self._scratch)
 
     # -- what is left of it -----------------------------------------------------------------------
 
