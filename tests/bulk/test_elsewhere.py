@@ -156,6 +156,28 @@ def test_a_name_that_arrow_has_no_path_for_is_an_error_of_its_own(bucket: str) -
         )
 
 
+def test_who_logs_in_is_kept_nowhere(
+    bucket: str, inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(inputs, f"{bucket}/in")
+    (tmp_path / "list").mkdir()
+    (tmp_path / "list" / "list.csv").write_text("source\n../in/0.png\n1.png\n")
+    put(tmp_path / "list", f"{bucket}/in")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    out, mine = tmp_path / "out", bucket.replace("://", "://anna:topsecret@")
+    for number, source in enumerate((f"{mine}/in", f"{mine}/in/list.csv")):
+        out = tmp_path / f"out-{number}"
+        wanted = Request(source, str(out), Settings(crops=True, threads=1))
+        with pytest.raises(KeyboardInterrupt):
+            run(wanted, Here(1))
+        totals = run(wanted, Here(), retry_errors=True)
+        assert (totals.files, totals.errors) == ((11, 1), (2, 0))[number]
+        for path in out.rglob("*"):
+            assert path.is_dir() or b"topsecret" not in path.read_bytes(), path
+        assert f"{bucket}/in" in json.loads((out / "run.json").read_text())["source"]
+
+
 def test_copies_that_find_no_room_end_the_run(
     inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -154,12 +154,14 @@ def _absolute(address: str) -> str:
     """
     import os
 
-    from ..bulk.store import is_elsewhere
+    from ..bulk.store import is_elsewhere, split
 
     if not address:
         raise ConfigError("an empty name is no folder; is a variable not set?")
-
-    return address if is_elsewhere(address) else os.path.abspath(os.path.expanduser(address))
+    if not is_elsewhere(address):
+        return os.path.abspath(os.path.expanduser(address))
+    head, inside = split(address)
+    return "/".join(filter(None, [head, inside.rstrip("/")]))
 
 
 class _Shown:

@@ -13,7 +13,7 @@ from typing import Any
 from ..errors import InputError
 from ..media import image
 from ..secrecy import public
-from .store import is_elsewhere, opened, parted, told
+from .store import is_elsewhere, keepable, opened, parted, told
 
 log = logging.getLogger(__name__)
 
@@ -119,7 +119,7 @@ def _of_folder_elsewhere(
         raise InputError(f"no such file or folder: {public(source)}") from err
     except OSError as err:
         raise InputError(f"cannot read {public(source)}: {told(err)}") from err
-    base = parted(source)[0].rstrip("/")
+    base = keepable(parted(source)[0]).rstrip("/")
     found: list[tuple[str, int | None]] = []
     for each in inside:
         if not each.is_file or any(p.startswith(".") for p in each.path[len(path) :].split("/")):
@@ -153,7 +153,11 @@ def _of_manifest(source: str, files: Any, path: str) -> list[tuple[str, int | No
             len(column),
             public(source),
         )
-    base = parted(source)[0].rpartition("/")[0] if is_elsewhere(source) else os.path.dirname(path)
+    base = (
+        keepable(parted(source)[0]).rpartition("/")[0]
+        if is_elsewhere(source)
+        else os.path.dirname(path)
+    )
     return [(_beside(base, name), None) for name in names]
 
 

@@ -9,6 +9,7 @@ from ..analysis import kept
 from ..analysis.pipeline import Analyzer, Settings
 from ..analysis.ranges import LENGTH_S
 from ..analysis.recording import Options
+from .store import keepable
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ class Request:
 
     def told(self, analyzer: Analyzer) -> dict[str, Any]:
         """All that the results depend on, which a run that goes on must ask for, too."""
-        asked = {"source": self.source, "range_s": self.length_s}
+        asked = {"source": keepable(self.source), "range_s": self.length_s}
         return asked | kept.made_with(analyzer, self.options)
 
     def analyzer(self, expected: dict[str, Any] | None = None) -> Analyzer:

@@ -52,6 +52,20 @@ def parted(address: str) -> tuple[str, str]:
     return (plain, asked) if is_elsewhere(address) and "=" in asked else (address, "")
 
 
+def keepable(address: str) -> str:
+    """An address without who logs in: what a run keeps of it, for whoever reads its output.
+
+    >>> keepable("s3://me:secret@faces/key=1?scheme=http&secret_key=secret")
+    's3://faces/key=1?scheme=http&secret_key=***'
+    """
+    plain, asked = parted(address)
+    if not is_elsewhere(plain):
+        return address
+    head, inside = split(plain)
+    how = public(f"{head}?{asked}").partition("?")[2]
+    return "/".join(filter(None, [public(head), inside])) + (f"?{how}" if how else "")
+
+
 def split(address: str) -> tuple[str, str]:
     """The store of an address, and what it calls the file.
 
