@@ -384,6 +384,14 @@ def test_an_input_that_is_done_twice_is_counted_once() -> None:
     assert (shown.totals.files, shown.totals.frames) == (3, 60)
 
 
+def test_reasons_name_an_input_to_look_at() -> None:
+    totals = Totals()
+    for number, name in enumerate(("b.png", "a.png", "c.png")):
+        why = "cut short" if name == "c.png" else "empty"
+        totals.add(Row(number, name, "error", f"{name} is {why}", 1, 0, 0.0, "here", ""))
+    assert list(totals.told(9)) == [(2, "it is empty: a.png, ..."), (1, "c.png is cut short")]
+
+
 def test_prometheus_may_ask() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -409,8 +417,10 @@ def test_the_command_and_its_status(inputs: Path, tmp_path: Path) -> None:
     done = mien(str(inputs), "--crops", "-p", "2", "--out", out)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.endswith(f"11 files, 130 frames, 129 faces, 1 errors -> {out}\n")
+    assert f"\nmien: {inputs}/broken.png is damaged" in done.stderr
     told = mien("status", out)
     assert told.returncode == 0
+    assert f"\n       1  {inputs}/broken.png is damaged" in told.stdout
     assert told.stdout.startswith("11 of 11 files are done, 1 of them errors\n130 frames, 129 ")
     again = mien(str(inputs), "--out", out)
     assert again.returncode == 2

@@ -190,8 +190,8 @@ class _Shown:
 
 
 def _summarise(totals: Totals, out: str) -> None:
-    for reason, count in totals.reasons.most_common(MOST_REASONS):
-        say(f"mien: {count} x {reason}" if count > 1 else f"mien: {reason}")
+    for count, reason in totals.told(MOST_REASONS):
+        say(f"mien: {count:,} x {reason}" if count > 1 else f"mien: {reason}")
     say(
         f"{totals.files:,} files, {totals.frames:,} frames, {totals.faces:,} faces, "
         f"{totals.errors:,} errors -> {out}"
@@ -206,5 +206,5 @@ def _status(folder: str) -> None:
         say(f"{name} in the ledger is damaged; the same mien bulk command reads its inputs again")
     tell(f"{totals.files:,} of {inputs:,} files are done, {totals.errors:,} of them errors")
     tell(f"{totals.frames:,} frames, {totals.faces:,} faces, {totals.seconds:,.0f} worker seconds")
-    for reason, count in totals.reasons.most_common(MOST_REASONS):
+    for count, reason in totals.told(MOST_REASONS):
         tell(f"{count:>8,}  {reason}")

@@ -323,7 +323,10 @@ def _differing(then: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
 
 @dataclass(slots=True)
 class Totals:
-    """Rows put together. reasons : how often each."""
+    """Rows put together.
+
+    reasons : how often each, with "it" for the input. named : one input of each, and its reason.
+    """
 
     files: int = 0
     errors: int = 0
@@ -331,6 +334,7 @@ class Totals:
     faces: int = 0
     seconds: float = 0.0
     reasons: Counter[str] = field(default_factory=Counter)
+    named: dict[str, tuple[str, str]] = field(default_factory=dict)
 
     def add(self, row: Row) -> None:
         self.files += 1
@@ -339,4 +343,13 @@ class Totals:
         self.seconds += row.seconds
         if row.status == "error":
             self.errors += 1
-            self.reasons[(row.reason or "").replace(row.source, "it")] += 1
+            reason = (row.reason or "").replace(row.source, "it")
+            one = row.source, row.reason or ""
+            self.reasons[reason] += 1
+            self.named[reason] = min(self.named.get(reason, one), one)  # in whatever order they end
+
+    def told(self, most: int) -> Iterator[tuple[int, str]]:
+        """The reasons met most, each with how often and which input to look at."""
+        for reason, count in self.reasons.most_common(most):
+            source, own = self.named[reason]
+            yield count, own if count == 1 else f"{reason}: {source}, ..."
