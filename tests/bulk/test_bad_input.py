@@ -226,3 +226,25 @@ def test_a_fault_of_a_worker_is_told(
     assert run(asked(inputs, out, tries=1), Local(1)).errors == 2
     (aside,) = [row for row in rows(out) if row.source.endswith("4.png")]
     assert (aside.reason or "").startswith("reading it ended the process (AttributeError: 'None")
+
+
+def test_a_recording_that_is_read_in_part_is_told_and_read_again(tmp_path: Path) -> None:
+    film, out = made.video(tmp_path / "in" / "film.mkv", frames=120, codec="h264"), tmp_path / "out"
+    whole = film.read_bytes()
+    film.write_bytes(whole[: len(whole) * 2 // 3])
+    mien = [sys.executable, "-m", "mien", "bulk", str(film.parent), "--out", str(out), *CROPS]
+
+    def bulk(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([*mien, *words], capture_output=True, text=True, timeout=120)
+
+    cut = bulk()
+    assert cut.returncode == 1
+    assert "0 errors, 1 read in part -> " in cut.stderr
+    assert f"mien: {film}: the file is cut off: it ends after " in cut.stderr
+    told = subprocess.run([*mien[:4], "status", out], capture_output=True, text=True, timeout=60)
+    assert told.stdout.startswith("1 of 1 files are done, 0 of them errors, 1 read in part\n")
+    film.write_bytes(whole)
+    assert bulk().returncode == 1
+    again = bulk("--retry-errors")
+    assert (again.returncode, "120 frames" in again.stderr) == (0, True)
+    assert "in part" not in again.stderr

@@ -71,7 +71,11 @@ def bulk(
     ] = None,
     retry_errors: Annotated[
         bool,
-        typer.Option("--retry-errors", metavar="", help="Read those again that could not be read."),
+        typer.Option(
+            "--retry-errors",
+            metavar="",
+            help="Read those again that could not be read, or not to their end.",
+        ),
     ] = False,
     tries: Annotated[
         int,
@@ -143,7 +147,7 @@ def bulk(
         for end in ends:
             end()
     _summarise(totals, out)
-    if totals.errors:
+    if totals.errors or totals.in_part:
         raise typer.Exit(1)
 
 
@@ -194,8 +198,12 @@ def _summarise(totals: Totals, out: str) -> None:
         say(f"mien: {count:,} x {reason}" if count > 1 else f"mien: {reason}")
     say(
         f"{totals.files:,} files, {totals.frames:,} frames, {totals.faces:,} faces, "
-        f"{totals.errors:,} errors -> {out}"
+        f"{totals.errors:,} errors{_in_part(totals)} -> {out}"
     )
+
+
+def _in_part(totals: Totals) -> str:
+    return f", {totals.in_part:,} read in part" if totals.in_part else ""
 
 
 def _status(folder: str) -> None:
@@ -204,7 +212,10 @@ def _status(folder: str) -> None:
     inputs, totals, damaged = status(_absolute(folder))
     for name in damaged:
         say(f"{name} in the ledger is damaged; the same mien bulk command reads its inputs again")
-    tell(f"{totals.files:,} of {inputs:,} files are done, {totals.errors:,} of them errors")
+    tell(
+        f"{totals.files:,} of {inputs:,} files are done, {totals.errors:,} of them errors"
+        f"{_in_part(totals)}"
+    )
     tell(f"{totals.frames:,} frames, {totals.faces:,} faces, {totals.seconds:,.0f} worker seconds")
     for count, reason in totals.told(MOST_REASONS):
         tell(f"{count:>8,}  {reason}")

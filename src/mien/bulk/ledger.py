@@ -42,7 +42,8 @@ _EARLY = ("inputs.parquet", "lock.json", "run.json")
 class Row:
     """What came of an input.
 
-    status : "done", or "error" with its ``reason``. seconds : that it took a worker; its own, as
+    status : "done", or "error". reason : of an error, and of a recording that is done but for the
+    frames that could not be read: the first one's. seconds : that it took a worker; its own, as
     everything here but for these and ``machine`` is the same in every run.
     """
 
@@ -55,6 +56,11 @@ class Row:
     seconds: float
     machine: str
     model_sha256: str
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of the input could be read."""
+        return self.status == "done" and self.reason is None
 
 
 def kept_in(unit: Unit) -> str:
@@ -325,11 +331,13 @@ def _differing(then: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
 class Totals:
     """Rows put together.
 
+    in_part : recordings with frames that could not be read, beside others that could.
     reasons : how often each, with "it" for the input. named : one input of each, and its reason.
     """
 
     files: int = 0
     errors: int = 0
+    in_part: int = 0
     frames: int = 0
     faces: int = 0
     seconds: float = 0.0
@@ -341,8 +349,9 @@ class Totals:
         self.frames += row.frames
         self.faces += row.faces
         self.seconds += row.seconds
-        if row.status == "error":
-            self.errors += 1
+        if not row.is_whole:
+            self.errors += row.status == "error"
+            self.in_part += row.status == "done"
             reason = (row.reason or "").replace(row.source, "it")
             one = row.source, row.reason or ""
             self.reasons[reason] += 1
@@ -352,4 +361,7 @@ class Totals:
         """The reasons met most, each with how often and which input to look at."""
         for reason, count in self.reasons.most_common(most):
             source, own = self.named[reason]
-            yield count, own if count == 1 else f"{reason}: {source}, ..."
+            if count > 1:
+                yield count, f"{reason}: {source}, ..."
+            else:
+                yield count, own if source in own else f"{source}: {own}"

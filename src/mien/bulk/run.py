@@ -24,8 +24,8 @@ def run(
 ) -> Totals:
     """Everything that is not done yet; comes back with what all of it came to.
 
-    retry_errors : do those again that could not be read. told : hears what a person should know.
-    shown : is given the progress as it begins, and after each unit.
+    retry_errors : do those again of which not all could be read. told : hears what a
+    person should know. shown : is given the progress as it begins, and after each unit.
 
     Raises InputError, ConfigError, OutputError, ModelError; what is done stays done.
     """
@@ -69,8 +69,8 @@ def _left(
         told(f"{name} in the ledger is damaged; its inputs are read again")
         ledger.store.drop(name)
     if retry_errors:
-        again = {n: rows for n, rows in done.items() if any(r.status == "error" for r in rows)}
-        failed = [row.number for rows in again.values() for row in rows if row.status == "error"]
+        again = {n: rows for n, rows in done.items() if not all(row.is_whole for row in rows)}
+        failed = [row.number for rows in again.values() for row in rows if not row.is_whole]
         inputs = ledger.forget_sizes(inputs, failed) if failed else inputs
         for unit in divided(inputs):
             if unit.number in again:
