@@ -14,6 +14,7 @@ import urllib.request
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -246,6 +247,28 @@ def test_a_damaged_ledger_is_told_and_its_inputs_read_again(inputs: Path, tmp_pa
     assert run(asked(inputs, out), Here(), told=said.append).files == 11
     assert said == [f"{damaged[0]} in the ledger is damaged; its inputs are read again"]
     assert contents(out) == before
+
+
+def test_records_that_are_gone_are_told_and_read_again(inputs: Path, tmp_path: Path) -> None:
+    """As where somebody drops a file of them that a disk has spoilt."""
+    out = tmp_path / "out"
+    run(asked(inputs, out), Here())
+    before = contents(out)
+    name = "records/part=00000/00000003.parquet"
+    (out / name).unlink()
+    assert status(str(out))[2] == [name]
+    said: list[str] = []
+    assert run(asked(inputs, out), Here(), told=said.append).files == 11
+    assert said == [f"{name} is gone; its inputs are read again"]
+    assert contents(out) == before
+
+
+def test_inputs_of_another_kind_are_told(inputs: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    run(asked(inputs, out), Here())
+    pq.write_table(pa.table({"source": [5], "bytes": [7]}), out / "inputs.parquet")
+    with pytest.raises(OutputError, match=r"inputs\.parquet in .* is damaged"):
+        status(str(out))
 
 
 @pytest.mark.parametrize("name", ["run.json", "inputs.parquet"])

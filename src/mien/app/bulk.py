@@ -207,11 +207,12 @@ def _in_part(totals: Totals) -> str:
 
 
 def _status(folder: str) -> None:
+    from ..bulk.ledger import what_of
     from ..bulk.run import status
 
     inputs, totals, damaged = status(_absolute(folder))
     for name in damaged:
-        say(f"{name} in the ledger is damaged; the same mien bulk command reads its inputs again")
+        say(f"{what_of(name)}; the same mien bulk command reads its inputs again")
     tell(
         f"{totals.files:,} of {inputs:,} files are done, {totals.errors:,} of them errors"
         f"{_in_part(totals)}"

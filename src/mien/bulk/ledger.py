@@ -159,14 +159,14 @@ class Ledger:
 
         try:
             table = parquet.read_table(BytesIO(self.store.read("inputs.parquet")))
-            columns = table.column("source").to_pylist(), table.column("bytes").to_pylist()
-        except (OSError, KeyError, pa.ArrowException) as err:
+            names, sizes = table.column("source"), table.column("bytes").cast(pa.int64())
+            named = zip(map(os.fsdecode, names.to_pylist()), sizes.to_pylist(), strict=True)
+            return [Input(i, name, size) for i, (name, size) in enumerate(named)]
+        except (OSError, KeyError, TypeError, pa.ArrowException) as err:
             raise OutputError(
                 f"inputs.parquet in {public(self.store.address)} is damaged ({err}); name another "
                 "--out"
             ) from err
-        named = zip(*columns, strict=True)
-        return [Input(i, os.fsdecode(name), size) for i, (name, size) in enumerate(named)]
 
     # -- what is done -----------------------------------------------------------------------------
 
@@ -192,21 +192,28 @@ class Ledger:
     def done(self, damaged: list[str] | None = None) -> dict[int, list[Row]]:
         """The rows of each unit that is done, by its number.
 
-        damaged : takes the names of files that cannot be read, which are done again.
+        damaged : takes the names of files that cannot be read, or are gone; they are done again.
         """
         import pyarrow as pa
         from pyarrow import parquet
 
-        found = {}
+        found, damaged = {}, [] if damaged is None else damaged
+        there = set(self.store.names("records", ".parquet"))
         for name in self.store.names("ledger", ".parquet"):
+            if (records := name.replace("ledger", "records", 1)) not in there:
+                damaged.append(records)
+                continue
             try:
                 table = parquet.read_table(BytesIO(self.store.read(name)))
                 rows = [Row(**row) for row in table.to_pylist()]
                 found[int(name.rpartition("/")[2].removesuffix(".parquet"))] = rows
             except (pa.ArrowException, OSError, TypeError, ValueError):
-                if damaged is not None:
-                    damaged.append(name)
+                damaged.append(name)
         return found
+
+    def forget_damaged(self, name: str) -> None:
+        """Let the unit be done again of whose files ``done`` tells one as damaged."""
+        self.store.drop(name.replace("records", "ledger", 1))
 
     def forget(self, unit: Unit) -> None:
         """Let a unit be done again.
@@ -304,6 +311,17 @@ class Ledger:
         time.sleep(_RENEWED_S * 1.5)
         if self._holder() != mine:
             raise goes_on
+
+
+def what_of(damaged: str) -> str:
+    """What is wrong with a file that ``Ledger.done`` tells.
+
+    >>> what_of("records/part=00000/00000003.parquet")
+    'records/part=00000/00000003.parquet is gone'
+    """
+    return f"{damaged} " + (
+        "is gone" if damaged.startswith("records") else "in the ledger is damaged"
+    )
 
 
 def _texts(names: list[str]) -> Any:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import closing
 
 from .engines import Engine
-from .ledger import Ledger, Row, Totals
+from .ledger import Ledger, Row, Totals, what_of
 from .listing import Input, Unit, divided, listed
 from .progress import Progress
 from .request import Request
@@ -66,8 +66,8 @@ def _left(
     damaged: list[str] = []
     done = ledger.done(damaged)
     for name in damaged:
-        told(f"{name} in the ledger is damaged; its inputs are read again")
-        ledger.store.drop(name)
+        told(f"{what_of(name)}; its inputs are read again")
+        ledger.forget_damaged(name)
     if retry_errors:
         again = {n: rows for n, rows in done.items() if not all(row.is_whole for row in rows)}
         failed = [row.number for rows in again.values() for row in rows if not row.is_whole]
