@@ -101,6 +101,8 @@ def timed(words: list[str]) -> dict[str, Any]:
     seconds = time.monotonic() - began
     stop.set()
     looking.join()
+    if process.returncode:
+        raise SystemExit(f"{' '.join(words)}: {said}")
     third = [mb for at, mb in memory if at <= seconds / 3]
     kinds: Counter[str] = Counter()
     for name, worked_s in worked.values():

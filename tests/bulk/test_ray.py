@@ -49,3 +49,16 @@ def test_a_cluster_that_may_ask_for_a_token_is_told_how(monkeypatch: pytest.Monk
     monkeypatch.setattr(ray, "init", refused)
     with pytest.raises(ServiceError, match=r":6379; where it asks for a token, RAY_AUTH_MODE=tok"):
         engine("ray", None, "auto")
+
+
+def test_a_machine_too_busy_to_start_ray_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray raises no more than an Exception then."""
+
+    def too_slow(**_: object) -> None:
+        raise Exception("The current node timed out during startup. This could happen because")
+
+    import ray
+
+    monkeypatch.setattr(ray, "init", too_slow)
+    with pytest.raises(ServiceError, match=r"cannot start Ray .* timed out .* --engine local"):
+        engine("ray", None, None)

@@ -147,11 +147,14 @@ class OnRay:
             quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
             try:
                 ray.init(**({"address": address} if address else here), **quiet)
-            except (ConnectionError, ValueError, RuntimeError) as err:
+            except Exception as err:  # Ray's own are of many kinds, some of none
+                first = str(err).partition("\n")[0]
                 raise ServiceError(
-                    f"cannot reach a Ray cluster at {address}: {str(err).partition(chr(10))[0]}; "
-                    "where it asks for a token, RAY_AUTH_MODE=token before the command has "
-                    "~/.ray/auth_token sent"
+                    f"cannot reach a Ray cluster at {address}: {first}; where it asks for a token, "
+                    "RAY_AUTH_MODE=token before the command has ~/.ray/auth_token sent"
+                    if address
+                    else f"cannot start Ray on this machine: {first}; where it is busy, give the "
+                    "same command again, or use --engine local"
                 ) from err
         self._workers = workers
 
