@@ -46,11 +46,15 @@ def server() -> Iterator[str]:
     process = subprocess.Popen(words, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
     assert process.stderr
     address = next(line.split()[-1] for line in process.stderr if "Running on http" in line)
+    telling = threading.Thread(target=process.stderr.read)  # it would wait for a reader
+    telling.start()
     try:
         yield address.removeprefix("http://").rstrip("/")
     finally:
         process.kill()
-        process.communicate()
+        process.wait()
+        telling.join()
+        process.stderr.close()
 
 
 @pytest.fixture

@@ -126,7 +126,7 @@ def test_a_service_that_is_killed_while_a_film_is_sent(
 def test_a_service_that_is_gone_and_back_while_it_reads_a_film(
     visit: Open, astronaut: ImageArray, tmp_path: Path
 ) -> None:
-    long = film(tmp_path / "long.mp4", astronaut, "libx264", seconds=20, fps=25)
+    long = film(tmp_path / "long.mp4", astronaut, "libx264", seconds=60, fps=25)
     port = free_port()
     with service(port, tmp_path, gently=True) as at:
         page = visit("film", "service", at=at)
