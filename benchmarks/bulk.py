@@ -112,7 +112,7 @@ def timed(words: list[str]) -> dict[str, Any]:
         "processor_s": {name: round(s, 2) for name, s in sorted(kinds.items())},
         "worker_mb_first_third": round(max(third, default=0.0), 1),
         "worker_mb": round(max((mb for _, mb in memory), default=0.0), 1),
-        "said": said.strip().splitlines()[-1:],
+        "said": [line.partition(" -> ")[0] for line in said.strip().splitlines()[-1:]],
         "load": os.getloadavg()[0],
     }
 
@@ -135,7 +135,6 @@ def one(
         found = timed(command(source, made / "out"))
         again = timed(command(source, made / "out"))
         first = timed(command(made / "first", made / "of_first"))
-    found["said"] = [line.partition(" -> ")[0] for line in found["said"]]
     return {
         "engine": engine,
         "workers": workers,

@@ -62,7 +62,6 @@ def run(source: Path, out: Path, engine: str) -> dict[str, Any]:
 def main(
     media: Path,
     hours: Annotated[int, typer.Option(min=1)] = 10,
-    engine: Annotated[list[str] | None, typer.Option(help="local or ray; both without.")] = None,
     out: Annotated[Path, typer.Option()] = Path("benchmarks/results/bulk_hours.json"),
 ) -> None:
     result: dict[str, Any] = {**provenance.environment(), "hours": hours, "runs": []}
@@ -70,7 +69,7 @@ def main(
         source, partitions = Path(made) / "in", []
         source.mkdir()
         recordings(media, source, hours)
-        for name in engine or ["local", "ray"]:
+        for name in ("local", "ray"):
             result["runs"].append(run(source, Path(made) / name, name))
             partitions.append(contents(Path(made) / name))
             result["same_partitions"] = all(one == partitions[0] for one in partitions)

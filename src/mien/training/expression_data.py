@@ -166,11 +166,10 @@ def sides(data: ExpressionData, table: Table) -> tuple[Table, Table, dict[str, i
 
 def labelled(head: Also, known: Table, table: Table) -> FloatArray:
     """What the table of a further head says of another's pictures, (N, K) one-hot; 0 of others."""
-    names = head.names
-    said = dict(zip(((row.split, row.id) for row in known.rows), known.targets(names), strict=True))
+    targets = known.targets(head.names)
+    said = dict(zip(((row.split, row.id) for row in known.rows), targets, strict=True))
     places = np.array([said.get((row.split, row.id), -1) for row in table.rows], np.intp)
-    eye = np.eye(len(names), dtype=np.float32)
-    return np.asarray(np.where(places[:, None] >= 0, eye[places], 0.0), np.float32)
+    return _one_hot(places, head.names)
 
 
 def brought(
@@ -186,14 +185,14 @@ def brought(
     counts = {"rows": len(rows)}
     rows = rows.keep(_said_of(head, rows).sum(axis=1) > 0)
     counts["without_label"] = counts["rows"] - len(rows)
+    tested = _tested(head, known, data, table)
     if data.drop_overlap:
         before = len(rows)
-        rows = without_pixels_of(rows, _tested(head, known, data, table))
+        rows = without_pixels_of(rows, tested)
         counts["pixels_in_tested_splits"] = before - len(rows)
     if data.drop_near:
         before = len(rows)
         moved = [replace(row, split=data.train) for row in rows.rows]
-        tested = _tested(head, known, data, table)
         beside = Table(known.name, [*moved, *tested.rows])
         rows = without_near_duplicates_of(data, rows, beside) if moved else rows
         counts["near_duplicates_in_tested_splits"] = before - len(rows)
@@ -212,13 +211,13 @@ def judged(head: Also, known: Table) -> tuple[Table, FloatArray]:
     """The pictures of its own that a further head is judged by, and their labels, (M, K)."""
     rows = known.of_split(head.select) if head.select else replace(known, rows=[])
     rows = rows.keep(rows.targets(head.names) >= 0)
-    return rows, _one_hot(rows, head.names)
+    return rows, _one_hot(rows.targets(head.names), head.names)
 
 
 def _said_of(head: Also, rows: Table) -> FloatArray:
     """What people said of a further table's own pictures, (M, K) shares; 0 where nothing."""
     if head.target == "label":
-        return _one_hot(rows, head.names)
+        return _one_hot(rows.targets(head.names), head.names)
     graded = rows.intensity_labels if head.target == "strengths" else ()
     missing = [name for name in head.names.labels if name not in (graded or rows.vote_labels)]
     if missing:
@@ -235,9 +234,8 @@ def _said_of(head: Also, rows: Table) -> FloatArray:
     return np.asarray(strong / np.maximum(strong.sum(1, keepdims=True), 1e-9), np.float32)
 
 
-def _one_hot(rows: Table, names: LabelSet) -> FloatArray:
-    """The rows' labels, (M, K); 0 where a row has another."""
-    places = rows.targets(names)
+def _one_hot(places: IntArray, names: LabelSet) -> FloatArray:
+    """Labels by their place, (M,), as (M, K); 0 for -1."""
     eye = np.eye(len(names), dtype=np.float32)
     return np.asarray(np.where(places[:, None] >= 0, eye[places], 0.0), np.float32)
 

@@ -412,9 +412,9 @@ def train(
             known = _seen(recipe, data, table, further, start, guides)
             _write_json(out / "environment.json", _facts(fabric, nodes) | sets.facts | known)
         if isinstance(recipe, UnitsRecipe) and recipe.autoencoder.hidden and not start:
-            seen = reconstruction_task.sets(sets.train.x, sets.select.x, {})
+            pictures = reconstruction_task.sets(sets.train.x, sets.select.x, {})
             weights, _ = train_autoencoder(
-                recipe, seen, out / AUTOENCODER, fabric, lambda _: progress
+                recipe, pictures, out / AUTOENCODER, fabric, lambda _: progress
             )
             start = Start(str(weights))
         run = Run(recipe, sets, out, fabric, start, guidance)
