@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,14 @@ def poison(path: Path) -> Path:
     """A picture that the tests' own decoder ends the process on."""
     Image.new("RGB", (48, 48)).save(path)
     return path
+
+
+def in_processes(code: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run code first in every Python process that begins from now on."""
+    plugin = folder / "plugin"
+    plugin.mkdir()
+    (plugin / "sitecustomize.py").write_text(code)
+    monkeypatch.setenv("PYTHONPATH", f"{plugin}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
 
 
 def contents(out: Path) -> dict[str, bytes]:

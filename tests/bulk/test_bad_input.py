@@ -22,7 +22,7 @@ from mien.errors import ConfigError, InputError, OutputError
 from mien.results.records import Record
 from tests import made
 
-from .conftest import CROPS, contents
+from .conftest import CROPS, contents, in_processes
 from .test_run import Here, asked, rows
 
 
@@ -82,15 +82,14 @@ def test_a_worker_of_another_version_ends_the_run(
     inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As a machine that comes back to a cluster with an older mien."""
-    plugin = tmp_path / "plugin"
-    plugin.mkdir()
-    (plugin / "sitecustomize.py").write_text(
+    in_processes(
         "import sys\n"
         "if 'mien.bulk.child' in sys.orig_argv:\n"
         "    from mien.analysis import kept\n"
-        "    kept.__version__ = '0.0.1'\n"
+        "    kept.__version__ = '0.0.1'\n",
+        tmp_path,
+        monkeypatch,
     )
-    monkeypatch.setenv("PYTHONPATH", f"{plugin}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
     out = tmp_path / "out"
     with pytest.raises(ConfigError, match=r"this machine has version 0\.0\.1, and the run was"):
         run(asked(inputs, out), Local(1))
@@ -210,18 +209,17 @@ def test_ranges_of_a_recording_that_changed_are_not_joined_with_its_own(
 def test_a_fault_of_a_worker_is_told(
     inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plugin = tmp_path / "plugin"
-    plugin.mkdir()
-    (plugin / "sitecustomize.py").write_text(
+    in_processes(
         "import sys\n"
         "if 'mien.bulk.child' in sys.orig_argv:\n"
         "    from mien.analysis import batch\n"
         "    kept = batch.run_job\n"
         "    def run_job(analyzer, job, begun=None):\n"
         "        return kept(analyzer, None if job.path.name == '4.png' else job, begun)\n"
-        "    batch.run_job = run_job\n"
+        "    batch.run_job = run_job\n",
+        tmp_path,
+        monkeypatch,
     )
-    monkeypatch.setenv("PYTHONPATH", f"{plugin}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
     out = tmp_path / "out"
     assert run(asked(inputs, out, tries=1), Local(1)).errors == 2
     (aside,) = [row for row in rows(out) if row.source.endswith("4.png")]

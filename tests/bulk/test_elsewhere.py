@@ -31,7 +31,7 @@ from mien.secrecy import public
 from tests import made
 from tests.servers import free_port
 
-from .conftest import contents
+from .conftest import contents, in_processes
 from .test_run import Here, asked
 
 pytest.importorskip("moto")
@@ -204,18 +204,18 @@ def test_no_copies_are_left_of_a_run_that_is_killed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ends: str
 ) -> None:
     """They may be pictures of people. Who decodes them stands still, or is killed."""
-    plugin, scratch, inputs = (tmp_path / name for name in ("plugin", "scratch", "in"))
+    scratch, inputs = tmp_path / "scratch", tmp_path / "in"
     made.picture(inputs / "face.png", 1, 48)
-    plugin.mkdir()
     scratch.mkdir()
     does = "os.kill(os.getpid(), 9)" if ends == "worker" else "time.sleep(60)"
-    (plugin / "sitecustomize.py").write_text(
+    in_processes(
         "import os, sys, time\n"
         "if 'mien.bulk.child' in sys.orig_argv:\n"
         "    from mien.analysis import batch\n"
-        f"    batch.analyze_files = batch.run_job = lambda *more: {does}\n"
+        f"    batch.analyze_files = batch.run_job = lambda *more: {does}\n",
+        tmp_path,
+        monkeypatch,
     )
-    monkeypatch.setenv("PYTHONPATH", f"{plugin}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
     monkeypatch.setenv("TMPDIR", str(scratch))
     mien = [sys.executable, "-m", "mien", "bulk", f"file://{inputs}", "--crops", "--tries", "1"]
     process = subprocess.Popen(

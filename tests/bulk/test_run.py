@@ -33,7 +33,7 @@ from mien.errors import ConfigError, InputError, MienError, OutputError, Service
 from mien.media.video import Span
 from tests import made
 
-from .conftest import contents
+from .conftest import contents, in_processes
 
 
 class Here:
@@ -170,18 +170,17 @@ def test_an_input_that_ends_its_worker_is_set_aside(
     inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ends: signal.Signals
 ) -> None:
     """By a decoder's fault, as of memory that is not its own; or by the system, short of memory."""
-    plugin = tmp_path / "plugin"
-    plugin.mkdir()
-    (plugin / "sitecustomize.py").write_text(
+    in_processes(
         "import os, builtins, io\n"
         "from mien.analysis import batch\n"
         "kept = batch.run_job\n"
         "def run_job(analyzer, job, begun=None):\n"
         f"    if job.path.name == '4.png': os.kill(os.getpid(), {ends:d})\n"
         "    return kept(analyzer, job, begun)\n"
-        "batch.run_job = run_job\n"
+        "batch.run_job = run_job\n",
+        tmp_path,
+        monkeypatch,
     )
-    monkeypatch.setenv("PYTHONPATH", f"{plugin}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
     out = tmp_path / "out"
     totals = run(asked(inputs, out, tries=2), Local(1))
     assert (totals.files, totals.errors) == (11, 2)
