@@ -1,6 +1,6 @@
 /** The frame of every view: where one is, where faces are read, in which words, and the notice. */
 
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { cameraIsOn } from "./camera";
 import { state } from "./device";
 import { LiveRegion } from "./live-region";
@@ -36,7 +36,8 @@ export function App() {
   const heading = useRef<HTMLHeadingElement>(null);
   const first = useRef(true);
   const title = t(`nav.${view.value}` as Word);
-  useEffect(() => {
+  // With the words and before anything is painted: Arabic is never shown from left to right.
+  useLayoutEffect(() => {
     document.documentElement.lang = language.value;
     document.documentElement.dir = isRightToLeft() ? "rtl" : "ltr";
     document.title = `${title} – mien`;
