@@ -2,10 +2,11 @@
 
     python benchmarks/detection.py lfw.parquet 300w.parquet PHOTOS MEDIA
 
-PHOTOS holds dlib's group photographs, ``<name>_face0.jpg`` with a ``.pts`` file per face; MEDIA the
-pictures and clips listed in ``MEDIA`` below. LFW's crops get a margin (their border repeated). A
-face is found where a box overlaps it by ``OVERLAP`` (squares, intersection over union); a box
-elsewhere is a false alarm, unless another detector finds a face there, too.
+PHOTOS holds dlib's group photographs, ``<name>_face0.jpg`` with a ``.pts`` file per face; they come
+a second time, made worse. MEDIA holds the pictures and clips listed in ``MEDIA`` below. LFW's crops
+get a margin (their border repeated). A face is found where a box overlaps it by ``OVERLAP``
+(squares, intersection over union); a box elsewhere is a false alarm, unless another detector finds
+a face there, too.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from mien.weights import catalogue
 
 OVERLAP = 0.3
 PAD = 0.5
+VARIANTS, SEED = 25, 7
 WITHOUT_PEOPLE = (
     *("coffee", "chelsea", "rocket", "hubble_deep_field", "brick", "grass", "coins"),
     *("page", "clock", "immunohistochemistry", "text", "moon", "retina", "gravel"),
@@ -89,6 +91,31 @@ def photos(folder: Path) -> Iterator[Scene]:
         every = sorted(folder.glob(file.name.replace("_face0.jpg", "_face*.pts")))
         faces = np.array([of_points(read_points(pts)) for pts in every], np.float32)
         yield Scene(image.read_file(file), faces, len(faces))
+
+
+def worse(scenes: Iterable[Scene]) -> Iterator[Scene]:
+    """Each scene ``VARIANTS`` times: smaller, turned, mirrored, lighter or darker, with noise."""
+    rng = np.random.default_rng(SEED)
+    for scene in scenes:
+        for _ in range(VARIANTS):
+            yield _worse(scene, rng)
+
+
+def _worse(scene: Scene, rng: np.random.Generator) -> Scene:
+    assert scene.faces is not None
+    height, width = scene.rgb.shape[:2]
+    scale, degrees = rng.uniform(0.5, 1.0), rng.uniform(-20, 20)
+    turn = cv2.getRotationMatrix2D((width / 2, height / 2), degrees, scale)
+    middles = (scene.faces[:, :2] + scene.faces[:, 2:]) / 2 @ turn[:, :2].T + turn[:, 2]
+    half = (scene.faces[:, 2:] - scene.faces[:, :2]) / 2 * scale
+    pixels = cv2.warpAffine(scene.rgb, turn, (width, height)).astype(np.float32)
+    if rng.random() < 0.5:
+        pixels, middles[:, 0] = pixels[:, ::-1], width - middles[:, 0]
+    pixels = np.clip(pixels * rng.uniform(0.5, 1.3) + rng.uniform(-20, 20), 0, 255)
+    pixels += rng.normal(0, rng.uniform(0, 8), pixels.shape)
+    rgb = np.ascontiguousarray(np.clip(pixels, 0, 255).astype(np.uint8))
+    faces = np.concatenate([middles - half, middles + half], axis=1).astype(np.float32)
+    return Scene(rgb, faces, scene.people)
 
 
 def media(folder: Path, names: Iterable[str]) -> Iterator[Scene]:
@@ -266,6 +293,7 @@ def main(
         "helen_afw": lambda: pointed(by_hand),
         "helen_test": lambda: pointed(by_hand.of_split("test")),
         "dlib_photos": lambda: photos(photo_folder),
+        "dlib_photos_worse": lambda: worse(photos(photo_folder)),
         "media_pictures": lambda: media(media_folder, [n for n in MEDIA if n.endswith("jpg")]),
         "media_clips": lambda: media(
             media_folder, [n for n in MEDIA if n.endswith("mp4") and MEDIA[n]]

@@ -71,6 +71,8 @@ def numbers() -> dict[str, Any]:
             "least": detector._LEAST,
             "likely": detector._LIKELY,
             "times": detector._TIMES,
+            "near": detector._NEAR,
+            "near_least": detector._NEAR_LEAST,
             "few": detector._FEW,
             "maybe": detector._MAYBE,
             "face": detector._FACE,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 
 from ... import geometry
-from ...face import Face, Frame
+from ...face import Face, FloatArray, Frame
 from ...later import Later
 from ..cascades import INSET
 from ..detect import best_first
@@ -15,11 +16,13 @@ from ..landmarker import Landmarker
 from ..landmarks import face_box
 from ..proposals import Proposals, Proposer
 
-# Score of a proposal worth a look, and of one that mostly is a face. So many times as many are
-# looked at as are likely, and some where hardly anybody is. The least likely face of the group
-# photographs has .15, and none of theirs, HELEN's and AFW's is lost by it (ADR 26).
+# Scores of a proposal that may be a face, and of one that mostly is (ADR 26).
 _LEAST, _LIKELY = 0.1, 0.3
-_TIMES, _FEW = 2, 3
+_TIMES = 1.5  # looks for each that is likely
+# What is nearly as likely as the likeliest is looked at, too: in dim and noisy pictures all scores
+# are low. Where nobody is likely, a few are.
+_NEAR, _NEAR_LEAST = 0.25, 0.15
+_FEW = 3
 _MAYBE = 0.1  # the landmark network's score worth a second look
 # Its score of a face. From 0.5 on half of the false alarms on HELEN's and AFW's crops go, and one
 # in five hundred faces of LFW (benchmarks/detection.py).
@@ -42,8 +45,7 @@ class Mien:
         """Faces, best score first, each with its landmarks."""
         self._landmarker.begin()
         proposed = self._proposer.get().propose(frame, _LEAST)
-        likely = int((proposed.scores >= _LIKELY).sum())
-        proposed = proposed.where(slice(max(_TIMES * likely, _FEW)))
+        proposed = proposed.where(slice(looks(proposed.scores)))
         faces, proposed = _met([face for face in known if face.score >= _FACE], proposed)
         return self._seen(frame, faces, proposed)
 
@@ -58,6 +60,15 @@ class Mien:
         boxes = np.array([face_box(p) for p in points], np.float32).reshape(-1, 4)
         scores = [*(face.score for face in faces), *placed.scores[found].tolist()]
         return best_first(frame, boxes, np.array(scores, np.float32), points)
+
+
+def looks(scores: FloatArray) -> int:
+    """How many proposals are worth a look at most, by their scores (N,), the highest first."""
+    likely = int((scores >= _LIKELY).sum())
+    if not likely:
+        return _FEW
+    near = int((scores >= max(_NEAR_LEAST, _NEAR * scores[0])).sum())
+    return max(math.ceil(_TIMES * likely), near)
 
 
 def _met(known: list[Face], proposed: Proposals) -> tuple[list[Face], Proposals]:

@@ -20,10 +20,9 @@ export class Detector {
    * known : faces that somebody has placed in this picture: where one is proposed, it is found.
    */
   async detect(picture: Picture, known: readonly Face[]): Promise<Face[]> {
-    const { least, likely, times, few, face: sure, maybe } = this.numbers.detector;
+    const { least, face: sure, maybe } = this.numbers.detector;
     const proposed = await this.proposer.propose(picture, least);
-    const many = proposed.filter(({ score }) => score >= likely).length;
-    const looked = proposed.slice(0, Math.max(times * many, few));
+    const looked = proposed.slice(0, this.looks(proposed.map(({ score }) => score)));
     const placedBefore = known.filter((face) => face.score >= sure && face.landmarks !== null);
     const { met, rest } = this.met(placedBefore, looked);
     const placed = await this.landmarker.place(picture, rest, maybe);
@@ -31,6 +30,14 @@ export class Detector {
     const points = [...met.map((face) => face.landmarks as Float32Array), ...found.map((p) => p.points)];
     const scores = [...met.map((face) => face.score), ...found.map((p) => p.score)];
     return this.bestFirst(picture, points, scores);
+  }
+
+  /** How many proposals are worth a look, by their scores, the highest first. */
+  private looks(scores: readonly number[]): number {
+    const { likely, times, near, near_least, few } = this.numbers.detector;
+    const least = Math.max(near_least, near * scores[0]);
+    const from = (limit: number): number => scores.filter((score) => score >= limit).length;
+    return from(likely) > 0 ? Math.max(Math.ceil(times * from(likely)), from(least)) : few;
   }
 
   /** The known faces that something was proposed for, and the proposals for others. */

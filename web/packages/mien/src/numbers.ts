@@ -122,6 +122,8 @@ export interface DetectorNumbers {
   readonly least: number;
   readonly likely: number;
   readonly times: number;
+  readonly near: number;
+  readonly near_least: number;
   readonly few: number;
   readonly maybe: number;
   readonly face: number;
