@@ -186,6 +186,7 @@ DETECTION_SETS = {
     "lfw": "LFW",
     "helen_afw": "HELEN and AFW",
     "dlib_photos": "group photographs",
+    "dlib_photos_worse": "these small, turned, dim, noisy",
     "media_clips": "two clips",
 }
 DETECTORS = {
