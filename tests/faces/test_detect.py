@@ -194,7 +194,18 @@ def test_mien_looks_at_few_proposals_where_nobody_is(placed: list[int]) -> None:
     nobody = Frame(image.from_array(pictures.coffee()))  # type: ignore[no-untyped-call]
     assert len(Proposer().propose(nobody, 0.03)) > 12
     assert detect.build("mien").detect(nobody) == []
-    assert sum(placed) <= 4
+    assert len(placed) == 2  # once more at twice the size
+    assert sum(placed) <= 8
+
+
+def test_mien_looks_closer_where_faces_are_small(people: Frame, placed: list[int]) -> None:
+    """Five faces of 3 to 4 % of the longer side: a group that stands far away."""
+    small = cv2.resize(people.rgb, None, fx=0.4, fy=0.4, interpolation=cv2.INTER_AREA)
+    wide = cv2.copyMakeBorder(small, 200, 200, 300, 300, cv2.BORDER_REPLICATE)
+    faces = detect.build("mien").detect(Frame(np.asarray(wide, np.uint8)))
+    assert len(faces) == 5
+    assert max(face.box[2] - face.box[0] for face in faces) < 0.05 * wide.shape[1]
+    assert len(placed) == 2
 
 
 def test_in_a_crowd_mien_looks_at_more_proposals_at_once(people: Frame, placed: list[int]) -> None:

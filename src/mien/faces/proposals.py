@@ -25,7 +25,8 @@ ANSWERS = 6
 SIDES = 4.0
 """Strides in the side of the faces a map is there for, about: from 2.5 to 5, and the first less."""
 
-LONGEST = 320  # the picture is searched at this size, so that time does not grow with megapixels
+LONGEST, FINE = 320, 640
+"""Pixels of a picture's longer side when it is searched, and when small faces are sought."""
 _ALIKE = 0.3  # proposals that overlap by more are one
 _AS_SURE = 0.8  # of the likeliest cell's score, from which another's roll counts as much
 _CANDIDATES, _MOST = 300, 40  # cells that are compared, and proposals that a picture has
@@ -60,21 +61,22 @@ class Proposer(session.Network):
     def __init__(self, threads: int = 1) -> None:
         super().__init__(NAME, threads)
 
-    def propose(self, frame: Frame, least: float) -> Proposals:
-        """What scores at ``least`` so much, in pixels of the frame."""
-        x, factor = searched(frame)
+    def propose(self, frame: Frame, least: float, longest: int = LONGEST) -> Proposals:
+        """What scores at ``least`` so much, in pixels of the frame; searched in ``longest``."""
+        x, factor = searched(frame, longest)
         maps = self._session.run(None, {INPUT: x})
         found = distinct(decode([m[0] for m in maps], least))
         return Proposals(np.asarray(found.boxes * factor, np.float32), found.rolls, found.scores)
 
 
-def searched(frame: Frame) -> tuple[FloatArray, float]:
+def searched(frame: Frame, longest: int = LONGEST) -> tuple[FloatArray, float]:
     """What the network gets of a frame, (1, 1, H, W) gray levels, and the factor back.
 
     Flat gray to the right and below fills the coarsest map's last cells.
     """
     # One channel first: averaging three takes three times as long.
-    small, factor = _shrunk(np.asarray(cv2.cvtColor(frame.rgb, cv2.COLOR_RGB2GRAY), np.uint8))
+    gray = np.asarray(cv2.cvtColor(frame.rgb, cv2.COLOR_RGB2GRAY), np.uint8)
+    small, factor = _shrunk(gray, longest)
     down, right = (-side % STRIDES[-1] for side in small.shape)
     whole = cv2.copyMakeBorder(
         small, 0, down, 0, right, cv2.BORDER_CONSTANT, value=[float(_BEYOND)]
@@ -82,14 +84,14 @@ def searched(frame: Frame) -> tuple[FloatArray, float]:
     return whole[None, None].astype(np.float32), factor
 
 
-def _shrunk(gray: ImageArray) -> tuple[ImageArray, float]:
-    """A gray picture no longer than ``LONGEST``, and the factor back.
+def _shrunk(gray: ImageArray, longest: int) -> tuple[ImageArray, float]:
+    """A gray picture no longer than so many pixels, and the factor back.
 
     It is halved as often as it can be and interpolated from there, which takes a fifth of the time
     that averaging parts of pixels does (``preprocess.shrink``).
     """
     height, width = gray.shape
-    factor = max(height, width) / LONGEST
+    factor = max(height, width) / longest
     if factor <= 1:
         return gray, 1.0
     size = (max(1, round(width / factor)), max(1, round(height / factor)))

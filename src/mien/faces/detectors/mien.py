@@ -14,7 +14,7 @@ from ..cascades import INSET
 from ..detect import best_first
 from ..landmarker import Landmarker
 from ..landmarks import face_box
-from ..proposals import Proposals, Proposer
+from ..proposals import FINE, LONGEST, Proposals, Proposer
 
 # Scores of a proposal that may be a face, and of one that mostly is (ADR 26).
 _LEAST, _LIKELY = 0.1, 0.3
@@ -23,6 +23,7 @@ _TIMES = 1.5  # looks for each that is likely
 # are low. Where nobody is likely, a few are.
 _NEAR, _NEAR_LEAST = 0.25, 0.15
 _FEW = 3
+_FAR = 0.1  # of the longer side: where a face is smaller, others may be smaller still
 _MAYBE = 0.1  # the landmark network's score worth a second look
 # Its score of a face. From 0.5 on half of the false alarms on HELEN's and AFW's crops go, and one
 # in five hundred faces of LFW (benchmarks/detection.py).
@@ -31,7 +32,7 @@ _ALIKE = 0.3  # intersection over union from which a proposal is of a known face
 
 
 class Mien:
-    """Faces from about 5 % of the picture's longer side, turned and tilted ones too."""
+    """Faces from about 4 % of the picture's longer side, turned and tilted ones too."""
 
     name = "mien"
     framing = 0.98
@@ -44,10 +45,19 @@ class Mien:
     def detect(self, frame: Frame, known: Sequence[Face] = ()) -> list[Face]:
         """Faces, best score first, each with its landmarks."""
         self._landmarker.begin()
-        proposed = self._proposer.get().propose(frame, _LEAST)
-        proposed = proposed.where(slice(looks(proposed.scores)))
-        faces, proposed = _met([face for face in known if face.score >= _FACE], proposed)
-        return self._seen(frame, faces, proposed)
+        known = [face for face in known if face.score >= _FACE]
+        faces = self._search(frame, LONGEST, [], known)
+        if _are_far(frame, faces):
+            faces = self._search(frame, FINE, faces, known)
+        return faces
+
+    def _search(
+        self, frame: Frame, longest: int, found: list[Face], known: Sequence[Face]
+    ) -> list[Face]:
+        """The faces found before, and those seen in a picture of ``longest`` pixels; best first."""
+        proposed = self._proposer.get().propose(frame, _LEAST, longest)
+        met, rest = _met([*found, *known], proposed.where(slice(looks(proposed.scores))))
+        return self._seen(frame, [*found, *met], rest)
 
     def _seen(self, frame: Frame, faces: list[Face], proposed: Proposals) -> list[Face]:
         """The faces, and those seen where something is proposed; best first."""
@@ -60,6 +70,14 @@ class Mien:
         boxes = np.array([face_box(p) for p in points], np.float32).reshape(-1, 4)
         scores = [*(face.score for face in faces), *placed.scores[found].tolist()]
         return best_first(frame, boxes, np.array(scores, np.float32), points)
+
+
+def _are_far(frame: Frame, faces: Sequence[Face]) -> bool:
+    """Whether there may be faces in a picture that are too small to be found in a small one."""
+    longest = max(frame.width, frame.height)
+    if longest <= LONGEST:
+        return False
+    return not faces or min(face.box[2] - face.box[0] for face in faces) < _FAR * longest
 
 
 def looks(scores: FloatArray) -> int:

@@ -20,16 +20,39 @@ export class Detector {
    * known : faces that somebody has placed in this picture: where one is proposed, it is found.
    */
   async detect(picture: Picture, known: readonly Face[]): Promise<Face[]> {
+    const { longest, fine } = this.numbers.proposals;
+    const before = known.filter(
+      ({ score, landmarks }) => score >= this.numbers.detector.face && landmarks !== null,
+    );
+    const faces = await this.search(picture, longest, [], before);
+    return this.areFar(picture, faces) ? this.search(picture, fine, faces, before) : faces;
+  }
+
+  /** The faces found before, and those seen in a picture of `longest` pixels; best first. */
+  private async search(
+    picture: Picture,
+    longest: number,
+    found: readonly Face[],
+    known: readonly Face[],
+  ): Promise<Face[]> {
     const { least, face: sure, maybe } = this.numbers.detector;
-    const proposed = await this.proposer.propose(picture, least);
+    const proposed = await this.proposer.propose(picture, least, longest);
     const looked = proposed.slice(0, this.looks(proposed.map(({ score }) => score)));
-    const placedBefore = known.filter((face) => face.score >= sure && face.landmarks !== null);
-    const { met, rest } = this.met(placedBefore, looked);
+    const { met, rest } = this.met([...found, ...known], looked);
+    const faces = [...found, ...met];
     const placed = await this.landmarker.place(picture, rest, maybe);
-    const found = placed.filter(({ score }) => score >= sure);
-    const points = [...met.map((face) => face.landmarks as Float32Array), ...found.map((p) => p.points)];
-    const scores = [...met.map((face) => face.score), ...found.map((p) => p.score)];
+    const seen = placed.filter(({ score }) => score >= sure);
+    const points = [...faces.map((face) => face.landmarks as Float32Array), ...seen.map((p) => p.points)];
+    const scores = [...faces.map((face) => face.score), ...seen.map((p) => p.score)];
     return this.bestFirst(picture, points, scores);
+  }
+
+  /** Whether there may be faces in a picture that are too small to be found in a small one. */
+  private areFar({ width, height }: Picture, faces: readonly Face[]): boolean {
+    const side = Math.max(width, height);
+    if (side <= this.numbers.proposals.longest) return false;
+    const least = Math.fround(this.numbers.detector.far * side);
+    return faces.length === 0 || faces.some(({ box: [x0, , x1] }) => Math.fround(x1 - x0) < least);
   }
 
   /** How many proposals are worth a look, by their scores, the highest first. */

@@ -109,6 +109,7 @@ export interface ProposalNumbers {
   readonly strides: Row;
   readonly sides: number;
   readonly longest: number;
+  readonly fine: number;
   readonly alike: number;
   readonly as_sure: number;
   readonly candidates: number;
@@ -125,6 +126,7 @@ export interface DetectorNumbers {
   readonly near: number;
   readonly near_least: number;
   readonly few: number;
+  readonly far: number;
   readonly maybe: number;
   readonly face: number;
   readonly alike: number;

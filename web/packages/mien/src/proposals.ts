@@ -29,9 +29,13 @@ export class Proposer {
     private readonly numbers: ProposalNumbers,
   ) {}
 
-  /** What scores at `least` so much, likeliest first, in pixels of the picture. */
-  async propose(picture: Picture, least: number): Promise<Proposal[]> {
-    const { whole, factor } = searched(picture, this.numbers);
+  /** What scores at `least` so much, likeliest first, in pixels of the picture; searched in `longest`. */
+  async propose(
+    picture: Picture,
+    least: number,
+    longest: number = this.numbers.longest,
+  ): Promise<Proposal[]> {
+    const { whole, factor } = searched(picture, this.numbers, longest);
     const input = Float32Array.from(whole.data);
     const answers = await this.network.run(input, [1, 1, whole.height, whole.width]);
     const maps = answers.map((answer, i) => ({
@@ -51,8 +55,9 @@ export class Proposer {
 export function searched(
   picture: Picture,
   numbers: ProposalNumbers,
+  longest: number = numbers.longest,
 ): { whole: Raster; factor: number } {
-  const { small, factor } = shrunk(part(picture, 0, 0, picture.width, picture.height, 1), numbers.longest);
+  const { small, factor } = shrunk(part(picture, 0, 0, picture.width, picture.height, 1), longest);
   const cell = Math.max(...numbers.strides);
   const width = Math.ceil(small.width / cell) * cell;
   const height = Math.ceil(small.height / cell) * cell;
