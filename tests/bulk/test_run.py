@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import random
@@ -31,6 +32,7 @@ from mien.bulk.store import Store
 from mien.bulk.work import Outcome, Worker
 from mien.errors import ConfigError, InputError, MienError, OutputError, ServiceError
 from mien.media.video import Span
+from mien.results import summary
 from tests import made
 
 from .conftest import contents, in_processes
@@ -88,6 +90,33 @@ def test_every_input_has_its_records_and_one_row(inputs: Path, tmp_path: Path) -
     assert len(records) == 130
     assert {r["source"] for r in records} == {row.source for row in told}
     assert not (out / "ranges").exists()
+
+
+def test_a_run_is_summed_up_and_what_is_missing_counted(inputs: Path, tmp_path: Path) -> None:
+    out, again = tmp_path / "out", tmp_path / "again"
+    run(asked(inputs, out), Here())
+    told = cli("summary", out, "--out", again)
+    assert told.returncode == 0, told.stderr
+    missing = "0 of 11 inputs are not read yet, 1 could not be, 0 were in part"
+    assert told.stderr.splitlines()[0] == f"{missing}: mien bulk status {out}"
+    with (again / "summary.csv").open(encoding="utf-8-sig") as file:
+        (face,) = csv.DictReader(file)
+    assert Path(face["source"]).name == "film.mp4"
+    alone = tmp_path / "film.jsonl"
+    cli("analyze", inputs / "film.mp4", "--crops", "--out", alone)
+    (whole,), (part,) = summary.read(alone), summary.read(out)
+    assert part == whole
+
+
+def test_a_folder_without_records_is_told(tmp_path: Path) -> None:
+    told = cli("summary", tmp_path)
+    assert told.returncode == 2
+    assert "none that mien bulk filled; name a file of records" in told.stderr
+
+
+def cli(*words: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "mien", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 @pytest.fixture

@@ -15,7 +15,9 @@ from .terminal import say, say_damage, tell
 def summary(
     path: Annotated[
         Path,
-        typer.Argument(metavar="RECORDS", help="What `mien analyze --out` wrote."),
+        typer.Argument(
+            metavar="RECORDS", help="What `mien analyze --out` wrote, or a folder of `mien bulk`."
+        ),
     ],
     out: Annotated[
         Path | None,
@@ -50,6 +52,8 @@ def summary(
     rule = sums.Rule(threshold, min(sums.Rule().leave, threshold), shortest)
     damage = Damage()
     recordings = sums.read(path, damage)
+    if path.is_dir():
+        _say_how_far(path)
     if out:  # first: whoever looks at the table may have gone
         sums.write(recordings, out, rule)
         try:
@@ -62,3 +66,16 @@ def summary(
     if damage.count:
         say_damage(damage)
         raise typer.Exit(1)
+
+
+def _say_how_far(folder: Path) -> None:
+    """What is not in the records of a folder of mien bulk, if there is anything."""
+    from ..bulk.run import status
+
+    inputs, totals, damaged = status(str(folder))
+    left = inputs - totals.files
+    if left or totals.errors or totals.in_part or damaged:
+        say(
+            f"{left:,} of {inputs:,} inputs are not read yet, {totals.errors:,} could not be, "
+            f"{totals.in_part:,} were in part: mien bulk status {folder}"
+        )

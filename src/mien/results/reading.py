@@ -96,23 +96,35 @@ def _refuse(err: NoRecord) -> None:
 def read(path: Path, damage: Damage | None = None) -> Iterator[ReadRecord]:
     """The records of a file in their order, a frame's faces together where its rows are.
 
+    path : of a file, or of a folder that ``mien bulk`` filled.
     damage : is told of lines that are no records, and the others are read; without it the first
         such line is a DataError, as it always is where no line is a record, or the whole file is
         of another kind.
 
     Raises DataError with the line; MissingExtra for Parquet without pyarrow.
     """
-    if not path.is_file():
-        raise DataError(f"no such file: {path}")
     none = True
-    try:
-        for record in _READERS[_kind(path)](path, damage.note if damage else _refuse):
-            none = False
-            yield record
-    except OSError as err:
-        raise DataError(f"cannot read {path}: {err.strerror or err}") from err
+    for file in _of_bulk(path) if path.is_dir() else [path]:
+        if not file.is_file():
+            raise DataError(f"no such file: {file}")
+        try:
+            for record in _READERS[_kind(file)](file, damage.note if damage else _refuse):
+                none = False
+                yield record
+        except OSError as err:
+            raise DataError(f"cannot read {file}: {err.strerror or err}") from err
     if none and damage and damage.first:
         raise damage.first
+
+
+def _of_bulk(folder: Path) -> list[Path]:
+    """The files of records under a folder of ``mien bulk``, in the order of its inputs."""
+    found = sorted(folder.glob("records/part=*/*.parquet"))
+    if not found:
+        raise DataError(
+            f"{folder} is a folder, and none that mien bulk filled; name a file of records"
+        )
+    return found
 
 
 def of_plain(value: Any) -> ReadRecord:
