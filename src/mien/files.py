@@ -6,6 +6,7 @@ A full disk or a kill in the middle leaves what was there, and nothing that look
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -67,6 +68,33 @@ def held(folder: Path, what: str) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+
+
+_ALONE = threading.Lock()
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """A folder for this thread alone, once whoever has it is done: for moments. Raises OutputError.
+
+    Other processes wait, too, where the system knows such locks (not on Windows).
+    """
+    with _ALONE:
+        try:
+            import fcntl
+
+            handle = os.open(folder, os.O_RDONLY)
+        except ImportError:
+            yield
+            return
+        except OSError as err:
+            raise OutputError(f"cannot write into {folder}: {err.strerror}") from err
+        try:
+            with suppress(OSError):  # a file system without locks
+                fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(handle)
 
 
 def claim(stream: IO[bytes], path: Path) -> None:

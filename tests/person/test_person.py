@@ -579,6 +579,29 @@ def test_deleting_while_a_session_records(woman: ImageArray, home: Path) -> None
     assert list((home / "people").iterdir()) == []
 
 
+def test_what_others_noted_meanwhile_is_kept() -> None:
+    """A session keeps who is recorded for minutes, and a service has several requests at once."""
+    mine = people.get_or_make("Ann", "Ann Smith, for herself")
+    people.get_or_make("Ann", "her daughter")
+    mine.saw("a film")
+
+    def fail() -> None:
+        with people.recorded("Ann", "her doctor") as recorded:
+            people.get_or_make("Ann", "her brother")
+            recorded.saw("another")
+            raise VideoError("the camera is gone")
+
+    with pytest.raises(VideoError):
+        fail()
+    kept = people.get("Ann")
+    assert [consent.text for consent in kept.consents] == [
+        "Ann Smith, for herself",
+        "her daughter",
+        "her brother",
+    ]
+    assert kept.seen == {"a film"}
+
+
 def test_consents_are_kept_with_their_dates() -> None:
     people.get_or_make("Ann", "Ann Smith,\n for herself")
     people.get_or_make("Ann", "her daughter")

@@ -33,7 +33,7 @@ from .. import foreign
 from ..errors import ConfigError, DataError, OutputError, UnknownName
 from ..face import Face, FloatArray, Frame, ImageArray
 from ..faces.landmarks import POINTS
-from ..files import replacing
+from ..files import alone, replacing
 from ..jsontext import parse
 from ..labels import check_word, word
 from ..provenance import now
@@ -102,19 +102,48 @@ class Person:
     consents: list[Consent] = field(default_factory=list)
     seen: set[str] = field(default_factory=set)
 
-    def agree(self, text: str) -> None:
+    def agree(self, text: str) -> Consent:
         """Note a consent, with today's date; raises ConfigError for an empty one."""
         if not text.strip():
             raise ConfigError("a consent says who agrees: --consent 'Ann Smith, for herself'")
-        self.consents.append(Consent(" ".join(text.split()), now()))
-        self.save()
+        given = Consent(" ".join(text.split()), now())
+        with self._changed():
+            self.consents.append(given)
+        return given
 
     def saw(self, stimulus: str) -> None:
         """Note that a stimulus, by its SHA-256, was shown."""
-        self.seen.add(stimulus)
-        self.save()
+        with self._changed():
+            self.seen.add(stimulus)
 
-    def save(self) -> None:
+    def take_back(self, consent: Consent | None, seen: set[str]) -> None:
+        """Forget a consent, and what was shown beside ``seen``."""
+        with self._changed():
+            if consent in self.consents:
+                self.consents.remove(consent)
+            self.seen &= seen
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Nobody else changes what is kept meanwhile: a service has several requests at once.
+
+        Raises OutputError where the person was deleted.
+        """
+        self.check()
+        with alone(self.folder):
+            yield
+
+    @contextlib.contextmanager
+    def _changed(self) -> Iterator[None]:
+        """Consents and what was seen, as they are now; they are on the disk in the end."""
+        with self.alone():
+            if (path := self.folder / PERSON).is_file():
+                kept = _read(path)
+                self.consents, self.seen = kept.consents, kept.seen
+            yield
+            self._save()
+
+    def _save(self) -> None:
         told = {
             "schema": SCHEMA,
             "name": self.name,
@@ -132,7 +161,7 @@ class Person:
     def write(self, name: str, content: bytes) -> Path:
         """A whole file of the folder's; raises OutputError, also where the person was deleted."""
         path = self.folder / name
-        part = path.with_name(f".{path.name}.{os.getpid()}.part")
+        part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
         try:
             part.write_bytes(content)
             part.replace(path)
@@ -267,6 +296,11 @@ def get_or_make(name: str, consent: str | None) -> Person:
 
     consent : noted with today's date; may be None where one was noted before.
     """
+    return _got_or_made(name, consent)[0]
+
+
+def _got_or_made(name: str, consent: str | None) -> tuple[Person, Consent | None]:
+    """As ``get_or_make``, with the consent as it was noted."""
     name = _checked(name)
     folder = _folder(name)
     known = (folder / PERSON).is_file()
@@ -283,9 +317,7 @@ def get_or_make(name: str, consent: str | None) -> Person:
         folder.chmod(0o700)
     except OSError as err:
         raise OutputError(f"cannot make {folder}: {err.strerror or err}") from err
-    if consent is not None:
-        person.agree(consent)
-    return person
+    return person, None if consent is None else person.agree(consent)
 
 
 @contextlib.contextmanager
@@ -295,18 +327,17 @@ def recorded(name: str, consent: str | None) -> Iterator[Person]:
     A mistyped folder or a camera that is not there must leave no person behind, and no consent to
     what never was.
     """
-    before = _folder(_checked(name)) / PERSON
-    kept = before.read_bytes() if before.is_file() else None
-    person = get_or_make(name, consent)
-    had = person.files()
+    was_known = (_folder(_checked(name)) / PERSON).is_file()
+    person, given = _got_or_made(name, consent)
+    had, seen = person.files(), set(person.seen)
     try:
         yield person
     except BaseException:
         if person.folder.is_dir() and person.files() <= had:
-            if kept is None:
+            if not was_known:
                 delete(person)
-            else:
-                person.write(PERSON, kept)
+            elif given or person.seen != seen:
+                person.take_back(given, seen)
         raise
 
 

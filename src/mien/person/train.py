@@ -178,12 +178,13 @@ def train(person: Person, kind: str = HEAD) -> dict[str, Any]:
     words = own(labels_of(person.samples()), "own")
     learned = learn(trunk, faces, words, kind)
     written = files(trunk, faces, words, learned)
-    (person.folder / TEST).unlink(missing_ok=True)  # it was of the one before
-    for name, content in written.items():
-        person.write(FILES[name], content)
-    for name, file in FILES.items():
-        if name not in written:
-            (person.folder / file).unlink(missing_ok=True)
+    with person.alone():  # of two at once the last one stays, whole
+        (person.folder / TEST).unlink(missing_ok=True)  # it was of the one before
+        for name, content in written.items():
+            person.write(FILES[name], content)
+        for name, file in FILES.items():
+            if name not in written:
+                (person.folder / file).unlink(missing_ok=True)
     return {
         "name": person.name,
         "kind": kind,
