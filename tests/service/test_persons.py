@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import sys
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -16,7 +17,7 @@ from mien.person import people
 from mien.service import server
 from mien.service.settings import ServiceSettings
 
-from .conftest import jpeg, problem
+from .conftest import Serve, jpeg, problem
 
 RAW = {"content-type": "application/octet-stream"}
 CONSENT = "Ann, for herself"
@@ -130,9 +131,6 @@ def test_nothing_without_a_consent_and_nothing_of_nobody(
 ) -> None:
     problem(client.post("/v1/persons", json={"name": "Ann"}), 422, "consent: Field required")
     problem(client.post("/v1/persons", json={"name": "Ann", "consent": " "}), 422, "who agrees")
-    for content in (b"{", b"\xff\xfe", b"[]", b"[" * 10_000):
-        kind = {"content-type": "application/json"}
-        problem(client.post("/v1/persons", content=content, headers=kind), 422)
     sent = client.post("/v1/persons/Ann/samples?label=joy", files=shown(astronaut, "joy"))
     problem(sent, 404, "nobody is known yet")
     for call in ("train", "test"):
@@ -140,6 +138,79 @@ def test_nothing_without_a_consent_and_nothing_of_nobody(
     problem(client.get("/v1/persons/Ann/export"), 404)
     problem(client.delete("/v1/persons/Ann"), 404)
     assert not list(own.rglob("*.json"))
+
+
+def test_consents_that_come_at_once_are_all_kept(client: httpx.Client, own: Path) -> None:
+    """Each is read, added to and written again: none of that may pass another by."""
+
+    def agree(number: int) -> int:
+        told = {"name": "Ann", "consent": f"Ann, the {number}th time"}
+        return client.post("/v1/persons", json=told).status_code
+
+    with ThreadPoolExecutor(12) as threads:
+        assert set(threads.map(agree, range(24))) == {201}
+    kept = client.get("/v1/persons/Ann").json()["consents"]
+    assert {consent["text"] for consent in kept} == {f"Ann, the {n}th time" for n in range(24)}
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"{", "the body cannot be read as JSON: Expecting property name"),
+        (b"", "the body cannot be read as JSON: Expecting value"),
+        (b"\xff\xfe", "the body cannot be read as JSON: "),
+        (b"[" * 10_000, "the body cannot be read as JSON: "),
+        (b"[]", "body: Input should be a valid dictionary"),
+        (b'{"name": "Ann", "name": "Eve", "consent": "Ann"}', "name is given twice"),
+        (b'{"name": "Ann", "consent": "Ann", "consents": 1}', "consents: Extra inputs"),
+        (b'{"name": "a:b", "consent": "Ann"}', "has no /, \\ or : and is not . or .., got 'a:b'"),
+        (b'{"name": " ", "consent": "Ann"}', "a name has 1 to 100 characters"),
+    ],
+)
+def test_bodies_that_tell_of_nobody(
+    client: httpx.Client, own: Path, content: bytes, words: str
+) -> None:
+    kind = {"content-type": "application/json; charset=utf-8"}
+    problem(client.post("/v1/persons", content=content, headers=kind), 422, words)
+    assert client.get("/v1/persons").json() == {"persons": []}
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ({}, "say the Content-Type: application/json"),
+        ({"content-type": "text/plain"}, "this takes application/json; got 'text/plain'"),
+        # What curl says of what follows -d.
+        ({"content-type": "application/x-www-form-urlencoded"}, "this takes application/json; got"),
+    ],
+)
+def test_json_that_is_not_said_to_be_any(
+    client: httpx.Client, own: Path, kind: dict[str, str], words: str
+) -> None:
+    content = b'{"name": "Ann", "consent": "Ann, for herself"}'
+    problem(client.post("/v1/persons", content=content, headers=kind), 415, words)
+
+
+def test_a_training_is_not_given_up_for_its_time(
+    serve: Serve, client: httpx.Client, own: Path, astronaut: ImageArray
+) -> None:
+    """It would be as long the next time; the limit is of pictures."""
+    client.post("/v1/persons", json={"name": "Ann", "consent": CONSENT})
+    for label in ("joy", "pain"):
+        client.post(f"/v1/persons/Ann/samples?label={label}", files=shown(astronaut, label))
+    hurried = serve(request_s=0.01)
+    problem(hurried.post("/v1/analyze", files=shown(astronaut, "joy")), 503, "longer than 0.01 s")
+    assert hurried.post("/v1/persons/Ann/train").status_code == 200
+    assert hurried.post("/v1/persons/Ann/test").json()["samples"] == 4
+
+
+def test_a_body_that_nobody_asked_for_is_bounded(
+    serve: Serve, client: httpx.Client, own: Path
+) -> None:
+    client.post("/v1/persons", json={"name": "Ann", "consent": CONSENT})
+    little = serve(most_request_bytes=1000)
+    answer = little.post("/v1/persons/Ann/train", content=bytes(3000))
+    problem(answer, 413, "send fewer or smaller files")
 
 
 @pytest.mark.parametrize("name", ["../evil", "a/b", "..", "C:\\x", "", " ", "x" * 101, "a\0b"])
@@ -164,10 +235,12 @@ def test_pictures_that_give_no_sample(
         ("files", ("a.jpg", portrait_jpeg)),
         ("files", ("wall.jpg", empty_jpeg)),
         ("files", ("notes.txt", b"dear diary")),
+        ("files", ("notes.txt", b"")),
     ]
     told = client.post("/v1/persons/Ann/samples?label=joy", files=files).json()
     assert (told["taken"], told["left_out"]) == (1, {"no face": 1})
     assert told["unreadable"]["notes.txt"].startswith("notes.txt is no picture")
+    assert told["unreadable"]["notes.txt (2)"] == "notes.txt is empty (0 bytes)"
     (sample,) = people.get("Ann").samples()
     assert sample.stimulus.startswith("joy/a.jpg#")
     problem(client.post("/v1/persons/Ann/train"), 422, "at least two expressions")

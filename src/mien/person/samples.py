@@ -42,6 +42,14 @@ class Taken:
     left_out: Counter[str] = field(default_factory=Counter)
     unreadable: dict[str, str] = field(default_factory=dict)
 
+    def cannot_read(self, name: str, why: str) -> None:
+        """Note a file by its name, which another may have, too: both are told."""
+        told, count = name, 1
+        while told in self.unreadable:
+            count += 1
+            told = f"{name} ({count})"
+        self.unreadable[told] = why
+
 
 class Taker:
     """Takes samples of one person."""
@@ -159,7 +167,7 @@ def from_pictures(
             frame = image.read_frame(content, name)
             taker.take(frame, label, looked or f"{label}/{name}#{digest}")
         except ImageError as err:
-            taker.taken.unreadable[name] = str(err)
+            taker.taken.cannot_read(name, str(err))
     return taker.taken
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import FastAPI
+from pydantic import BaseModel
 
 from .notice import NOTICE
 from .problems import MEDIA_TYPE, Problem
@@ -40,6 +41,17 @@ _OF_PERSONS = {
 _LATER = {"Retry-After": {"description": "In seconds.", "schema": {"type": "integer"}}}
 
 
+_BODIES: list[type[BaseModel]] = []
+_AT = "#/components/schemas/"
+
+
+def json_body(kind: type[BaseModel]) -> dict[str, Any]:
+    """How a document tells of a body of JSON that its route reads itself."""
+    _BODIES.append(kind)
+    schema = {"$ref": f"{_AT}{kind.__name__}"}
+    return {"required": True, "content": {"application/json": {"schema": schema}}}
+
+
 def describe(app: FastAPI) -> None:
     """Have an application's document tell of its problems, and of keys."""
     made = app.openapi
@@ -59,7 +71,9 @@ def _tell(document: dict[str, Any]) -> None:
     schemas = parts.setdefault("schemas", {})
     for theirs in ("HTTPValidationError", "ValidationError"):
         schemas.pop(theirs, None)
-    schemas["Problem"] = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+    told_of: list[type[BaseModel]] = [Problem, *_BODIES]
+    for kind in told_of:
+        schemas[kind.__name__] = kind.model_json_schema(ref_template=f"{_AT}{{model}}")
     parts["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
     for path, operations in document["paths"].items():
         for operation in operations.values():
@@ -76,7 +90,7 @@ def _tell(document: dict[str, Any]) -> None:
 
 def problem(status: str, about: str) -> dict[str, Any]:
     """How a document tells of a refusal. about : when it comes."""
-    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    content = {MEDIA_TYPE: {"schema": {"$ref": f"{_AT}Problem"}}}
     answer: dict[str, Any] = {"description": about, "content": content}
     if status in ("429", "503"):
         answer["headers"] = _LATER

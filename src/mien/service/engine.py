@@ -235,22 +235,27 @@ class Engine:
         return max(0, self._taken - self._threads)
 
     async def run(
-        self, works: Sequence[Callable[[], T]], left: Callable[[], Awaitable[object]]
+        self,
+        works: Sequence[Callable[[], T]],
+        left: Callable[[], Awaitable[object]],
+        *,
+        limited: bool = True,
     ) -> list[T]:
         """What each returns, in their order; the first error that one raises.
 
-        left : comes back when the client has gone. Raises ConfigError for more than there are
-        places at all; Busy where not as many are free, or no answer comes within ``request_s``;
-        ClientLeft. What has not begun then never begins.
+        left : comes back when the client has gone, and raises what it did wrong. limited : whether
+        ``request_s`` holds; what is as long however often it is tried must not be given up. Raises
+        ConfigError for more than there are places at all; Busy where not as many are free, or no
+        answer comes in time; ClientLeft. What has not begun then never begins.
         """
         self._enter(len(works))
         over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         futures = [self._submit(work) for work in works]
         _when_done(futures, over)
         gone = asyncio.ensure_future(left())
-        gone.add_done_callback(lambda _: _end(over, ClientLeft()))
+        gone.add_done_callback(lambda gone: _end(over, _why(gone)))
         try:
-            async with asyncio.timeout(self.settings.request_s):
+            async with asyncio.timeout(self.settings.request_s if limited else None):
                 await over
         except TimeoutError:
             raise Busy(
@@ -340,6 +345,12 @@ def _when_done(futures: Sequence[Future[T]], over: asyncio.Future[None]) -> None
 
     for future in futures:
         future.add_done_callback(told)
+
+
+def _why(gone: asyncio.Future[object]) -> Exception:
+    """Why nobody waits any more."""
+    error = None if gone.cancelled() else gone.exception()
+    return error if isinstance(error, Exception) else ClientLeft()
 
 
 def _end(over: asyncio.Future[None], error: Exception | None = None) -> None:

@@ -5,6 +5,7 @@ No path and no address in a request is ever opened; a file's name is only what i
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import AsyncGenerator, Callable, Collection, Coroutine, Iterator
 from http import HTTPStatus
@@ -30,6 +31,7 @@ BODY = "body"
 """What a picture is called that came without a name."""
 _RAW = re.compile(r"image/[\w.+-]+|application/octet-stream")
 _LONGEST_NAME = 255
+_JSON = "application/json"
 _TAKEN = f"multipart/form-data with pictures as '{FIELD}', image/*, or application/octet-stream"
 
 
@@ -101,6 +103,38 @@ class Direct(APIRoute):
         return handle
 
 
+async def json_of(request: Request, kind: type[Model]) -> Model:
+    """What a body of JSON says, as ``kind`` has it; raises Refused.
+
+    What is said twice is refused: a reader of JSON takes the last of the two, and says nothing.
+    """
+    if (came := _media(request)) != _JSON:
+        raise _other_media(came, _JSON)
+    try:
+        told = json.loads(await request.body(), object_pairs_hook=_once)
+    except RecursionError:
+        raise _no_json("nested too deeply") from None
+    except ValueError as err:
+        raise _no_json(str(err)) from None
+    try:
+        return kind.model_validate(told)
+    except ValidationError as err:
+        raise of_invalid([{**e, "loc": ("body", *e["loc"])} for e in err.errors()]) from None
+
+
+def _no_json(why: str) -> Refused:
+    return Refused(HTTPStatus.UNPROCESSABLE_ENTITY, f"the body cannot be read as JSON: {why}")
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    told: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in told:
+            raise ConfigError(f"{name} is given twice")
+        told[name] = value
+    return told
+
+
 async def left(request: Request) -> None:
     """Come back when the client has gone. For after its whole body was read."""
     while (await request.receive())["type"] != "http.disconnect":
@@ -112,15 +146,22 @@ async def pictures(request: Request, take: Callable[[int], None]) -> tuple[list[
 
     take : is told of each piece's bytes before they are kept, see ``Engine.room``. Raises Refused.
     """
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    kind = _media(request)
     if kind == "multipart/form-data":
         return await _parts(request, take), False
     if _RAW.fullmatch(kind):
         return [Upload(BODY, b"".join([piece async for piece in _stream(request, take)]))], True
-    raise Refused(
-        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-        f"this takes {_TAKEN}; got '{kind}'" if kind else f"say the Content-Type: {_TAKEN}",
-    )
+    raise _other_media(kind, _TAKEN)
+
+
+def _media(request: Request) -> str:
+    """The kind of a body; "" where the request does not say."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def _other_media(came: str, taken: str) -> Refused:
+    why = f"this takes {taken}; got '{came}'" if came else f"say the Content-Type: {taken}"
+    return Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, why)
 
 
 async def _stream(request: Request, take: Callable[[int], None]) -> AsyncGenerator[bytes, None]:

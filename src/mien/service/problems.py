@@ -148,8 +148,6 @@ def _of_http(err: HTTPException, request: Request) -> Refused:
     elif err.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         taken = headers.get("Allow", "another method")
         detail = f"{request.method} is not taken at this path, but {taken}"
-    elif err.status_code == HTTPStatus.BAD_REQUEST:  # bytes that are no text; else it says 422
-        return Refused(HTTPStatus.UNPROCESSABLE_ENTITY, "the body cannot be read as JSON")
     else:
         detail = str(err.detail)
     return Refused(err.status_code, detail, headers=headers)

@@ -9,7 +9,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi import Path as InPath
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
@@ -20,8 +20,9 @@ from ...names import is_plain
 from ...person import people, train
 from ...person.people import Person
 from ...person.samples import Taker, from_pictures
+from ..document import json_body
 from ..engine import Engine, Upload
-from ..intake import EngineOf, left, pictures
+from ..intake import EngineOf, json_of, left, pictures
 from ..problems import Refused, told
 from .pictures import CROPS, ONE, SEVERAL
 
@@ -61,7 +62,7 @@ class NewPerson(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    name: str = Field(description="Any name without / and \\.", examples=["Ann"], max_length=100)
+    name: str = Field(description="Any name without /, \\ and :.", examples=["Ann"], max_length=100)
     consent: str = Field(
         description="Who consents, in words; it is kept with the date.",
         examples=["Ann, for herself"],
@@ -134,11 +135,24 @@ def persons() -> People:
     return People(persons=[_known(person) for person in people.everyone()])
 
 
-@router.post("/v1/persons", summary="Begin with a person", status_code=HTTPStatus.CREATED)
-def begin(new: NewPerson) -> Known:
+async def new_person(request: Request) -> NewPerson:
+    """The person that a body tells of."""
+    return await json_of(request, NewPerson)
+
+
+@router.post(
+    "/v1/persons",
+    summary="Begin with a person",
+    status_code=HTTPStatus.CREATED,
+    openapi_extra={"requestBody": json_body(NewPerson)},
+)
+def begin(new: Annotated[NewPerson, Depends(new_person)]) -> Known:
     """Note a consent. Of somebody known it is one more, with today's date."""
-    if not is_plain(new.name.strip()):
-        raise ConfigError(f"a name that goes into an address has no / and no \\, got '{new.name}'")
+    if new.name.strip() and not is_plain(new.name.strip()):
+        raise ConfigError(
+            "a name that goes into an address has no /, \\ or : and is not . or .., got "
+            f"{new.name!r}"
+        )
     return _known(people.get_or_make(new.name, new.consent))
 
 
@@ -175,7 +189,7 @@ def _take(engine: Engine, name: str, options: SampleOptions, uploads: list[Uploa
                 engine.check(upload)
                 fit.append((upload.name, upload.content))
             except ImageError as err:
-                taker.taken.unreadable[upload.name] = str(err)
+                taker.taken.cannot_read(upload.name, str(err))
         found = from_pictures(taker, options.label, fit, options.shown)
     return Taken(
         taken=len(found.samples),
@@ -187,9 +201,9 @@ def _take(engine: Engine, name: str, options: SampleOptions, uploads: list[Uploa
 
 @router.post("/v1/persons/{name}/train", summary="Make a person's recogniser")
 async def teach(request: Request, name: Name, engine: EngineOf, kind: Kind = "head") -> Trained:
-    """From all samples, in seconds."""
+    """From all samples: a last layer in seconds, what reads the mouth in minutes on few cores."""
     works = [lambda: train.train(_get(name), kind)]
-    (made,) = await engine.run(works, lambda: left(request))
+    (made,) = await engine.run(works, lambda: left(request), limited=False)
     return Trained(**{field: made[field] for field in Trained.model_fields})
 
 
@@ -199,7 +213,7 @@ async def compare(
 ) -> dict[str, Any]:
     """On stimuli it was not trained on, before and after: what `mien person test --out` writes."""
     works = [lambda: train.tested(_get(name), kind)]
-    (result,) = await engine.run(works, lambda: left(request))
+    (result,) = await engine.run(works, lambda: left(request), limited=False)
     return result
 
 
