@@ -117,7 +117,18 @@ def test_options_that_are_none(at: str, query: str, words: str) -> None:
         assert closed.value.rcvd.code == 1008
 
 
-@pytest.mark.parametrize("text", ["hello", "[]", '{"time_s": -1}', '{"time_s": "NaN"}', "{}"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "hello",
+        "[]",
+        '{"time_s": -1}',
+        '{"time_s": "NaN"}',
+        "{}",
+        '{"time_s": 1e300}',  # to which nothing can be added
+        '{"time_s": 1, "skip": true}',
+    ],
+)
 def test_words_that_are_none(socket: ClientConnection, text: str) -> None:
     socket.send(text)
     assert heard(socket)["problem"]["status"] == 422
@@ -130,7 +141,14 @@ def test_a_key_is_needed_where_there_are_any(serve: Serve, tmp_path: Any) -> Non
     at = str(serve(home=tmp_path).base_url).replace("http", "ws", 1).rstrip("/") + "/v1/stream"
     with pytest.raises(InvalidStatus) as refused, connect(at):
         pass
-    assert refused.value.response.status_code == 403
+    answer = refused.value.response
+    assert answer.status_code == 401
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.headers["www-authenticate"] == "Bearer"
+    assert answer.body is not None
+    told = json.loads(answer.body)
+    assert told["detail"].startswith("this needs a key")
+    assert told["request_id"] == answer.headers["x-request-id"]
     with connect(at, additional_headers={"authorization": f"Bearer {secret}"}) as socket:
         greeted(socket)
     # A browser's script can only ask for protocols, and insists on an answer.
@@ -144,8 +162,25 @@ def test_a_key_is_needed_where_there_are_any(serve: Serve, tmp_path: Any) -> Non
 
 
 def test_a_page_of_another_origin_may_not(at: str) -> None:
-    with pytest.raises(InvalidStatus), connect(at, origin=Origin("https://evil.example")):
+    evil = Origin("https://evil.example")
+    with pytest.raises(InvalidStatus) as refused, connect(at, origin=evil):
         pass
+    assert refused.value.response.status_code == 403
+    assert b"pages of other origins" in (refused.value.response.body or b"")
+
+
+def test_a_key_that_is_used_up_is_told_when_to_come_again(serve: Serve, tmp_path: Any) -> None:
+    from mien.service.keys import Keys
+
+    secret = Keys(tmp_path).add("ann", 600, 1)
+    at = str(serve(home=tmp_path).base_url).replace("http", "ws", 1).rstrip("/") + "/v1/stream"
+    key = {"authorization": f"Bearer {secret}"}
+    with connect(at, additional_headers=key) as first:
+        greeted(first)
+        with pytest.raises(InvalidStatus) as refused, connect(at, additional_headers=key):
+            pass
+    assert refused.value.response.status_code == 429
+    assert refused.value.response.headers["retry-after"] == "1"
 
 
 def test_without_tracks_each_frame_is_by_itself(at: str, portrait_jpeg: bytes) -> None:

@@ -217,7 +217,8 @@ class Reader:
             analyzer.check_unsmoothed()
             if not tracks:
                 raise ConfigError(
-                    "faces that are not followed cannot be smoothed; leave one of them"
+                    "faces that are not followed cannot be smoothed; take smooth=none, or leave "
+                    "no_tracks"
                 )
         self._analyzer = analyzer
         self._find = Tracker(analyzer).follow if tracks else analyzer.find

@@ -39,6 +39,8 @@ _OPEN = ("/healthz", "/readyz", "/openapi.json", WEIGHTS)
 have none."""
 BEARER = "mien.bearer"
 """The protocol of a WebSocket whose key follows it."""
+_AS_HTTP = "websocket.http.response"
+"""What a server of ASGI calls it that an opening may be refused with any status and body."""
 _LEFT = 499  # what nginx made usual for it in logs; nobody is there to read it as an answer
 _SHORTEST_KEY, _LONGEST_KEY = 1, 200
 
@@ -59,7 +61,7 @@ class Watch:
 
         async def tell(message: Message) -> None:
             nonlocal status
-            if message["type"] == "http.response.start":
+            if message["type"] in ("http.response.start", f"{_AS_HTTP}.start"):
                 status = message["status"]
                 told = message.get("headers", ())
                 own = {name.lower() for name, _ in told}  # a route may say it otherwise
@@ -96,7 +98,7 @@ class Watch:
 
 async def _answer(refused: Refused, scope: Scope, receive: Receive, send: Send) -> None:
     """The refusal of a request, or of a WebSocket's opening."""
-    if scope["type"] == "websocket":
+    if scope["type"] == "websocket" and _AS_HTTP not in scope.get("extensions", {}):
         await send({"type": "websocket.close", "code": 1008, "reason": refused.detail[:100]})
         return
     refused.headers.setdefault("Connection", "close")  # what it goes on to send, nobody reads

@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any, Literal
 
 from fastapi import APIRouter
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from ...analysis.batch import in_any_case
@@ -34,6 +34,7 @@ from .pictures import Options, told_of
 router = APIRouter()
 NAME = "stream"
 _LEAST_S = 1e-3  # between two frames whose times do not go on
+_LAST_S = 1e10  # seconds since 1970 are far below; far above, two times in a row are one number
 _REFUSED = 1008  # RFC 6455: against the rules of whoever closes
 
 
@@ -50,7 +51,9 @@ class Wanted(Options):
 class Told(BaseModel):
     """What a client may say between its pictures: the next one's time, in seconds."""
 
-    time_s: float = Field(ge=0, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid")
+
+    time_s: float = Field(ge=0, le=_LAST_S, allow_inf_nan=False)
 
 
 @dataclass(frozen=True, slots=True)
