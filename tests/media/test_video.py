@@ -270,6 +270,8 @@ def test_going_on_gives_the_frames_of_an_unbroken_reading(
     [
         ({"every": 0}, "--every takes 1 or more"),
         ({"fps": 0.0}, "--fps takes frames a second above 0"),
+        ({"fps": 1e308}, "up to 1,000,000, got 1e"),
+        ({"start_s": 1e308}, "--start takes up to 1,000,000,000 seconds, got 1e"),
         ({"fps": float("nan")}, "--fps takes"),
         ({"fps": 2.0, "every": 2}, "two ways to say one thing"),
         ({"start_s": 2.0, "end_s": 2.0}, "--end after it"),

@@ -42,6 +42,8 @@ _SEEK_MARGIN_S = 5.0  # decoded before what is asked for, so that nothing refers
 _ROUNDING_S = 0.001  # Matroska keeps whole milliseconds
 _TIME_DIGITS = 6
 MAY_RESTART = 0x0200  # AVFMT_TS_DISCONT: a format whose clock may begin anew, as FFmpeg knows
+_LATEST_S = 1_000_000_000  # thirty years; FFmpeg's clock ends at three hundred thousand
+_MOST_FPS = 1_000_000
 _JUMP_FRAMES = 4.0  # a time that is so much earlier than the one before it is of another clock
 _JUMP_S = 10.0  # or so much later, where a clock may begin anew; elsewhere that is a gap
 _SQUARE = 0.005  # pixels less out of square than this are square
@@ -66,10 +68,14 @@ class Span:
     def __post_init__(self) -> None:
         if self.every < 1:
             raise ConfigError(f"--every takes 1 or more, got {self.every}")
-        if self.fps is not None and not (math.isfinite(self.fps) and self.fps > 0):
-            raise ConfigError(f"--fps takes frames a second above 0, got {self.fps}")
+        if self.fps is not None and not 0 < self.fps <= _MOST_FPS:
+            raise ConfigError(
+                f"--fps takes frames a second above 0, up to {_MOST_FPS:,}, got {self.fps}"
+            )
         if self.fps is not None and self.every > 1:
             raise ConfigError("--every and --fps are two ways to say one thing; give one of them")
+        if self.start_s > _LATEST_S:
+            raise ConfigError(f"--start takes up to {_LATEST_S:,} seconds, got {self.start_s:g}")
         if not (self.start_s >= 0 and self.end_s > self.start_s):
             raise ConfigError(
                 f"--start lies at 0 or later, and --end after it, got {self.start_s:g} and "
