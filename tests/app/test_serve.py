@@ -70,6 +70,22 @@ def test_the_demonstration(tmp_path: Path, astronaut: ImageArray) -> None:
     assert (tmp_path / "why.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_the_demonstration_where_there_are_keys_and_a_certificate(
+    tmp_path: Path, astronaut: ImageArray
+) -> None:
+    photo = tmp_path / "Ann's photo.jpg"
+    Image.fromarray(astronaut).save(photo)
+    certificate = tmp_path / "cert.pem"
+    certificate.write_text("")  # nobody is to trust it for this
+    run("serve", "keys", "add", "clinic")
+    done = run("serve", "--demo", photo, "--tls-cert", certificate)
+    assert done.status == 0, done.err
+    assert "  happiness " in done.out
+    line = next(line for line in done.out.splitlines() if "/v1/analyze" in line and "curl" in line)
+    words = ["curl", "-H", "Authorization: Bearer KEY", "-F", f"files=@{photo}"]
+    assert shlex.split(line)[:5] == words
+
+
 def test_a_demonstration_without_a_picture(tmp_path: Path) -> None:
     (tmp_path / "notes.jpg").write_text("dear diary")
     for name in ("notes.jpg", "gone.jpg"):

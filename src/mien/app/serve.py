@@ -151,16 +151,25 @@ def _show(at: str) -> None:
 
 
 def _demonstrate(settings: ServiceSettings, picture: Path) -> None:
-    """One picture through a service that lives only for it."""
-    from dataclasses import replace
+    """One picture through a service that lives only for it.
+
+    It has a home of its own: no key that this would need, and no recording that waits.
+    """
+    import shlex
+    from tempfile import TemporaryDirectory
 
     import httpx
 
     from ..media.image import file_bytes
     from ..service import server
+    from ..service.settings import ServiceSettings
 
     content = file_bytes(picture)
-    with server.running(replace(settings, port=0)) as at, httpx.Client(base_url=at) as client:
+    with (
+        TemporaryDirectory() as home,
+        server.running(ServiceSettings(port=0, home=Path(home), workers=settings.workers)) as at,
+        httpx.Client(base_url=at) as client,
+    ):
         answer = client.post(
             "/v1/analyze",
             content=content,
@@ -178,10 +187,12 @@ def _demonstrate(settings: ServiceSettings, picture: Path) -> None:
     if not record["faces"]:
         tell("  no face")
     at = "http://127.0.0.1:8000"
+    key = " -H 'Authorization: Bearer KEY'" if _keys().all() else ""
     tell("Try next, with `mien serve` in another terminal:")
-    tell(f"  curl -F files=@{picture} {at}/v1/analyze")
+    tell(f"  curl{key} -F {shlex.quote(f'files=@{picture}')} {at}/v1/analyze")
     kind = "Content-Type: application/octet-stream"
-    tell(f"  curl --data-binary @{picture} -H '{kind}' {at}/v1/explain -o why.png")
+    sent = shlex.quote(f"@{picture}")
+    tell(f"  curl{key} --data-binary {sent} -H '{kind}' {at}/v1/explain -o why.png")
     tell(f"  curl {at}/openapi.json")
 
 
