@@ -59,16 +59,32 @@ def test_a_key_s_name_is_taken_once_and_given_back(tmp_path: Path) -> None:
 
 DAMAGED = ["", "[]", "{}", '{"schema": "mien-keys/2", "keys": []}']
 DAMAGED.append('{"schema": "mien-keys/1", "keys": [{"name": "a"}]}')
+KEY = {"name": "a", "salt": "00", "sha256": "00", "made": "", "a_minute": 1, "at_once": 1}
+DAMAGED += [
+    json.dumps({"schema": "mien-keys/1", "keys": [KEY | odd]})
+    for odd in ({"sha256": "é"}, {"a_minute": 0}, {"a_minute": 10**400}, {"at_once": -1})
+]
 
 
 @pytest.mark.parametrize("content", DAMAGED)
-def test_a_damaged_file_of_keys_lets_nobody_in(tmp_path: Path, serve: Serve, content: str) -> None:
-    keys = Keys(tmp_path)
-    keys.path.parent.mkdir()
+def test_a_damaged_file_of_keys_lets_nobody_in(
+    tmp_path: Path,
+    serve: Serve,
+    content: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    keys, client = Keys(tmp_path), serve(home=tmp_path)
     keys.path.write_text(content)
     with pytest.raises(DataError, match="is damaged"):
         keys.all()
-    problem(serve(home=tmp_path).get("/v1/models"), 503, "keys of this service cannot be read")
+    monkeypatch.setattr(logging.getLogger("mien.service"), "propagate", True)
+    refused = client.get("/v1/models", headers={"authorization": "Bearer mien_x"})
+    told = problem(refused, 503, "keys of this service cannot be read")
+    assert "damaged" not in told["detail"]
+    assert "keys.json is damaged" in caplog.text  # for whoever runs it
+    with pytest.raises(DataError, match="delete it, and make new keys"):
+        server.server(ServiceSettings(home=tmp_path))
 
 
 def test_requests_of_a_minute_come_back_evenly(tmp_path: Path) -> None:

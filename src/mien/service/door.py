@@ -8,6 +8,7 @@ lets in whom it may: by host, origin and key. ``Body`` bounds what comes, and ho
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 import time
 from contextlib import AbstractContextManager, nullcontext
@@ -25,6 +26,8 @@ from .keys import Key, Keys, Limits, TooMany
 from .meters import Meters
 from .problems import Refused, response
 from .settings import LOCAL, ServiceSettings, is_loopback
+
+log = logging.getLogger(__name__)
 
 _HEADERS = (
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'"),
@@ -153,7 +156,8 @@ class Door:
             key = self._known(headers)
             scope["state"]["owner"] = key.name
             return _Used(self._limits, key)
-        except DataError:
+        except DataError as err:
+            log.error("%s", err)  # for whoever runs it; a client learns of no file
             raise Refused(
                 HTTPStatus.SERVICE_UNAVAILABLE,
                 "the keys of this service cannot be read",

@@ -30,6 +30,7 @@ SCHEMA = "mien-keys/1"
 _BEGINNING = "mien_"
 _BYTES = 32  # of a key, and of its salt
 _LONGEST = 60  # characters of a name
+_MOST = 1_000_000  # requests
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,11 @@ class Key:
     at_once: int
 
     def __post_init__(self) -> None:
-        bytes.fromhex(self.salt)  # a ValueError here, not at each request
+        for digits in (self.salt, self.sha256):
+            bytes.fromhex(digits)  # a ValueError here, not at each request
+        for what, often in (("a minute", self.a_minute), ("at once", self.at_once)):
+            if not 1 <= often <= _MOST:
+                raise ConfigError(f"a key may ask 1 to {_MOST:,} times {what}, got {often}")
 
     def is_of(self, secret: str) -> bool:
         """Whether this is the key, in a time that tells nothing of either."""

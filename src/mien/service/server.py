@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import socket
 import sys
 import threading
@@ -26,8 +27,9 @@ _AFTER_S = 5.0  # beyond the longest analysis, until a stop gives up on whoever 
 
 
 def check_keys(settings: ServiceSettings) -> None:
-    """Raises ConfigError where others are to reach a service that has no key."""
-    if settings.is_local or Keys(settings.home).all():
+    """Raises ConfigError where others are to reach a service that has no key, DataError for keys
+    that cannot be read."""
+    if Keys(settings.home).all() or settings.is_local:
         return
     if is_loopback(settings.host):
         what = f"--allow-host {settings.allowed_hosts[0]}"
