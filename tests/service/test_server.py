@@ -292,12 +292,14 @@ def test_settings_that_do_not_fit(tmp_path: Path) -> None:
         ({"root_path": "faces/"}, "a root path is like /faces"),
         ({"tls_key": tmp_path / "k.pem"}, "add --tls-cert FILE"),
         ({"tls_cert": tmp_path / "c.pem"}, "no such file"),
+        ({"keep_days": float("nan")}, "--keep-days takes a number of days, got nan"),
     ):
         with pytest.raises(ConfigError, match=re.escape(said)):
             ServiceSettings(home=tmp_path, **wrong)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(ConfigError, match=f"port {port}.*another --port may be free"):
+        said = f"port {port}: Address already in use; another --port may be free"
+        with pytest.raises(ConfigError, match=said):
             server.listening(ServiceSettings(port=port, home=tmp_path))
     with pytest.raises(ConfigError, match="cannot listen at"):
         server.listening(ServiceSettings(host="no-such-host.invalid", home=tmp_path))
@@ -329,6 +331,28 @@ def test_it_finishes_what_it_took(tmp_path: Path, portrait_jpeg: bytes) -> None:
     assert [record["status"] for record in answers[0].json()["records"]] == ["ok"] * 40
     assert "Traceback" not in rest
     assert json.loads(rest.splitlines()[-1])["status"] == 200
+
+
+def test_who_presses_ctrl_c_twice_waits_for_nothing(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "mien", "serve", "--port", "0"]
+    environment = os.environ | {"MIEN_HOME": str(tmp_path)}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
+        assert process.stderr
+        said = ""
+        while "mien serves at" not in said:
+            said = process.stderr.readline()
+            assert said, "it ended"
+        at = said.split("mien serves at ")[1].split(";")[0]
+        until(lambda: _answers(at))
+        with half_sent(at, b"x" * 1000):
+            until(lambda: "mien_requests_total" in httpx.get(f"{at}/metrics").text)
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.5)
+            assert process.poll() is None, "it did not wait for what is under way"
+            process.send_signal(signal.SIGINT)
+            rest = process.stderr.read()
+            process.wait(30)
+    assert "Traceback" not in rest
 
 
 def _answers(at: str) -> bool:

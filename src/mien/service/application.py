@@ -48,7 +48,10 @@ def create_app(
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         engine.begin()
         await asyncio.to_thread(recordings.begin)
-        yield
+        try:
+            yield
+        except asyncio.CancelledError:  # a second Ctrl-C: whoever runs it waits for nothing more
+            return
         engine.close()
         await asyncio.to_thread(recordings.close)
 

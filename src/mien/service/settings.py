@@ -57,7 +57,7 @@ class ServiceSettings:
     most_recording_bytes, longest_s, most_recordings
         Of one recording, and how many of a key's may wait.
     keep_days
-        How long a recording and its records are kept after their job is over.
+        How long a recording and its records are kept after their job is over; infinity for ever.
     """
 
     host: str = "127.0.0.1"
@@ -86,6 +86,8 @@ class ServiceSettings:
     keep_days: float = 7.0
 
     def __post_init__(self) -> None:
+        if not self.keep_days >= 0:
+            raise ConfigError(f"--keep-days takes a number of days, got {self.keep_days}")
         if not 0 <= self.port <= 65535:
             raise ConfigError(f"a port is a number up to 65535, got {self.port}")
         if self.root_path and (self.root_path[0] != "/" or self.root_path[-1] == "/"):
