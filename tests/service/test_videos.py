@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -141,6 +142,11 @@ def test_a_body_that_is_the_recording(client: httpx.Client, clip: Path) -> None:
             ("X",),
         ),
         (
+            {"content": b"x", "headers": {"content-type": "video/mp4"}, "params": {"start": 1e308}},
+            422,
+            ("--start takes up to 1,000,000,000 seconds",),
+        ),
+        (
             {
                 "content": b"x",
                 "headers": {"content-type": "video/mp4"},
@@ -210,6 +216,41 @@ def test_ids_that_are_none(client: httpx.Client, id: str) -> None:
     answer = client.get(f"{VIDEOS}/{id}/result")
     assert answer.status_code in (404, 422)
     problem(answer, answer.status_code)
+
+
+def test_the_next_page_after_one_that_is_gone(serve: Serve, clip: Path) -> None:
+    """An empty page would say that there are no earlier ones."""
+    client = serve(recordings=0)
+    first, middle, last = (handed_in(client, clip)["id"] for _ in range(3))
+    page = client.get(VIDEOS, params={"before": last, "most": 1}).json()["jobs"]
+    assert [job["id"] for job in page] == [middle]
+    client.delete(f"{VIDEOS}/{middle}")
+    for gone in (middle, "nonsense", "\0", ""):
+        problem(client.get(VIDEOS, params={"before": gone}), 422, "before: there is no recording")
+    page = client.get(VIDEOS, params={"before": last}).json()["jobs"]
+    assert [job["id"] for job in page] == [first]
+
+
+@pytest.mark.parametrize("gone", ["records.jsonl", "records.jsonl.meta.json", "."])
+def test_records_that_somebody_took_away(
+    serve: Serve, tmp_path: Path, clip: Path, gone: str
+) -> None:
+    client = serve(home=tmp_path)
+    job = over(client, handed_in(client, clip, end=0.1))
+    path = tmp_path / "service" / "jobs" / job["id"] / gone
+    path.unlink() if path.is_file() else shutil.rmtree(path)
+    for what in ("result", "result?format=csv", "summary", "timeline", "meta"):
+        answer = client.get(f"{VIDEOS}/{job['id']}/{what}")
+        problem(answer, 409, "not on this server any more; delete it, and hand the recording in")
+    assert client.delete(f"{VIDEOS}/{job['id']}").status_code == 204
+
+
+@pytest.mark.parametrize("days", [float("inf"), 1e9])
+def test_what_is_kept_for_ever(serve: Serve, clip: Path, days: float) -> None:
+    client = serve(keep_days=days)
+    job = over(client, handed_in(client, clip, end=0.1))
+    assert (job["state"], job["kept_until"]) == ("done", None)
+    assert client.get(VIDEOS).json()["jobs"] == [job]
 
 
 def test_an_unknown_format(client: httpx.Client, done: dict[str, Any]) -> None:

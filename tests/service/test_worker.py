@@ -176,6 +176,30 @@ def test_one_that_always_kills_its_process_is_set_aside_and_the_next_is_done(
     )
 
 
+def test_an_error_that_nobody_foresaw_is_told_by_its_kind_alone(
+    jobs: Jobs,
+    folders: Folders,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Where it came from is a matter of this machine's, and goes into its log."""
+    fails = "def far(n):\n  far(n - 1) if n else int('Ann')\nfar(40)"
+    (tmp_path / "fails.py").write_text(fails)
+    words = [sys.executable, str(tmp_path / "fails.py")]
+    monkeypatch.setattr(w, "command", lambda *_: words)
+    job = handed_in(jobs, folders, video(tmp_path / "a.mp4"))
+    with working(jobs, folders):
+        failed = ended(jobs, job)
+    assert failed.state is State.FAILED
+    assert failed.reason == (
+        "unexpected ValueError; please report it, with what the log of the service tells"
+    )
+    told = next(r.told for r in caplog.records if hasattr(r, "told"))
+    assert told == {"error": "ValueError", "at": told["at"]}
+    assert "fails.py:2 far" in told["at"]
+
+
 def test_a_service_that_stops_lets_the_next_go_on(
     jobs: Jobs, folders: Folders, tmp_path: Path
 ) -> None:

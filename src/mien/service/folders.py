@@ -47,6 +47,10 @@ class Folder:
         return self.path / "records.jsonl"
 
     @property
+    def meta(self) -> Path:
+        return self.records.with_name(self.records.name + ".meta.json")
+
+    @property
     def said(self) -> Path:
         return self.path / "said.txt"
 

@@ -95,7 +95,12 @@ def told(err: MienError) -> str:
         return f"{err.lacking} on this server"
     if isinstance(err, WeightsMissing):
         return f"{str(err).partition(' needs ')[0]} is not on this server (mien models pull)"
-    text = public(str(err)).replace(str(catalogue.home()), "MIEN_HOME")
+    return without_paths(str(err))
+
+
+def without_paths(text: str) -> str:
+    """A text without where things lie on this machine."""
+    text = public(text).replace(str(catalogue.home()), "MIEN_HOME")
     for folder in filter(None, os.environ.get("MIEN_MODELS", "").split(os.pathsep)):
         text = text.replace(folder, "MIEN_MODELS")
     return text

@@ -25,7 +25,7 @@ _FEW_BYTES = 256 << 20  # left on the disk where uploads are kept: less, and not
 
 
 class NotYet(InputError):
-    """What is asked of a recording's records, and it has none, or none yet."""
+    """What is asked of a recording's records, and it has none, none yet, or none any more."""
 
 
 def check(settings: ServiceSettings) -> None:
@@ -127,8 +127,7 @@ class Recordings:
 
     def meta(self, job: Job) -> dict[str, Any]:
         """What the records were made with; raises NotYet."""
-        lines = self._done(job).records
-        told: dict[str, Any] = parse(content(lines.with_name(lines.name + ".meta.json")))
+        told: dict[str, Any] = parse(content(self._done(job).meta))
         return told
 
     def summary(self, job: Job) -> list[dict[str, Any]]:
@@ -155,6 +154,11 @@ class Recordings:
     def _done(self, job: Job) -> Folder:
         folder = self.folders.of(job.id)
         if job.state is State.DONE:
+            if not (folder.records.is_file() and folder.meta.is_file()):
+                raise NotYet(
+                    "its records are not on this server any more; delete it, and hand the "
+                    "recording in again"
+                )
             return folder
         why = f": {job.reason}" if job.reason else ""
         raise NotYet(f"the recording is {job.state}{why}; there are no records of it")

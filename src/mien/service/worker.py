@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import secrets
 import signal
 import subprocess
@@ -39,6 +40,7 @@ _AWAY_S = 5.0  # until a database that was away is asked again, and a folder tha
 _GRACE_S = 10.0  # that a process has to note how far it came
 _SWEEP_S = 60.0
 _TOLD = 2000  # bytes of what a process said last
+_TRACE = re.compile(r'^ +File ".*?([^/\\"]+)", line (\d+), in (\S+)', re.MULTILINE)
 _BLOCK = 1 << 20  # bytes of records that are looked through at a time
 _OPTIONS = {
     "base_rates": "--base-rates",
@@ -348,11 +350,16 @@ def _first_reason(records: Path) -> str:
 
 
 def _last_words(said: Path) -> str:
-    """What the command line gave as its reason."""
+    """What the command line gave as its reason; of an error that nobody foresaw its kind alone,
+    as where it came from is for the log."""
     try:
         text = said.read_bytes()[-_TOLD:].decode(errors="replace").strip()
     except OSError:
         text = ""
+    if at := [f"{file}:{line} {where}" for file, line, where in _TRACE.findall(text)]:
+        kind = text.splitlines()[-1].partition(":")[0]
+        log.error("a recording failed", extra={"told": {"error": kind, "at": at}})
+        return f"unexpected {kind}; please report it, with what the log of the service tells"
     return text.rpartition("mien: ")[2] or "it ended without a word"
 
 

@@ -22,7 +22,7 @@ from ..folders import safe_name
 from ..intake import EngineOf
 from ..jobs import DatabaseAway, Job, QueueFull, State
 from ..notice import NOTICE
-from ..problems import Refused, told
+from ..problems import Refused, told, without_paths
 from ..recordings import NotYet, Recordings
 from ..uploads import FIELD, NAME, take_in
 from .pictures import Options, Png
@@ -133,7 +133,9 @@ class JobState(BaseModel):
     created: datetime
     started: datetime | None
     ended: datetime | None
-    kept_until: datetime | None = Field(description="Then it goes, with all that came of it.")
+    kept_until: datetime | None = Field(
+        description="Then it goes, with all that came of it; null where it is not over, or stays."
+    )
     bytes: int
     options: dict[str, Any]
     progress: Progress
@@ -184,7 +186,7 @@ class File(Response):
     media_type = _KINDS[".jsonl"]
 
 
-_NOT_YET = problem("409", "It is not done, or failed: there are no records of it.")
+_NOT_YET = problem("409", "It is not done, failed, or was taken away: there are no records of it.")
 _MISSING = problem("501", "A library that this needs is not on this server, or its system cannot.")
 _FULL = problem("507", "The disk of the server is full.")
 
@@ -244,6 +246,11 @@ def listed(
     ] = None,
 ) -> Jobs:
     """The latest first; for the next page give the last one's id as `before`."""
+    if before is not None and _found(before, recordings, owner) is None:
+        raise Refused(
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            f"before: there is no recording of the id {before!r}, or not any more; take another's",
+        )
     found = _asked(recordings.jobs.of, owner, most, before)
     return Jobs(jobs=[_state(job, recordings) for job in found])
 
@@ -253,10 +260,15 @@ Id = Annotated[str, Path(description="Of a recording's job.", examples=["Qm4vT1y
 
 def job_of(id: Id, recordings: RecordingsOf, owner: Owner) -> Job:
     """The job of this id; somebody else's is as if there were none."""
-    # No database is asked for what cannot be one: PostgreSQL takes no NUL.
-    job: Job | None = _asked(recordings.jobs.get, id, owner) if _ID.fullmatch(id) else None
+    job = _found(id, recordings, owner)
     if job is None:
         raise Refused(HTTPStatus.NOT_FOUND, "there is no recording of this id")
+    return job
+
+
+def _found(id: str, recordings: Recordings, owner: str) -> Job | None:
+    # No database is asked for what cannot be one: PostgreSQL takes no NUL.
+    job: Job | None = _asked(recordings.jobs.get, id, owner) if _ID.fullmatch(id) else None
     return job
 
 
@@ -363,7 +375,6 @@ def _told(make: Any, *of: Any) -> Any:
 
 def _state(job: Job, recordings: Recordings) -> JobState:
     waits = job.state is State.QUEUED
-    over = None if job.ended_s is None else job.ended_s + recordings.settings.keep_days * 86400
     return JobState(
         id=job.id,
         name=job.name,
@@ -372,12 +383,12 @@ def _state(job: Job, recordings: Recordings) -> JobState:
         created=_when(job.created_s),
         started=None if job.started_s is None else _when(job.started_s),
         ended=None if job.ended_s is None else _when(job.ended_s),
-        kept_until=None if over is None else _when(over),
+        kept_until=_kept_until(job, recordings.settings.keep_days),
         bytes=job.bytes,
         options=dict(job.options),
         progress=_progress(job),
         counts=dict(job.counts),
-        reason=job.reason,
+        reason=without_paths(job.reason),
         notice=NOTICE,
     )
 
@@ -401,6 +412,16 @@ def _progress(job: Job) -> Progress:
         frames_per_s=round(done.frames_per_s, 2),
         left_s=None if left is None else round(left, 1),
     )
+
+
+def _kept_until(job: Job, keep_days: float) -> datetime | None:
+    """When a job is forgotten; None where that is in no year of a calendar."""
+    if job.ended_s is None:
+        return None
+    try:
+        return _when(job.ended_s + keep_days * 86400)
+    except (OverflowError, ValueError, OSError):
+        return None
 
 
 def _when(unix_s: float) -> datetime:
