@@ -166,11 +166,69 @@ def test_a_service_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(pauses) == c._TRIES - 1
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1:8000", "ftp://host", "http://[", ""])
-def test_addresses_that_are_none(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(time, "sleep", lambda _: None)
-    with pytest.raises((ConfigError, ServiceError)), Client(address) as service:
-        service.models()
+@pytest.mark.parametrize("address", ["127.0.0.1:8000", "ftp://host", "http://[", "", "http://"])
+def test_addresses_that_are_none(address: str) -> None:
+    """They are told at once, and not after six tries."""
+    with pytest.raises(ConfigError, match="is no address of a service"):
+        Client(address)
+
+
+@pytest.mark.parametrize("key", ["schlüssel", "a\nb"])
+def test_keys_that_are_none(key: str) -> None:
+    with pytest.raises(ConfigError, match="what mien serve keys add showed"):
+        Client("http://127.0.0.1:9", key)
+
+
+def test_what_is_no_service_of_mien(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def page(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, text="<html>It works!</html>")
+
+    def of_another(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, json=["mien"])
+
+    for answers in (page, of_another):
+        with Client("http://a.example") as service:
+            service._http = httpx.Client(
+                base_url="http://a.example", transport=httpx.MockTransport(answers)
+            )
+            for ask in (
+                lambda: service.records([b"x"]),
+                service.models,
+                service.jobs,
+                lambda: service.analyze_video(video(tmp_path / "a.mp4")),
+            ):
+                with pytest.raises(ServiceError, match="200, and not as a service of mien does"):
+                    ask()
+
+
+def test_a_file_that_breaks_off_is_got_again(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    def broken() -> Iterator[bytes]:
+        yield b"half of "
+        raise httpx.ReadError("the connection is gone")
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.path)
+        if len(asked) == 1:
+            return httpx.Response(503, json={"detail": "later"}, headers={"retry-after": "0"})
+        if len(asked) == 2:
+            return httpx.Response(200, content=broken())
+        return httpx.Response(200, content=b"all of it")
+
+    with Client("http://a.example") as service:
+        service._http = httpx.Client(
+            base_url="http://a.example", transport=httpx.MockTransport(answer)
+        )
+        out = c.Job(service, "x").save(tmp_path / "a.csv", "csv")
+    assert out.read_bytes() == b"all of it"
+    assert len(asked) == 3
+    assert list(tmp_path.iterdir()) == [out]
+
+
+def test_no_pictures_have_no_records() -> None:
+    with Client("http://127.0.0.1:9") as service:
+        assert service.records([]) == []
 
 
 def test_a_key_goes_along(serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

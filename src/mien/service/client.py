@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from ..errors import ConfigError, ImageError, InputError, MissingExtra, ServiceError
 from ..face import RecognizedFace
@@ -59,9 +60,14 @@ class Client:
             import httpx
         except ImportError:
             raise MissingExtra("httpx", "serve", "mien.Client") from None
-        key = key or os.environ.get("MIEN_KEY")
+        key = (key or os.environ.get("MIEN_KEY") or "").strip()
+        if not (key.isascii() and key.isprintable()):
+            raise ConfigError("a key is what mien serve keys add showed, and this one cannot be")
         headers = {"authorization": f"Bearer {key}"} if key else {}
         try:
+            parts = urlsplit(address)
+            if parts.scheme not in ("http", "https") or not parts.hostname:
+                raise ValueError("one is like http://127.0.0.1:8000")
             self._http = httpx.Client(base_url=address, headers=headers, timeout=timeout_s)
         except (httpx.InvalidURL, ValueError) as err:
             raise ConfigError(f"'{address}' is no address of a service: {err}") from None
@@ -104,8 +110,10 @@ class Client:
         files = [
             ("files", (_name(picture, i), _bytes(picture))) for i, picture in enumerate(pictures)
         ]
+        if not files:
+            return []
         answer = self._ask("POST", "/v1/analyze", files=files, params=_plain(options))
-        records: list[Record] = answer.json()["records"]
+        records: list[Record] = _of(answer, "records")
         return records
 
     def analyze_video(
@@ -139,15 +147,15 @@ class Client:
                 headers={"content-type": "application/octet-stream", "content-length": str(size)},
                 params=_plain({"name": path.name, **options}),
             )
-        return Job(self, answer.json()["id"])
+        return Job(self, _of(answer, "id"))
 
     def jobs(self) -> list[Job]:
         """This key's recordings, the latest first."""
-        return [Job(self, told["id"]) for told in self._ask("GET", "/v1/videos").json()["jobs"]]
+        return [Job(self, told["id"]) for told in _of(self._ask("GET", "/v1/videos"), "jobs")]
 
     def models(self) -> list[dict[str, Any]]:
         """The models that the service knows."""
-        models: list[dict[str, Any]] = self._ask("GET", "/v1/models").json()["models"]
+        models: list[dict[str, Any]] = _of(self._ask("GET", "/v1/models"), "models")
         return models
 
     def _ask(
@@ -161,16 +169,22 @@ class Client:
 
         body : makes the body anew for each try.
         """
+        return self._tried(
+            lambda: self._http.request(method, path, content=body and body(), **of),
+            may_be_twice=body is None,
+        )
+
+    def _tried(self, ask: Callable[[], httpx.Response], *, may_be_twice: bool) -> httpx.Response:
         pause_s, fault = _FIRST_PAUSE_S, ServiceError(f"{self._address} does not answer")
         for tried in range(_TRIES):
             if tried:
                 time.sleep(min(pause_s, _LONGEST_PAUSE_S))
             pause_s = _FIRST_PAUSE_S * 2**tried
             try:
-                answer = self._http.request(method, path, content=body and body(), **of)
+                answer = ask()
             except self._faults as err:
                 fault = ServiceError(f"{self._address} does not answer: {err}")
-                if body and not isinstance(err, self._not_begun):
+                if not (may_be_twice or isinstance(err, self._not_begun)):
                     raise fault from err  # it may have been taken, and would be there twice
                 continue
             if answer.status_code not in _AGAIN:
@@ -181,13 +195,18 @@ class Client:
 
     def _save(self, path: str, params: dict[str, Any], out: Path) -> None:
         """Write an answer's body to a file, piece by piece; raises ServiceError, OSError."""
-        with self._http.stream("GET", path, params=params) as answer:
-            if not answer.is_success:
-                answer.read()
-                raise _refusal(answer)
-            with replacing(out) as stream:
-                for piece in answer.iter_bytes():
-                    stream.write(piece)
+
+        def once() -> httpx.Response:
+            with self._http.stream("GET", path, params=params) as answer:
+                if not answer.is_success:
+                    answer.read()
+                    return answer
+                with replacing(out) as stream:
+                    for piece in answer.iter_bytes():
+                        stream.write(piece)
+                return answer
+
+        self._tried(once, may_be_twice=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +222,7 @@ class Job:
 
     def state(self) -> dict[str, Any]:
         """Where it stands: ``state``, ``progress``, ``counts``, ``reason``, ..."""
-        told: dict[str, Any] = self.client._ask("GET", self._path).json()
+        told: dict[str, Any] = _told(self.client._ask("GET", self._path))
         return told
 
     def wait(
@@ -235,9 +254,7 @@ class Job:
 
     def summary(self) -> list[dict[str, Any]]:
         """What each face showed: shares of its time, and its episodes."""
-        faces: list[dict[str, Any]] = self.client._ask("GET", f"{self._path}/summary").json()[
-            "faces"
-        ]
+        faces: list[dict[str, Any]] = _of(self.client._ask("GET", f"{self._path}/summary"), "faces")
         return faces
 
     def cancel(self) -> None:
@@ -292,12 +309,36 @@ def _checked(answer: httpx.Response) -> httpx.Response:
     return answer
 
 
+def _told(answer: httpx.Response) -> dict[str, Any]:
+    """What an answer says; raises ServiceError where something else than a service gave it."""
+    try:
+        told = answer.json()
+    except ValueError:
+        told = None
+    if not isinstance(told, dict):
+        raise _foreign(answer)
+    return told
+
+
+def _of(answer: httpx.Response, name: str) -> Any:
+    """One thing of what an answer says; raises ServiceError."""
+    told = _told(answer)
+    if name not in told:
+        raise _foreign(answer)
+    return told[name]
+
+
+def _foreign(answer: httpx.Response) -> ServiceError:
+    detail = f"it answers {answer.status_code}, and not as a service of mien does"
+    return ServiceError(detail, answer.status_code)
+
+
 def _refusal(answer: httpx.Response) -> ServiceError:
     """What the service says is wrong, in the words of its problem."""
     try:
         detail = str(answer.json()["detail"])
     except (ValueError, KeyError, TypeError):
-        detail = f"it answers {answer.status_code}, and not as a service of mien does"
+        return _foreign(answer)
     return ServiceError(detail, answer.status_code)
 
 

@@ -50,7 +50,7 @@ def listening(settings: ServiceSettings) -> socket.socket:
         return socket.create_server(address[:2], family=family, backlog=2048)
     except OSError as err:
         # Python puts the address once more behind the system's words; a name's lookup has its own.
-        why = err.strerror if isinstance(err, socket.gaierror) else os.strerror(err.errno)
+        why = err.strerror if isinstance(err, socket.gaierror) else os.strerror(err.errno or 0)
         raise ConfigError(
             f"cannot listen at {settings.host}, port {settings.port}: {why}; another --port may be "
             "free"
