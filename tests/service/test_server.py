@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import os
@@ -15,14 +16,15 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from PIL import Image
 
 from mien.errors import ConfigError
 from mien.expression.baserates import BaseRates
@@ -305,10 +307,11 @@ def test_settings_that_do_not_fit(tmp_path: Path) -> None:
         server.listening(ServiceSettings(host="no-such-host.invalid", home=tmp_path))
 
 
-def test_it_finishes_what_it_took(tmp_path: Path, portrait_jpeg: bytes) -> None:
-    """``mien serve`` told to stop by a polite kill, while it has requests."""
+@contextmanager
+def by_command(home: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """``mien serve`` in a process of its own, and its address."""
     command = [sys.executable, "-m", "mien", "serve", "--port", "0", "--workers", "1"]
-    environment = os.environ | {"MIEN_HOME": str(tmp_path)}
+    environment = os.environ | {"MIEN_HOME": str(home)}
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
         assert process.stderr
         said = ""
@@ -316,8 +319,18 @@ def test_it_finishes_what_it_took(tmp_path: Path, portrait_jpeg: bytes) -> None:
             said = process.stderr.readline()
             assert said, "it ended"
         at = said.split("mien serves at ")[1].split(";")[0]
+        try:
+            until(lambda: _answers(at))
+            yield process, at
+        finally:
+            process.kill()
+
+
+def test_it_finishes_what_it_took(tmp_path: Path, portrait_jpeg: bytes) -> None:
+    """``mien serve`` told to stop by a polite kill, while it has requests."""
+    with by_command(tmp_path) as (process, at):
+        assert process.stderr
         answers: list[httpx.Response] = []
-        until(lambda: _answers(at))
         files = [("files", (f"{i}.jpg", portrait_jpeg)) for i in range(40)]
         asking = threading.Thread(
             target=lambda: answers.append(httpx.post(f"{at}/v1/analyze", files=files, timeout=60))
@@ -333,19 +346,26 @@ def test_it_finishes_what_it_took(tmp_path: Path, portrait_jpeg: bytes) -> None:
     assert json.loads(rest.splitlines()[-1])["status"] == 200
 
 
-def test_who_presses_ctrl_c_twice_waits_for_nothing(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "mien", "serve", "--port", "0"]
-    environment = os.environ | {"MIEN_HOME": str(tmp_path)}
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
+def test_what_a_picture_is_like_is_not_logged_with_its_name(tmp_path: Path) -> None:
+    animation = io.BytesIO()
+    frames = [Image.new("L", (64, 64), gray) for gray in (0, 255)]
+    frames[0].save(animation, "GIF", save_all=True, append_images=frames[1:])
+    with by_command(tmp_path) as (process, at):
         assert process.stderr
-        said = ""
-        while "mien serves at" not in said:
-            said = process.stderr.readline()
-            assert said, "it ended"
-        at = said.split("mien serves at ")[1].split(";")[0]
-        until(lambda: _answers(at))
+        files = {"files": ("Ann Smith.gif", animation.getvalue())}
+        (record,) = httpx.post(f"{at}/v1/analyze", files=files, timeout=60).json()["records"]
+        process.send_signal(signal.SIGTERM)
+        rest = process.stderr.read()
+    assert (record["source"], record["status"]) == ("Ann Smith.gif", "no_face")
+    assert [json.loads(line)["event"] for line in rest.splitlines()].count("answered") >= 1
+    assert "Ann" not in rest
+
+
+def test_who_presses_ctrl_c_twice_waits_for_nothing(tmp_path: Path) -> None:
+    with by_command(tmp_path) as (process, at):
+        assert process.stderr
         with half_sent(at, b"x" * 1000):
-            until(lambda: "mien_requests_total" in httpx.get(f"{at}/metrics").text)
+            time.sleep(0.5)
             process.send_signal(signal.SIGINT)
             time.sleep(0.5)
             assert process.poll() is None, "it did not wait for what is under way"

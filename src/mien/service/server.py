@@ -108,6 +108,8 @@ def log_to_stderr() -> None:
         logger.addHandler(handler)
         logger.setLevel(level)
         logger.propagate = False
+    # What it says of clients' files has their names in it.
+    logging.getLogger("mien.media").addHandler(logging.NullHandler())
 
 
 @contextmanager
