@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
+import uvicorn
 from fastapi import FastAPI
 from PIL import Image
 from typer.testing import CliRunner
@@ -20,6 +21,7 @@ from mien.app import verbs
 from mien.face import ImageArray
 from mien.service import server
 from mien.service.settings import ServiceSettings
+from mien.weights import catalogue
 from tests.made import video
 from tests.service.conftest import jpeg
 from tests.service.recorded import handed_in, over
@@ -141,3 +143,11 @@ def test_the_limits_it_tells() -> None:
     ):
         assert said in TEXT, said
     assert (plain.longest_s, plain.keep_days) == (12 * 3600, 7)  # twelve hours; seven days
+    assert "for seven days after its job is over" in TEXT
+    largest = uvicorn.Config(server.server).ws_max_size
+    assert f"one of more than {largest >> 20} MB ends the stream" in TEXT.replace("\n", " ")
+
+
+def test_the_model_it_shows() -> None:
+    (sha256,) = re.findall(r'"name": "mien", "sha256": "(\w+)\.\.\."', TEXT)
+    assert catalogue.spec("mien").sha256.startswith(sha256)

@@ -104,21 +104,21 @@ def test_a_bomb_is_refused_by_its_header(client: httpx.Client) -> None:
 
 
 def test_limits_of_a_picture(serve: Serve, portrait_jpeg: bytes, empty_jpeg: bytes) -> None:
-    small = serve(most_pixels=10_000, most_picture_bytes=20_000, most_pictures=2)
+    small = serve(most_pixels=10_000, most_picture_bytes=1 << 15, most_pictures=2)
     answer = small.post(
         "/v1/analyze", files=several(("a.jpg", portrait_jpeg), ("b.jpg", empty_jpeg))
     )
     first, second = answer.json()["records"]
-    assert "this service takes for a picture" in first["reason"]
+    assert "MB, more than the 0.03125 this service takes for a picture" in first["reason"]
     assert second["status"] == "no_face"
     many = several(*[(f"{i}.jpg", empty_jpeg) for i in range(3)])
     problem(small.post("/v1/analyze", files=many), 422, "up to 2 pictures")
 
 
 def test_too_large_a_body_with_and_without_its_length(serve: Serve) -> None:
-    small = serve(most_request_bytes=100_000)
+    small = serve(most_request_bytes=1 << 17)
     zeros = bytes(1_000_000)
-    said = "a request has up to 0.1 MB"
+    said = "a request has up to 0.125 MB here"
     problem(small.post("/v1/analyze", content=zeros, headers=RAW), 413, said)
     pieces = (bytes(10_000) for _ in range(100))
     problem(small.post("/v1/analyze", content=pieces, headers=RAW), 413, said)

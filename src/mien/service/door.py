@@ -25,7 +25,7 @@ from .engine import Busy, ClientLeft
 from .keys import Key, Keys, Limits, TooMany
 from .meters import Meters
 from .problems import Refused, response
-from .settings import LOCAL, ServiceSettings, is_loopback
+from .settings import LOCAL, MB, ServiceSettings, is_loopback
 
 log = logging.getLogger(__name__)
 
@@ -273,5 +273,5 @@ def _check_size(size: int, most: int) -> None:
     if size > most:
         raise Refused(
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-            f"a request has up to {most / 1e6:g} MB here; send fewer or smaller files",
+            f"a request has up to {most / MB:g} MB here; send fewer or smaller files",
         )

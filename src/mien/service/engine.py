@@ -33,7 +33,7 @@ from ..person import people
 from ..person.recognizer import FILES
 from ..results.records import Record, record_of
 from ..weights import catalogue
-from .settings import ServiceSettings
+from .settings import MB, ServiceSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -181,8 +181,8 @@ class Engine:
         most = self.settings.most_picture_bytes
         if len(upload.content) > most:
             raise ImageError(
-                f"{upload.name} has {len(upload.content) / 1e6:.1f} MB, more than the "
-                f"{most / 1e6:.0f} this service takes for a picture; make it smaller first"
+                f"{upload.name} has {len(upload.content) / MB:.1f} MB, more than the "
+                f"{most / MB:g} this service takes for a picture; make it smaller first"
             )
         image.check_size(upload.content, upload.name, self.settings.most_pixels)
 

@@ -13,7 +13,8 @@ from ..weights import catalogue
 
 LOCAL = ("localhost", "127.0.0.1", "::1")
 """What a browser or program on this very machine calls it."""
-_MIB = 1 << 20
+MB = 1 << 20
+"""Bytes, as limits are told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,15 +73,15 @@ class ServiceSettings:
     request_s: float = 60.0
     upload_s: float = 15.0
     slowest: int = 16 << 10
-    most_request_bytes: int = 64 * _MIB
-    most_picture_bytes: int = 32 * _MIB
+    most_request_bytes: int = 64 * MB
+    most_picture_bytes: int = 32 * MB
     most_pictures: int = 64
     most_pixels: int = 50_000_000
-    most_bytes_at_once: int = 512 * _MIB
+    most_bytes_at_once: int = 512 * MB
     database: str | None = None
     recordings: int = 1
     range_s: float = LENGTH_S
-    most_recording_bytes: int = 8192 * _MIB
+    most_recording_bytes: int = 8192 * MB
     longest_s: float = 12 * 3600.0
     most_recordings: int = 100
     keep_days: float = 7.0
