@@ -339,6 +339,28 @@ def test_a_file_that_is_cut_off(tmp_path: Path) -> None:
     assert "cut off" in last.reason or "cannot be read on" in last.reason
 
 
+@pytest.mark.parametrize(
+    ("suffix", "codec"), [("mkv", "libx264"), ("wmv", "wmv2"), ("mp4", "libx264")]
+)
+def test_a_file_whose_clock_begins_late_is_whole(tmp_path: Path, suffix: str, codec: str) -> None:
+    """One of several that FFmpeg cut a camera's hours into: it tells by that clock how long it is."""
+    times = [60_000 + 40 * i for i in range(50)]
+    path = clip(tmp_path / f"a.{suffix}", 50, codec, times)
+    found = read(path)
+    assert [type(item) for item in found] == [Frame] * 50
+    with Video(path) as opened:
+        assert opened.info.duration_s == pytest.approx(2, abs=0.1)
+
+
+def test_a_file_whose_clock_begins_late_is_cut_off(tmp_path: Path) -> None:
+    path = clip(tmp_path / "a.mkv", 200, times=[60_000 + 40 * i for i in range(200)], g="20")
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    *_, last = read(path)
+    assert isinstance(last, Hole)
+    assert "of 8.0 seconds" in last.reason
+
+
 def test_what_is_no_recording(tmp_path: Path) -> None:
     whole = clip(tmp_path / "whole.mp4").read_bytes()
     (tmp_path / "unfinished.mp4").write_bytes(whole[: len(whole) // 2])  # its index is at its end

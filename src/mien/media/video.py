@@ -44,6 +44,7 @@ _TIME_DIGITS = 6
 MAY_RESTART = 0x0200  # AVFMT_TS_DISCONT: a format whose clock may begin anew, as FFmpeg knows
 _LATEST_S = 1_000_000_000  # thirty years; FFmpeg's clock ends at three hundred thousand
 _MOST_FPS = 1_000_000
+_ENDS = ("matroska,webm", "asf")  # formats in which FFmpeg writes ends for durations
 _JUMP_FRAMES = 4.0  # a time that is so much earlier than the one before it is of another clock
 _JUMP_S = 10.0  # or so much later, where a clock may begin anew; elsewhere that is a gap
 _SQUARE = 0.005  # pixels less out of square than this are square
@@ -344,10 +345,29 @@ class Video:
 
     def _duration(self) -> float | None:
         """How long its video is; of its longest stream, where it does not say that."""
-        whole = self._container.duration
-        return self._own_duration() or (whole / 1e6 if whole and whole > 0 else None)
+        whole_s = max(0, self._container.duration or 0) / 1e6
+        if self._tells_ends:
+            whole_s -= self.origin_s
+        return self._own_duration() or (whole_s if whole_s > 0 else None)
+
+    @property
+    def _tells_ends(self) -> bool:
+        """Whether what the file says of durations is when its streams end, by its own clock.
+
+        FFmpeg writes that into these formats, also where the clock begins late: a camera's hours
+        cut into files, each with the clock of the whole.
+        """
+        said = {name.lower(): value for name, value in self._container.metadata.items()}
+        written = said.get("encoder", "").startswith("Lavf")
+        return written and self._container.format.name in _ENDS
 
     def _own_duration(self) -> float | None:
+        said_s = self._said_duration()
+        if said_s and self._tells_ends:
+            said_s -= self._seconds(self._stream.start_time or 0)
+        return said_s
+
+    def _said_duration(self) -> float | None:
         if self._stream.duration and self._base:
             return self._seconds(self._stream.duration)
         said = self._stream.metadata.get("DURATION", "")  # Matroska: 00:00:02.400000000
