@@ -220,6 +220,19 @@ def test_sound_files_that_are_none(tmp_path: Path) -> None:
     (tmp_path / "text.wav").write_text("not a sound")
     with pytest.raises(ConfigError, match="no WAV file that can be read"):
         started("sound", file=str(tmp_path / "text.wav"))
+    os.mkfifo(tmp_path / "pipe.wav")
+    with pytest.raises(ConfigError, match="no WAV file that can be read: it is no file"):
+        started("sound", file=str(tmp_path / "pipe.wav"))
+    with pytest.raises(ConfigError, match="no WAV file that can be read: embedded null"):
+        started("sound", file="a\0b.wav")
+    write_tones(tmp_path / "rate.wav")
+    content = bytearray((tmp_path / "rate.wav").read_bytes())
+    content[24:28] = bytes(4)  # samples a second
+    (tmp_path / "rate.wav").write_bytes(content)
+    with pytest.raises(
+        ConfigError, match="no WAV file that can be read: it has no samples a second"
+    ):
+        started("sound", file=str(tmp_path / "rate.wav"))
     with wave.open(str(tmp_path / "long.wav"), "wb") as file:
         file.setparams((1, 2, 8000, 0, "NONE", ""))
         file.writeframes(bytes(2 * 8000 * 11))
@@ -272,6 +285,11 @@ def test_a_rate_that_cannot_be_meant(rate: int) -> None:
 
 
 # -- the live view ------------------------------------------------------------------------------
+
+
+def test_a_message_is_shown_for_some_time() -> None:
+    with pytest.raises(ConfigError, match="output.it.show_s is seconds over zero, got -1"):
+        outputs.build("overlay", "it", {"show_s": -1})
 
 
 def test_a_view_that_draws_makes_it_delivered() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import ssl
 import subprocess
@@ -245,6 +246,8 @@ def test_what_is_no_https(receiver: Receiver) -> None:
     ("table", "words"),
     [
         ({"ca_file": "none.pem"}, "output.nurse.ca_file: cannot read none.pem: No such file"),
+        ({"ca_file": os.devnull}, "cannot read /dev/null: it is a pipe or a device"),
+        ({"cert_file": "a\0b"}, "output.nurse.cert_file: cannot read .*: embedded null"),
         ({"ca_file": __file__}, "holds no certificates as PEM"),
         ({"cert_file": __file__}, "does not serve as a certificate with its key"),
         ({"key_file": "key.pem"}, "key_file goes with cert_file"),

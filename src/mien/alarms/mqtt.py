@@ -14,8 +14,10 @@ comes later, so what is of no rule any more is taken back:
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 import json
 import logging
+import re
 import ssl
 import sys
 import time
@@ -24,6 +26,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError, MissingExtra
+from ..secrecy import public
 from ..version import __version__
 from . import places
 from .output import Context, Output, Table, Undelivered, secret, settings
@@ -45,6 +48,7 @@ _RECONNECT_S = (1, 10)
 _KEEPALIVE_S = 15  # a broker that is silent for longer is gone
 _WORDS = ("all", "")
 _HOME_ASSISTANT = "homeassistant"
+_TOPIC = re.compile(r"[^\x00-\x1f\x7f-\x9f+#]{0,200}")  # what any broker takes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,12 +76,19 @@ class Mqtt(Output):
     def __init__(self, name: str, table: Table) -> None:
         chosen = settings(MqttSettings, name, table)
         super().__init__(chosen)
+        if not _is_host(chosen.host):
+            raise ConfigError(
+                f"output.{name}.host is a name or an address alone (homeassistant.local; port and "
+                f"tls are settings of their own), got '{public(chosen.host)}'"
+            )
+        if chosen.password_env and not chosen.user:
+            raise ConfigError(f"output.{name}.password_env goes with user: whose password is it?")
         if not 0 < chosen.port < 65_536:
             raise ConfigError(f"output.{name}.port is 1 to 65535, got {chosen.port}")
         for key in ("topic", "discovery"):
             value = getattr(chosen, key)
             if (
-                set("+#\0") & set(value)
+                not _TOPIC.fullmatch(value)
                 or value != value.strip("/")
                 or not (value or key != "topic")
             ):
@@ -313,6 +324,20 @@ class Mqtt(Output):
             "device_class": "problem",
             "qos": 1,
         }
+
+
+def _is_host(text: str) -> bool:
+    """Whether it is a name or an address, and no URL, nor one with a port.
+
+    >>> [_is_host(text) for text in ("homeassistant.local", "::1", "localhost:1883", "")]
+    [True, True, False, False]
+    """
+    if ":" not in text:
+        return bool(text) and not set("/@") & set(text) and not any(c.isspace() for c in text)
+    try:
+        return bool(ipaddress.IPv6Address(text))
+    except ValueError:
+        return False
 
 
 def places_of(rules: Rules) -> list[Place]:

@@ -6,6 +6,7 @@ import threading
 import time
 from dataclasses import dataclass
 
+from ..errors import ConfigError
 from .output import Output, Settings, Table, Undelivered, settings
 from .watch import Alarm, Call
 
@@ -25,6 +26,9 @@ class Overlay(Output):
     def __init__(self, name: str, table: Table) -> None:
         self._settings = settings(OverlaySettings, name, table)
         super().__init__(self._settings)
+        if not self._settings.show_s > 0:
+            shown = self._settings.show_s
+            raise ConfigError(f"output.{name}.show_s is seconds over zero, got {shown:g}")
         self._lock = threading.Lock()
         self._messages: dict[str, tuple[Call, float]] = {}  # by alarm: the call, until when
         self._drawn = threading.Event()

@@ -18,6 +18,7 @@ from __future__ import annotations
 import datetime
 import math
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,7 +43,8 @@ _GAP_S, _FORGET_S = 0.5, 5.0  # where the rule does not say, and frames come oft
 _GAP, _FORGET = 1.5, 5.0  # times the usual distance of frames, where they are rare
 _DAY_S = 86_400.0
 _LONGEST = 500  # characters of a text: more is not read out in time
-_NAME = re.compile(r"[^\x00-\x1f\x7f/+#]{1,64}")
+_NAME = re.compile(r"(?!\s*\Z)[^\x00-\x1f\x7f-\x9f/+#]{1,64}")  # more than blanks
+_OUTPUT = re.compile(r"(?!\s*\Z)[^\x00-\x1f\x7f-\x9f]+")
 
 Span = tuple[datetime.time, datetime.time]
 
@@ -174,6 +176,11 @@ def _problems(rule: Rule) -> Iterator[str]:
         yield "a name has 1 to 64 characters, none of them / + # or a control character"
     if not rule.to:
         yield 'to names nobody; for example to = ["text"]'
+    for name in ("to", "escalate_to"):
+        if twice := [k for k, count in Counter(getattr(rule, name)).items() if count > 1]:
+            yield f"{name} names {twice[0]} twice; each output is called once"
+    if rule.escalate_to and set(rule.escalate_to) <= set(rule.to):
+        yield "escalate_to names nobody whom to does not call already: who is the second contact?"
     if len(rule.say) > _LONGEST:
         yield f"say has {len(rule.say)} characters; {_LONGEST} is the most"
     for name, names in (("measure", MEASURES), ("per", SUBJECTS)):
@@ -186,6 +193,16 @@ def _problems(rule: Rule) -> Iterator[str]:
             _span(text)
         except ValueError:
             yield f"quiet holds spans such as 22:00-07:00, got '{text}'"
+            return
+    if rule.quiet and _all_day(rule):
+        yield "quiet leaves no time of the day: it would never call anybody"
+
+
+def _all_day(rule: Rule) -> bool:
+    """Whether it is always quiet: where a span ends, another one has begun."""
+    today = datetime.date.min
+    ends = [datetime.datetime.combine(today, end) for _, end in map(_span, rule.quiet)]
+    return all(rule.is_quiet(end) for end in ends)
 
 
 def _bad_levels(rule: Rule) -> Iterator[str]:
@@ -323,6 +340,8 @@ def _rule(table: Any, number: int, labels: Sequence[str]) -> Rule:
         raise ConfigError(f"rule {number} is no table: each begins with a line [[rule]]")
     name = table.get("name", number)
     values = dict(table)
+    if "labels" in values:  # TOML counts what stands under [[rule]] to the rule
+        raise ConfigError("labels stands at the top of the file, before the first [[rule]]")
     if isinstance(values.get("when"), str):
         values["when"] = _known(values["when"], labels, f"rule '{name}': ")
     return from_dict(Rule, values, f"rule.{name}.")
@@ -351,6 +370,8 @@ def _output_tables(value: Any) -> dict[str, dict[str, Any]]:
     if not isinstance(value, Mapping):
         raise ConfigError("outputs are tables: each begins with a line [output.NAME]")
     for name, table in value.items():
+        if not _OUTPUT.fullmatch(name):
+            raise ConfigError(f"an output has a name, without control characters, got {name!r}")
         if not isinstance(table, Mapping):
             raise ConfigError(f"output.{name} is a table of settings, got {table!r}")
     return {name: dict(table) for name, table in value.items()}

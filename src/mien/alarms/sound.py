@@ -59,9 +59,13 @@ class Sound(Output):
 def check(path: Path, where: str) -> None:
     """Raises ConfigError where a file is no WAV file, or too long for an alarm."""
     try:
+        if path.exists() and not path.is_file():  # to open a pipe would wait for ever
+            raise OSError("it is no file")
         with wave.open(str(path)) as file:
-            seconds = file.getnframes() / file.getframerate()
-    except (OSError, EOFError, wave.Error) as err:
+            if not (rate := file.getframerate()):
+                raise wave.Error("it has no samples a second")
+            seconds = file.getnframes() / rate
+    except (OSError, ValueError, EOFError, wave.Error) as err:
         raise ConfigError(f"{where}: {path} is no WAV file that can be read: {err}") from None
     if seconds > _LIMIT_S - 5:
         raise ConfigError(

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from .. import foreign
 from ..errors import ConfigError
 from .output import Settings, secret
 
@@ -83,10 +84,12 @@ def _own(made: ssl.SSLContext, chosen: TlsSettings, name: str) -> None:
 def _file(text: str, where: str) -> Path:
     path = Path(text).expanduser()
     try:
-        with path.open("rb"):
-            return path
+        foreign.content(path)  # no pipe, which OpenSSL would wait for
     except OSError as err:
         raise ConfigError(f"{where}: cannot read {path}: {err.strerror}") from None
+    except ValueError as err:  # a name that no file can have
+        raise ConfigError(f"{where}: cannot read {path}: {err}") from None
+    return path
 
 
 # -- why not ---------------------------------------------------------------------------------------
