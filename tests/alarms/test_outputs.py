@@ -288,7 +288,7 @@ def test_a_rate_that_cannot_be_meant(rate: int) -> None:
 
 
 def test_a_message_is_shown_for_some_time() -> None:
-    with pytest.raises(ConfigError, match="output.it.show_s is seconds over zero, got -1"):
+    with pytest.raises(ConfigError, match="show_s is seconds over zero, got -1"):
         outputs.build("overlay", "it", {"show_s": -1})
 
 

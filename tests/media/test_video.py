@@ -343,7 +343,7 @@ def test_a_file_that_is_cut_off(tmp_path: Path) -> None:
     ("suffix", "codec"), [("mkv", "libx264"), ("wmv", "wmv2"), ("mp4", "libx264")]
 )
 def test_a_file_whose_clock_begins_late_is_whole(tmp_path: Path, suffix: str, codec: str) -> None:
-    """One of several that FFmpeg cut a camera's hours into: it tells by that clock how long it is."""
+    """One of several that FFmpeg cut a camera's hours into: it tells its end for its length."""
     times = [60_000 + 40 * i for i in range(50)]
     path = clip(tmp_path / f"a.{suffix}", 50, codec, times)
     found = read(path)
