@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from mien.alarms import player, rules
+from mien.alarms import player, rules, speak
 from mien.alarms.output import Context, Output, Undelivered, outputs
 from mien.alarms.overlay import Overlay
 from mien.alarms.sound import write_tones
@@ -276,6 +276,38 @@ def test_a_speech_engine_that_is_not_there(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
     with pytest.raises(ConfigError, match="no speech engine: no libespeak-ng; on Linux: apt-get"):
         started("speech")
+
+
+def test_a_speech_engine_that_says_too_early_that_it_is_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As pyttsx3 with espeak on a busy machine: the file comes later, and little by little."""
+    (tmp_path / "pyttsx3.py").write_text(
+        """
+import threading, time
+
+class Engine:
+    def setProperty(self, name, value): pass
+    def connect(self, topic, callback): self.callback = callback
+    def save_to_file(self, text, path): self.path = path
+    def runAndWait(self): threading.Thread(target=self.speak).start()
+    def speak(self):
+        time.sleep(0.2)
+        with open(self.path, "wb", buffering=0) as file:
+            for _ in range(3):
+                file.write(bytes(200))
+                time.sleep(0.1)
+        self.callback(name=None, completed=True)
+
+def init(): return Engine()
+"""
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "pyttsx3", raising=False)
+    monkeypatch.setattr(sys, "platform", "linux")
+    speak.synthesize("hello", tmp_path / "a.wav", "", 160)
+    assert (tmp_path / "a.wav").stat().st_size == 600
+    monkeypatch.delitem(sys.modules, "pyttsx3")
 
 
 @pytest.mark.parametrize("rate", [5, 1000])

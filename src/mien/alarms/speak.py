@@ -9,11 +9,14 @@ from __future__ import annotations
 import contextlib
 import io
 import sys
+import threading
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from ..errors import MienError, ModelError, UnknownName
+
+_WHOLE_S = 10.0  # for the engine to end; it takes some hundredths
 
 
 def synthesize(text: str, path: Path, voice: str, rate: int) -> None:
@@ -33,9 +36,13 @@ def synthesize(text: str, path: Path, voice: str, rate: int) -> None:
     if voice:
         engine.setProperty("voice", _voice(voice, engine.getProperty("voices")))
     engine.setProperty("rate", rate)
+    ended = threading.Event()
+    engine.connect("finished-utterance", lambda **_: ended.set())
     with contextlib.redirect_stdout(io.StringIO()):  # it talks
         engine.save_to_file(text, str(path))
         engine.runAndWait()
+        if sys.platform.startswith("linux"):  # there it does not wait: espeak has its own thread
+            ended.wait(_WHOLE_S)
     if not path.exists() or path.stat().st_size < 100:
         raise ModelError(f"the speech engine made no sound of '{text}'")
 
