@@ -674,6 +674,39 @@ def test_damaged_files_are_named() -> None:
         people.get("Ann")
 
 
+def test_a_sample_without_its_picture_is_named() -> None:
+    mine = people.get_or_make("Ann", "yes")
+    (mine.folder / "samples" / "x.json").write_text(json.dumps(SAMPLE))
+    (sample,) = mine.samples()
+    with pytest.raises(
+        DataError, match=r"no such file: .*x\.png; delete it, and x\.json beside it"
+    ):
+        mine.picture(sample)
+
+
+def test_one_damaged_person_hides_nobody_else_and_can_be_deleted(home: Path) -> None:
+    for name in ("Ann", "Bea", "Cea", "Dea"):
+        people.get_or_make(name, "yes")
+    (people.get("Ann").folder / "person.json").write_text("{")
+    (people.get("Bea").folder / "samples" / "x.json").write_text("{")
+    newer = people.get("Cea").folder / "person.json"
+    newer.write_text(newer.read_text().replace(people.SCHEMA, "mien-person/2"))
+
+    listed = run(app, ["list"])
+    assert listed.exit_code == 1
+    assert "Dea" in listed.stdout
+    assert "is damaged: Expecting property name" in listed.stderr
+    assert "x.json is damaged" in listed.stderr
+    assert "was written by another mien: its schema is 'mien-person/2'" in listed.stderr
+    with pytest.raises(UnknownName, match="did you mean Dea"):
+        people.get("Deaa")
+
+    for name in ("Ann", "Bea", "Cea"):
+        assert run(app, ["delete", name, "--yes"]).exit_code == 0
+    assert run(app, ["list"]).exit_code == 0
+    assert [path.name[:3] for path in (home / "people").iterdir()] == ["dea"]
+
+
 SAMPLE: dict[str, Any] = {
     **{"id": "x", "label": "pain", "stimulus": "a#1", "date": "2026-11-25", "time_s": 0.0},
     **{"box": [0, 0, 9, 9], "landmarks": None, "framing": 1.0, "picture_quality": 0.9},

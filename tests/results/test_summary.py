@@ -199,6 +199,22 @@ def test_the_command_line(
         summary.write(recordings, tmp_path / "file")
 
 
+def test_what_is_left_out_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Pictures, and recordings that could not be read, among a folder's records."""
+    lost = [records.of_error(f"{i}.mp4", "damaged", 0, 0.0) for i in range(5)]
+    picture = record(0.0, face(1, 0.9), source="a.jpg")
+    path = saved(tmp_path / "all.jsonl", [*film(), picture, *lost])
+    monkeypatch.setattr(sys, "argv", ["mien", "summary", str(path)])
+    with pytest.raises(SystemExit):
+        verbs.main()
+    said = capsys.readouterr().err
+    assert (
+        "left out, as there is one record of each: a.jpg, 0.mp4, 1.mp4, 2.mp4, 3.mp4 and 1" in said
+    )
+
+
 def test_the_tables_need_no_matplotlib(
     kept: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

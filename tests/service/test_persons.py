@@ -262,3 +262,16 @@ def test_what_needs_torch_says_so(
         refused = client.post("/v1/persons/Ann/train?kind=mouth", timeout=60)
     told = problem(refused, 501, "needs torch, which is not installed on this server")
     assert "pip" not in told["detail"]
+
+
+def test_one_damaged_person_hides_nobody_else_and_can_be_deleted(
+    client: httpx.Client, own: Path
+) -> None:
+    for name in ("Ann", "Bea"):
+        client.post("/v1/persons", json={"name": name, "consent": CONSENT})
+    (people.get("Ann").folder / "person.json").write_text("{")
+    listed = client.get("/v1/persons").json()["persons"]
+    assert [person["name"] for person in listed] == ["Bea"]
+    assert client.delete("/v1/persons/Ann").status_code == 204
+    assert client.delete("/v1/persons/Ann").status_code == 404
+    assert [path.name[:3] for path in (own / "people").iterdir()] == ["bea"]

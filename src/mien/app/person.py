@@ -294,17 +294,25 @@ def person_list() -> None:
     from ..person.train import kinds
     from . import console
 
-    rows = []
-    for person in people.everyone():
-        counts = person.counts()
+    rows, damaged = [], list[DataError]()
+    for person in people.everyone(damaged):
+        try:
+            counts = person.counts()
+        except DataError as err:
+            damaged.append(err)
+            continue
         told = ", ".join(f"{label} {count}" for label, count in counts.items()) or "no samples"
         agreed = person.consents[-1] if person.consents else None
         consent = f"{agreed.text} ({agreed.date[:10]})" if agreed else "none"
         rows.append((person.name, told, " and ".join(kinds(person)) or "not trained", consent))
-    if not rows:
+    if rows:
+        console.key_values(rows, ("name", "samples", "recogniser", "consent"))
+    elif not damaged:
         say("nobody yet; begin with: mien person record NAME")
-        return
-    console.key_values(rows, ("name", "samples", "recogniser", "consent"))
+    for err in damaged:
+        say(f"mien: {err}")
+    if damaged:
+        raise typer.Exit(1)
 
 
 @app.command("export")
@@ -346,7 +354,7 @@ def person_delete(
     """Delete all that is kept of a person: pictures, recogniser, consents, what they saw."""
     from ..person import people
 
-    person = people.get(name)
+    person = people.get_to_delete(name)
     if not yes:
         if not sys.stdin.isatty():
             raise ConfigError(f"add --yes to delete {person.name} without being asked")

@@ -11,6 +11,8 @@ from ..errors import MissingExtra
 from .files import ready_folder
 from .terminal import say, say_damage, tell
 
+_NAMED = 5  # pictures that were left out
+
 
 def summary(
     path: Annotated[
@@ -50,8 +52,8 @@ def summary(
     from . import console
 
     rule = sums.Rule(threshold, min(sums.Rule().leave, threshold), shortest)
-    damage = Damage()
-    recordings = sums.read(path, damage)
+    damage, alone = Damage(), list[str]()
+    recordings = sums.read(path, damage, alone)
     if path.is_dir():
         _say_how_far(path)
     if out:  # first: whoever looks at the table may have gone
@@ -63,6 +65,8 @@ def summary(
     console.summary(recordings, rule)
     if out:
         tell(out)
+    if alone:
+        say(f"left out, as there is one record of each: {_named(alone)}")
     if damage.count:
         say_damage(damage)
         raise typer.Exit(1)
@@ -79,3 +83,9 @@ def _say_how_far(folder: Path) -> None:
             f"{left:,} of {inputs:,} inputs are not read yet, {totals.errors:,} could not be, "
             f"{totals.in_part:,} were in part: mien bulk status {folder}"
         )
+
+
+def _named(sources: list[str]) -> str:
+    """The first of them, and how many there are besides."""
+    more = len(sources) - _NAMED
+    return ", ".join(sources[:_NAMED]) + (f" and {more} more" if more > 0 else "")

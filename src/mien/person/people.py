@@ -30,7 +30,7 @@ from typing import Any
 import numpy as np
 
 from .. import foreign
-from ..errors import ConfigError, DataError, OutputError, UnknownName
+from ..errors import ConfigError, DataError, ImageError, OutputError, UnknownName
 from ..face import Face, FloatArray, Frame, ImageArray
 from ..faces.landmarks import POINTS
 from ..files import alone, replacing
@@ -226,7 +226,10 @@ class Person:
         from ..media.image import read_file
 
         path = self.folder / SAMPLES / f"{sample.id}.png"
-        return Frame(read_file(path), time_s=sample.time_s, source=str(path))
+        try:
+            return Frame(read_file(path), time_s=sample.time_s, source=str(path))
+        except ImageError as err:
+            raise DataError(f"{err}; delete it, and {sample.id}.json beside it") from err
 
     def counts(self) -> Counter[str]:
         """Samples per label, in the order of ``labels_of``."""
@@ -274,9 +277,19 @@ def people_folder() -> Path:
     return catalogue.home() / "people"
 
 
-def everyone() -> list[Person]:
-    """All people there are, by name."""
-    found = [_read(path) for path in people_folder().glob(f"[!.]*/{PERSON}")]
+def everyone(damaged: list[DataError] | None = None) -> list[Person]:
+    """All people there are, by name.
+
+    damaged : is told why some cannot be read; without it the first of them is raised.
+    """
+    found = []
+    for path in sorted(people_folder().glob(f"[!.]*/{PERSON}")):
+        try:
+            found.append(_read(path))
+        except DataError as err:
+            if damaged is None:
+                raise
+            damaged.append(err)
     return sorted(found, key=lambda person: person.name.casefold())
 
 
@@ -284,11 +297,19 @@ def get(name: str) -> Person:
     """The person of that name; raises UnknownName with the nearest, ConfigError for no name."""
     path = _folder(_checked(name)) / PERSON
     if not path.is_file():
-        names = [person.name for person in everyone()]
+        names = [person.name for person in everyone([])]
         if not names:
             raise ConfigError(f"nobody is known yet; begin with: mien person record {name!r}")
         raise UnknownName("person", name, names)
     return _read(path)
+
+
+def get_to_delete(name: str) -> Person:
+    """As ``get``, but somebody whose file is damaged, or a newer mien's, may be deleted, too."""
+    try:
+        return get(name)
+    except DataError:
+        return Person(_checked(name), _folder(_checked(name)))
 
 
 def get_or_make(name: str, consent: str | None) -> Person:
@@ -412,7 +433,7 @@ def bring(archive: Path) -> Person:
 def _whole(folder: Path, archive: Path) -> Person:
     """A person of an archive's, whose samples can all be read; raises DataError."""
     try:
-        person = _read(folder / PERSON)
+        person = _read(folder / PERSON, "export them again")
         person.samples()
     except DataError as err:
         told = str(err).replace(f"{folder}{os.sep}", "")
@@ -479,12 +500,17 @@ def _numbers(values: object, what: str, length: int) -> tuple[float, ...]:
     return tuple(foreign.number(v, what) for v in foreign.listed(values, what, length))
 
 
-def _read(path: Path) -> Person:
+_REMEDY = "delete them, and bring them in from an export (mien person import) or record them anew"
+
+
+def _read(path: Path, remedy: str = _REMEDY) -> Person:
     try:
         told = foreign.table(parse(foreign.content(path)), "it")
         if told["schema"] != SCHEMA:
-            raise ValueError(
-                f"its schema is {foreign.shown(told['schema'])}, this mien reads {SCHEMA}"
+            another = foreign.shown(told["schema"])
+            raise DataError(
+                f"{path} was written by another mien: its schema is {another}, this mien reads "
+                f"{SCHEMA}; use the one that wrote it"
             )
         consents = [
             Consent(foreign.word(given["text"], "a consent"), foreign.word(given["date"], "a date"))
@@ -493,4 +519,4 @@ def _read(path: Path) -> Person:
         seen = {foreign.word(v, "what was seen") for v in foreign.listed(told["seen"], "seen")}
         return Person(foreign.word(told["name"], "name"), path.parent, consents, seen)
     except (OSError, ValueError, TypeError, KeyError) as err:
-        raise DataError(f"{path} is damaged: {err}") from err
+        raise DataError(f"{path} is damaged: {err}; {remedy}") from err

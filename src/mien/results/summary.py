@@ -125,10 +125,14 @@ class Recording:
         return _LONGEST * _SLACK * self.usual_s
 
 
-def read(path: Path, damage: reading.Damage | None = None) -> list[Recording]:
+def read(
+    path: Path, damage: reading.Damage | None = None, alone: list[str] | None = None
+) -> list[Recording]:
     """The recordings in a file of records: JSON lines, CSV or Parquet, without the pictures.
 
     damage : for lines that are no records; see ``reading.read``.
+    alone : is told which sources are left out, as they have one record: pictures, recordings of
+        one frame, and what could not be read.
 
     Raises DataError for a file of another kind, and for one without a recording; MissingExtra for
     Parquet without pyarrow.
@@ -138,7 +142,10 @@ def read(path: Path, damage: reading.Damage | None = None) -> list[Recording]:
         if record.source not in found:
             found[record.source] = _Gathered(record.source)
         found[record.source].add(record)
-    recordings = [r for r in (one.recording() for one in found.values()) if len(r.times) > 1]
+    every = [one.recording() for one in found.values()]
+    recordings = [recording for recording in every if len(recording.times) > 1]
+    if alone is not None:
+        alone += [recording.source for recording in every if len(recording.times) == 1]
     if not recordings:
         raise DataError(f"{path} holds no recording; mien analyze clip.mp4 --out clip.jsonl")
     tracked = any(recording.tracks for recording in recordings)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from collections import Counter
+from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
@@ -15,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from ...analysis.pipeline import Settings
-from ...errors import ConfigError, ImageError
+from ...errors import ConfigError, DataError, ImageError
 from ...names import is_plain
 from ...person import people, train
 from ...person.people import Person
@@ -25,6 +27,8 @@ from ..engine import Engine, Upload
 from ..intake import EngineOf, json_of, left, pictures
 from ..problems import Refused, told
 from .pictures import CROPS, ONE, SEVERAL
+
+log = logging.getLogger(__name__)
 
 router = APIRouter(tags=["persons"])
 
@@ -121,10 +125,10 @@ def _known(person: Person) -> Known:
     )
 
 
-def _get(name: str) -> Person:
+def _get(name: str, get: Callable[[str], Person] = people.get) -> Person:
     """The person of that name; Refused where there is none."""
     try:
-        return people.get(name)
+        return get(name)
     except ConfigError as err:
         raise Refused(HTTPStatus.NOT_FOUND, told(err)) from err
 
@@ -132,7 +136,15 @@ def _get(name: str) -> Person:
 @router.get("/v1/persons", summary="List the people")
 def persons() -> People:
     """Who is known, with how many samples, which recogniser, and whose consent."""
-    return People(persons=[_known(person) for person in people.everyone()])
+    found, damaged = list[Known](), list[DataError]()
+    for person in people.everyone(damaged):
+        try:
+            found.append(_known(person))
+        except DataError as err:
+            damaged.append(err)
+    if damaged:  # no names in a log
+        log.warning("%d people cannot be read; mien person list tells why", len(damaged))
+    return People(persons=found)
 
 
 async def new_person(request: Request) -> NewPerson:
@@ -249,4 +261,4 @@ def export(name: Name) -> Response:
 )
 def delete(name: Name) -> None:
     """Pictures, recogniser, consents; what was exported before is whoever's who has it."""
-    people.delete(_get(name))
+    people.delete(_get(name, people.get_to_delete))
