@@ -361,6 +361,35 @@ def test_a_file_whose_clock_begins_late_is_cut_off(tmp_path: Path) -> None:
     assert "of 8.0 seconds" in last.reason
 
 
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+def test_a_camera_that_films_in_jpeg_with_exif(tmp_path: Path, orientation: int) -> None:
+    """PyAV has no name for what FFmpeg gives out of it; upright as the pictures themselves are."""
+    from PIL import Image, ImageOps
+
+    stored = np.zeros((48, 64, 3), np.uint8)
+    stored[:24, :32, 0] = 255  # above, on the left
+    exif = Image.Exif()
+    exif[0x0110], exif[0x0112] = "a camera", orientation
+    for i in range(3):
+        Image.fromarray(stored).save(tmp_path / f"{i}.jpg", exif=exif, quality=95)
+    path = tmp_path / "a.avi"
+    import av
+
+    with av.open(str(path), "w") as out, av.open(str(tmp_path / "0.jpg")) as first:
+        stream: Any = out.add_stream_from_template(first.streams.video[0])
+        for i in range(3):
+            packet = av.Packet((tmp_path / f"{i}.jpg").read_bytes())
+            packet.stream, packet.pts, packet.dts = stream, i, i
+            packet.time_base = Fraction(1, 25)
+            out.mux(packet)
+    found = read(path)
+    assert [type(item) for item in found] == [Frame] * 3
+    with Image.open(tmp_path / "0.jpg") as picture:
+        upright = np.asarray(ImageOps.exif_transpose(picture))
+    assert found[0].rgb.shape == upright.shape
+    assert np.abs(found[0].rgb.astype(int) - upright).mean() < 3
+
+
 def test_what_is_no_recording(tmp_path: Path) -> None:
     whole = clip(tmp_path / "whole.mp4").read_bytes()
     (tmp_path / "unfinished.mp4").write_bytes(whole[: len(whole) // 2])  # its index is at its end

@@ -689,19 +689,35 @@ def _as_shown(rgb: ImageArray, picture: Any) -> ImageArray:
     The file says it as a matrix, a b c d: what is stored at x y is shown at ax + cy, bx + dy. Of
     matrices between two of the eight that map a picture's sides to each other, the nearer counts.
     """
-    from av.sidedata.sidedata import SideDataContainer
-
-    # Not picture.side_data: the frame and it keep one another, and with them the frame's memory,
-    # until Python's garbage collector comes by.
-    told = [d for d in SideDataContainer(picture) if d.type.name == "DISPLAYMATRIX"]  # type: ignore[call-arg]
-    if not told:
+    matrix = _display_matrix(picture)
+    if matrix is None:
         return rgb
-    a, b, _, c, d, *_ = (int(v) for v in np.frombuffer(bytes(told[0])[:36], np.int32))
+    a, b, c, d = matrix
     if abs(a) + abs(d) >= abs(b) + abs(c):
         across, down = a, d
     else:
         rgb, across, down = rgb.swapaxes(0, 1), c, b
     return rgb[:: -1 if down < 0 else 1, :: -1 if across < 0 else 1]
+
+
+def _display_matrix(picture: Any) -> tuple[int, int, int, int] | None:
+    """A frame's a, b, c and d; None where it is shown as it is stored."""
+    from av.sidedata.sidedata import SideDataContainer
+
+    # Not picture.side_data: the frame and it keep one another, and with them the frame's memory,
+    # until Python's garbage collector comes by.
+    try:
+        told = [d for d in SideDataContainer(picture) if d.type.name == "DISPLAYMATRIX"]  # type: ignore[call-arg]
+    except ValueError:
+        # Beside it is what PyAV has no name for, as the EXIF of a camera that films in JPEG: then
+        # it gives none out, and tells only how far the frame is turned, counterclockwise.
+        turns = round(picture.rotation / 90) % 4
+        cos, sin = ((1, 0), (0, 1), (-1, 0), (0, -1))[turns]
+        return (cos, -sin, sin, cos) if turns else None
+    if not told:
+        return None
+    a, b, _, c, d, *_ = (int(v) for v in np.frombuffer(bytes(told[0])[:36], np.int32))
+    return a, b, c, d
 
 
 def reason(err: BaseException) -> str:
