@@ -707,6 +707,15 @@ def test_one_damaged_person_hides_nobody_else_and_can_be_deleted(home: Path) -> 
     assert [path.name[:3] for path in (home / "people").iterdir()] == ["dea"]
 
 
+def test_nobody_is_recorded_by_two_programs_at_once(tmp_path: Path, home: Path) -> None:
+    with people.recorded_once("Ann", "yes"):
+        second = run(app, ["record", "Ann", "--from", str(tmp_path), "--consent", "yes"])
+    assert second.exit_code == 1
+    assert isinstance(second.exception, OutputError)
+    assert "a recording of Ann goes on in" in str(second.exception)
+    assert list((home / "people").iterdir()) == []
+
+
 SAMPLE: dict[str, Any] = {
     **{"id": "x", "label": "pain", "stimulus": "a#1", "date": "2026-11-25", "time_s": 0.0},
     **{"box": [0, 0, 9, 9], "landmarks": None, "framing": 1.0, "picture_quality": 0.9},

@@ -401,7 +401,8 @@ class Live:
         """What was read, how fast and how late, in a line."""
         seconds = self.clock.now() - self._began_s
         rate = self.read.count / seconds if seconds > 0 else 0.0
-        parts = [f"{self.read.count} frames read in {seconds:.1f} s ({rate:.1f} a second)"]
+        frames = "frame" if self.read.count == 1 else "frames"
+        parts = [f"{self.read.count} {frames} read in {seconds:.1f} s ({rate:.1f} a second)"]
         if self._taken.replaced:
             parts.append(f"{self._taken.replaced} left out for newer ones")
         if self.read.count:

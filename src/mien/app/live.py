@@ -157,7 +157,8 @@ def _run(running: Live, view: View, told: _Told, output: Output | None) -> None:
         if running.read.count:
             say(running.summary())
         if output and output.path:
-            say(f"{output.counts.total()} records -> {output.path}")
+            count = output.counts.total()
+            say(f"{count} {'record' if count == 1 else 'records'} -> {output.path}")
 
 
 def _rules(path: Path, analyzer: Analyzer) -> Rules:

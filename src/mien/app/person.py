@@ -93,7 +93,8 @@ def person_record(
     if crops and source is None:
         raise ConfigError("--crops is for pictures that are taken with --from DIR")
     analyzer = Analyzer(Settings(crops=crops))
-    with people.recorded(name, _consent(name, consent)) as whose:
+    agreed = _consent(name, consent)
+    with people.recorded_once(name, agreed), people.recorded(name, agreed) as whose:
         taker = Taker(whose, analyzer)
         lost = None
         if source is not None:
@@ -174,6 +175,7 @@ def _review(taker: Taker) -> None:
 
 
 def _told(person: Person, taken: Taken) -> None:
+    from ..person.people import samples_in_words
     from ..person.train import FEW
 
     for file, reason in taken.unreadable.items():
@@ -185,15 +187,17 @@ def _told(person: Person, taken: Taken) -> None:
     for label, number in counts.items():
         few = f"  (few: {FEW} or more are better)" if number < FEW else ""
         say(f"  {label}: {number}{few}")
-    say(f"{person.name}: {counts.total()} samples in {person.folder}")
+    say(f"{person.name}: {samples_in_words(counts.total())} in {person.folder}")
 
 
 def _end(person: Person, taken: Taken, lost: str | None) -> None:
     """Raises where not all went well, or nothing came of it. lost : why the camera gave out."""
+    from ..person.people import samples_in_words
     from ..person.samples import BEFORE
 
     if lost:
-        kept = f"; the {len(taken.samples)} samples before that are kept" if taken.samples else ""
+        had = samples_in_words(len(taken.samples))
+        kept = f"; what came before that is kept: {had}" if taken.samples else ""
         say(f"mien: {lost}{kept}")
         raise typer.Exit(1)
     if not taken.samples and not taken.left_out[BEFORE]:
@@ -309,8 +313,8 @@ def person_list() -> None:
         console.key_values(rows, ("name", "samples", "recogniser", "consent"))
     elif not damaged:
         say("nobody yet; begin with: mien person record NAME")
-    for err in damaged:
-        say(f"mien: {err}")
+    for fault in damaged:
+        say(f"mien: {fault}")
     if damaged:
         raise typer.Exit(1)
 

@@ -33,7 +33,7 @@ from .. import foreign
 from ..errors import ConfigError, DataError, ImageError, OutputError, UnknownName
 from ..face import Face, FloatArray, Frame, ImageArray
 from ..faces.landmarks import POINTS
-from ..files import alone, replacing
+from ..files import alone, held, replacing
 from ..jsontext import parse
 from ..labels import check_word, word
 from ..provenance import now
@@ -322,6 +322,17 @@ def get_or_make(name: str, consent: str | None) -> Person:
 
 def _got_or_made(name: str, consent: str | None) -> tuple[Person, Consent | None]:
     """As ``get_or_make``, with the consent as it was noted."""
+    person = _agreed(name, consent)
+    try:
+        (person.folder / SAMPLES).mkdir(parents=True, exist_ok=True)
+        person.folder.chmod(0o700)
+    except OSError as err:
+        raise OutputError(f"cannot make {person.folder}: {err.strerror or err}") from err
+    return person, None if consent is None else person.agree(consent)
+
+
+def _agreed(name: str, consent: str | None) -> Person:
+    """The person of that name as they are kept, or would be; raises ConfigError as above."""
     name = _checked(name)
     folder = _folder(name)
     known = (folder / PERSON).is_file()
@@ -333,12 +344,26 @@ def _got_or_made(name: str, consent: str | None) -> tuple[Person, Consent | None
         )
     if consent is not None and not consent.strip():
         raise ConfigError("a consent says who agrees: --consent 'Ann Smith, for herself'")
-    try:
-        (folder / SAMPLES).mkdir(parents=True, exist_ok=True)
-        folder.chmod(0o700)
-    except OSError as err:
-        raise OutputError(f"cannot make {folder}: {err.strerror or err}") from err
-    return person, None if consent is None else person.agree(consent)
+    return person
+
+
+@contextlib.contextmanager
+def recorded_once(name: str, consent: str | None) -> Iterator[None]:
+    """No other mien records this person meanwhile; raises OutputError where one does.
+
+    Two at once would take the same files twice, and show the same stimuli. Raises ConfigError as
+    ``get_or_make``, before anything is made.
+    """
+    person = _agreed(name, consent)
+    samples = person.folder / SAMPLES  # the person's own folder is held for moments: files.alone
+    with held(samples, f"a recording of {person.name}"):
+        try:
+            yield
+        finally:
+            if not (person.folder / PERSON).exists():
+                with contextlib.suppress(OSError):
+                    samples.rmdir()  # of somebody of whom nothing is kept
+                    person.folder.rmdir()
 
 
 @contextlib.contextmanager
@@ -458,6 +483,14 @@ def _unpack(archive: Path, folder: Path) -> None:
             )
         for info in inside:
             (folder / info.filename).write_bytes(file.read(info))
+
+
+def samples_in_words(count: int) -> str:
+    """
+    >>> samples_in_words(1), samples_in_words(2)
+    ('1 sample', '2 samples')
+    """
+    return "1 sample" if count == 1 else f"{count} samples"
 
 
 def labels_of(samples: Sequence[Sample]) -> tuple[str, ...]:

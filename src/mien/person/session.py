@@ -31,7 +31,7 @@ from ..labels import CANONICAL
 from ..media import image
 from ..media.capture import SYSTEM, Camera, Control
 from ..media.video import Hole, Span, Video
-from .people import SHEET, Person, Sample, word_of
+from .people import SHEET, Person, Sample, samples_in_words, word_of
 from .samples import (
     FPS,
     Taken,
@@ -272,7 +272,7 @@ def run(
         outcome.shown += 1
         count = len(taker.taken.samples) - before
         missed = [f"{n} {why}" for why, n in (taker.taken.left_out - left_out).items()]
-        say(f"{stimulus.label}: {', '.join([f'{count} samples', *missed])}")
+        say(f"{stimulus.label}: {', '.join([samples_in_words(count), *missed])}")
         if outcome.lost is not None:
             break
     return outcome
@@ -350,7 +350,7 @@ def contact_sheet(person: Person, samples: Sequence[Sample]) -> ImageArray:
             part = mine[at : at + _PER_ROW]
             pictures = [_face(person, sample) for _, sample in part]
             words = [str(number) for number, _ in part]
-            note = f"{len(mine)} samples" if at == 0 else ""
+            note = samples_in_words(len(mine)) if at == 0 else ""
             plain = label.encode("ascii", "replace").decode() if at == 0 else ""
             lines.append(Strip(plain, note, pictures, words, [False] * len(part)))
     return strips(lines, "keep, drop or relabel these")
