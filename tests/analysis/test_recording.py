@@ -344,6 +344,17 @@ def test_the_inputs_of_a_run_are_known_again(tmp_path: Path) -> None:
     assert before != fingerprint([path, "rtsp://camera/1"])
 
 
+def test_other_inputs_are_told_in_words(tmp_path: Path) -> None:
+    out, now = tmp_path / "a.jsonl", [0.0]
+    out.write_text("x" * 10)
+    (tmp_path / "a.jsonl.meta.json").write_text('{"complete": false}')
+    begun = Bookmark(out, {"inputs": "daff600e828c4098"}, lambda: now[0])
+    now[0] = 10.0
+    begun.note(4, Counter(), Counter(), Reached(1))
+    with pytest.raises(ConfigError, match="begun with other inputs, or their files have changed"):
+        Bookmark(out, {"inputs": "e5541438c8ea4f04"}).find()
+
+
 def test_a_mark_of_another_request(tmp_path: Path) -> None:
     now = [0.0]
     out = tmp_path / "a.jsonl"

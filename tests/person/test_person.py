@@ -707,6 +707,16 @@ def test_one_damaged_person_hides_nobody_else_and_can_be_deleted(home: Path) -> 
     assert [path.name[:3] for path in (home / "people").iterdir()] == ["dea"]
 
 
+def test_a_file_whose_name_is_no_utf8_is_a_stimulus(tmp_path: Path, woman: ImageArray) -> None:
+    path = tmp_path / "joy" / os.fsdecode(b"f\xff.png")
+    picture(tmp_path / "joy" / "a.png", woman).rename(path)
+    assert person_samples.named(path, tmp_path).startswith("joy/f\\udcff.png#")
+    assert Stimulus(path, "joy", "0" * 64).name.startswith("joy/f\\udcff.png#")
+    assert run(app, ["record", "Ann", "--from", str(tmp_path), "--consent", "yes"]).exit_code == 0
+    (sample,) = people.get("Ann").samples()
+    assert sample.stimulus == person_samples.named(path, tmp_path)
+
+
 def test_nobody_is_recorded_by_two_programs_at_once(tmp_path: Path, home: Path) -> None:
     with people.recorded_once("Ann", "yes"):
         second = run(app, ["record", "Ann", "--from", str(tmp_path), "--consent", "yes"])

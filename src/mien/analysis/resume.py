@@ -113,6 +113,11 @@ class Bookmark:
     def _compare(self, then: dict[str, Any]) -> None:
         for name, now in _flat(self._request).items():
             before = _flat(then).get(name)
+            if before != now and name == "inputs":  # a fingerprint tells nobody anything
+                raise ConfigError(
+                    f"{self.out} was begun with other inputs, or their files have changed since; "
+                    "give the same with --resume, or name another --out"
+                )
             if before != now:
                 raise ConfigError(
                     f"{self.out} was begun with {name} {before}, and this is {now}; "

@@ -137,7 +137,8 @@ def _session(
         person, folder, emotions or session.DEFAULT_EMOTIONS, count, random.Random()
     )
     frames = session.camera(camera)
-    say(f"{len(chosen)} stimuli; Ctrl-C ends the session, and keeps what was recorded")
+    stimuli = "1 stimulus" if len(chosen) == 1 else f"{len(chosen)} stimuli"
+    say(f"{stimuli}; Ctrl-C ends the session, and keeps what was recorded")
     lost = None
     try:
         lost = session.run(taker, chosen, frames, session.player(say), say).lost

@@ -202,7 +202,12 @@ def labelled_files(folder: Path, passed_over: Counter[str] | None = None) -> lis
 
 def named(path: Path, folder: Path) -> str:
     """A file by its name and its content: the same one elsewhere is the same stimulus."""
-    return f"{path.relative_to(folder).as_posix()}#{content_hash(path)[:_DIGITS]}"
+    return f"{readable(path.relative_to(folder).as_posix())}#{content_hash(path)[:_DIGITS]}"
+
+
+def readable(name: str) -> str:
+    """A file's name as UTF-8 can hold it, whatever its bytes are."""
+    return name.encode(errors="backslashreplace").decode()
 
 
 def content_hash(path: Path) -> str:

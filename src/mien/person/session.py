@@ -40,6 +40,7 @@ from .samples import (
     frames_of,
     is_recording,
     labelled_files,
+    readable,
     recorded,
 )
 
@@ -66,7 +67,8 @@ class Stimulus:
     @property
     def name(self) -> str:
         """As samples call it: the same content elsewhere is the same stimulus."""
-        return f"{self.path.parent.name}/{self.path.name}#{self.digest[:16]}"
+        name = readable(f"{self.path.parent.name}/{self.path.name}")
+        return f"{name}#{self.digest[:16]}"
 
 
 def choose(

@@ -106,6 +106,8 @@ def read(path: Path, damage: Damage | None = None) -> Iterator[ReadRecord]:
     none = True
     for file in _of_bulk(path) if path.is_dir() else [path]:
         if not file.is_file():
+            if file.exists():
+                raise DataError(f"{file} is a pipe or a device; records come from a file")
             raise DataError(f"no such file: {file}")
         try:
             for record in _READERS[_kind(file)](file, damage.note if damage else _refuse):
