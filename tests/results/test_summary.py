@@ -258,7 +258,7 @@ def test_a_run_that_goes_on_is_read_as_far_as_it_came(tmp_path: Path) -> None:
         ("a.csv", "a,b\n1,2\n", "without a --format of other tools"),
         ("a.parquet", "PAR1", "holds no records as mien analyze writes them"),
         ("a.jsonl", None, "no such file"),
-        ("", None, "is a folder, a pipe or a device; records come from a file"),
+        ("", None, "is a folder, and none that mien bulk filled; name a file of records"),
     ],
 )
 def test_what_is_no_records(tmp_path: Path, name: str, content: str | None, says: str) -> None:
