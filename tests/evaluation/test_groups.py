@@ -32,7 +32,7 @@ def test_each_group_by_hand() -> None:
     assert found["column"] == "sex"
     assert found["balanced_over"] == ["neutral", "happiness"]  # nobody of m looks sad
     women, men = found["groups"]["f"], found["groups"]["m"]
-    assert (women["n"], women["people"], women["accuracy"]) == (5, 5, 0.8)
+    assert (women["n"], women["people"], women["accuracy"]) == (5, None, 0.8)
     assert women["balanced_accuracy"] == 0.75
     assert women["majority_baseline"] == 0.4
     assert (men["n"], men["accuracy"], men["balanced_accuracy"]) == (4, 0.5, 0.5)
@@ -125,6 +125,20 @@ def test_what_makes_no_groups() -> None:
     ages = [str(i) for i in range(60)]
     with pytest.raises(DataError, match="'sex' makes 60 groups of 60 pictures; write bands"):
         told([0] * 60, [0] * 60, ages)
+
+
+@pytest.mark.filterwarnings("error")
+def test_small_groups_may_be_dealt_none_of_the_common_labels() -> None:
+    """Half the deals give the group of one a label that the other lacks: no figure, no warning."""
+    found = told([0, 0, 1, 1], [0, 1, 1, 1], ["a", "b", "b", "b"])
+    assert found["balanced_over"] == ["neutral"]
+    assert found["gap"]["balanced_accuracy"]["gap"] == 1.0
+    assert 0 < found["gap"]["balanced_accuracy"]["by_chance"] < 1
+
+
+def test_people_whom_nobody_knows_are_not_counted() -> None:
+    found = told([0, 1] * 4, [0, 1] * 4, ["a"] * 4 + ["b"] * 4)
+    assert [group["people"] for group in found["groups"].values()] == [None, None]
 
 
 def test_groups_without_a_common_label() -> None:

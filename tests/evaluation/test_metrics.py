@@ -166,6 +166,44 @@ def test_pictures_of_one_person_are_not_independent() -> None:
     assert repeated["accuracy"][1] - repeated["accuracy"][0] == pytest.approx(width, rel=0.12)
 
 
+def test_one_person_s_pictures_count_by_themselves() -> None:
+    """No sample of one person differs from another; an interval of nothing is none."""
+    targets, predicted = np.array([0, 1] * 6), np.array([0, 1] * 4 + [0, 0] * 2)
+    alone = metrics.bootstrap(targets, predicted, 7, ["ann"] * 12)
+    assert alone == metrics.bootstrap(targets, predicted, 7)
+    assert alone["accuracy"][0] < 10 / 12 < alone["accuracy"][1]
+    sets = metrics.set_score(
+        np.eye(3, dtype=bool)[[0, 0, 0, 1]],
+        np.array([0, 0, 0, 2]),
+        subset(FER.labels[:3]),
+        ["a"] * 4,
+    )
+    assert metrics.holds(sets, 0.9)  # four faces of one person deny nothing
+    given = np.array([[0.1], [0.4], [0.9]], np.float32)
+    told = metrics.intensity_score(given, given[::-1], ["happiness"], ["ann"] * 3)
+    assert told["people"] == 1
+    low, high = told["overall"]["rmse_ci95"]
+    assert low < high
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_the_interval_of_answers_that_are_all_alike_is_wilson_s(share: float) -> None:
+    """Ten cases, whether of ten pictures or of ten people; labels of unequal number have less."""
+    targets = np.array([0, 1] * 5)
+    predicted = targets if share else 1 - targets
+    ten = [0.7225, 1.0] if share else [0.0, 0.2775]
+    assert metrics.bootstrap(targets, predicted, 2) == {"accuracy": ten, "balanced_accuracy": ten}
+    people = [str(i) for i in range(10)] * 3
+    many = metrics.bootstrap(np.tile(targets, 3), np.tile(predicted, 3), 2, people)
+    assert many["accuracy"] == ten
+    targets = np.array([0] * 19 + [1])
+    one = metrics.bootstrap(targets, targets if share else 1 - targets, 2)
+    width = {name: high - low for name, (low, high) in one.items()}
+    # 4 / (1 / 19 + 1) = 3.8 cases
+    assert width["accuracy"] == pytest.approx(3.8415 / 23.8415, abs=1e-4)
+    assert width["balanced_accuracy"] == pytest.approx(3.8415 / 7.6415, abs=1e-4)
+
+
 def test_the_same_answers_give_the_same_intervals() -> None:
     probs, targets = random_case()
     assert metrics.score(probs, targets, FER) == metrics.score(probs, targets, FER)
@@ -224,7 +262,7 @@ def test_prediction_sets_by_hand() -> None:
     every = metrics.set_score(members, np.array([0, 1, 2, 0]), labels, ["a", "a", "b", "b"])
     assert every["coverage_ci95"] == [0.0, 1.0]  # one person always held, the other never
     missed = metrics.set_score(members[2:], np.array([2, 0]), labels)
-    assert missed["coverage_ci95"] == [0.0, 0.0]
+    assert missed["coverage_ci95"] == [0.0, 0.6576]  # Wilson, of two
     assert not metrics.holds(missed, 0.9)
 
 

@@ -406,6 +406,12 @@ def evaluation(result: dict[str, Any]) -> None:
     say(f"{result['model']['name']} on {data['name']} {data['split']}")
     for label, count in result["left_out"].items():
         say(f"left out: {count} {label}")
+    unseen = [label for label in result["model"]["labels"] if label not in result["labels"]]
+    if unseen:
+        say(
+            f"asked which of {', '.join(result['labels'])} each face shows: no picture shows "
+            f"{', '.join(unseen)}"
+        )
     if result["detector"]:
         say(f"no face found by {result['detector']['name']}: {result['missed']}")
     results = result["results"]
@@ -444,11 +450,16 @@ def _groups(told: dict[str, Any], rates: str) -> None:
         low, high = figures["balanced_accuracy_ci95"]
         return f"{figures['balanced_accuracy']:.3f} ({low:.3f}-{high:.3f})"
 
+    def count(figures: dict[str, Any]) -> tuple[str, ...]:
+        known = figures["people"]
+        return (f"{figures['n']:,}",) if known is None else (f"{figures['n']:,}", f"{known:,}")
+
     rows = [
-        (name, f"{figures['n']:,}", f"{figures['people']:,}", _share(figures), balanced(figures))
+        (name, *count(figures), _share(figures), balanced(figures))
         for name, figures in told["groups"].items()
     ]
-    heads = ("n", "people", "accuracy (95 %)", "balanced (95 %)" if over else "")
+    counted = ("n", "people")[: len(rows[0]) - 3]
+    heads = (*counted, "accuracy (95 %)", "balanced (95 %)" if over else "")
     key_values(rows, (f"by {told['column']}{rates}", *heads))
     if over:
         say(f"balanced: over the expressions that every group has: {over}")

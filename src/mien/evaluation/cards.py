@@ -306,7 +306,8 @@ def _groups(told: dict[str, Any], rates: str) -> Iterator[str]:
         low, high = group["accuracy_ci95"]
         accuracy = f"{group['accuracy']:.3f} ({low:.3f}-{high:.3f})"
         share = f"{group['majority_baseline']:.3f}"
-        yield f"| {name} | {group['n']} | {group['people']} | {accuracy} | {share} |"
+        people = "" if group["people"] is None else group["people"]
+        yield f"| {name} | {group['n']} | {people} | {accuracy} | {share} |"
     if gap := told["gap"].get("accuracy"):
         low, high = gap["gap_ci95"]
         yield ""

@@ -16,7 +16,6 @@ from .metrics import BOOTSTRAP_SAMPLES, BOOTSTRAP_SEED, IntArray, bootstrap
 NOT_SAID = "(not said)"
 MOST = 50  # groups: of more, a table says nothing to anybody
 _DEALS = 2000  # of people to groups, to see what chance does
-_Z95 = 1.959964  # of a normal distribution
 
 
 def by_group(
@@ -36,7 +35,7 @@ def by_group(
     people : (N,) who is on each picture, for the intervals; None where nobody is known
 
     Balanced accuracy runs over the labels that every group has: only those can be compared. It is
-    None where there are none. ``gap`` is between the best and the worst group that are named;
+    None where there are none; so is ``people`` where nobody is known. ``gap`` is between the best and the worst group that are named;
     ``by_chance`` says how often the best and the worst of as many groups lie at least as far apart
     where people are dealt to them at random. Raises DataError for a column that makes no groups.
     """
@@ -55,6 +54,7 @@ def by_group(
     shared = _in_all(targets, place, len(order))
     told = {
         name: _figures(targets, predicted, labels, shared, who, place == i)
+        | ({"people": None} if people is None else {})
         for i, name in enumerate(order)
     }
     named = np.array([name != NOT_SAID for name in order])
@@ -90,8 +90,7 @@ def _figures(
 ) -> dict[str, Any]:
     own, answers, persons = targets[mask], predicted[mask], who[mask]
     count = len(np.unique(persons))
-    # One person's pictures can only tell of that person: each counts by itself.
-    clusters = None if count in (1, len(own)) else [str(p) for p in persons]
+    clusters = None if count == len(own) else [str(p) for p in persons]
     right = own == answers
     found: dict[str, Any] = {
         "n": len(own),
@@ -102,10 +101,6 @@ def _figures(
         "balanced_accuracy": None,
         "balanced_accuracy_ci95": None,
     }
-    if right.all() or not right.any():  # no sample of these differs: the interval is not nothing
-        found["accuracy_ci95"] = _wilson(
-            float(right.mean()), len(own) if clusters is None else count
-        )
     if shared.size:
         kept = np.isin(own, shared)
         recalls = [float(right[own == label].mean()) for label in shared]
@@ -114,20 +109,6 @@ def _figures(
         found["balanced_accuracy"] = float(np.mean(recalls))
         found["balanced_accuracy_ci95"] = samples["balanced_accuracy"]
     return found
-
-
-def _wilson(share: float, n: int) -> list[float]:
-    """Wilson's 95 % interval of a share of ``n`` cases.
-
-    >>> _wilson(1.0, 10)
-    [0.7225, 1.0]
-    """
-    spread = _Z95 * (share * (1 - share) / n + _Z95**2 / (4 * n * n)) ** 0.5
-    middle, whole = share + _Z95**2 / (2 * n), 1 + _Z95**2 / n
-    return [
-        round(max(0.0, (middle - spread) / whole), 4),
-        round(min(1.0, (middle + spread) / whole), 4),
-    ]
 
 
 def _values(measure: str, targets: IntArray, predicted: IntArray, shared: IntArray) -> Any:
@@ -192,9 +173,19 @@ def _resampled(values: Any, place: IntArray, who: IntArray, groups: Sequence[int
         draws = rng.multinomial(
             len(persons), np.full(len(persons), 1 / len(persons)), size=BOOTSTRAP_SAMPLES
         )
-        with np.errstate(invalid="ignore", divide="ignore"):
-            found.append(np.nanmean((draws @ hits) / (draws @ weights), axis=1))
+        found.append(_figure(draws @ hits, draws @ weights))
     return found
+
+
+def _figure(hits: Any, weights: Any) -> Any:
+    """The mean over M of (S, M) hits/weights, (S,), without those that weigh nothing.
+
+    NaN where none weighs anything: few people may be drawn without one of the shared labels.
+    """
+    there = weights > 0
+    shares = np.divide(hits, weights, out=np.zeros_like(weights, float), where=there).sum(axis=1)
+    counts = there.sum(axis=1)
+    return np.divide(shares, counts, out=np.full(len(shares), np.nan), where=counts > 0)
 
 
 def _by_chance(values: Any, place: IntArray, who: IntArray, gap: float) -> float:
@@ -221,7 +212,7 @@ def _by_chance(values: Any, place: IntArray, who: IntArray, gap: float) -> float
             shuffled = by_person[np.lexsort((rng.random(len(who)), who[by_person]))]
             dealt[by_person] = place[shuffled]
         weights, hits = _sums(values, dealt, len(groups))
-        with np.errstate(invalid="ignore", divide="ignore"):
-            figures = np.nanmean(hits / weights, axis=1)
-        reached += bool(np.nanmax(figures) - np.nanmin(figures) >= gap - 1e-12)
+        figures = _figure(hits, weights)
+        figures = figures[np.isfinite(figures)]
+        reached += bool(figures.size) and bool(np.ptp(figures) >= gap - 1e-12)
     return round((reached + 1) / (_DEALS + 1), 4)

@@ -16,6 +16,7 @@ IntArray = npt.NDArray[np.intp]
 BOOTSTRAP_SAMPLES = 2000
 BOOTSTRAP_SEED = 20130707
 ECE_BINS = 15
+_Z95 = 1.959964  # of a normal distribution
 _SUREST = 1e-7  # an intensity is taken for at least this far from 0 and 1, where it has a logarithm
 COVERAGES = (0.8, 0.9, 0.95)
 """At which prediction sets are measured."""
@@ -183,29 +184,64 @@ def bootstrap(
 
     Drawing rows with replacement is drawing cells of the confusion matrix from a multinomial, so
     all samples come at once. With clusters, whole clusters are drawn: several pictures of one
-    person are not several independent pictures.
+    person are not several independent pictures. One person's alone can only tell of that person,
+    and each counts by itself. Where all answers are right, or none, no sample differs from another,
+    and the intervals are Wilson's.
     """
     rng = np.random.default_rng(BOOTSTRAP_SEED)
-    cells = targets * k + predicted
+    cells, right = targets * k + predicted, targets == predicted
+    names = np.arange(len(cells)) if clusters is None else np.asarray(clusters)
+    names, place = np.unique(names, return_inverse=True)
+    if len(names) == 1:
+        clusters, place = None, np.arange(len(cells))
+    if right.all() or not right.any():
+        return _of_constant(float(right[0]), targets, place)
     if clusters is None:
         counts = np.bincount(cells, minlength=k * k)
         draws = rng.multinomial(len(cells), counts / len(cells), size=BOOTSTRAP_SAMPLES)
     else:
-        names, place = np.unique(np.asarray(clusters), return_inverse=True)
         per_cluster = np.zeros((len(names), k * k), np.int64)
         np.add.at(per_cluster, (place, cells), 1)
         even = np.full(len(names), 1 / len(names))
         draws = rng.multinomial(len(names), even, size=BOOTSTRAP_SAMPLES) @ per_cluster
     confusions = draws.reshape(-1, k, k)
-    right = np.trace(confusions, axis1=1, axis2=2)
+    hits = np.trace(confusions, axis1=1, axis2=2)
     samples = {
-        "accuracy": right / confusions.sum(axis=(1, 2)),
+        "accuracy": hits / confusions.sum(axis=(1, 2)),
         "balanced_accuracy": np.nanmean(_recalls(confusions)[:, np.unique(targets)], axis=1),
     }
     return {
         name: [round(float(v), 4) for v in np.percentile(values, [2.5, 97.5])]
         for name, values in samples.items()
     }
+
+
+def _of_constant(share: float, targets: IntArray, place: IntArray) -> dict[str, list[float]]:
+    """The intervals where every answer is right (a share of 1) or wrong (0).
+
+    place : (N,) the cluster of each row; clusters are the cases. The mean of recalls over n_k cases
+    each varies as one share of K^2 / sum(1 / n_k) cases does.
+    """
+    of_each = [len(np.unique(place[targets == label])) for label in np.unique(targets)]
+    cases = {
+        "accuracy": len(np.unique(place)),
+        "balanced_accuracy": len(of_each) ** 2 / sum(1 / n for n in of_each),
+    }
+    return {name: _wilson(share, n) for name, n in cases.items()}
+
+
+def _wilson(share: float, n: float) -> list[float]:
+    """Wilson's 95 % interval of a share of ``n`` cases.
+
+    >>> _wilson(1.0, 10)
+    [0.7225, 1.0]
+    """
+    spread = _Z95 * (share * (1 - share) / n + _Z95**2 / (4 * n * n)) ** 0.5
+    middle, whole = share + _Z95**2 / (2 * n), 1 + _Z95**2 / n
+    return [
+        round(max(0.0, (middle - spread) / whole), 4),
+        round(min(1.0, (middle + spread) / whole), 4),
+    ]
 
 
 def expected_calibration_error(probs: FloatArray, targets: IntArray) -> float:
@@ -258,12 +294,14 @@ def intensity_score(
     if predicted.shape[1] != len(labels) or (clusters is not None and len(clusters) != len(rated)):
         raise ShapeError(f"{rated.shape} intensities do not go with these labels and people")
     names = np.arange(len(rated)) if clusters is None else np.asarray(clusters)
-    place = np.unique(names, return_inverse=True)[1]
+    people, place = np.unique(names, return_inverse=True)
+    if len(people) == 1:  # as in ``bootstrap``
+        place = np.arange(len(rated))
     columns = [[k] for k in range(len(labels))] + [list(range(len(labels)))]
     scores = [_intensity(predicted[:, k], rated[:, k], place) for k in columns]
     return {
         "n": len(rated),
-        "people": None if clusters is None else int(place.max()) + 1,
+        "people": None if clusters is None else len(people),
         "overall": scores[-1],
         "per_label": dict(zip(labels, scores[:-1], strict=True)),
     }
