@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -91,6 +92,37 @@ def test_figures_by_a_column(call: Call, faces: Path, tmp_path: Path) -> None:
     done = call("evaluate", "mien", faces, "--crops", "--by", "sex")
     assert done.status == 2
     assert "my_faces has no column 'sex'; it has camera, subject, split, sequence" in done.err
+
+
+def test_what_is_asked_of_a_folder_that_shows_some_expressions(
+    call: Call, faces: Path, tmp_path: Path
+) -> None:
+    """Of three of eight, and it says so; of one alone every answer would be right."""
+    found, said = result(call, tmp_path / "a.json", "mien", faces)
+    assert len(found["model"]["labels"]) == 8
+    assert (
+        "asked which of neutral, happiness, surprise each face shows: no picture shows sadness, "
+        "anger, disgust, fear, contempt" in said
+    )
+    one = tmp_path / "smiles" / "happy"
+    shutil.copytree(faces / "happy", one)
+    done = call("evaluate", "mien", one.parent)
+    assert done.status == 2
+    assert "smiles shows happiness only; asked of one expression alone" in done.err
+    assert "Warning" not in done.err
+
+
+def test_nobody_is_counted_where_nobody_is_known(call: Call, faces: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "faces"
+    shutil.copytree(faces, folder)
+    known = result(call, tmp_path / "a.json", "mien", folder, "--by", "camera")[1]
+    assert "people" in known
+    lines = (folder / "people.csv").read_text().splitlines()
+    nobody = [",".join((c := line.split(","))[:1] + [""] + c[2:]) for line in lines[1:]]
+    (folder / "people.csv").write_text("\n".join([lines[0], *nobody]) + "\n")
+    unknown = result(call, tmp_path / "b.json", "mien", folder, "--by", "camera")[1]
+    [head] = [line for line in unknown.splitlines() if line.startswith("by camera, training")]
+    assert "people" not in head
 
 
 @pytest.fixture(scope="module")

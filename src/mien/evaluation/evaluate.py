@@ -81,6 +81,11 @@ def evaluate(
     if by:
         part.column(by)  # raises DataError for none, before the work
     labels = shared_labels(recognizer.info.label_set, part)
+    if len(labels) < 2:
+        raise DataError(
+            f"of what {recognizer.info.name} tells, {table.name} shows {labels.labels[0]} only; "
+            "asked of one expression alone every answer is right: figures need two or more"
+        )
     how = align.known(alignment) or recognizer.info.align
     asked = part.keep(row.label in labels.labels for row in part.rows)
     size = recognizer.info.preprocess.size
@@ -95,6 +100,7 @@ def evaluate(
             "sha256": recognizer.info.sha256,
             # the file's own sha256 changes when its figures are written into it; this does not
             "weights_sha256": recognizer.info.card.get("weights_sha256"),
+            "labels": list(recognizer.info.label_set.labels),
         },
         "data": {"name": table.name, "split": split or "all", "rows": len(part)},
         "labels": list(labels.labels),
