@@ -118,7 +118,7 @@ def test_nobody_is_counted_where_nobody_is_known(call: Call, faces: Path, tmp_pa
     known = result(call, tmp_path / "a.json", "mien", folder, "--by", "camera")[1]
     assert "people" in known
     lines = (folder / "people.csv").read_text().splitlines()
-    nobody = [",".join((c := line.split(","))[:1] + [""] + c[2:]) for line in lines[1:]]
+    nobody = [",".join([*(c := line.split(","))[:1], "", *c[2:]]) for line in lines[1:]]
     (folder / "people.csv").write_text("\n".join([lines[0], *nobody]) + "\n")
     unknown = result(call, tmp_path / "b.json", "mien", folder, "--by", "camera")[1]
     [head] = [line for line in unknown.splitlines() if line.startswith("by camera, training")]

@@ -142,7 +142,7 @@ def test_several_raters_in_a_table_of_their_own(faces: Path) -> None:
         "happy/a.png,r1,50,0\nhappy/a.png,r2,100,50\nhappy/gone.png,r1,0,0\n"
         "sad/c.png,r1,,\n"
     )
-    with pytest.raises(DataError, match=r"intensities\.csv, row 0, intensity_happy: 50 lies out"):
+    with pytest.raises(DataError, match=r"intensities\.csv, line 2, intensity_happy: 50 lies out"):
         read_folder(faces)
     result = read_folder(faces, scale_of("0..100"))
     assert told(result) == [{"happiness": 0.75, "surprise": 0.25}, None, None, None]
@@ -176,18 +176,22 @@ def test_nobody_rated_anything(faces: Path) -> None:
         (
             ",intensity",
             "happy/a.png,happy,3",
-            r"list\.csv, row 0, intensity: 3 lies outside of the scale 0\.\.1; .* 0\.\.5 for five",
+            r"list\.csv, line 2, intensity: 3 lies outside of the scale 0\.\.1; .* 0\.\.5 for five",
         ),
-        (",intensity", "happy/a.png,happy,-0.1", "row 0, intensity: -0.1 lies outside"),
-        (",intensity", "happy/a.png,happy,nan", "row 0, intensity: nan lies outside"),
+        (",intensity", "happy/a.png,happy,-0.1", "line 2, intensity: -0.1 lies outside"),
+        (
+            ",intensity",
+            "happy/a.png,happy,nan",
+            "line 2, intensity: 'nan' is no number on the scale 0..1; leave",
+        ),
         (",intensity", "happy/a.png,happy,120%", r"120% lies outside of the scale 0\.\.100"),
         (",intensity", "happy/a.png,happy,strong", "'strong' is no number on the scale 0..1"),
-        (",intensity", "neutral/d.png,neutral,0.5", "row 0: no expression shows on a neutral"),
-        (",intensity", "happy/a.png,unknown,0.5", "row 0: 'unknown' has no intensity; leave"),
+        (",intensity", "neutral/d.png,neutral,0.5", "line 2: no expression shows on a neutral"),
+        (",intensity", "happy/a.png,unknown,0.5", "line 2: 'unknown' has no intensity; leave"),
         (
             ",intensity_happy,intensity_sad",
             "happy/a.png,happy,0.5,",
-            "row 0: intensity_sad is empty where others are not; what does not show is 0, and",
+            "line 2: intensity_sad is empty where others are not; what does not show is 0, and",
         ),
         (
             ",intensity_hapiness",
@@ -218,7 +222,7 @@ def test_what_is_no_intensity(faces: Path, head: str, line: str, message: str) -
         (
             "file,subject,intensity\nhappy/a.png,ann,1\nhappy/a.png,ann,0\n",
             "",
-            r"people\.csv, row 1: happy/a\.png is listed a second time.* in intensities\.csv",
+            r"people\.csv, line 3: happy/a\.png is listed a second time.* in intensities\.csv",
         ),
     ],
 )

@@ -90,14 +90,14 @@ def test_fer2013_from_other_hands(tmp_path: Path, head: str) -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        (csv_line(9, 7, "Training"), r"row 4: emotion is a number 0\.\.6, got '7'"),
+        (csv_line(9, 7, "Training"), r"line 6: emotion is a number 0\.\.6, got '7'"),
         (csv_line(9, -1, "Training"), "emotion is a number 0..6, got '-1'"),
         (csv_line(9, "happy", "Training"), "got 'happy'"),
-        (csv_line(9, 3, "Test"), r"row 4: Usage is one of .*'Training'.*, got 'Test'"),
-        ("3,1 2 3,Training", "row 4: pixels are 48 x 48 numbers 0..255: cannot reshape"),
+        (csv_line(9, 3, "Test"), r"line 6: Usage is one of .*'Training'.*, got 'Test'"),
+        ("3,1 2 3,Training", "line 6: pixels are 48 x 48 numbers 0..255: cannot reshape"),
         (csv_line(9, 3, "Training").replace(" ", " 300 ", 1), r"must be in range\(0, 256\)"),
         (csv_line(9, 3, "Training").replace(" ", " x ", 1), "invalid literal"),
-        ("3", "row 4: Usage is one of .*, got ''"),
+        ("3", "line 6: Usage is one of .*, got ''"),
     ],
 )
 def test_fer2013_names_the_bad_row(tmp_path: Path, line: str, message: str) -> None:
@@ -279,8 +279,8 @@ def test_ferplus_without_votes_or_pictures(tmp_path: Path) -> None:
     ("content", "message"),
     [
         ("Usage,neutral\nTraining,3\n", r"lacks the columns \['Image name', 'happiness', "),
-        (f"{VOTE_HEAD}\nTraining,a.png,x,0,0,0,0,0,0,0,0,0\n", "row 0: votes are numbers: .*'x'"),
-        (f"{VOTE_HEAD}\nTraining,a.png,1,2\n", "row 0: votes are numbers: .*''"),
+        (f"{VOTE_HEAD}\nTraining,a.png,x,0,0,0,0,0,0,0,0,0\n", "line 2: votes are numbers: .*'x'"),
+        (f"{VOTE_HEAD}\nTraining,a.png,1,2\n", "line 2: votes are numbers: .*''"),
     ],
 )
 def test_damaged_votes(tmp_path: Path, content: str, message: str) -> None:
@@ -485,10 +485,10 @@ def test_jaffe_ratings_as_the_owners_wrote_them(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("KA.AN1.39.tiff,1,2,3,x,4,1", r"ratings\.csv, row 0: ratings are numbers: .*'x'"),
-        ("KA.AN1.39.tiff,1,2", "row 0: ratings are numbers"),
-        ("KA.AN1.39.tiff,1,2,3,0.5,4,1", "row 0: ratings lie between 1 and 5, got .*0.5"),
-        ("KA.AN1.39.tiff,1,2,3,nan,4,1", "row 0: ratings lie between 1 and 5, got .*nan"),
+        ("KA.AN1.39.tiff,1,2,3,x,4,1", r"ratings\.csv, line 2: ratings are numbers: .*'x'"),
+        ("KA.AN1.39.tiff,1,2", "line 2: ratings are numbers"),
+        ("KA.AN1.39.tiff,1,2,3,0.5,4,1", "line 2: ratings lie between 1 and 5, got .*0.5"),
+        ("KA.AN1.39.tiff,1,2,3,nan,4,1", "line 2: ratings lie between 1 and 5, got .*nan"),
         (
             "KA-AN1,1,2,3,4,4,1",
             r"are of files like 'KA-AN1', but the pictures .* 'KA\.AN1\.39\.tiff",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -78,4 +79,45 @@ def test_an_unknown_importer() -> None:
 def test_a_table_saved_where_the_comma_is_for_decimals(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("file;label\na.png;happy\n", encoding="utf-8-sig")
-    assert list(csv_rows(path, ("file",))) == [{"file": "a.png", "label": "happy"}]
+    assert list(csv_rows(path, ("file",))) == [(2, {"file": "a.png", "label": "happy"})]
+
+
+def test_rows_go_by_their_lines(tmp_path: Path) -> None:
+    """As an editor counts them, whatever is blank; cells that are empty may go beyond the head."""
+    path = tmp_path / "a.csv"
+    path.write_text("file,label\n\na.png,happy,,\n\r\nb.png\n")
+    a, b = {"file": "a.png", "label": "happy"}, {"file": "b.png", "label": ""}
+    assert list(csv_rows(path, ("file",))) == [(3, a), (5, b)]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"file,label,label\na.png,happy,sad\n", "has two columns called 'label'; name each once"),
+        (b"file,label\na.png,happy,Ann\n", "line 2: 'Ann' stands beyond the last column, 'label'"),
+        (b'file,label\na.png,"happy\nb.png,sad\n', "is not readable CSV: unexpected end of data"),
+        (b"file\tlabel\na.png\thappy\n", "it has .*; its cells are parted by tabs, not by commas"),
+        ("file,label\na.png,happy\n".encode("utf-16"), "it is no text in UTF-8; save it as that"),
+        (
+            "file,label\na.png,happy\n".encode("utf-16-le"),
+            "it is no text in UTF-8; save it as that",
+        ),
+        (
+            "file,label\nZoë.png,happy\n".encode("latin-1"),
+            "it is no text in UTF-8; save it as that",
+        ),
+    ],
+)
+def test_tables_that_would_be_misread(content: bytes, said: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=said):
+        list(csv_rows(path, ("file", "label")))
+
+
+def test_a_pipe_is_no_table(tmp_path: Path) -> None:
+    """Nobody writes into it, and nobody waits for that."""
+    os.mkfifo(tmp_path / "a.csv")
+    for path in (tmp_path / "a.csv", tmp_path):
+        with pytest.raises(DataError, match="is no file, but a folder, a pipe or a device"):
+            list(csv_rows(path, ("file",)))

@@ -164,7 +164,7 @@ def test_faces10k_of_another_kind(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"holds no .*final\.csv: save the sheet 'Final Values'"):
         read_faces10k(tmp_path)
     faces10k(tmp_path, ["a.jpg,1,2,7"])
-    with pytest.raises(DataError, match=r"row 0: an emotion is a number 0\.\.6, got '7'"):
+    with pytest.raises(DataError, match=r"line 2: an emotion is a number 0\.\.6, got '7'"):
         read_faces10k(tmp_path)
     (tmp_path / SCORES / FINAL).write_text("Filename,Emotion\na.jpg,happy\n")
     with pytest.raises(DataError, match=r"an emotion is a number 0..6, got 'happy'"):
@@ -209,11 +209,26 @@ def test_csv_with_what_people_get_wrong(tmp_path: Path) -> None:
     assert reason.endswith("(2 rows)")
 
 
+def test_a_list_with_gaps(tmp_path: Path) -> None:
+    """Rows without a name or a label are counted, and blanks around a split make no other one."""
+    picture(tmp_path / "a.png")
+    picture(tmp_path / "b.png")
+    lines = ["file,label,split", "a.png,happy, train ", "b.png,,", ",sad,", ",,", "b.png,sad,train"]
+    (tmp_path / "labels.csv").write_text("\n".join(lines) + "\n")
+    table = read_listed(tmp_path)
+    assert table.splits == ("train",)
+    left_out = table.notes["left_out"]
+    assert left_out["rows without a label"].endswith("labels.csv has 1 of them")
+    assert left_out["rows without a file"].endswith("labels.csv has 2 of them")
+    assert table.notes["unreadable"] == {}
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("file,label\na.png,hapy\n", r"labels\.csv, row 0: 'hapy' is no label: .*mean happy"),
-        ("file,label\na.png,sad\na.png,sad\n", r"row 1: a\.png is listed a second time"),
+        ("file,label\na.png,hapy\n", r"labels\.csv, line 2: 'hapy' is no label: .*mean happy"),
+        ("file,label\na.png,sad\na.png,sad\n", r"line 3: a\.png is listed a second time"),
+        ("file,label\na.png,sad\nA.PNG,happy\n", r"line 3: A\.PNG is listed a second time"),
         ("file,label\n", r"no pictures in .*; expected rows in .*labels\.csv"),
         ("file,label\na.png,boredom\n", "'boredom' is no label: .*there are: neutral"),
         ("picture,emotion\na.png,sad\n", r"lacks the columns \['file', 'label'\]; it has \['pic"),

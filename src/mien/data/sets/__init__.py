@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -88,29 +89,57 @@ importers: Registry[Importer] = Registry(
 )
 
 
-def csv_rows(path: Path, columns: Sequence[str]) -> Iterator[dict[str, str]]:
-    """The rows of a CSV file that has these columns; a short row reads as empty texts.
+def csv_rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
+    """(line, row) of a CSV file that has these columns; a short row reads as empty texts.
+
+    line : which one of the file it is, the head being the first.
 
     Takes Excel's byte order mark, its semicolons where the comma is for decimals, and blanks
     after commas (Kaggle's icml_face_data.csv). Raises DataError for a file that is none, and for
-    one without a column.
+    one without a column; so it does for two columns of one name and for cells without a name, of
+    which a row could keep one alone.
     """
+    if path.exists() and not path.is_file():
+        raise DataError(f"{path} is no file, but a folder, a pipe or a device")
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             head = file.readline()
             file.seek(0)
             mark = ";" if head.count(";") > head.count(",") else ","
-            reader = csv.DictReader(file, skipinitialspace=True, restval="", delimiter=mark)
+            reader = csv.DictReader(
+                file, skipinitialspace=True, restval="", delimiter=mark, strict=True
+            )
             there = [name.strip() for name in reader.fieldnames or []]
             reader.fieldnames = there
-            missing = [c for c in columns if c not in there]
-            if missing:
-                raise DataError(f"{path} lacks the columns {missing}; it has {there}")
+            _check_head(path, head, there, columns)
             for row in reader:
-                row.pop(None, None)  # cells beyond the last column
-                yield row
-    except (OSError, UnicodeDecodeError, csv.Error) as err:
+                beyond = [cell for cell in row.pop(None, ()) if cell.strip()]
+                if beyond:
+                    raise DataError(
+                        f"{path}, line {reader.line_num}: '{beyond[0]}' stands beyond the last "
+                        f"column, '{there[-1]}'; quote a text that has a '{mark}' in it"
+                    )
+                yield reader.line_num, row
+    except UnicodeDecodeError as err:
+        raise DataError(f"{path} is not readable CSV: {_NO_TEXT}") from err
+    except (OSError, csv.Error) as err:
         raise DataError(f"{path} is not readable CSV: {err}") from err
+
+
+_NO_TEXT = "it is no text in UTF-8; save it as that (in Excel: CSV UTF-8)"
+
+
+def _check_head(path: Path, head: str, there: Sequence[str], columns: Sequence[str]) -> None:
+    """Raise DataError for a file whose first line names other columns, or one of them twice."""
+    if "\0" in head:
+        raise DataError(f"{path} is not readable CSV: {_NO_TEXT}")
+    missing = [name for name in columns if name not in there]
+    if missing:
+        tabs = "; its cells are parted by tabs, not by commas" if "\t" in head else ""
+        raise DataError(f"{path} lacks the columns {missing}; it has {there}{tabs}")
+    twice = [name for name, count in Counter(there).items() if name and count > 1]
+    if twice:
+        raise DataError(f"{path} has two columns called '{twice[0]}'; name each once")
 
 
 def further(record: Mapping[str, str | None], own: Sequence[str]) -> dict[str, str]:

@@ -59,7 +59,9 @@ class Collection:
     def listed(self, name: str) -> Path | None:
         """The file that a list names, however it spells it; None, noted, for one elsewhere."""
         if not is_inside(name):
-            self.left_out[name] = f"{name} lies outside of {self.root}"
+            self.left_out[name] = (
+                f"{name} lies outside of {self.root}, or is not named from there on"
+            )
             return None
         exact = self.root / name
         if exact.exists():

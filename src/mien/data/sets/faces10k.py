@@ -50,11 +50,11 @@ def _number(text: str, where: str) -> int | None:
 def _answers(table: Path) -> dict[str, Counter[int]]:
     """How often each emotion was given to each picture."""
     answers: dict[str, Counter[int]] = {}
-    for number, record in enumerate(csv_rows(table, ("Filename",))):
+    for line, record in csv_rows(table, ("Filename",)):
         column = next((c for c in record if c.strip(" ?").lower() == "emotion"), None)
         if column is None:
             raise DataError(f"{table} has no column 'Emotion'; it has {list(record)}")
-        emotion = _number(record[column], f"{table}, row {number}")
+        emotion = _number(record[column], f"{table}, line {line}")
         counts = answers.setdefault(record["Filename"], Counter())
         if emotion is not None:
             counts[emotion] += 1

@@ -31,8 +31,9 @@ TERMS = "FER2013: research use; its photographs carry no licence. FER+ labels: M
 def _from_csv(path: Path) -> Iterator[Row]:
     fer2013 = label_set("fer2013")
     numbers = {str(i): label for i, label in enumerate(fer2013.labels)}
-    for number, record in enumerate(csv_rows(path, ("emotion", "pixels", "Usage"))):
-        where = f"{path}, row {number}"
+    rows = csv_rows(path, ("emotion", "pixels", "Usage"))
+    for number, (line, record) in enumerate(rows):
+        where = f"{path}, line {line}"
         if record["emotion"] not in numbers:
             raise DataError(f"{where}: emotion is a number 0..6, got '{record['emotion']}'")
         if record["Usage"] not in SPLITS:
@@ -89,11 +90,11 @@ def read_fer2013(path: Path) -> Table:
 def read_votes(path: Path) -> list[tuple[str, str, tuple[float, ...]]]:
     """FER+'s ``fer2013new.csv``: (Usage, image name, ten votes) per row, in FER2013's order."""
     rows = []
-    for number, record in enumerate(csv_rows(path, ("Usage", "Image name", *_VOTE_COLUMNS))):
+    for line, record in csv_rows(path, ("Usage", "Image name", *_VOTE_COLUMNS)):
         try:
             votes = tuple(float(record[c]) for c in _VOTE_COLUMNS)
         except ValueError as err:
-            raise DataError(f"{path}, row {number}: votes are numbers: {err}") from err
+            raise DataError(f"{path}, line {line}: votes are numbers: {err}") from err
         rows.append((record["Usage"], record["Image name"].strip(), votes))
     return rows
 

@@ -24,7 +24,7 @@ from .intensities import Ratings, Scale
 LAYOUT = "<label>/*.jpg or <split>/<label>/*.jpg"
 _ONE_SPLIT = "all"
 _PEOPLE, _INTENSITIES = ("people.csv", "subjects.csv"), "intensities.csv"
-Numbered = tuple[int, dict[str, str]]  # a row of a table, counted from 0
+Numbered = tuple[int, dict[str, str]]  # a row of a table, and its line in the file
 
 
 def label_folders(collection: Collection) -> Iterator[tuple[str | None, str, Path]]:
@@ -61,8 +61,8 @@ class _Beside:
 
     def rate(self, name: str, row_id: str, label: str) -> None:
         """Take the ratings of a file, which is the picture ``row_id`` of a label."""
-        for number, record in self.rows.get(name) or ():
-            self.ratings.add(row_id, label, record, number)
+        for line, record in self.rows.get(name) or ():
+            self.ratings.add(row_id, label, record, line)
 
     def left_out(self, table: Table, has: Callable[[Row], object]) -> dict[str, str]:
         """Rows without a picture and pictures without a row, by the table's name.
@@ -94,11 +94,11 @@ def _beside(root: Path, names: Sequence[str], columns: Sequence[str], scale: Sca
     rows: dict[str, list[Numbered]] = {}
     there: tuple[str, ...] = ()
     own: tuple[str, ...] = ("file",)
-    for number, record in enumerate(csv_rows(path, columns)) if path else ():
-        if not number:
+    for line, record in csv_rows(path, columns) if path else ():
+        if not there:
             there, own = tuple(record), ("file", *ratings.columns(record))
         if any(isinstance(v, str) and v.strip() for k, v in record.items() if k != "file"):
-            rows.setdefault(record["file"].strip(), []).append((number, record))
+            rows.setdefault(record["file"].strip(), []).append((line, record))
     return _Beside(path, Spelled(rows), there, own, ratings)
 
 
@@ -108,7 +108,7 @@ def _people(root: Path, scale: Scale) -> _Beside:
     for name, rows in found.rows.items():
         if len(rows) > 1:
             raise DataError(
-                f"{found.path}, row {rows[1][0]}: {name} is listed a second time; a picture has "
+                f"{found.path}, line {rows[1][0]}: {name} is listed a second time; a picture has "
                 f"one row (of several raters, in {_INTENSITIES})"
             )
     return found

@@ -58,7 +58,12 @@ class Scale:
         try:
             value = float(number.replace(",", "."))  # Excel's comma for decimals
         except ValueError:
-            raise DataError(f"'{given}' is no number on the scale {scale}") from None
+            value = math.nan
+        if not math.isfinite(value):
+            raise DataError(
+                f"'{given}' is no number on the scale {scale}; leave the cell of a picture empty "
+                "that nobody rated"
+            )
         if not scale.none <= value <= scale.most:
             raise DataError(
                 f"{given} lies outside of the scale {scale}; tell mien data import another: {_HINT}"
@@ -104,13 +109,13 @@ class Ratings:
         self._columns = _columns(names, self._listed_in)
         return tuple(self._columns)
 
-    def add(self, row_id: str, label: str, record: Mapping[str, str], number: int) -> None:
-        """The ratings in a row of the list, which is of the picture ``row_id``.
+    def add(self, row_id: str, label: str, record: Mapping[str, str], line: int) -> None:
+        """The ratings in a line of the list, which is of the picture ``row_id``.
 
-        Raises DataError, naming the row, for a number outside the scale and for a row that rates
+        Raises DataError, naming the line, for a number outside the scale and for a row that rates
         some labels and not the others.
         """
-        where = f"{self._listed_in}, row {number}"
+        where = f"{self._listed_in}, line {line}"
         cells = {column: record[column].strip() for column in self._columns}
         empty = [column for column, cell in cells.items() if not cell]
         own = _OWN in self._columns.values()

@@ -42,10 +42,9 @@ def read_ratings(folder: Path) -> dict[str, tuple[float, ...]]:
     """File name, or serial number in the owners' text -> intensity of each of ``RATED``."""
     table = folder / "ratings.csv"
     if table.is_file():
-        rows = enumerate(csv_rows(table, ("file", *RATED)))
         return {
-            row["file"]: _intensity([row[name] for name in RATED], f"{table}, row {number}")
-            for number, row in rows
+            row["file"]: _intensity([row[name] for name in RATED], f"{table}, line {line}")
+            for line, row in csv_rows(table, ("file", *RATED))
         }
     # By number, not by name: the owners' text has a slip of the pen in a name.
     lines = (

@@ -56,35 +56,42 @@ def listed_in(
     """
     collection = Collection(name or table.parent.resolve().name, table.parent)
     ratings = Ratings(table, scale or Scale())
-    own: tuple[str, ...] = _COLUMNS
-    seen: set[str] = set()
+    own: tuple[str, ...] = ()
+    seen: set[Path] = set()
     unknown: Counter[str] = Counter()
-    for number, record in enumerate(csv_rows(table, ("file", "label"))):
-        if not number:
+    blank: Counter[str] = Counter()
+    for line, record in csv_rows(table, ("file", "label")):
+        if not own:
             own = (*_COLUMNS, *ratings.columns(record))
             collection.left_out.update(passed_over(record, own))
-        name, given = record["file"].strip(), record["label"]
-        where = f"{table}, row {number}"
+        told = {column: (record.get(column) or "").strip() for column in _COLUMNS}
+        name, given = told["file"], told["label"]
+        if not (name and given):
+            blank["label" if name else "file"] += 1
+            continue
+        where = f"{table}, line {line}"
         label = collection.known(given, f"label '{given}'", f"{where}: '{given}' is no label")
         if not label:
             unknown[given] += 1
             continue
-        if name in seen:
-            raise DataError(f"{where}: {name} is listed a second time; a picture has one row")
-        seen.add(name)
         file = collection.listed(name)
         if file is None:
             continue
+        if file in seen:
+            raise DataError(f"{where}: {name} is listed a second time; a picture has one row")
+        seen.add(file)
         collection.add(
             file,
             name,
-            record.get("split") or "all",
+            told["split"] or "all",
             label,
-            subject=record.get("subject") or subject_of(file),
-            sequence=record.get("sequence") or None,
+            subject=told["subject"] or subject_of(file),
+            sequence=told["sequence"] or None,
             more=further(record, own),
         )
-        ratings.add(f"{collection.name}/{name}", label, record, number)
+        ratings.add(f"{collection.name}/{name}", label, record, line)
+    for column, count in blank.items():
+        collection.left_out[f"rows without a {column}"] = f"{table} has {count} of them"
     for given, count in unknown.items():
         collection.left_out[f"label '{given}'"] += f" ({count} rows)"
     return ratings.of(collection.table(f"rows in {table}"))
