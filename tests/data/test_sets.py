@@ -213,6 +213,7 @@ def test_ferplus_joins_by_row(tmp_path: Path, layout: str) -> None:
     assert [row.label for row in table.rows] == ["neutral", "happiness", "unknown"]
     assert [row.votes for row in table.rows] == [VOTES[0], VOTES[1], VOTES[3]]
     assert table.notes["left_out_by_ferplus"] == 1
+    assert table.notes["left_out"] == {"rows": "FER+ names no picture for 1 rows of FER2013's"}
     for i, seed in enumerate((0, 1, 3)):  # each with the picture of its own row
         np.testing.assert_array_equal(gray(table, i), face(seed))
 

@@ -48,6 +48,7 @@ def test_ckplus_first_is_neutral_and_the_last_three_show_it(tmp_path: Path) -> N
     assert [r.label for r in table.rows[4:]] == ["neutral", *["surprise"] * 3]
     assert table.rows[1].source == "cohn-kanade-images/S005/001/S005_001_00000004.png"
     assert table.notes["sequences_without_emotion"] == 1
+    assert table.notes["left_out"]["sequences"] == "1 of them without an emotion, or without frames"
     assert len(read_ckplus(tmp_path, apex=1)) == 4
 
 

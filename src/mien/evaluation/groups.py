@@ -36,8 +36,9 @@ def by_group(
 
     Balanced accuracy runs over the labels that every group has: only those can be compared. It is
     None where there are none; so is ``people`` where nobody is known. ``gap`` is between the best
-    and the worst group that are named; ``by_chance`` says how often the best and the worst of as many groups lie at least as far apart
-    where people are dealt to them at random. Raises DataError for a column that makes no groups.
+    and the worst group that are named; ``by_chance`` says how often the best and the worst of as
+    many groups lie at least as far apart where people are dealt to them at random. Raises DataError
+    for a column that makes no groups.
     """
     names = [NOT_SAID if group is None else group for group in groups]
     counts = Counter(names)

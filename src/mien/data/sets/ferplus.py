@@ -136,7 +136,8 @@ def read_ferplus(path: Path) -> Table:
         rows.append(
             Row(row.id, usage, label, row.image, row.width, row.height, counts, source=row.source)
         )
-    notes = {"left_out_by_ferplus": left_out}
+    told = {"rows": f"FER+ names no picture for {left_out} rows of FER2013's"} if left_out else {}
+    notes = {"left_out_by_ferplus": left_out, "left_out": told}
     return Table("ferplus", rows, VOTE_LABELS, notes)
 
 
