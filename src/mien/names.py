@@ -24,6 +24,15 @@ def folded(name: str) -> str:
     return unicodedata.normalize("NFC", posixpath.normpath(text.replace("\\", "/")))
 
 
+def spelt(name: str) -> str:
+    r"""A name as UTF-8 can hold it: a disk may have one whose bytes are no text, spelt out then.
+
+    >>> spelt("caf\udce9.png") == "caf\\udce9.png", spelt("Zoë")
+    (True, 'Zoë')
+    """
+    return name.encode(errors="backslashreplace").decode()
+
+
 def is_inside(name: str) -> bool:
     r"""Whether a name leads to a file below the folder that it is joined to, on any system.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import cv2
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mien.data import table as tables
 from mien.data.sets.ferplus import VOTE_LABELS, majority, read_fer2013, read_ferplus, read_votes
 from mien.data.sets.folder import read_folder
 from mien.data.sets.jaffe import read_jaffe
@@ -292,6 +294,18 @@ def test_damaged_votes(tmp_path: Path, content: str, message: str) -> None:
 
 
 # --- A folder of one's own ------------------------------------------------------------------
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="a Mac's disk holds names in UTF-8 only")
+def test_names_that_are_no_text(tmp_path: Path) -> None:
+    """From a disk that was written with another encoding: spelt out, and a table like any other."""
+    root = tmp_path / "mine"
+    save(root / "sad" / "b.png", 1, 30)
+    (root / "sad" / "b.png").rename(os.fsdecode(bytes(root / "sad") + b"/caf\xe9.png"))
+    made = read_folder(root)
+    tables.write(made, tmp_path / "t.parquet")
+    [back] = tables.read(tmp_path / "t.parquet").rows
+    assert back.id == "mine/sad/caf\\udce9.png"
 
 
 def test_folder_without_splits(tmp_path: Path) -> None:

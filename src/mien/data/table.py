@@ -29,13 +29,16 @@ from .. import foreign, jsontext
 from ..errors import DataError, MissingExtra, OutputError
 from ..face import ImageArray
 from ..faces import landmarks
+from ..files import replacing
 from ..labels import LabelSet
 from ..media import preprocess
 from ..media.image import read_bytes
+from ..names import spelt
 
 SCHEMA = "mien-table/1"
 _ROWS_PER_GROUP = 2048
 _ADDED = ("landmarks", "sequence", "copy_of", "intensity")  # columns that older tables lack
+_TEXTS = ("id", "split", "label", "subject", "source", "sequence", "copy_of")
 _TRAINING_SPLITS = ("train", "training")
 _LARGEST_CROP = 112  # pixels of a side: what data sets of crops have at the most
 
@@ -66,6 +69,13 @@ class Row:
     copy_of: str | None = None
     intensity: tuple[float, ...] | None = None
     more: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+    def __post_init__(self) -> None:
+        # Ids and sources are names of files, whose bytes need not be UTF-8.
+        for name in _TEXTS:
+            text = getattr(self, name)
+            if isinstance(text, str) and not text.isascii():
+                object.__setattr__(self, name, spelt(text))
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,20 +331,21 @@ def write(table: Table, path: Path) -> None:
         ],
         metadata={"mien": json.dumps(meta)},
     )
-    part = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # Opened here: a colon in a name is an address to pyarrow.
-        with part.open("wb") as out, pq.ParquetWriter(out, schema, compression="zstd") as writer:
+        with (
+            replacing(path) as out,
+            pq.ParquetWriter(out, schema, compression="zstd") as writer,
+        ):
             for start in range(0, len(table), _ROWS_PER_GROUP):
                 rows = table.rows[start : start + _ROWS_PER_GROUP]
                 own = [n for n in schema.names if n not in further]
                 columns = [[getattr(row, name) for row in rows] for name in own]
                 columns += [[row.more.get(name) for row in rows] for name in further]
                 writer.write_table(pa.table(columns, schema=schema))
-        part.replace(path)
     except OSError as err:
-        raise OutputError(f"cannot write {path}: {err}") from err
+        raise OutputError(f"cannot write {path}: {err.strerror or err}") from err
 
 
 def read(path: Path) -> Table:
@@ -380,7 +391,6 @@ def _words(values: object, what: str) -> tuple[str, ...]:
     return tuple(foreign.word(value, what) for value in foreign.listed(values, what))
 
 
-_TEXTS = ("id", "split", "label", "subject", "source", "sequence", "copy_of")
 _LISTS = ("votes", "landmarks", "intensity")
 _NEEDED = ("id", "split", "label", "image", "width", "height")
 

@@ -31,6 +31,7 @@ from ..faces.finder import Finder, pixels
 from ..files import replacing
 from ..labels import LabelSet, canonical
 from ..media.preprocess import batch, pad_to_square, resize
+from ..names import spelt
 from ..weights import graph, session
 from .recognize import ModelInfo, OnnxRecognizer, Recognizer
 
@@ -282,7 +283,7 @@ def write(path: Path, source: str, info: ModelInfo, faces: list[dict[str, Any]])
     """What explains a picture's faces, as JSON; raises OutputError, also for another's file."""
     told = {
         "schema": SCHEMA,
-        "source": source.encode(errors="backslashreplace").decode(),
+        "source": spelt(source),
         "model": {"name": info.name, "sha256": info.sha256},
         "faces": faces,
         "units": {

@@ -24,6 +24,7 @@ from ..face import Face, Frame, Quality
 from ..faces import quality
 from ..files import claim, replacing
 from ..labels import BETWEEN
+from ..names import spelt
 from ..registry import Registry
 from ..secrecy import public
 
@@ -93,7 +94,7 @@ def _unicode(text: str) -> str:
 
     Without the passwords of addresses in it.
     """
-    return public(text).encode(errors="backslashreplace").decode()
+    return spelt(public(text))
 
 
 _SET = "prediction_set"

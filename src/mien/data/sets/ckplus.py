@@ -102,7 +102,9 @@ def read_ckplus(path: Path, apex: int = APEX) -> Table:
         if found := _action_units(_part(path, "FACS") / name):
             units[name] = found
     if without:
-        collection.left_out["sequences"] = f"{without} of them without an emotion, or without frames"
+        collection.left_out["sequences"] = (
+            f"{without} of them without an emotion, or without frames"
+        )
     notes = {"sequences_without_emotion": without, "action_units": units}
     return collection.table("sequences with an emotion", notes)
 
