@@ -186,5 +186,6 @@ def test_no_picture_of_any_label_of_the_recipe(place: Path) -> None:
     random = np.random.default_rng(1)
     rows = stripes.rows("happiness", 2, "train", random)
     rows += stripes.rows("happiness", 2, "select", random)
-    with pytest.raises(DataError, match="nothing left to train or select on"):
+    said = "nothing left to train or select on in other: train rows 2, select rows 2, train without"
+    with pytest.raises(DataError, match=said):
         prepare(recipe(place, 'data.labels=["anger","disgust"]'), Table("other", rows))

@@ -139,7 +139,9 @@ def train_fold(pictures: Path, fold: int) -> list[str]:
     return list(told)
 
 
-def test_damaged_empty_and_single(pictures: Path, astronaut: ImageArray) -> None:
+def test_damaged_empty_and_single(
+    pictures: Path, astronaut: ImageArray, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A picture that cannot be read, a label without pictures, a label with one."""
     (pictures / "sad" / "broken.jpg").write_bytes(b"\xff\xd8\xff no more")
     (pictures / "fear").mkdir()
@@ -149,6 +151,10 @@ def test_damaged_empty_and_single(pictures: Path, astronaut: ImageArray) -> None
     assert list(report["faces"]["unreadable"]) == ["sad/broken.jpg"]
     assert list(report["faces"]["left_out"]) == ["fear"]
     assert report["labels"] == {"contempt": 1, "happiness": 10, "sadness": 10}
+    console.trained(report)
+    said = capsys.readouterr().err
+    assert "no picture of contempt among those that choose the epoch and calibrate" in said
+    assert "no picture of contempt among those that test: the figures are of the others" in said
     model = load_model(trained.model)
     assert model.info.label_set.labels == ("happiness", "sadness", "contempt")
     probs = model.probabilities([astronaut[50:180, 160:290]], BaseRates())

@@ -359,6 +359,13 @@ class TrainingBar:
         )
 
 
+_DOES = {
+    "train": "train",
+    "select": "choose the epoch and calibrate",
+    "test": "test: the figures are of the others",
+}
+
+
 def trained(report: dict[str, Any]) -> None:
     """What a folder's model was trained on, what was left out, and what the model is worth."""
     faces, split = report["faces"], report["split"]
@@ -384,6 +391,8 @@ def trained(report: dict[str, Any]) -> None:
             f"{split['as_seed']}: so few can be dealt evenly in few ways only; to test each of "
             "them once: --set split.folds=5 --set split.fold=0, then 1, 2, 3, 4"
         )
+    for side, labels in split["labels_missing"].items():
+        say(f"no picture of {', '.join(labels)} among those that {_DOES[side]}")
     apart = "held back"
     if split["by"] == "subject":
         apart = f"of other people{_few_names(split['tested'])}"

@@ -159,7 +159,8 @@ def sides(data: ExpressionData, table: Table) -> tuple[Table, Table, dict[str, i
         train = without_near_duplicates_of(data, train, table)
         counts["train_near_duplicates_in_other_splits"] = before - len(train)
     if not len(train) or not len(select):
-        raise DataError(f"nothing left to train or select on in {table.name}: {counts}")
+        told = ", ".join(f"{name.replace('_', ' ')} {n}" for name, n in counts.items() if n)
+        raise DataError(f"nothing left to train or select on in {table.name}: {told}")
     counts |= {"train_used": len(train), "select_used": len(select)}
     return train, select, counts
 

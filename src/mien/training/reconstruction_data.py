@@ -30,5 +30,6 @@ def sides(data: ReconstructionData, table: Table) -> tuple[Table, Table, dict[st
         train = without_pixels_of(train, table.of_split(data.select, data.test))
         counts["train_pixels_in_other_splits"] = counts["train_rows"] - len(train)
     if not len(train):
-        raise DataError(f"nothing left to train on in {table.name}: {counts}")
+        told = ", ".join(f"{name.replace('_', ' ')} {n}" for name, n in counts.items() if n)
+        raise DataError(f"nothing left to train on in {table.name}: {told}")
     return train, select, counts
