@@ -66,6 +66,27 @@ def test_a_join_says_what_stays_behind(call: Call, crops: Path, tmp_path: Path) 
     assert table.read(out).intensity_labels == ()
 
 
+def test_a_join_says_that_votes_stay_behind(call: Call, crops: Path, tmp_path: Path) -> None:
+    rows = [replace(row, id=f"v/{row.id}", votes=(1.0,)) for row in table.read(crops).rows]
+    table.write(Table("voted", rows, ("fear",)), tmp_path / "voted.parquet")
+    done = call("data", "join", crops, tmp_path / "voted.parquet", "-o", tmp_path / "b.parquet")
+    assert "the votes of 3 pictures stay behind: joined tables keep their labels" in done.err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--train", "nan", "--select", "nan", "--test", "nan"], "are shares summing to 1"),
+        (["--seed", "-3"], "split.seed is a whole number from 0, got -3"),
+    ],
+)
+def test_splits_of_no_meaning(
+    call: Call, crops: Path, tmp_path: Path, words: list[str], said: str
+) -> None:
+    done = call("data", "split", crops, "--by", "random", *words, "-o", tmp_path / "d.parquet")
+    assert (done.status, said in done.err) == (2, True), done.err
+
+
 def test_a_table_is_aligned(call: Call, crops: Path, tmp_path: Path) -> None:
     out = tmp_path / "level.parquet"
     done = call("data", "align", crops, "--align", "similarity", "--size", "64", "-o", out)

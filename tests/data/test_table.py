@@ -351,6 +351,19 @@ def test_join_keeps_intensities_of_the_same_labels() -> None:
     assert [r.intensity for r in apart.rows] == [None, None, None]
 
 
+def test_join_keeps_how_faces_were_cut() -> None:
+    """They are crops still, and nothing cuts them again; whole pictures do not go among them."""
+    cut = replace(MADE, notes={"align": "similarity"})
+    others = replace(cut, name="others", rows=[row(9)])
+    both = tables.join([cut, others], "both")
+    assert both.are_crops
+    assert both.notes == {"of": ["made", "others"], "align": "similarity"}
+    with pytest.raises(DataError, match=r"cut all tables alike first.*made: similarity, made: not"):
+        tables.join([cut, replace(MADE, rows=[row(9)])], "both")
+    with pytest.raises(DataError, match="they are made: similarity, made: mouth"):
+        tables.join([cut, replace(MADE, rows=[row(9)], notes={"align": "mouth"})], "both")
+
+
 def test_join_refuses_a_row_twice() -> None:
     other = Table("other", [row(7), row(2)])
     with pytest.raises(DataError, match="share rows, 'made/00002' for one; join each only once"):

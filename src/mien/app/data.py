@@ -209,6 +209,9 @@ def data_join(
     result = table.join(parts, out.stem)
     table.write(result, out)
     say(f"{out}: {len(result)} pictures in {', '.join(result.splits)}")
+    voted = sum(row.votes is not None for part in parts for row in part.rows)
+    if voted:
+        say(f"the votes of {voted} pictures stay behind: joined tables keep their labels")
     rated = sum(part.is_rated.sum() for part in parts if part.intensity_labels)
     if rated and not result.intensity_labels:
         say(f"the intensities of {rated} pictures stay behind: not all tables rate the same labels")
@@ -239,7 +242,7 @@ def data_audit(path: TableFile, out: WholeResult = None) -> None:
 @app.command("split")
 def data_split(
     path: TableFile,
-    by: Annotated[str, typer.Option(help="random, stratified, subject or sequence.")],
+    by: Annotated[str, typer.Option(help="random, stratified, subject, sequence or duplicates.")],
     out: TableOut,
     train: Annotated[float, typer.Option(help="The share that trains.")] = 0.8,
     select: Annotated[float, typer.Option(help="The share that selects the best epoch.")] = 0.1,

@@ -68,10 +68,13 @@ class Split:
             )
         if self.hold_out and (self.by != "subject" or self.each or self.folds):
             raise ConfigError('split.hold_out goes with shares and split.by = "subject" alone')
-        if abs(self.train + self.select + self.test - 1) > 1e-6 or self.train <= 0:
+        total = self.train + self.select + self.test
+        if not (abs(total - 1) <= 1e-6 and self.train > 0):  # nan is no share either
             raise ConfigError("split.train, split.select and split.test are shares summing to 1")
         if min(self.select, self.test) < 0:
             raise ConfigError("split.select and split.test are at least 0")
+        if self.seed < 0:
+            raise ConfigError(f"split.seed is a whole number from 0, got {self.seed}")
         if self.folds and not (self.folds >= 3 and 0 <= self.fold < self.folds):
             raise ConfigError(
                 f"split.folds is at least 3 and split.fold below it, got {self.folds}, {self.fold}"

@@ -240,9 +240,14 @@ def join(tables: Sequence[Table], name: str) -> Table:
     """The rows of several tables in one, votes left behind.
 
     Intensities stay where all tables rate the same labels, whatever their order: those of the wild
-    and those of a studio make one set (Xu et al. 2019). Raises DataError for an id that occurs
-    twice.
+    and those of a studio make one set (Xu et al. 2019). ``notes["align"]`` stays: faces that are
+    cut already are not to be cut again. Raises DataError for an id that occurs twice, and for
+    tables whose faces were cut in different ways, or of which some were not.
     """
+    cuts = {table.notes.get("align") for table in tables}
+    if len(cuts) > 1:
+        told = ", ".join(f"{t.name}: {t.notes.get('align', 'not cut')}" for t in tables)
+        raise DataError(f"cut all tables alike first, or none (mien data align); they are {told}")
     labels = tables[0].intensity_labels if tables else ()
     if any(set(table.intensity_labels) != set(labels) for table in tables):
         labels = ()
@@ -254,8 +259,10 @@ def join(tables: Sequence[Table], name: str) -> Table:
     if len({row.id for row in rows}) < len(rows):
         twice = next(i for i, n in Counter(row.id for row in rows).items() if n > 1)
         raise DataError(f"the tables share rows, '{twice}' for one; join each only once")
-    of = [table.name for table in tables]
-    return Table(name, rows, notes={"of": of}, intensity_labels=labels)
+    notes: dict[str, Any] = {"of": [table.name for table in tables]}
+    if cut := next(iter(cuts), None):
+        notes["align"] = cut
+    return Table(name, rows, notes=notes, intensity_labels=labels)
 
 
 def _reordered(row: Row, table: Table, labels: Sequence[str]) -> tuple[float, ...] | None:
