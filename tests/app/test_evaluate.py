@@ -112,6 +112,16 @@ def test_what_is_asked_of_a_folder_that_shows_some_expressions(
     assert "Warning" not in done.err
 
 
+@pytest.mark.parametrize(
+    ("words", "said"), [(["--split", "test"], "no split 'test'"), (["--by", "sex"], "no column")]
+)
+def test_what_is_not_there_is_told_before_the_search(
+    call: Call, faces: Path, words: list[str], said: str
+) -> None:
+    done = call("evaluate", "mien", faces, *words)
+    assert (done.status, said in done.err, "faces found" in done.err) == (2, True, False)
+
+
 def test_nobody_is_counted_where_nobody_is_known(call: Call, faces: Path, tmp_path: Path) -> None:
     folder = tmp_path / "faces"
     shutil.copytree(faces, folder)

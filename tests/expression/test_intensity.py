@@ -235,6 +235,9 @@ def test_intensities_alone_leave_the_probabilities(ferplus_table: Table) -> None
     assert anew["intensity"] == before.info.strengths.as_dict()  # of the same network's answers
     assert "graded" not in anew["card"]["read_anew"]
     assert anew["temperature"] == pytest.approx(before.info.temperature, rel=0.5)
+    smiles = some.keep(row.label == "happiness" for row in some.rows)
+    with pytest.raises(DataError, match="shows happiness only; how sure an answer may be shows"):
+        recalibrated("mien", smiles)
 
 
 def test_calibrating_by_the_command(

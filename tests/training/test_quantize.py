@@ -92,6 +92,18 @@ def test_other_models_find_no_faces() -> None:
     assert quantize.read_finder(str(FIRST_MODEL)) is None
 
 
+def test_what_is_no_model_and_what_only_has_the_name_of_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file called mien is not the model called mien, here as everywhere."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("mien", "bad.onnx"):
+        Path(name).write_text("hello")
+    assert quantize.read_finder("mien") is None
+    with pytest.raises(ModelError, match="files that mien exported, and this is no model"):
+        quantize.read_finder("bad.onnx")
+
+
 def test_no_landmarks_no_scales(faces: Table) -> None:
     whole = quantize.read_finder("landmarks68")
     assert whole is not None

@@ -173,7 +173,7 @@ def evaluate(
         rates = _of_run(recognizer, base_rates, strength)
     else:
         assert path
-        pictures = _pictures(path, split, name, recipe)
+        pictures = _pictures(path, split, name, recipe, by)
         rates = settings(recognizer, base_rates or (), strength)
     if recipe:
         pictures, tested, trained = arrange.of_recipe(recipe, pictures, uncut_faces=bool(stress))
@@ -204,7 +204,9 @@ def _of_run(
     return [default_for(recognizer.info.base_rates)]
 
 
-def _pictures(path: Path, split: str | None, model: str, recipe: str | None) -> Table:
+def _pictures(
+    path: Path, split: str | None, model: str, recipe: str | None, by: str | None
+) -> Table:
     """The labelled pictures of a folder or a table; says where their figures would flatter."""
     from ..data import table
     from ..data.sets.folder import read_folder
@@ -212,6 +214,10 @@ def _pictures(path: Path, split: str | None, model: str, recipe: str | None) -> 
     from .data import say_left_out
 
     pictures = read_folder(path) if path.is_dir() else table.read(path)
+    if split and not recipe:
+        pictures.of_split(split)  # raises DataError for none, before any face is searched for
+    if by:
+        pictures.column(by)
     if path.is_dir():
         say_left_out(pictures.notes)
     learnt = folder_run.trained_on(Path(model), pictures)

@@ -95,12 +95,17 @@ def again(recognizer: OnnxRecognizer, table: Table, offsets: bool = True) -> dic
     """``reading`` of a model file on faces of one's own, already cut as it wants them.
 
     Intensities follow from the faces that people graded, as ``graded`` has them; without any, they
-    stay as they were. Raises DataError for a table without a face of any label it answers,
+    stay as they were. Raises DataError for a table without faces of two labels that it answers,
     ModelError for a file of another maker, whose base rates nobody knows.
     """
     info = recognizer.info
     base_rates = _base_rates(info)
     table, targets = _of_its_labels(info, table)
+    if targets.min() == targets.max():
+        raise DataError(
+            f"of what {info.name} answers, {table.name} shows {info.label_set.labels[targets[0]]} "
+            "only; how sure an answer may be shows where two expressions or more are told apart"
+        )
     seen = _seen(recognizer, table)
     meta = reading(seen, targets, base_rates, info.label_set, None, offsets)
     meta["intensity"] = _strengths(info, _looked(seen, meta), table)

@@ -536,8 +536,13 @@ def adapted(model: str, probs: FloatArray, mix: FloatArray, how: str) -> tuple[b
 def metadata(content: bytes) -> str:
     """What a model file of mien's says of itself, as JSON; raises ModelError for another's."""
     import onnx
+    from google.protobuf.message import DecodeError
 
-    found = {prop.key: prop.value for prop in onnx.load_from_string(content).metadata_props}
+    try:
+        props = onnx.load_from_string(content).metadata_props
+    except DecodeError as err:
+        raise ModelError("this takes model files that mien exported, and this is no model") from err
+    found = {prop.key: prop.value for prop in props}
     if METADATA_KEY not in found:
         raise ModelError("this takes model files that mien exported, and this is another maker's")
     return str(found[METADATA_KEY])

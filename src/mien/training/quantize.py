@@ -61,7 +61,8 @@ def read_finder(model: str) -> bytes | None:
     """The landmark or proposal network of that name, or in that file; None for any other model."""
     if model in FINDERS:
         return catalogue.read(catalogue.spec(model))[1]
-    if not Path(model).is_file():
+    # A name means what it means to ``load_model``, whatever files lie about.
+    if model in catalogue.CATALOGUE or not Path(model).is_file():
         return None
     content = Path(model).read_bytes()
     return content if _finder_of(json.loads(metadata(content))) else None
