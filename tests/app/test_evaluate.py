@@ -112,6 +112,22 @@ def test_what_is_asked_of_a_folder_that_shows_some_expressions(
     assert "Warning" not in done.err
 
 
+def test_faces_cut_for_another_model_are_told(
+    call: Call, jaffe_table: Table, tmp_path: Path
+) -> None:
+    """A second cut of a cut face is none that a user's picture gets."""
+    few = jaffe_table.keep(i % 20 == 0 for i in range(len(jaffe_table)))
+    table.write(few, tmp_path / "few.parquet")
+    for how in ("xu2019", "similarity"):
+        cut = tmp_path / f"{how}.parquet"
+        assert (
+            call("data", "align", tmp_path / "few.parquet", "--align", how, "-o", cut).status == 0
+        )
+        done = call("evaluate", "mien", cut)
+        told = "these faces are cut by 'xu2019', and mien takes 'similarity'" in done.err
+        assert (done.status, told) == (0, how == "xu2019")
+
+
 @pytest.mark.parametrize(
     ("words", "said"), [(["--split", "test"], "no split 'test'"), (["--by", "sex"], "no column")]
 )

@@ -180,6 +180,7 @@ def evaluate(
         split = split or tested
     elif not (finder or held_back):
         # Under stress a whole face is changed, and only then cut as a model wants it.
+        _say_cut(pictures, alignment, recognizer)
         pictures = faces_in(pictures, crops, "box" if stress else alignment, recognizer)
     if stress:
         several = [recognizer, *map(load_model, beside or ())]
@@ -233,6 +234,18 @@ def _pictures(
             f"trained on those is tested with --split {other}"
         )
     return pictures
+
+
+def _say_cut(pictures: Table, alignment: str | None, recognizer: Recognizer) -> None:
+    """Say so where faces were cut in another way than the model's users get theirs cut."""
+    from ..faces import align
+
+    cut, wanted = pictures.notes.get("align"), align.known(alignment) or recognizer.info.align
+    if cut not in (None, align.DEFAULT, wanted):
+        say(
+            f"note: these faces are cut by '{cut}', and {recognizer.info.name} takes '{wanted}', "
+            "so that the figures are not what it is worth; give the table that they were cut from"
+        )
 
 
 def _stress(

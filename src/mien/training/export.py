@@ -536,7 +536,7 @@ def adapted(model: str, probs: FloatArray, mix: FloatArray, how: str) -> tuple[b
 def metadata(content: bytes) -> str:
     """What a model file of mien's says of itself, as JSON; raises ModelError for another's."""
     import onnx
-    from google.protobuf.message import DecodeError
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
     try:
         props = onnx.load_from_string(content).metadata_props
