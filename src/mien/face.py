@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .errors import ShapeError
+from .errors import InputError, ShapeError
 from .labels import LabelSet
 
 FloatArray = npt.NDArray[np.float32]
@@ -52,7 +52,19 @@ class Frame:
     reduced: int = 1
     whole: tuple[int, int] | None = None
 
+    @staticmethod
+    def known(frame: object) -> Frame:
+        """The frame itself; raises InputError for a picture that is none yet."""
+        if isinstance(frame, Frame):
+            return frame
+        raise InputError(
+            f"this takes a mien.Frame, got {type(frame).__name__}; mien.read_frame() makes one of "
+            "a path, the bytes of a file or an RGB array"
+        )
+
     def __post_init__(self) -> None:
+        if not isinstance(self.rgb, np.ndarray):
+            raise ShapeError(f"a frame is (H, W, 3) uint8 RGB, got {type(self.rgb).__name__}")
         if self.rgb.dtype != np.uint8 or self.rgb.ndim != 3 or self.rgb.shape[2] != 3:
             raise ShapeError(
                 f"a frame is (H, W, 3) uint8 RGB, got {self.rgb.shape} {self.rgb.dtype}; "

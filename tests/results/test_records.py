@@ -22,7 +22,7 @@ import pytest
 
 import mien
 from mien.analysis.pipeline import Analyzer, Settings
-from mien.errors import ConfigError, DataError, MissingExtra, OutputError, UnknownName
+from mien.errors import ConfigError, DataError, InputError, MissingExtra, OutputError, UnknownName
 from mien.expression.baserates import BaseRates
 from mien.face import Face, Frame
 from mien.results import reading, records
@@ -681,7 +681,7 @@ def test_a_reader_that_leaves_is_no_output_error(analyzer: Analyzer, two_faces: 
 
 def test_faces_must_be_recognised_first() -> None:
     bare = Face(np.array([0, 0, 9, 9], np.float32), 0.9)
-    with pytest.raises(AssertionError):
+    with pytest.raises(InputError, match="this one was only found"):
         records.record_of(picture(), [bare])
 
 

@@ -16,7 +16,15 @@ from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, NoReturn
 
-from ..errors import ConfigError, ImageError, MienError, ModelError, OutputError, VideoError
+from ..errors import (
+    ConfigError,
+    ImageError,
+    InputError,
+    MienError,
+    ModelError,
+    OutputError,
+    VideoError,
+)
 from ..face import Face, Frame, ImageArray, RecognizedFace
 from ..files import replacing
 from ..later import Later, ahead
@@ -446,8 +454,10 @@ def analyze_pictures(
     >>> for frame, faces in analyze_pictures(["a.jpg", "b.jpg"]):  # doctest: +SKIP
     ...     print(frame.source, [face.emotions.top for face in faces])
     """
+    if isinstance(paths, str | bytes | os.PathLike):
+        raise InputError(f"this takes several paths, got one: write [{os.fsdecode(paths)!r}]")
     analyzer = analyzer or Analyzer(Settings())
-    jobs = (Job(Path(path)) for path in paths)
+    jobs = (Job(_path(path)) for path in paths)
     with closing(ahead(_looks(analyzer, jobs), _WAITING, _PATIENCE_S)) as looks:
         for looked in looks:
             try:
@@ -456,6 +466,15 @@ def analyze_pictures(
                 log.warning("%s", err)
             else:
                 yield frame, analyzer.recognize(frame, found)
+
+
+def _path(given: object) -> Path:
+    if isinstance(given, str | os.PathLike):
+        return Path(given)
+    raise InputError(
+        f"this takes paths of pictures, got {type(given).__name__}; Analyzer.analyze reads arrays "
+        "and the bytes of files, one at a time"
+    )
 
 
 def _pictures_first(jobs: Sequence[Job | Recording]) -> list[Job]:

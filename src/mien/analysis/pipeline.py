@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from numbers import Integral
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
@@ -25,6 +27,18 @@ from ..weights.catalogue import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from ..expression.explain import Explainer
+
+
+_MOST_THREADS = 1024  # of one call; ten thousand keep a machine busy for minutes with themselves
+_PLAIN: tuple[tuple[str, Any, str], ...] = (
+    ("model", str | os.PathLike, "the name of a model or its file"),
+    ("detector", str, "the name of a detector"),
+    ("crops", bool, "True or False"),
+    ("align", str | None, "the name of an alignment, or None"),
+    ("threads", Integral, "a whole number"),
+    ("person", str | None, "a person's name, or None"),
+)
+"""Settings, what each may be, and how that is said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +79,11 @@ class Settings:
     coverage: float | None = None
 
     def __post_init__(self) -> None:
+        for name, kinds, what in _PLAIN:
+            if not isinstance(value := getattr(self, name), kinds):
+                raise ConfigError(f"{name} is {what}, got {value!r}")
+        if not 0 <= self.threads <= _MOST_THREADS:
+            raise ConfigError(f"threads lie between 0 and {_MOST_THREADS}, got {self.threads}")
         if self.base_rates is not None and not isinstance(self.base_rates, BaseRates):
             raise ConfigError(
                 f"base_rates is a mien.BaseRates, got {self.base_rates!r}; "
@@ -109,7 +128,18 @@ class Analyzer:
         detector: detect.FaceDetector | None = None,
         wait: bool = True,
     ) -> None:
-        self.settings = settings or Settings()
+        self.settings = Settings() if settings is None else settings
+        if not isinstance(self.settings, Settings):
+            raise ConfigError(
+                f"settings is a mien.Settings, got {settings!r}; "
+                "write mien.Analyzer(mien.Settings(model=...))"
+            )
+        for setting, given in (("model", recognizer), ("detector", detector)):
+            if isinstance(given, str):
+                raise ConfigError(
+                    f"this takes no names, got {given!r}; "
+                    f"write mien.Analyzer(mien.Settings({setting}={given!r}))"
+                )
         self._model = Later(lambda: self._load(recognizer), begin=False)
         if self.settings.threads:
             import cv2
@@ -121,6 +151,12 @@ class Analyzer:
         self._finder = Finder(detector, self.settings.threads or 1)
         if wait:
             self.wait()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "an Analyzer does not travel to another process, and cannot be copied; its settings "
+            "do, and each process makes its own of them: mien.Analyzer(settings)"
+        )
 
     def sharing(self, settings: Settings) -> Analyzer:
         """One with other base rates, cut or coverage, and with this one's networks.
@@ -248,6 +284,7 @@ class Analyzer:
 
         ``known`` are faces with landmarks that are placed in it already.
         """
+        frame = Frame.known(frame)
         self._model.begin()  # the search leaves Python's lock alone: the time to load a model
         return self._finder.find(frame, None if self.detector else self.alignment, known)
 
@@ -264,6 +301,7 @@ class Analyzer:
 
         Of a frame that was decoded smaller, in pixels of the picture.
         """
+        frame = Frame.known(frame)
         recognizer, rates = self._model.get()
         size, labels = recognizer.info.preprocess.size, recognizer.info.label_set
         alignment = self._align or recognizer.info.align

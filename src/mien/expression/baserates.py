@@ -9,8 +9,10 @@ raised to that power: the training set's rates are partly the world's and partly
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +47,12 @@ class BaseRates:
     told: tuple[float, ...] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        if not 0 <= self.strength <= 1:
+        if not isinstance(self.target, str | os.PathLike):
+            raise ConfigError(
+                "base rates are 'training', 'equal' or the path of a JSON or TOML file with a rate "
+                f"per label, got {self.target!r}"
+            )
+        if not (isinstance(self.strength, Real) and 0 <= self.strength <= 1):
             raise ConfigError(f"the strength of base rates lies in [0, 1], got {self.strength}")
 
     def __str__(self) -> str:

@@ -9,15 +9,17 @@ from __future__ import annotations
 import heapq
 import logging
 import math
+import os
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 
-from ..errors import ConfigError, VideoError
+from ..errors import ConfigError, InputError, VideoError
 from ..face import Frame, ImageArray
 from ..secrecy import filled, public
 from . import image
@@ -67,8 +69,8 @@ class Span:
     fps: float | None = None
 
     def __post_init__(self) -> None:
-        if self.every < 1:
-            raise ConfigError(f"--every takes 1 or more, got {self.every}")
+        if not (isinstance(self.every, Integral) and self.every >= 1):
+            raise ConfigError(f"--every takes a whole number, 1 or more, got {self.every}")
         if self.fps is not None and not 0 < self.fps <= _MOST_FPS:
             raise ConfigError(
                 f"--fps takes frames a second above 0, up to {_MOST_FPS:,}, got {self.fps}"
@@ -249,6 +251,11 @@ class Video:
     """
 
     def __init__(self, path: str | Path) -> None:
+        if not isinstance(path, str | os.PathLike):
+            raise InputError(
+                f"a recording is a path or the address of a stream, got {type(path).__name__}; "
+                "bytes are to be written to a file first, and a camera is for mien live"
+            )
         self.path, self.source = path, public(str(path))
         self.origin_s: float  # the container's own time that is 0 here
         self.clock: Clock  # of the frames so far; restarts: whether its format may have several
@@ -316,10 +323,13 @@ class Video:
 
     @staticmethod
     def _refuse(path: Path) -> None:
-        if path.is_dir():
-            raise VideoError(f"{path} is a folder")
-        if not path.exists():
-            raise VideoError(f"no such file: {path}")
+        try:
+            if path.is_dir():
+                raise VideoError(f"{path} is a folder")
+            if not path.exists():
+                raise VideoError(f"no such file: {path}")
+        except OSError as err:  # a name that no disk takes
+            raise VideoError(f"cannot read {path}: {err.strerror}") from err
         if not path.is_file():  # to open a pipe would wait for ever
             raise VideoError(f"cannot read {path}: it is a pipe or a device, not a file")
         if path.stat().st_size == 0:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -18,7 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, Protocol, cast
 
-from ..errors import ConfigError, MissingExtra, OutputError
+from ..errors import ConfigError, InputError, MissingExtra, OutputError
 from ..expression.baserates import BaseRates
 from ..face import Face, Frame, Quality
 from ..faces import quality
@@ -42,6 +43,9 @@ def record_of(frame: Frame, faces: Sequence[Face]) -> Record:
 
     ``docs/results.md`` tells what it holds.
     """
+    frame = Frame.known(frame)
+    if isinstance(faces, Face):
+        raise InputError("a record takes a list of faces, got one face; write [face]")
     status = "ok"
     if not faces:
         status = "no_face"
@@ -82,9 +86,11 @@ def answers_of(record: Record) -> Counter[str]:
 
 
 def _of_face(face: Face) -> Record:
-    assert face.emotions is not None
-    assert face.quality is not None
-    assert face.picture_quality is not None
+    if face.emotions is None or face.quality is None or face.picture_quality is None:
+        raise InputError(
+            "a record takes faces whose expression is read, and this one was only found; "
+            "Analyzer.recognize(frame, faces) reads it"
+        )
     return face.as_dict()
 
 
@@ -542,6 +548,8 @@ class Output:
             _open(self._grows, overwrite, keep) if self._grows else cast("IO[bytes]", stream)
         )
         self.is_stream = path is None
+        self._takes = False
+        self._turn = threading.Lock()
         self._is_file = self._grows is not None and self._grows.is_file()
         self.whole_bytes = 0
         self._failed: OSError | None = None
@@ -557,14 +565,24 @@ class Output:
             self._close()
             raise self._failure() from err
         self._note_whole()
+        self._takes = True
         return self
 
     def add(self, frame: Frame, faces: Sequence[Face]) -> None:
-        """Take an analysed picture; raises as ``write`` does."""
+        """Take an analysed picture; raises as ``write`` does. Threads may share it."""
         self.write(record_of(frame, faces))
 
     def write(self, record: Record) -> None:
         """Take one record; raises OutputError, and then leaves no half of it in the file."""
+        with self._turn:
+            self._write(record)
+
+    def _write(self, record: Record) -> None:
+        if not self._takes:
+            raise OutputError(
+                "records are taken between its beginning and its end: "
+                "with mien.open_records(...) as out: out.add(frame, faces)"
+            )
         try:
             self._writer.write(record)
         except BrokenPipeError:
@@ -586,6 +604,10 @@ class Output:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        with self._turn:
+            if not self._takes:
+                return  # it ended before
+            self._takes = False
         self._close()
         try:
             if self._at_once and not self._failed:
