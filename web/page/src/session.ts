@@ -1,7 +1,8 @@
 /** A guided session: what is shown, one after the other, and the pictures taken meanwhile. */
 
+import { signal } from "@preact/signals";
 import type { Camera } from "./camera";
-import { jpeg } from "./stream";
+import { jpeg, pause } from "./stream";
 
 /** Something to look at. file : a picture or a film; null where only the word is shown. */
 export interface Stimulus {
@@ -18,6 +19,15 @@ export interface Shot {
   picture: Blob;
   url: string;
   kept: boolean;
+}
+
+/** What was taken and is neither kept nor dropped yet, by whose it is: a view may be left meanwhile. */
+export const unkept = signal<Record<string, Shot[]>>({});
+
+export function forget(whose: string): void {
+  const { [whose]: gone = [], ...others } = unkept.value;
+  for (const shot of gone) URL.revokeObjectURL(shot.url);
+  unkept.value = others;
 }
 
 const A_SECOND = 3; // pictures, as `mien person record` takes them
@@ -58,13 +68,16 @@ export async function shoot(
   const ends = performance.now() + seconds * 1000;
   while (performance.now() < ends && !stopped.aborted && camera.stream.active) {
     const next = performance.now() + 1000 / A_SECOND;
-    canvas.width = video.videoWidth;
-    canvas.height = video.videoHeight;
-    canvas.getContext("2d")!.drawImage(video, 0, 0);
-    const picture = await jpeg(canvas);
-    const { label, name: shown } = stimulus;
-    shots.push({ label, shown, picture, url: URL.createObjectURL(picture), kept: true });
-    await new Promise((resolve) => setTimeout(resolve, Math.max(0, next - performance.now())));
+    // Before its first picture there is none, and a mute one shows what it saw last.
+    if (video.videoWidth && !camera.isMute) {
+      canvas.width = video.videoWidth;
+      canvas.height = video.videoHeight;
+      canvas.getContext("2d")!.drawImage(video, 0, 0);
+      const picture = await jpeg(canvas);
+      const { label, name: shown } = stimulus;
+      shots.push({ label, shown, picture, url: URL.createObjectURL(picture), kept: true });
+    }
+    await pause(Math.max(0, next - performance.now()), stopped);
   }
   return shots;
 }

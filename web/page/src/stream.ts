@@ -125,3 +125,11 @@ export function jpeg(canvas: HTMLCanvasElement): Promise<Blob> {
     canvas.toBlob(made, "image/jpeg", JPEG_QUALITY);
   });
 }
+
+/** So long, or until it is stopped. */
+export const pause = (ms: number, stopped: AbortSignal) =>
+  new Promise<void>((resolve) => {
+    if (stopped.aborted) resolve();
+    setTimeout(resolve, ms);
+    stopped.addEventListener("abort", () => resolve(), { once: true });
+  });

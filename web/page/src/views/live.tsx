@@ -2,14 +2,15 @@
 
 import { signal } from "@preact/signals";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { Camera, cameraIsMute, cameraIsOn, cameras } from "../camera";
+import { cameraIsMute, cameraIsOn, cameras, useCamera } from "../camera";
+import { usualStep } from "../episodes";
 import { Bars, Boxes, faceName, inShort, status, Trust } from "../faces";
 import { csv, jsonLines, saveText } from "../files";
 import { say } from "../live-region";
-import { inWords } from "../problem";
+import { inWords, isStop, Told } from "../problem";
 import type { Face, PictureRecord } from "../record";
 import { place, whose } from "../settings";
-import { reader, type FrameReader } from "../stream";
+import { pause, reader, type FrameReader } from "../stream";
 import { Legend, Timeline, type Point } from "../timeline";
 import { label, number, percent, t, unit } from "../words";
 
@@ -24,9 +25,14 @@ interface Shown {
 }
 
 const shown = signal<Shown>({ record: null, ms: 0, fps: 0 });
-const problem = signal("");
+const problem = signal<unknown>(null);
 
 export const LiveView = () => <Live person={place.value === "device" ? whose.value : ""} />;
+
+function tell(err: unknown): void {
+  problem.value = err;
+  say(inWords(err));
+}
 
 interface LiveProps {
   /** Whose own recogniser reads; "" for the general model. */
@@ -40,7 +46,7 @@ export function Live(props: LiveProps) {
   const records = useRef<PictureRecord[]>([]);
   const heard = useRef(props.heard);
   heard.current = props.heard;
-  const [camera, setCamera] = useState<Camera | null>(null);
+  const { camera, open, close } = useCamera(() => tell(new Told("camera.unplugged")));
   const [device, setDevice] = useState("");
   const [mirrored, setMirrored] = useState(true);
   const [smooth, setSmooth] = useState(true);
@@ -48,31 +54,38 @@ export function Live(props: LiveProps) {
   const where = place.value;
 
   const stop = () => {
-    camera?.close();
-    setCamera(null);
+    problem.value = null;
+    close();
   };
   const start = async (which = device) => {
-    problem.value = "";
+    problem.value = null;
     try {
-      camera?.close();
-      setCamera(await Camera.open(which, () => {
-        setCamera(null);
-        problem.value = t("camera.unplugged");
-        say(t("camera.unplugged"));
-      }));
+      await open(which);
     } catch (err) {
-      setCamera(null);
-      problem.value = inWords(err);
-      say(inWords(err));
+      if (isStop(err)) return;
+      // The one that was chosen is gone: the next try takes whichever there is.
+      if (err instanceof Told && err.word === "camera.missing") setDevice("");
+      tell(err);
     }
   };
-  useEffect(() => () => camera?.close(), [camera]);
+  useEffect(() => () => void (problem.value = null), []); // another view has its own
+  useEffect(() => {
+    if (!camera) return;
+    const shows = video.current!;
+    shows.srcObject = camera.stream;
+    void shows.play().catch(() => undefined);
+    return () => {
+      shows.srcObject = null;
+      shown.value = { record: null, ms: 0, fps: 0 };
+    };
+  }, [camera]);
   useEffect(() => {
     if (!camera) return;
     const stopped = new AbortController();
     records.current = [];
+    problem.value = null;
     const frames = () => reader(where, smooth, person);
-    void watch(video.current!, camera, frames, records.current, stopped.signal, (record) =>
+    void watch(video.current!, frames, records.current, stopped.signal, (record) =>
       heard.current?.(record),
     );
     return () => stopped.abort();
@@ -92,7 +105,7 @@ export function Live(props: LiveProps) {
         <Toggle word="live.smooth" on={smooth} set={setSmooth} />
         {camera && (
           <WhichCamera
-            chosen={device}
+            chosen={camera.id}
             choose={(id) => {
               setDevice(id);
               void start(id);
@@ -100,9 +113,9 @@ export function Live(props: LiveProps) {
           />
         )}
       </div>
-      {problem.value && <p class="problem">{problem.value}</p>}
+      {problem.value !== null && <p class="problem">{inWords(problem.value)}</p>}
       {cameraIsMute.value && <MuteCamera />}
-      {!camera && !problem.value && <p class="hint">{t("live.hint")}</p>}
+      {!camera && problem.value === null && <p class="hint">{t("live.hint")}</p>}
       <div class="beside live" hidden={!camera}>
         <div class="seen">
           <div class="frame">
@@ -209,6 +222,7 @@ function LastMinute(props: { records: PictureRecord[] }) {
         labels={labels}
         fromS={Math.max(0, toS - KEPT_S)}
         toS={toS}
+        stepS={usualStep(records)}
       />
       <Legend labels={labels} />
       <div class="row">
@@ -239,18 +253,16 @@ export function pointsOf(
 /** Read what the camera shows until it is stopped; told again and again where the service is away. */
 async function watch(
   video: HTMLVideoElement,
-  camera: Camera,
   open: () => FrameReader,
   records: PictureRecord[],
   stopped: AbortSignal,
   heard: (record: PictureRecord) => void,
 ): Promise<void> {
-  video.srcObject = camera.stream;
-  await video.play().catch(() => undefined);
   let begun = 0;
   let failures = 0;
   while (!stopped.aborted) {
     const frames = open();
+    stopped.addEventListener("abort", () => frames.close(), { once: true }); // not one frame more
     try {
       const teller = new Teller();
       await frames.ready();
@@ -262,7 +274,7 @@ async function watch(
         const asked = performance.now();
         const record = { ...(await frames.next(video, timeS)), frame, source: "camera" };
         if (stopped.aborted) break;
-        if (failures) problem.value = "";
+        problem.value = null;
         failures = 0;
         keep(records, record);
         shown.value = { record, ms: performance.now() - asked, fps: rate(records) };
@@ -271,15 +283,13 @@ async function watch(
       }
     } catch (err) {
       if (stopped.aborted || !cameraIsOn.peek()) break;
-      problem.value = inWords(err);
+      problem.value = err;
       if (!failures) say(inWords(err));
       await pause(AGAIN_MS[Math.min(failures++, AGAIN_MS.length - 1)], stopped);
     } finally {
       frames.close();
     }
   }
-  video.srcObject = null;
-  shown.value = { record: null, ms: 0, fps: 0 };
 }
 
 function keep(records: PictureRecord[], record: PictureRecord): void {
@@ -303,12 +313,6 @@ function nextFrame(video: HTMLVideoElement, stopped: AbortSignal): Promise<void>
     stopped.addEventListener("abort", () => resolve(), { once: true });
   });
 }
-
-const pause = (ms: number, stopped: AbortSignal) =>
-  new Promise<void>((resolve) => {
-    setTimeout(resolve, ms);
-    stopped.addEventListener("abort", () => resolve(), { once: true });
-  });
 
 /** Says what a face shows once it has shown it for a while: not every frame. */
 class Teller {

@@ -1,36 +1,53 @@
 /** Somebody's own recogniser: consent, samples, learning, before and after, and away with it all. */
 
+import { signal } from "@preact/signals";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { FaceCard, status } from "../faces";
 import { save } from "../files";
 import { say } from "../live-region";
-import { inWords } from "../problem";
+import { inWords, isStop } from "../problem";
 import type { PictureRecord } from "../record";
 import { people, type People } from "../people";
-import type { Person, Taken, Tested, Trained } from "../service";
-import type { Shot } from "../session";
-import { place, whose } from "../settings";
+import { away, type Person, type Taken, type Tested, type Trained } from "../service";
+import { forget, type Shot } from "../session";
+import { key, place, whose, type Place } from "../settings";
 import { day, isExpression, label, number, percent, t, unit } from "../words";
 import { Live } from "./live";
 import { Session } from "./session";
 
 export function PersonView() {
   const where = place.value;
-  return <Known key={where} at={people(where)} />;
+  return <Known key={where} at={people(where)} where={where} />;
 }
 
+/** Who is looked at in each place; null for somebody new. It stays while another view is looked at. */
+const chosenAt = signal<Record<Place, string | null>>({ device: null, service: null });
+
 /** Whoever is known at one place. */
-function Known({ at }: { at: People }) {
-  const [persons, setPersons] = useState<Person[]>([]);
-  const [chosen, setChosen] = useState<string | null>(null);
-  const [problem, setProblem] = useState("");
-  const look = () => at.persons().then(setPersons, (err: unknown) => setProblem(inWords(err)));
-  useEffect(() => void look(), []);
+function Known({ at, where }: { at: People; where: Place }) {
+  const [found, setFound] = useState<Person[] | null>(null);
+  const persons = found ?? [];
+  const chosen = chosenAt.value[where];
+  const setChosen = (name: string | null) => (chosenAt.value = { ...chosenAt.value, [where]: name });
+  const [problem, setProblem] = useState<unknown>(null);
+  const look = () =>
+    at.persons().then(
+      (all) => {
+        setFound(all);
+        setProblem(null);
+      },
+      (err: unknown) => {
+        setFound((before) => before ?? []);
+        setProblem(err);
+      },
+    );
+  // A service that comes back, or is given a key, is asked again.
+  useEffect(() => void look(), [key.value, away.value]);
   const person = persons.find((one) => one.name === chosen);
   return (
     <>
       <p class="hint">{t("person.hint")}</p>
-      {problem && <p class="problem">{problem}</p>}
+      {problem !== null && <p class="problem">{inWords(problem)}</p>}
       {persons.length > 0 && (
         <div class="row" role="group" aria-label={t("person.list")}>
           {persons.map((one) => (
@@ -47,7 +64,7 @@ function Known({ at }: { at: People }) {
           </button>
         </div>
       )}
-      {person ? (
+      {person && (
         <One
           key={person.name}
           at={at}
@@ -58,7 +75,8 @@ function Known({ at }: { at: People }) {
             void look();
           }}
         />
-      ) : (
+      )}
+      {found && !person && (
         <Begin
           at={at}
           begun={async (name) => {
@@ -75,18 +93,18 @@ function Known({ at }: { at: People }) {
 function Begin(props: { at: People; begun: (name: string) => Promise<void> }) {
   const [name, setName] = useState("");
   const [consent, setConsent] = useState("");
-  const [problem, setProblem] = useState("");
+  const [problem, setProblem] = useState<unknown>(null);
   const sending = useRef(false); // a second click would be a second consent
   const begin = async (event: Event) => {
     event.preventDefault();
     if (sending.current) return;
     sending.current = true;
-    setProblem("");
+    setProblem(null);
     try {
       const person = await props.at.begin(name, consent);
       await props.begun(person.name);
     } catch (err) {
-      setProblem(inWords(err));
+      setProblem(err);
     } finally {
       sending.current = false;
     }
@@ -115,7 +133,7 @@ function Begin(props: { at: People; begun: (name: string) => Promise<void> }) {
         />
       </label>
       <p class="soft">{t("person.consent.note")}</p>
-      {problem && <p class="problem">{problem}</p>}
+      {problem !== null && <p class="problem">{inWords(problem)}</p>}
       <button class="main">{t("person.start")}</button>
     </form>
   );
@@ -168,22 +186,25 @@ function told(taken: Taken[]): string {
 }
 
 function Samples({ at, person, changed }: OneProps) {
-  const [said, setSaid] = useState("");
-  const [problem, setProblem] = useState("");
+  const [busy, setBusy] = useState(false);
+  const [taken, setTaken] = useState<Taken[] | null>(null);
+  const [problem, setProblem] = useState<unknown>(null);
   const onDevice = place.value === "device";
   const work = async (add: () => Promise<Taken[]>) => {
-    setProblem("");
-    setSaid(t(onDevice ? "picture.reading" : "person.sending"));
+    setProblem(null);
+    setTaken(null);
+    setBusy(true);
     try {
-      const text = told(await add());
-      setSaid(text);
-      say(text);
+      const found = await add();
+      setTaken(found);
+      say(told(found));
       await changed();
       return true;
     } catch (err) {
-      setSaid("");
-      setProblem(inWords(err));
+      if (!isStop(err)) setProblem(err);
       return false;
+    } finally {
+      setBusy(false);
     }
   };
   const keep = (shots: Shot[]) =>
@@ -199,11 +220,12 @@ function Samples({ at, person, changed }: OneProps) {
   return (
     <section class="card">
       <h2>{t("person.samples")}</h2>
-      <Session keep={keep} />
+      <Session whose={`${place.value}/${person.name}`} keep={keep} />
       <h3>{t("person.pictures")}</h3>
       <FromPictures add={(name, files) => void work(async () => [await at.addSamples(person.name, name, files)])} />
-      {said && <p>{said}</p>}
-      {problem && <p class="problem">{problem}</p>}
+      {busy && <p>{t(onDevice ? "picture.reading" : "person.sending")}</p>}
+      {taken && <p>{told(taken)}</p>}
+      {problem !== null && <p class="problem">{inWords(problem)}</p>}
     </section>
   );
 }
@@ -245,13 +267,14 @@ function Learn({ at, person, enough, changed }: OneProps & { enough: boolean }) 
   const [trained, setTrained] = useState<Trained | null>(null);
   const [tested, setTested] = useState<Tested | null>(null);
   const [busy, setBusy] = useState(false);
-  const [problem, setProblem] = useState("");
+  const [problem, setProblem] = useState<unknown>(null);
   useEffect(() => {
     if (person.recogniser.length) void at.lastTest(person.name).then(setTested, () => null);
   }, []);
   const learn = async () => {
     setBusy(true);
-    setProblem("");
+    setProblem(null);
+    setTrained(null);
     setTested(null);
     try {
       const made = await at.train(person.name);
@@ -260,7 +283,7 @@ function Learn({ at, person, enough, changed }: OneProps & { enough: boolean }) 
       await changed();
       setTested(await at.test(person.name));
     } catch (err) {
-      setProblem(inWords(err));
+      setProblem(err);
     } finally {
       setBusy(false);
     }
@@ -278,7 +301,7 @@ function Learn({ at, person, enough, changed }: OneProps & { enough: boolean }) 
       {tested && (
         <BeforeAndAfter tested={tested} known={Object.keys(person.samples).some(isExpression)} />
       )}
-      {problem && <p class="problem">{problem}</p>}
+      {problem !== null && <p class="problem">{inWords(problem)}</p>}
     </section>
   );
 }
@@ -326,11 +349,18 @@ function BeforeAndAfter(props: { tested: Tested; known: boolean }) {
 function Try({ at, person: { name } }: Pick<OneProps, "at" | "person">) {
   const field = useRef<HTMLInputElement>(null);
   const [record, setRecord] = useState<PictureRecord | null>(null);
-  const [problem, setProblem] = useState("");
+  const [problem, setProblem] = useState<unknown>(null);
+  const latest = useRef<File | undefined>(undefined);
   const read = (file?: File) => {
+    latest.current = file;
     setRecord(null);
-    setProblem("");
-    if (file) at.analyze(file, name).then(setRecord, (err: unknown) => setProblem(inWords(err)));
+    setProblem(null);
+    if (!file) return;
+    const isLatest = () => latest.current === file;
+    at.analyze(file, name).then(
+      (found) => isLatest() && setRecord(found),
+      (err: unknown) => isLatest() && !isStop(err) && setProblem(err),
+    );
   };
   return (
     <section class="card">
@@ -343,10 +373,13 @@ function Try({ at, person: { name } }: Pick<OneProps, "at" | "person">) {
           accept="image/*"
           hidden
           data-testid="try"
-          onChange={(event) => read(event.currentTarget.files?.[0])}
+          onChange={(event) => {
+            read(event.currentTarget.files?.[0]);
+            event.currentTarget.value = ""; // the same one may be chosen again
+          }}
         />
       </div>
-      {problem && <p class="problem">{problem}</p>}
+      {problem !== null && <p class="problem">{inWords(problem)}</p>}
       {record && status(record) && <p class="hint">{status(record)}</p>}
       {record?.faces.map((face, i) => <FaceCard key={i} face={face} index={i} />)}
       <Live person={name} />
@@ -359,8 +392,11 @@ function Away(props: Pick<OneProps, "at" | "person"> & { gone: () => void }) {
   const { at } = props;
   const { name } = props.person;
   const [asked, setAsked] = useState(false);
-  const [problem, setProblem] = useState("");
-  const work = (what: Promise<unknown>) => what.catch((err: unknown) => setProblem(inWords(err)));
+  const [problem, setProblem] = useState<unknown>(null);
+  const work = (what: Promise<unknown>) => {
+    setProblem(null);
+    return what.catch(setProblem);
+  };
   return (
     <section class="card">
       <h2>{t("person.away")}</h2>
@@ -380,7 +416,8 @@ function Away(props: Pick<OneProps, "at" | "person"> & { gone: () => void }) {
               onClick={() =>
                 void work(
                   at.removePerson(name).then(() => {
-                    if (whose.value === name) whose.value = "";
+                    if (place.value === "device" && whose.value === name) whose.value = "";
+                    forget(`${place.value}/${name}`);
                     say(t("person.deleted", { name }));
                     props.gone();
                   }),
@@ -397,7 +434,7 @@ function Away(props: Pick<OneProps, "at" | "person"> & { gone: () => void }) {
           </button>
         )}
       </div>
-      {problem && <p class="problem">{problem}</p>}
+      {problem !== null && <p class="problem">{inWords(problem)}</p>}
     </section>
   );
 }

@@ -1,11 +1,12 @@
 /** The session itself: words or one's own pictures and films are shown while the camera looks. */
 
 import { useEffect, useRef, useState } from "preact/hooks";
-import { Camera, cameraIsMute } from "../camera";
+import { cameraIsMute, useCamera, type Camera } from "../camera";
 import { say } from "../live-region";
-import { inWords } from "../problem";
-import { ofFolder, ofWords, shoot, type Shot, type Stimulus } from "../session";
+import { inWords, isStop, Told } from "../problem";
+import { forget, ofFolder, ofWords, shoot, unkept, type Shot, type Stimulus } from "../session";
 import { place } from "../settings";
+import { pause } from "../stream";
 import { label, number, t } from "../words";
 import { MuteCamera } from "./live";
 
@@ -13,56 +14,58 @@ const READY_S = 2;
 const SECONDS = 6; // as long as mien person record shows a picture
 const TIMES = [2, 3, 5];
 
-/** keep : has what was kept learned from; tells whether that went well. */
-export function Session(props: { keep: (shots: Shot[]) => Promise<boolean> }) {
+/** whose : as `unkept` calls them. keep : has what was kept learned from; tells whether that went well. */
+export function Session(props: { whose: string; keep: (shots: Shot[]) => Promise<boolean> }) {
+  const { whose } = props;
   const [words, setWords] = useState("");
   const [times, setTimes] = useState(3);
   const [folder, setFolder] = useState<File[]>([]);
   const [stimuli, setStimuli] = useState<Stimulus[]>([]);
-  const [shots, setShots] = useState<Shot[]>([]);
-  const [camera, setCamera] = useState<Camera | null>(null);
-  const [problem, setProblem] = useState("");
+  const shots = unkept.value[whose] ?? [];
+  const setShots = (all: Shot[]) => (unkept.value = { ...unkept.value, [whose]: all });
+  const [problem, setProblem] = useState<Told | null>(null);
+  const { camera, open, close } = useCamera(() => setProblem(new Told("camera.unplugged")));
   const picked = useRef<HTMLInputElement>(null);
 
   const begin = async (event: Event) => {
     event.preventDefault();
-    setProblem("");
+    setProblem(null);
     const said = words.split(/[,،;\n]/).map((word) => word.trim()).filter(Boolean);
     const all = folder.length ? ofFolder(folder) : ofWords(said, times, new Date().toISOString());
     if (!all.length) {
-      setProblem(t(folder.length ? "session.folder.none" : "session.words.none"));
+      setProblem(new Told(folder.length ? "session.folder.none" : "session.words.none"));
       return;
     }
+    setStimuli(all);
     try {
-      setCamera(await Camera.open("", () => setProblem(t("camera.unplugged"))));
-      setStimuli(all);
+      await open();
     } catch (err) {
-      setProblem(inWords(err));
+      if (!isStop(err)) setProblem(err as Told);
     }
   };
   const ended = (found: Shot[]) => {
-    camera?.close();
-    setCamera(null);
-    setShots((before) => [...before, ...found]);
-    say(t("session.over", { n: number(found.length) }));
+    close();
+    setShots([...(unkept.value[whose] ?? []), ...found]);
+    const over = new Told("session.over", "", { n: number(found.length) });
+    if (!found.length) setProblem((told) => told ?? over);
+    say(inWords(over));
   };
-  const forget = (all: Shot[]) => {
-    for (const shot of all) URL.revokeObjectURL(shot.url);
-    setShots([]);
-  };
-  useEffect(() => () => camera?.close(), [camera]);
+  const trouble = problem && <p class="problem">{inWords(problem)}</p>;
 
   if (camera) return <Showing camera={camera} stimuli={stimuli} ended={ended} />;
   if (shots.length) {
     return (
-      <Sheet
-        shots={shots}
-        change={setShots}
-        keep={async () => {
-          if (await props.keep(shots.filter((shot) => shot.kept))) forget(shots);
-        }}
-        drop={() => forget(shots)}
-      />
+      <>
+        {trouble}
+        <Sheet
+          shots={shots}
+          change={setShots}
+          keep={async () => {
+            if (await props.keep(shots.filter((shot) => shot.kept))) forget(whose);
+          }}
+          drop={() => forget(whose)}
+        />
+      </>
     );
   }
   return (
@@ -111,7 +114,7 @@ export function Session(props: { keep: (shots: Shot[]) => Promise<boolean> }) {
             </span>
           )}
         </div>
-        {problem && <p class="problem">{problem}</p>}
+        {trouble}
         <button class="main">{t("session.begin")}</button>
       </form>
     </>
@@ -131,16 +134,17 @@ function Showing(props: { camera: Camera; stimuli: Stimulus[]; ended: (shots: Sh
     const stopped = stopping.current.signal;
     stop.current?.focus();
     const run = async () => {
-      video.current!.srcObject = camera.stream;
-      await video.current!.play().catch(() => undefined);
+      const shows = video.current!;
+      shows.srcObject = camera.stream;
+      void shows.play().catch(() => undefined);
       for (const [i, stimulus] of stimuli.entries()) {
         if (stopped.aborted || !camera.stream.active) break;
         setAt(i);
         setReady(false);
         say(label(stimulus.label));
-        await new Promise((resolve) => setTimeout(resolve, READY_S * 1000));
+        await pause(READY_S * 1000, stopped);
         setReady(true);
-        found = [...found, ...(await shoot(video.current!, camera, stimulus, SECONDS, stopped))];
+        found = [...found, ...(await shoot(shows, camera, stimulus, SECONDS, stopped))];
       }
       ended(found);
     };
