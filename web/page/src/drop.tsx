@@ -1,6 +1,6 @@
 /** Where files are dropped; its button chooses them, with a keyboard or a finger, too. */
 
-import { useRef, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { t, type Word } from "./words";
 
 interface DropProps {
@@ -13,11 +13,30 @@ interface DropProps {
   take: (files: File[]) => void;
 }
 
+const carriesFiles = (event: DragEvent) => event.dataTransfer?.types.includes("Files") ?? false;
+
+/** A file that is dropped beside the field is meant for it: a browser would leave the page for it. */
+export function keepFilesFromReplacingThePage(): void {
+  for (const event of ["dragover", "drop"] as const) {
+    addEventListener(event, (dragged) => carriesFiles(dragged) && dragged.preventDefault());
+  }
+}
+
 export function Drop(props: DropProps) {
   const [before, button] = props.words;
   const field = useRef<HTMLInputElement>(null);
   const [over, setOver] = useState(false);
   const given = (files?: FileList | null) => props.take([...(files ?? [])]);
+  const latest = useRef(given);
+  latest.current = given;
+  useEffect(() => {
+    const dropped = (event: DragEvent) => {
+      // What was dropped on the field is taken by then.
+      if (carriesFiles(event) && !event.defaultPrevented) latest.current(event.dataTransfer?.files);
+    };
+    document.addEventListener("drop", dropped);
+    return () => document.removeEventListener("drop", dropped);
+  }, []);
   return (
     <div
       class={over ? "drop over" : "drop"}

@@ -18,6 +18,12 @@ export function jsonLines(records: PictureRecord[]): string {
   return records.map((record) => `${JSON.stringify(record)}\n`).join("");
 }
 
+const NAMED = 3;
+
+/** The first of the files' names, with dots where there are more. */
+export const namesOf = (files: File[]) =>
+  files.slice(0, NAMED).map((file) => file.name).join(", ") + (files.length > NAMED ? " …" : "");
+
 const MARK = "\ufeff"; // so that spreadsheets read it as UTF-8
 
 /** A row for each face, and one for a record without: `docs/columns.md` explains the columns. */

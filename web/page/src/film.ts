@@ -4,6 +4,7 @@ import * as device from "./device";
 import { Told } from "./problem";
 import type { PictureRecord } from "./record";
 import * as service from "./service";
+import { pause } from "./stream";
 import { clock } from "./words";
 
 export interface Progress {
@@ -58,7 +59,7 @@ export async function onDevice(
       const frame = records.length;
       const record = await stream.next(picture, frame / fps);
       records.push({ ...record, frame, source: file.name });
-      if (performance.now() - toldAt > SEEN_MS) sofar((frame + 1) / (fps * lastsS));
+      if (performance.now() - toldAt > SEEN_MS) sofar(Math.min(1, (frame + 1) / (fps * lastsS)));
     }
     if (lastsS - records.length / fps > SHORT_S) throw new Told("film.undecodable");
   } catch (err) {
@@ -97,9 +98,16 @@ async function* pictures(
     if (video.ended) return;
     const shown = await another(video, before);
     before = shown.timestamp;
-    yield await createImageBitmap(shown);
-    shown.close();
+    yield picture(shown);
   }
+}
+
+/** A frame as it is to be seen: a telephone held upright films lying, and says how to turn that. */
+function picture(shown: VideoFrame): ImageBitmap {
+  const canvas = new OffscreenCanvas(shown.displayWidth, shown.displayHeight);
+  canvas.getContext("2d")!.drawImage(shown, 0, 0, canvas.width, canvas.height);
+  shown.close();
+  return canvas.transferToImageBitmap();
 }
 
 /** What is shown: not the frame before, unless a film has no other for this moment. */
@@ -130,13 +138,14 @@ export async function byService(
   begun: (job: service.Job) => void,
 ): Promise<PictureRecord[]> {
   const sent = (share: number) => tell({ share, word: "film.sending", leftS: null });
+  sent(0);
   const options = { fps, smooth: smooth ? "two-sided" : "none" };
   const job = await service.handIn(file, options, sent, stopped);
   begun(job);
   return watched(job, tell, stopped);
 }
 
-/** The records of a job, once it is done; raises Told where it failed. */
+/** The records of a job, once it is done; raises Told where it failed. It goes on when this is stopped. */
 export async function watched(
   job: service.Job,
   tell: Tell,
@@ -146,11 +155,8 @@ export async function watched(
   while (now.state === "queued" || now.state === "running") {
     const { share, left_s: leftS } = now.progress;
     tell({ share, word: now.state === "queued" ? "film.waiting" : "film.reading", leftS });
-    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
-    if (stopped.aborted) {
-      await service.cancel(job.id);
-      stopped.throwIfAborted();
-    }
+    await pause(LOOK_MS, stopped);
+    stopped.throwIfAborted();
     now = await service.job(job.id).catch((err: unknown) => {
       if (service.away.peek()) return now; // it goes on without us: we ask again
       throw err;

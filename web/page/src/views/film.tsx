@@ -1,88 +1,113 @@
 /** A film: its player, what a face showed over time, episodes, and files of it all. */
 
+import { signal } from "@preact/signals";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { Drop } from "../drop";
 import { episodes, usualStep } from "../episodes";
 import { Bars, Boxes, inShort } from "../faces";
-import { csv, jsonLines, save, saveText } from "../files";
+import { csv, jsonLines, namesOf, save, saveText } from "../files";
 import * as films from "../film";
 import { say } from "../live-region";
-import { inWords, isStop, Told } from "../problem";
+import { inWords, isStop } from "../problem";
 import type { PictureRecord } from "../record";
 import * as service from "../service";
-import { place, whose } from "../settings";
+import { key, place, whose } from "../settings";
 import { Legend, Timeline } from "../timeline";
 import { clock, label, number, percent, t, unit } from "../words";
 import { pointsOf } from "./live";
 
 const RATES = [2, 5, 10, 25];
+const AGAIN_MS = 2000; // between two questions what the service is reading still
+
+/** What is read, and what came of it: it goes on and stays while another view is looked at. */
+const film = signal<File | null>(null);
+const records = signal<PictureRecord[]>([]);
+const job = signal<service.Job | null>(null);
+const progress = signal<films.Progress | null>(null);
+const problem = signal<unknown>(null);
+/** What was dropped with the film and is not read. */
+const left = signal<File[]>([]);
+let stopping = new AbortController();
+
+type Tell = (progress: films.Progress, records?: PictureRecord[]) => void;
+
+async function run(work: (tell: Tell, stopped: AbortSignal) => Promise<PictureRecord[]>): Promise<void> {
+  clear();
+  const mine = stopping;
+  const isMine = () => !mine.signal.aborted;
+  progress.value = { share: 0, word: "film.reading", leftS: null };
+  try {
+    const done = await work((told, seen) => {
+      if (!isMine()) return;
+      progress.value = told;
+      if (seen) records.value = seen;
+    }, mine.signal);
+    if (!isMine()) return;
+    records.value = done;
+    say(t("film.done", { n: number(done.length) }));
+  } catch (err) {
+    if (!isMine() || isStop(err)) return;
+    problem.value = err;
+    say(inWords(err));
+  } finally {
+    if (isMine()) progress.value = null;
+  }
+}
+
+/** Nothing is read any more, and nothing is shown; a job of the service's goes on. */
+function clear(): void {
+  stopping.abort();
+  stopping = new AbortController();
+  records.value = [];
+  progress.value = null;
+  problem.value = null;
+}
+
+function choose([chosen, ...others]: File[]): void {
+  if (!chosen) return;
+  clear();
+  film.value = chosen;
+  job.value = null;
+  left.value = others;
+}
+
+function open(one: service.Job): void {
+  film.value = null;
+  job.value = one;
+  left.value = [];
+  void run((tell, stopped) => films.watched(one, tell, stopped));
+}
+
+/** What was read so far stays; a job of the service's ends, too. */
+async function stop(): Promise<void> {
+  const stopped = stopping;
+  stopped.abort();
+  const failed = job.value && (await service.cancel(job.value.id).then(() => null, (err: unknown) => err));
+  if (stopping !== stopped) return; // another film was chosen meanwhile
+  problem.value = failed;
+  progress.value = null;
+}
 
 export function FilmView() {
-  const [file, setFile] = useState<File | null>(null);
-  const [records, setRecords] = useState<PictureRecord[]>([]);
-  const [job, setJob] = useState<service.Job | null>(null);
-  const [progress, setProgress] = useState<films.Progress | null>(null);
-  const [problem, setProblem] = useState<Told | Error | null>(null);
   const [wanted, setWanted] = useState({ fps: 5, smooth: false });
-  const stopping = useRef<AbortController | null>(null);
   const where = place.value;
-
-  const run = async (
-    work: (tell: (progress: films.Progress, records?: PictureRecord[]) => void, stopped: AbortSignal) => Promise<PictureRecord[]>,
-  ) => {
-    stopping.current?.abort();
-    const mine = (stopping.current = new AbortController());
-    const isMine = () => stopping.current === mine;
-    setProblem(null);
-    setRecords([]);
-    setProgress({ share: 0, word: "film.reading", leftS: null });
-    try {
-      const done = await work((told, seen) => {
-        if (!isMine()) return;
-        setProgress(told);
-        if (seen) setRecords(seen);
-      }, mine.signal);
-      if (!isMine()) return;
-      setRecords(done);
-      say(t("film.done", { n: number(done.length) }));
-    } catch (err) {
-      if (!isMine() || isStop(err)) return;
-      setProblem(err as Error);
-      say(inWords(err));
-    } finally {
-      if (isMine()) setProgress(null);
-    }
-  };
+  const file = film.value;
+  const stem = (file?.name ?? job.value?.name ?? "film").replace(/\.\w+$/, "");
   const begin = () => {
-    setJob(null);
+    job.value = null;
     void run((tell, stopped) =>
       where === "device"
         ? films.onDevice(file!, { ...wanted, person: whose.value }, tell, stopped)
-        : films.byService(file!, { ...wanted, person: "" }, tell, stopped, setJob),
+        : films.byService(file!, { ...wanted, person: "" }, tell, stopped, (begun) => (job.value = begun)),
     );
   };
-  const open = (one: service.Job) => {
-    setFile(null);
-    setJob(one);
-    void run((tell, stopped) => films.watched(one, tell, stopped));
-  };
-  const choose = (chosen: File) => {
-    stopping.current?.abort();
-    setFile(chosen);
-    setRecords([]);
-    setJob(null);
-    setProgress(null);
-    setProblem(null);
-  };
-  useEffect(() => () => stopping.current?.abort(), []);
 
   return (
     <>
-      <Drop
-        words={["film.drop", "film.choose"]}
-        accept="video/*,.mkv,.avi"
-        take={([first]) => first && choose(first)}
-      />
+      <Drop words={["film.drop", "film.choose"]} accept="video/*,.mkv,.avi" take={choose} />
+      {left.value.length > 0 && (
+        <p class="problem">{t("film.one", { n: number(left.value.length), names: namesOf(left.value) })}</p>
+      )}
       {file && (
         <form
           class="row"
@@ -112,34 +137,31 @@ export function FilmView() {
             />
             <span>{t("live.smooth")}</span>
           </label>
-          <button class="main" disabled={progress !== null}>
+          <button class="main" disabled={progress.value !== null}>
             {t("film.begin")}
           </button>
         </form>
       )}
       {file && where === "service" && <p class="hint">{t("film.kept")}</p>}
-      {progress && <Far progress={progress} stop={() => {
-        stopping.current?.abort();
-        setProgress(null);
-      }} />}
-      {problem && (
+      {progress.value && <Far progress={progress.value} />}
+      {problem.value !== null && (
         <p class="problem">
-          {inWords(problem)}{" "}
+          {inWords(problem.value)}{" "}
           {where === "device" && (
             <button onClick={() => (place.value = "service")}>{t("place.offer")}</button>
           )}
         </p>
       )}
-      {(file || records.length > 0) && <Film file={file} records={records} />}
-      {records.length > 0 && !progress && (
-        <Exports records={records} job={job} stem={(file?.name ?? job?.name ?? "film").replace(/\.\w+$/, "")} />
+      {(file || records.value.length > 0) && <Film file={file} records={records.value} />}
+      {records.value.length > 0 && !progress.value && (
+        <Exports records={records.value} job={job.value} stem={stem} />
       )}
-      {where === "service" && <Jobs open={open} changed={job?.id + String(progress === null)} />}
+      {where === "service" && <Jobs open={open} changed={job.value?.id + String(progress.value === null)} />}
     </>
   );
 }
 
-function Far(props: { progress: films.Progress; stop: () => void }) {
+function Far(props: { progress: films.Progress }) {
   const { share, word, leftS } = props.progress;
   return (
     <p class="row">
@@ -148,7 +170,7 @@ function Far(props: { progress: films.Progress; stop: () => void }) {
       </label>
       {share !== null && <span class="figure">{percent(share)}</span>}
       {leftS !== null && <span class="soft">{t("film.left", { s: unit(leftS, "second") })}</span>}
-      <button onClick={props.stop}>{t("film.stop")}</button>
+      <button onClick={() => void stop()}>{t("film.stop")}</button>
     </p>
   );
 }
@@ -334,14 +356,14 @@ function Episodes(props: {
 function Exports(props: { records: PictureRecord[]; job: service.Job | null; stem: string }) {
   const { records, job, stem } = props;
   const [format, setFormat] = useState("csv");
-  const [problem, setProblem] = useState("");
+  const [problem, setProblem] = useState<unknown>(null);
   const fetched = async () => {
-    setProblem("");
+    setProblem(null);
     try {
       const { content, name } = await service.result(job!.id, format);
       save(content, name);
     } catch (err) {
-      setProblem(inWords(err));
+      setProblem(err);
     }
   };
   const made = () =>
@@ -359,7 +381,7 @@ function Exports(props: { records: PictureRecord[]; job: service.Job | null; ste
         </select>
       </label>
       <button onClick={() => (job ? void fetched() : made())}>{t("film.save")}</button>
-      {problem && <p class="problem">{problem}</p>}
+      {problem !== null && <p class="problem">{inWords(problem)}</p>}
     </section>
   );
 }
@@ -367,20 +389,21 @@ function Exports(props: { records: PictureRecord[]; job: service.Job | null; ste
 /** What the service keeps of films that were handed in. */
 function Jobs(props: { open: (job: service.Job) => void; changed: string }) {
   const [jobs, setJobs] = useState<service.Job[]>([]);
-  const [problem, setProblem] = useState("");
+  const [problem, setProblem] = useState<unknown>(null);
   const look = () =>
-    void service.jobs().then(
-      (found) => {
-        setJobs(found);
-        setProblem("");
-      },
-      (err: unknown) => setProblem(inWords(err)),
-    );
-  const remove = (job: service.Job) =>
-    void service.removeJob(job.id).then(look, (err: unknown) => setProblem(inWords(err)));
-  // A service that comes back is asked again.
-  useEffect(look, [props.changed, service.away.value]);
-  if (problem) return <p class="problem">{problem}</p>;
+    void service.jobs().then((found) => {
+      setJobs(found);
+      setProblem(null);
+    }, setProblem);
+  const remove = (job: service.Job) => void service.removeJob(job.id).then(look, setProblem);
+  // A service that comes back, or is given a key, is asked again.
+  useEffect(look, [props.changed, service.away.value, key.value]);
+  useEffect(() => {
+    if (!jobs.some(({ state }) => state === "queued" || state === "running")) return;
+    const again = setTimeout(look, AGAIN_MS);
+    return () => clearTimeout(again);
+  }, [jobs]);
+  if (problem !== null) return <p class="problem">{inWords(problem)}</p>;
   if (!jobs.length) return null;
   return (
     <section class="card">

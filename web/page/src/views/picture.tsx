@@ -1,15 +1,17 @@
 /** Pictures: dropped, pasted or chosen, one or many, each with its faces. */
 
+import { signal } from "@preact/signals";
 import { useEffect, useState } from "preact/hooks";
 import * as device from "../device";
 import { Drop } from "../drop";
 import { Boxes, FaceCard, faceName, inShort, status } from "../faces";
+import { namesOf } from "../files";
 import { say } from "../live-region";
-import { inWords } from "../problem";
+import { inWords, isStop } from "../problem";
 import type { PictureRecord } from "../record";
 import * as service from "../service";
-import { place, whose, type Place } from "../settings";
-import { t, unit } from "../words";
+import { key, place, whose, type Place } from "../settings";
+import { number, t, unit } from "../words";
 import { Explanation } from "./explain";
 
 /** A picture on the page. url : of its own bytes, in this browser. */
@@ -17,52 +19,77 @@ interface Item {
   id: number;
   file: File;
   url: string;
+  /** What the general model was last asked, and where; no failure. */
+  asked?: { where: Place; answer: Promise<Answer> };
 }
 
-interface Reading {
+/** ms : how long reading took; what waits for the networks is not counted. */
+interface Answer {
+  record: PictureRecord;
+  ms: number;
+}
+
+interface Reading extends Partial<Answer> {
   busy?: boolean;
-  record?: PictureRecord;
-  problem?: string;
-  ms?: number;
+  problem?: unknown;
 }
 
+/** The pictures stay while another view is looked at, until they are removed. */
+const items = signal<Item[]>([]);
 let last = 0;
 
-/** A picture's record, and how long reading it took: what waits for the networks is not counted. */
-async function read(
-  picture: Blob,
-  where: Place,
-  person: string,
-): Promise<{ record: PictureRecord; ms: number }> {
+async function read(picture: Blob, where: Place, person: string): Promise<Answer> {
   if (where === "device") await device.wake(person);
   const begun = performance.now();
   const record = await (where === "device" ? device.read(picture, person) : service.analyze(picture));
   return { record, ms: performance.now() - begun };
 }
 
-const pictured = (files: Iterable<File>) =>
-  [...files].filter((file) => !file.type || file.type.startsWith("image/"));
+/** A picture's answer: the one before, where nothing but the view has changed. */
+function answerTo(item: Item, where: Place, person: string): Promise<Answer> {
+  if (person) return read(item.file, where, person); // who may have learned anew
+  if (item.asked?.where === where) return item.asked.answer;
+  const answer = read(item.file, where, "");
+  const asked = (item.asked = { where, answer });
+  answer.then(
+    ({ record }) => say(`${item.file.name}: ${described(record) || status(record)}`),
+    () => item.asked === asked && delete item.asked,
+  );
+  return answer;
+}
+
+const isPicture = (file: File) => !file.type || file.type.startsWith("image/");
+
+/** Which files hold no picture; all : whether none of them does. */
+function LeftOut(props: { files: File[]; all: boolean }) {
+  const { files, all } = props;
+  if (all) return <p class="problem">{t("picture.none")}</p>;
+  return (
+    <p class="problem">{t("picture.left", { n: number(files.length), names: namesOf(files) })}</p>
+  );
+}
 
 export function PictureView() {
-  const [items, setItems] = useState<Item[]>([]);
-  const [problem, setProblem] = useState("");
+  const [left, setLeft] = useState<{ files: File[]; all: boolean } | null>(null);
   const take = (files: Iterable<File>) => {
-    const found = pictured(files);
-    setProblem(found.length ? "" : t("picture.none"));
+    const all = [...files];
+    const found = all.filter(isPicture);
+    const others = all.filter((file) => !isPicture(file));
+    setLeft(others.length || !found.length ? { files: others, all: !found.length } : null);
     const added = found.map((file) => ({ id: ++last, file, url: URL.createObjectURL(file) }));
-    setItems((before) => [...added, ...before]);
+    items.value = [...added, ...items.value];
   };
   const remove = (item: Item) => {
     URL.revokeObjectURL(item.url);
-    setItems((before) => before.filter((other) => other !== item));
+    items.value = items.value.filter((other) => other !== item);
   };
   usePasted(take);
   return (
     <>
       <Drop words={["picture.drop", "picture.choose"]} accept="image/*,.heic,.heif" several take={take} />
-      {problem && <p class="problem">{problem}</p>}
-      {items.length === 0 && <p class="hint">{t("picture.hint")}</p>}
-      {items.map((item) => (
+      {left && <LeftOut {...left} />}
+      {items.value.length === 0 && <p class="hint">{t("picture.hint")}</p>}
+      {items.value.map((item) => (
         <Picture key={item.id} item={item} remove={() => remove(item)} />
       ))}
     </>
@@ -80,37 +107,33 @@ function usePasted(take: (files: Iterable<File>) => void) {
   });
 }
 
-/** A picture's record, read anew where the place of reading or the recogniser there changes. */
-function useReading(file: File, where: Place, person: string): Reading {
+/** A picture's record, read anew where the place of reading, its key or the recogniser changes. */
+function useReading(item: Item, where: Place, person: string): Reading {
   const [reading, setReading] = useState<Reading>({ busy: true });
   useEffect(() => {
     let wanted = true;
     // What another place said stays in sight until this one has answered.
     setReading(({ record }) => ({ record, busy: true }));
-    read(file, where, person).then(
-      ({ record, ms }) => {
-        if (!wanted) return;
-        setReading({ record, ms });
-        const faces = record.faces.map((face, i) => `${faceName(face, i)}: ${inShort(face)}`);
-        say(`${file.name}: ${faces.join("; ") || status(record)}`);
-      },
+    answerTo(item, where, person).then(
+      (answer) => wanted && setReading(answer),
       (err: unknown) => {
-        if (!wanted) return;
-        setReading({ problem: inWords(err) });
-        say(`${file.name}: ${inWords(err)}`);
+        if (!wanted || isStop(err)) return;
+        setReading({ problem: err });
+        say(`${item.file.name}: ${inWords(err)}`);
       },
     );
     return () => {
       wanted = false;
     };
-  }, [file, where, person]);
+  }, [item, where, person, where === "service" && key.value]);
   return reading;
 }
 
 function Picture(props: { item: Item; remove: () => void }) {
   const { file, url } = props.item;
   const where = place.value;
-  const { record, problem, ms, busy } = useReading(file, where, whose.value);
+  const person = where === "device" ? whose.value : "";
+  const { record, problem, ms, busy } = useReading(props.item, where, person);
   const [shows, setShows] = useState(true);
   return (
     <article class="picture card">
@@ -132,7 +155,7 @@ function Picture(props: { item: Item; remove: () => void }) {
         </div>
         <div class="faces" aria-busy={busy}>
           {busy && <p class="hint">{t("picture.reading")}</p>}
-          {problem && <Problem text={problem} onDevice={where === "device"} />}
+          {problem !== undefined && <Problem text={inWords(problem)} onDevice={where === "device"} />}
           {record && status(record) && <p class="problem">{status(record)}</p>}
           {record?.faces.map((face, i) => <FaceCard key={i} face={face} index={i} />)}
           {record && record.faces.length > 0 && (
