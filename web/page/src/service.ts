@@ -4,7 +4,7 @@ import { signal } from "@preact/signals";
 import { lookForNewer } from "./offline";
 import { Told } from "./problem";
 import { SCHEMA, type PictureRecord, type Values } from "./record";
-import { key, keyNeeded } from "./settings";
+import { key, keyNeeded, place } from "./settings";
 import type { Word } from "./words";
 
 export const away = signal(false);
@@ -28,7 +28,19 @@ export function address(path: string): string {
   return new URL(path, document.baseURI.replace(/[#?].*$/, "")).href;
 }
 
-async function ask(path: string, init: RequestInit = {}): Promise<Response> {
+/** Aborted while faces are read on this device only: what is on its way stops, and nothing follows. */
+let leaving = new AbortController();
+place.subscribe((where) => {
+  if (where === "device") leaving.abort();
+  else leaving = new AbortController();
+});
+
+/** Stops what carries something of a person to the service, where that is no longer wanted. */
+const wanted = (signal?: AbortSignal | null) =>
+  signal ? AbortSignal.any([leaving.signal, signal]) : leaving.signal;
+
+async function ask(path: string, asked: RequestInit = {}): Promise<Response> {
+  const init = asked.body ? { ...asked, signal: wanted(asked.signal) } : asked;
   const headers = new Headers(init.headers);
   if (key.value) headers.set("Authorization", `Bearer ${key.value}`);
   let answer: Response;
@@ -155,8 +167,10 @@ export function handIn(
       const headers = { "Content-Type": request.getResponseHeader("Content-Type") ?? "" };
       resolve(new Response(request.responseText, { status: request.status, headers }));
     };
-    signal.addEventListener("abort", () => request.abort());
-    request.send(film);
+    const stops = wanted(signal);
+    stops.addEventListener("abort", () => request.abort());
+    if (stops.aborted) request.onabort(new ProgressEvent("abort"));
+    else request.send(film);
   });
   return answer.then(heard).then((found) => parsed<Job>(found));
 }
