@@ -137,7 +137,7 @@ function Banners() {
         </p>
       )}
       {!onDevice && (offline.value || away.value) && <p class="banner">{t("service.away")}</p>}
-      {keyNeeded.value && !onDevice && <KeyForm />}
+      {keyNeeded.value && (!onDevice || view.value === "models") && <KeyForm />}
       {onDevice && READS.includes(view.value) && <Whose key={view.value} />}
     </>
   );
@@ -154,7 +154,7 @@ function KeyForm() {
     <form class="banner" onSubmit={use}>
       <label>
         {t("service.key")}
-        <input ref={field} type="password" autocomplete="off" required />
+        <input ref={field} type="password" autocomplete="off" required pattern="[\w.~+\-]+" />
       </label>
       <button>{t("service.key.use")}</button>
     </form>

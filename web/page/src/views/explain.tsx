@@ -6,7 +6,7 @@ import type { Explained } from "../device.worker";
 import { heated, scale } from "../heat";
 import { inWords } from "../problem";
 import * as service from "../service";
-import { place, whose } from "../settings";
+import { key, place, whose } from "../settings";
 import { label, number, percent, t } from "../words";
 
 const TOP = "top"; // of each face what it answers
@@ -51,15 +51,20 @@ export function Explanation(props: { file: File; labels: string[] }) {
   );
 }
 
-/** What came of asking; "" and nothing while it is waited for. */
-function useAsked<T>(ask: () => Promise<T>, changes: unknown[]): { found: T | null; problem: string } {
-  const [answer, setAnswer] = useState<{ found: T | null; problem: string }>({ found: null, problem: "" });
+/** What came of asking; nothing while it is waited for. */
+interface Answered<T> {
+  found: T | null;
+  problem: unknown;
+}
+
+function useAsked<T>(ask: () => Promise<T>, changes: unknown[]): Answered<T> {
+  const [answer, setAnswer] = useState<Answered<T>>({ found: null, problem: null });
   useEffect(() => {
     let wanted = true;
-    setAnswer({ found: null, problem: "" });
+    setAnswer({ found: null, problem: null });
     ask().then(
-      (found) => wanted && setAnswer({ found, problem: "" }),
-      (err: unknown) => wanted && setAnswer({ found: null, problem: inWords(err) }),
+      (found) => wanted && setAnswer({ found, problem: null }),
+      (problem: unknown) => wanted && setAnswer({ found: null, problem }),
     );
     return () => {
       wanted = false;
@@ -72,7 +77,7 @@ function useAsked<T>(ask: () => Promise<T>, changes: unknown[]): { found: T | nu
 function Seen(props: { file: File; emotion: string; person: string }) {
   const { file, emotion, person } = props;
   const { found, problem } = useAsked(() => device.explain(file, person), [file, person]);
-  if (problem) return <p class="problem">{problem}</p>;
+  if (problem !== null) return <p class="problem">{inWords(problem)}</p>;
   if (!found) return <p>{t("picture.reading")}</p>;
   return (
     <ul class="heats" aria-label={t("explain.alt")}>
@@ -119,13 +124,13 @@ function Canvas(props: { image: ImageData; name: string }) {
 /** By the service: one picture of all faces. */
 function Drawn(props: { file: File; emotion: string }) {
   const { file, emotion } = props;
-  const { found, problem } = useAsked(() => service.explain(file, emotion), [file, emotion]);
+  const { found, problem } = useAsked(() => service.explain(file, emotion), [file, emotion, key.value]);
   const [url, setUrl] = useState("");
   useEffect(() => {
     const made = found ? URL.createObjectURL(found) : "";
     setUrl(made);
     return () => URL.revokeObjectURL(made);
   }, [found]);
-  if (problem) return <p class="problem">{problem}</p>;
+  if (problem !== null) return <p class="problem">{inWords(problem)}</p>;
   return url ? <img src={url} alt={t("explain.alt")} /> : <p>{t("picture.reading")}</p>;
 }

@@ -4,32 +4,37 @@ import { useEffect, useState } from "preact/hooks";
 import { Markdown } from "../markdown";
 import { inWords } from "../problem";
 import * as service from "../service";
+import { key } from "../settings";
 import { t, type Word } from "../words";
 
 export function ModelsView() {
   const [models, setModels] = useState<service.Model[]>([]);
   const [chosen, setChosen] = useState("mien");
   const [card, setCard] = useState("");
-  const [problem, setProblem] = useState("");
-  useEffect(() => {
-    service.models().then(setModels, (err: unknown) => setProblem(inWords(err)));
-  }, []);
+  const [problem, setProblem] = useState<unknown>(null);
+  // A service that comes back, or is given a key, is asked again.
+  const asked = [service.away.value, key.value];
+  useEffect(() => void service.models().then(setModels, setProblem), asked);
   useEffect(() => {
     let wanted = true;
     setCard("");
     service.card(chosen).then(
-      (found) => wanted && setCard(found),
-      (err: unknown) => wanted && setProblem(inWords(err)),
+      (found) => {
+        if (!wanted) return;
+        setCard(found);
+        setProblem(null);
+      },
+      (err: unknown) => wanted && setProblem(err),
     );
     return () => {
       wanted = false;
     };
-  }, [chosen]);
+  }, [chosen, ...asked]);
   const here = models.filter((model) => model.here);
   return (
     <>
       <p class="hint">{t("models.hint")}</p>
-      {problem && <p class="problem">{problem}</p>}
+      {problem !== null && <p class="problem">{inWords(problem)}</p>}
       {here.length > 0 && (
         <div class="scrolls" tabIndex={0} role="group" aria-label={t("nav.models")}>
           <table class="plain">
