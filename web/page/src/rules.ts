@@ -51,7 +51,7 @@ export function toml(rule: Rule, labels: string[]): string {
   return [
     ...(labels.length ? [`labels = [${labels.map(text).join(", ")}]`] : []),
     "[[rule]]",
-    `name = ${text(rule.when)}`,
+    `name = ${text(rule.when.replace(/[\/+#]/g, " "))}`, // which topics of messages do not hold
     `when = ${text(rule.when)}`,
     `above = ${rule.above}`,
     `release = ${rule.release}`,

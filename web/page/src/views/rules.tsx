@@ -25,7 +25,7 @@ interface Heard {
 }
 
 export function RulesView() {
-  const [rule, setRule] = useState<Rule>({
+  const [wanted, setWanted] = useState<Rule>({
     when: "happiness",
     above: 0.6,
     release: 0.45,
@@ -35,11 +35,13 @@ export function RulesView() {
   const [sounds, setSounds] = useState(true);
   const [speaks, setSpeaks] = useState(true);
   const [heard, setHeard] = useState<Heard>({ state: "quiet", level: 0, count: 0 });
-  const [person, setPerson] = useState("");
+  const [chosen, setChosen] = useState("");
   const persons = usePersons();
-  const watch = useMemo(() => new Watch(rule), [rule]);
-  const own = persons.find((one) => one.name === person);
+  const own = persons.find((one) => one.name === chosen); // the other place knows others
+  const person = own?.name ?? "";
   const labels = own ? Object.keys(own.samples) : LABELS;
+  const rule = labels.includes(wanted.when) ? wanted : { ...wanted, when: labels[0] };
+  const watch = useMemo(() => new Watch(rule), Object.values(rule));
   const text = rule.say || label(rule.when);
   const hear = (record: PictureRecord) => {
     const begins = watch.hear(record);
@@ -50,7 +52,7 @@ export function RulesView() {
     if (speaks) speak(text);
     say(t("rules.alarm", { text }));
   };
-  const set = (changes: Partial<Rule>) => setRule({ ...rule, ...changes });
+  const set = (changes: Partial<Rule>) => setWanted({ ...rule, ...changes });
   return (
     <>
       <p class="hint">{t("rules.hint")}</p>
@@ -61,12 +63,7 @@ export function RulesView() {
               {t("rules.whose")}{" "}
               <select
                 value={person}
-                onChange={(event) => {
-                  const name = event.currentTarget.value;
-                  const found = persons.find((one) => one.name === name);
-                  setPerson(name);
-                  set({ when: found ? Object.keys(found.samples)[0] : LABELS[0] });
-                }}
+                onChange={(event) => setChosen(event.currentTarget.value)}
               >
                 <option value="">{t("rules.everybody")}</option>
                 {persons.map((one) => (
