@@ -10,6 +10,7 @@ export type Runtime = Pick<typeof ort, "InferenceSession" | "Tensor">;
 /** A network that is ready to run; one run after the other, whoever asks. */
 export class Network {
   private last: Promise<unknown> = Promise.resolve();
+  private released: Promise<void> | null = null;
 
   private constructor(
     private readonly runtime: Runtime,
@@ -73,9 +74,9 @@ export class Network {
     this.instead = other.instead;
   }
 
-  async release(): Promise<void> {
-    await this.last;
-    await this.session.release();
+  /** A second time does nothing. */
+  release(): Promise<void> {
+    return (this.released ??= this.last.then(() => this.session.release()));
   }
 }
 

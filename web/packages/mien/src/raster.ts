@@ -23,6 +23,9 @@ const B = 3735;
 
 /** Throws InputError for what is no picture. */
 export function check(picture: Picture): void {
+  if (!picture?.data) {
+    throw new InputError("a picture has width, height and RGBA data, as an ImageData has");
+  }
   const { width, height, data } = picture;
   if (!(Number.isInteger(width) && Number.isInteger(height) && width > 0 && height > 0)) {
     throw new InputError(`a picture has at least one pixel each way, got ${width} x ${height}`);
@@ -30,7 +33,13 @@ export function check(picture: Picture): void {
   if (data?.length !== 4 * width * height) {
     throw new InputError(
       `a picture of ${width} x ${height} has ${4 * width * height} bytes of RGBA, ` +
-        `got ${data?.length}; the data of an ImageData has`,
+        `got ${data.length}; the data of an ImageData has`,
+    );
+  }
+  if (data.BYTES_PER_ELEMENT !== 1) {
+    // Values from 0 to 1, say: every picture would be black, and nobody in it.
+    throw new InputError(
+      `a picture's data are bytes, 0 to 255, got ${data.constructor.name}; Uint8ClampedArray.from() takes numbers of that range`,
     );
   }
 }

@@ -15,6 +15,7 @@ test("it loads from addresses and from bytes", async () => {
   const other = await analyzer({ models: { ...files, proposals: buffer } });
   assert.deepEqual(other.info, (await loaded).info);
   await other.release();
+  await other.release(); // twice is no more than once
 });
 
 test("what comes with the package is found beside it", () => {
@@ -51,6 +52,9 @@ test("what is no picture is refused with what one is", async () => {
   const rgb = { width: 4, height: 4, data: new Uint8Array(48) };
   await assert.rejects(reader.analyze(rgb), /64 bytes of RGBA, got 48/);
   await assert.rejects(reader.recognize(rgb, []), InputError);
+  const shares = { width: 4, height: 4, data: new Float32Array(64) as unknown as Uint8Array };
+  await assert.rejects(reader.analyze(shares), /bytes, 0 to 255, got Float32Array/);
+  await assert.rejects(reader.analyze(null as unknown as typeof rgb), InputError);
   await assert.rejects(reader.stream().next(rgb, 0), InputError);
 });
 
