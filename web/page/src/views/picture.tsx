@@ -52,7 +52,10 @@ function answerTo(item: Item, where: Place, person: string): Promise<Answer> {
   const answer = read(item.file, where, "");
   const asked = (item.asked = { where, answer });
   answer.then(
-    ({ record }) => say(`${item.file.name}: ${described(record) || status(record)}`),
+    ({ record }) => {
+      const stays = items.value.includes(item);
+      if (stays) say(`${item.file.name}: ${described(record) || status(record)}`);
+    },
     () => item.asked === asked && delete item.asked,
   );
   return answer;
