@@ -316,6 +316,17 @@ def test_what_a_session_took_stays_until_it_is_kept(visit_device: Open) -> None:
     expect(sheet).to_have_count(0)
 
 
+def test_a_low_screen_shows_how_long_a_word_lasts(visit_device: Open) -> None:
+    page = visit_device("person", viewport={"width": 640, "height": 400})
+    begin_session(page)
+    page.get_by_role("button", name="Begin the session").click()
+    expect(page.locator(".showing").get_by_text("The camera is taking pictures.")).to_be_visible()
+    box = page.locator(".lasting span").bounding_box()
+    assert box is not None
+    assert box["height"] == 8
+    page.get_by_role("button", name="End here").click()
+
+
 def test_a_session_whose_camera_sends_nothing_can_be_ended(visit_device: Open) -> None:
     page = visit_device("person", script=NO_FRAME)
     begin_session(page)
