@@ -268,7 +268,7 @@ def test_going_on_gives_the_frames_of_an_unbroken_reading(
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
-        ({"every": 0}, "--every takes 1 or more"),
+        ({"every": 0}, "--every takes a whole number, 1 or more"),
         ({"fps": 0.0}, "--fps takes frames a second above 0"),
         ({"fps": 1e308}, "up to 1,000,000, got 1e"),
         ({"start_s": 1e308}, "--start takes up to 1,000,000,000 seconds, got 1e"),
