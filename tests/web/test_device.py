@@ -171,8 +171,8 @@ def test_it_is_learned_kept_used_handed_out_and_deleted(
     page.get_by_role("link", name="Pictures").click()
     page.set_input_files(PICTURES, yes_and_no["no"][2])
     # The one that she read before is there still, and read by the general model like this one.
-    for picture in range(2):
-        rows = page.locator("article").nth(picture).locator("table.bars tbody tr")
+    for nth in range(2):
+        rows = page.locator("article").nth(nth).locator("table.bars tbody tr")
         expect(rows).to_have_count(8)
     expect(page.get_by_label("Read by")).to_have_count(0)
 
