@@ -45,13 +45,18 @@ def test_what_an_evaluation_and_a_training_tell(capfd: pytest.CaptureFixture[str
     report = {
         "faces": faces | {"left_out": {"a": STEERING}},
         "labels": {STEERING: 3},
-        "split": {"by": "subject", "tested": [STEERING], "as_seed": None},
+        "split": {
+            "by": "subject",
+            "tested": [STEERING],
+            "as_seed": None,
+            "labels_missing": {"select": [STEERING]},
+        },
         "weights": "best",
         "figures": {},
     }
     console.trained(report)
     told = capfd.readouterr().err
-    assert told.count(r"\x1b]0;owned") == 5
+    assert told.count(r"\x1b]0;owned") == 6
     assert is_plain(told)
 
 

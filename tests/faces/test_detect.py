@@ -212,8 +212,9 @@ def test_in_a_crowd_mien_looks_at_more_proposals_at_once(people: Frame, placed: 
     proposed = Proposer().propose(people, 0.1)
     likely = int((proposed.scores >= 0.3).sum())
     faces = detect.build("mien").detect(people)
-    assert len(placed) == 1
-    assert len(faces) <= likely <= sum(placed) <= 1.5 * likely + 1
+    at_once, closer = placed  # one face is small, so that it searches once more
+    assert len(faces) <= likely <= at_once <= 1.5 * likely + 1
+    assert closer <= 3
 
 
 @pytest.mark.parametrize(
