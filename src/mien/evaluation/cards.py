@@ -9,7 +9,7 @@ from ..errors import ModelError
 from ..expression.recognize import ModelInfo, load_model
 from ..expression.sets import PredictionSets
 from ..faces import landmarker, proposals
-from ..faces.proposals import LONGEST
+from ..faces.proposals import FINE, LONGEST
 from ..weights import catalogue
 from . import metrics
 
@@ -100,7 +100,8 @@ def _finder_lines(name: str, meta: dict[str, Any], sha256: str) -> Iterator[str]
         yield f"- takes: one square about a face, {side} x {side} {color}"
     else:
         yield "- answers: where faces might be, how large and how far turned, and how likely"
-        yield f"- takes: a whole picture, {color}, shrunk to {LONGEST} pixels"
+        sides = f"{LONGEST} pixels, or {FINE} for small faces"
+        yield f"- takes: a whole picture, {color}, shrunk to {sides}"
     yield f"- sha256: `{sha256}`"
     yield f"- licence: {meta['card']['licence']}"
     if bits := meta["card"].get("bits"):
