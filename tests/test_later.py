@@ -5,12 +5,13 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from collections.abc import Iterator
+import weakref
+from collections.abc import Iterator, Sequence
 
 import pytest
 
 from mien.errors import ModelError, VideoError
-from mien.later import Later, ahead
+from mien.later import Later, ahead, side_by_side
 
 
 def test_the_caller_goes_on_meanwhile() -> None:
@@ -110,18 +111,94 @@ def test_closing_ahead_ends_its_thread() -> None:
     assert threading.active_count() == before
 
 
-def test_closing_ahead_waits_no_longer_than_it_is_told() -> None:
-    go = threading.Event()
+# -- several at once ------------------------------------------------------------------------------
 
+
+def test_side_by_side_keeps_the_order_whoever_is_ready_first() -> None:
+    """The first waits for the second, and so on in pairs: one thread alone would never end."""
+    done = [threading.Event() for _ in range(21)]
+
+    def make(i: int) -> int:
+        done[i].set()
+        if i % 2 == 0:
+            assert done[i + 1].wait(60)
+        return 10 * i
+
+    found = side_by_side(make, range(20), 2, 1.0)
+    assert list(found) == [10 * i for i in range(20)]
+
+
+def test_side_by_side_is_never_far_ahead_and_keeps_nothing() -> None:
+    class Made:
+        pass
+
+    alive: list[weakref.ref[Made]] = []
+
+    def make(i: int) -> Made:
+        made = Made()
+        alive.append(weakref.ref(made))
+        return made
+
+    most = 0
+    for made in side_by_side(make, range(40), 3, 1.0):
+        time.sleep(0.002)
+        most = max(most, sum(one() is not None for one in alive))
+        del made
+    assert len(alive) == 40
+    assert most <= 4  # one in use, three that are ready or being made
+
+
+def test_side_by_side_passes_errors_on_in_their_turn() -> None:
+    def make(i: int) -> int:
+        if i == 2:
+            raise VideoError("broken")
+        return i
+
+    found = side_by_side(make, itertools.count(), 2, 1.0)
+    assert [next(found), next(found)] == [0, 1]
+    with pytest.raises(VideoError, match="broken"):
+        next(found)
+
+
+def test_side_by_side_passes_on_what_taking_an_item_raises() -> None:
     def items() -> Iterator[int]:
         yield 1
-        go.wait(60)
+        raise ModelError("no more")
+
+    found = side_by_side(str, items(), 2, 1.0)
+    assert next(found) == "1"
+    with pytest.raises(ModelError, match="no more"):
+        next(found)
+
+
+@pytest.mark.parametrize("items", [(), (1,), range(7)])
+def test_side_by_side_ends_with_its_items(items: Sequence[int]) -> None:
+    before = threading.active_count()
+    assert list(side_by_side(str, items, 3, 1.0)) == [str(i) for i in items]
+    assert threading.active_count() == before
+
+
+def test_closing_side_by_side_ends_its_threads() -> None:
+    before = threading.active_count()
+    found = side_by_side(str, itertools.count(), 2, 5.0)
+    next(found)
+    found.close()
+    assert threading.active_count() == before
+
+
+def test_closing_side_by_side_waits_no_longer_than_it_is_told() -> None:
+    go = threading.Event()
+
+    def make(i: int) -> int:
+        if i:
+            go.wait(60)
+        return i
 
     before = threading.active_count()
-    found = ahead(items(), patience_s=0.05)
-    assert next(found) == 1
+    found = side_by_side(make, itertools.count(), 2, 0.05)
+    assert next(found) == 0
     found.close()  # comes back
-    assert threading.active_count() == before + 1
+    assert threading.active_count() > before
     go.set()
     deadline = time.monotonic() + 20
     while threading.active_count() > before:

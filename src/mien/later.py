@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable
 from threading import Event, Lock, Thread
-from typing import Generic, TypeVar
+from time import monotonic
+from typing import TYPE_CHECKING, Generic, TypeVar
 
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+S = TypeVar("S")
 T = TypeVar("T")
 
 
@@ -61,9 +66,7 @@ class Later(Generic[T]):
         return self._value
 
 
-def ahead(
-    items: Iterable[T], waiting: int = 2, patience_s: float | None = None, together: int = 1
-) -> Generator[T, None, None]:
+def ahead(items: Iterable[T], waiting: int = 2, together: int = 1) -> Generator[T, None, None]:
     """The same items, made in a thread of its own a little ahead of whoever takes them.
 
     together : how many are handed over at once. A thread that makes several in a row finds its code
@@ -72,8 +75,7 @@ def ahead(
         more would help nobody.
 
     What making one raises is raised here in its turn. Closing the generator ends the thread, and
-    waits until it has; no longer than ``patience_s`` seconds, where that is given: a disk on a
-    network may keep it for minutes, and what it made then is thrown away.
+    waits until it has.
     """
     import queue  # here: a run on one picture needs none
 
@@ -117,4 +119,66 @@ def ahead(
                 raise err
     finally:
         stop.set()
-        thread.join(patience_s)
+        thread.join()
+
+
+def side_by_side(
+    make: Callable[[S], T], items: Iterable[S], threads: int, patience_s: float
+) -> Generator[T, None, None]:
+    """``make(item)`` of each item, in their order, worked out by several threads a little ahead.
+
+    There are never more than ``threads`` results that are ready or being made, and the one in use.
+    Items are taken by one thread at a time, as they are needed.
+
+    What making one raises, or taking the next item, is raised here in its turn. Closing the
+    generator ends the threads, and waits for them no longer than ``patience_s`` seconds: a disk on
+    a network may keep one for minutes, and what it makes then is thrown away.
+    """
+    import queue  # here: a run on one picture needs neither
+    from concurrent.futures import Future
+
+    begun: queue.Queue[Future[T] | None] = queue.Queue(threads)
+    stop, turn, source = Event(), Lock(), iter(items)
+
+    def put(made: Future[T] | None) -> bool:
+        while not stop.is_set():
+            try:
+                begun.put(made, timeout=0.1)
+                return True
+            except queue.Full:
+                continue
+        return False
+
+    def work() -> None:
+        while True:
+            made: Future[T] = Future()
+            with turn:
+                try:
+                    item = next(source)
+                except StopIteration:
+                    put(None)
+                    return
+                except BaseException as err:
+                    made.set_exception(err)
+                    put(made)
+                    return
+                if not put(made):
+                    return
+            try:
+                made.set_result(make(item))
+            except BaseException as err:
+                made.set_exception(err)
+
+    workers = [Thread(target=work, daemon=True) for _ in range(threads)]
+    for worker in workers:
+        worker.start()
+    try:
+        while made := begun.get():
+            result = [made.result()]
+            del made
+            yield result.pop()  # kept no longer than by whoever takes it
+    finally:
+        stop.set()
+        until = monotonic() + patience_s
+        for worker in workers:
+            worker.join(max(0.0, until - monotonic()))

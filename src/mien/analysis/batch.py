@@ -1,6 +1,6 @@
 """Many pictures, in order, on one or several processes; one bad file never ends it.
 
-In one process reading, searching and recognising go on side by side, as with a recording's frames.
+In one process the next pictures are read and searched while one is recognised.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from ..errors import (
 )
 from ..face import Face, Frame, ImageArray, RecognizedFace
 from ..files import replacing
-from ..later import Later, ahead
+from ..later import Later, side_by_side
 from ..media import image
 from ..names import folded
 from ..results import records
@@ -48,7 +48,9 @@ _AHEAD = 4  # pictures in flight per process: enough to keep it busy, little eno
 _SIGNED = ("Software", "mien")  # in every PNG mien writes, so that it knows its own again
 
 
-_WAITING = 1  # picture that is ready for the next stage: they may be large
+# Threads that read and search pictures while one is recognised. Searching takes three times as long
+# as that, so one would keep it waiting.
+_LOOKING = 2
 _PATIENCE_S = 1.0  # with one that is still being read when nobody wants it any more
 
 Looked = tuple[Frame, list[Face]]
@@ -281,28 +283,16 @@ def look(analyzer: Analyzer, path: Path, whole: bool) -> Looked:
 
 
 def _looks(analyzer: Analyzer, jobs: Iterable[Job]) -> Generator[Callable[[], Looked], None, None]:
-    """What gives each job's ``look``, or raises what kept it from that; one thread reads ahead.
+    """What gives each job's ``look``, or raises what kept it from that; two threads look ahead.
 
     A picture that takes much memory is left until it is asked for: nothing else is large then.
     """
-    with closing(ahead(((job, _read(job)) for job in jobs), _WAITING, _PATIENCE_S)) as pictures:
-        for job, read in pictures:
-            yield _searched(analyzer, job, read)
+    return side_by_side(partial(_looked, analyzer), jobs, _LOOKING, _PATIENCE_S)
 
 
-def _read(job: Job) -> Callable[[], Frame | None]:
+def _looked(analyzer: Analyzer, job: Job) -> Callable[[], Looked]:
     try:
         frame = image.read_ahead(job.path, job.is_drawn)
-    except Exception as err:
-        return partial(_raised, err)
-    return lambda: frame
-
-
-def _searched(
-    analyzer: Analyzer, job: Job, read: Callable[[], Frame | None]
-) -> Callable[[], Looked]:
-    try:
-        frame = read()
         if frame is None:
             return partial(look, analyzer, job.path, job.is_drawn)
         faces = analyzer.find(frame)
@@ -458,7 +448,7 @@ def analyze_pictures(
         raise InputError(f"this takes several paths, got one: write [{os.fsdecode(paths)!r}]")
     analyzer = analyzer or Analyzer(Settings())
     jobs = (Job(_path(path)) for path in paths)
-    with closing(ahead(_looks(analyzer, jobs), _WAITING, _PATIENCE_S)) as looks:
+    with closing(_looks(analyzer, jobs)) as looks:
         for looked in looks:
             try:
                 frame, found = looked()
@@ -550,13 +540,13 @@ def _of_pictures(
 def _beside(
     jobs: Sequence[Job], analyzer: Analyzer, begun: list[Later[Looked]] | None
 ) -> Iterator[Record]:
-    """Each job's record: the next pictures are read, and searched, in two threads meanwhile."""
+    """Each job's record: the next pictures are read and searched by two threads meanwhile."""
     first = jobs if len(jobs) == 1 else jobs[: len(begun or ())]
     for job in first:
         yield run_job(analyzer, job, begun.pop(0).get if begun else None)
     rest = jobs[len(first) :]
     if rest:
-        with closing(ahead(_looks(analyzer, rest), _WAITING, _PATIENCE_S)) as looks:
+        with closing(_looks(analyzer, rest)) as looks:
             for job, looked in zip(rest, looks, strict=True):
                 yield run_job(analyzer, job, looked)
 
