@@ -123,7 +123,7 @@ def ahead(items: Iterable[T], waiting: int = 2, together: int = 1) -> Generator[
 
 
 def side_by_side(
-    make: Callable[[S], T], items: Iterable[S], threads: int, patience_s: float
+    make: Callable[[S], T], items: Iterable[S], threads: int, patience_s: float = 1.0
 ) -> Generator[T, None, None]:
     """``make(item)`` of each item, in their order, worked out by several threads a little ahead.
 

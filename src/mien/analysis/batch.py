@@ -51,7 +51,6 @@ _SIGNED = ("Software", "mien")  # in every PNG mien writes, so that it knows its
 # Threads that read and search pictures while one is recognised. Searching takes three times as long
 # as that, so one would keep it waiting.
 _LOOKING = 2
-_PATIENCE_S = 1.0  # with one that is still being read when nobody wants it any more
 
 Looked = tuple[Frame, list[Face]]
 
@@ -287,7 +286,7 @@ def _looks(analyzer: Analyzer, jobs: Iterable[Job]) -> Generator[Callable[[], Lo
 
     A picture that takes much memory is left until it is asked for: nothing else is large then.
     """
-    return side_by_side(partial(_looked, analyzer), jobs, _LOOKING, _PATIENCE_S)
+    return side_by_side(partial(_looked, analyzer), jobs, _LOOKING)
 
 
 def _looked(analyzer: Analyzer, job: Job) -> Callable[[], Looked]:

@@ -7,8 +7,9 @@ What a detector does not find, no network sees, and no accuracy counts: Biondi e
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import asdict, dataclass, replace
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -18,6 +19,7 @@ from ..face import Crop, Frame, ImageArray
 from ..faces import align, detect
 from ..faces.finder import Finder, pixels
 from ..faces.mouth import HaarMouth
+from ..later import side_by_side
 from ..media.preprocess import resize
 from .table import Row, Table, png
 
@@ -25,6 +27,8 @@ PAD = 0.5  # of the longer side, around every picture: tight crops leave a detec
 _DETECTOR = "mien"  # not whichever the machine has: the same rows everywhere
 _MARGIN = 0.3  # of the longer side, around tight crops of all kinds
 _FINE = 4  # crops are kept at this many times a network's size at the most
+_AT_ONCE = 2  # pictures that are searched, each in a thread
+T = TypeVar("T")
 Find = Callable[[Frame], Crop | None]
 CUTS = ("landmarks", "cascade")
 
@@ -58,8 +62,7 @@ def cut(table: Table, settings: Cut, alignment: str, size: int) -> Table:
             "from whole faces"
         )
     find = _by_landmarks(alignment, size) if settings.by == "landmarks" else _by_cascade()
-    pictures = zip(table.rows, table.pictures(), strict=True)
-    found = [_cut(row, picture, find, size) for row, picture in pictures]
+    found = _each(table, lambda row, picture: _cut(row, picture, find, size))
     rows = [row for row in found if row is not None]
     if not rows:
         raise DataError(f"no face was found in any of the {len(table)} pictures of {table.name}")
@@ -69,6 +72,12 @@ def cut(table: Table, settings: Cut, alignment: str, size: int) -> Table:
     }
     notes = {**table.notes, "align": alignment, "cut": {**asdict(settings), **counts}}
     return replace(table, rows=rows, notes=notes)
+
+
+def _each(table: Table, make: Callable[[Row, ImageArray], T]) -> Generator[T, None, None]:
+    """What is made of every row and its picture, in their order."""
+    pairs = zip(table.rows, table.pictures(), strict=True)
+    return side_by_side(lambda pair: make(*pair), pairs, _AT_ONCE)
 
 
 def _cut(row: Row, picture: np.ndarray, find: Find, size: int) -> Row | None:
@@ -112,18 +121,24 @@ def faces_of(pictures: Table, alignment: str, size: int) -> Table:
     those, ``notes["whole"]`` counts the others.
     """
     finder, whole = Finder(detect.build()), Finder(None)
+
+    def surest(row: Row, picture: ImageArray) -> tuple[Row | None, bool]:
+        crop, taken_whole = _found(picture, finder, alignment, size), False
+        if crop is None and whole.find(Frame(picture), "similarity")[0].landmarks is not None:
+            crop, taken_whole = _found(picture, whole, alignment, size), True
+        if crop is None:
+            return None, False
+        return _kept(row, resize(crop, min(_FINE * size, max(crop.shape[:2])))), taken_whole
+
     rows: list[Row] = []
     none: list[str] = []
     taken_whole = 0
-    for row, picture in zip(pictures.rows, pictures.pictures(), strict=True):
-        crop = _found(picture, finder, alignment, size)
-        if crop is None and whole.find(Frame(picture), "similarity")[0].landmarks is not None:
-            crop = _found(picture, whole, alignment, size)
-            taken_whole += 1
-        if crop is None:
+    for row, (kept, is_whole) in zip(pictures.rows, _each(pictures, surest), strict=True):
+        taken_whole += is_whole
+        if kept is None:
             none.append(row.source or row.id)
-            continue
-        rows.append(_kept(row, resize(crop, min(_FINE * size, max(crop.shape[:2])))))
+        else:
+            rows.append(kept)
     if not rows:
         raise DataError(f"no face was found in any of the {len(pictures)} pictures")
     notes = {"unreadable": {}, "left_out": {}, **pictures.notes, "align": alignment}
@@ -132,16 +147,26 @@ def faces_of(pictures: Table, alignment: str, size: int) -> Table:
 
 
 def _found(picture: ImageArray, finder: Finder, alignment: str, size: int) -> ImageArray | None:
-    margin = round(_MARGIN * max(picture.shape[:2])) if finder.detector else 0
-    for pad in (0, margin):
-        wide = cv2.copyMakeBorder(picture, pad, pad, pad, pad, cv2.BORDER_REPLICATE)
-        frame = Frame(np.asarray(wide, np.uint8))
-        for face in finder.find(frame, alignment)[:1]:
-            return pixels(frame, finder.framed(face, alignment, size))
+    """The surest face's pixels, if need be with more room around the picture."""
+    crop = _surest(picture, finder, alignment, size, 0.0)
+    if crop is None and finder.detector:
+        crop = _surest(picture, finder, alignment, size, _MARGIN)
+    return crop
+
+
+def _surest(
+    picture: ImageArray, finder: Finder, alignment: str, size: int, pad: float
+) -> ImageArray | None:
+    margin = round(pad * max(picture.shape[:2]))
+    wide = cv2.copyMakeBorder(picture, margin, margin, margin, margin, cv2.BORDER_REPLICATE)
+    frame = Frame(np.asarray(wide, np.uint8))
+    for face in finder.find(frame, alignment)[:1]:
+        return pixels(frame, finder.framed(face, alignment, size))
     return None
 
 
 def _kept(row: Row, crop: ImageArray) -> Row:
+    """The row with its crop; landmarks, where it had any, lay in the picture as it was."""
     height, width = crop.shape[:2]
     png = cv2.imencode(".png", cv2.cvtColor(crop, cv2.COLOR_RGB2BGR))[1].tobytes()
     return replace(row, image=png, width=width, height=height, landmarks=None)
@@ -155,14 +180,7 @@ def cut_faces(
     ``pad`` widens each picture by that share of its side first, repeating its border: data sets
     of tight crops leave a detector no room to look around. ``size`` is of aligned crops.
     """
-    crops: list[ImageArray | None] = []
-    for picture in table.pictures():
-        margin = round(pad * max(picture.shape[:2]))
-        wide = cv2.copyMakeBorder(picture, margin, margin, margin, margin, cv2.BORDER_REPLICATE)
-        frame = Frame(np.asarray(wide, np.uint8))
-        faces = finder.find(frame, alignment)[:1]
-        framed = [finder.framed(face, alignment, size) for face in faces]
-        crops.append(pixels(frame, framed[0]) if framed else None)
+    crops = list(_each(table, lambda row, picture: _surest(picture, finder, alignment, size, pad)))
     found = table.keep(crop is not None for crop in crops)
     return found, [crop for crop in crops if crop is not None]
 
@@ -175,14 +193,14 @@ def aligned(table: Table, alignment: str, size: int) -> Table:
     align.known(alignment)
     if "align" in table.notes:
         raise DataError(f"{table.name} was cut by '{table.notes['align']}' already")
-    finder, rows, whole = Finder(None), [], 0
-    for row, picture in zip(table.rows, table.pictures(), strict=True):
+    finder = Finder(None)
+
+    def cut_out(row: Row, picture: ImageArray) -> tuple[Row, bool]:
         frame = Frame(picture)
         (face,) = finder.find(frame, alignment)
-        whole += face.landmarks is None
         crop = pixels(frame, finder.framed(face, alignment, size))
-        height, width = crop.shape[:2]
-        packed = cv2.imencode(".png", cv2.cvtColor(crop, cv2.COLOR_RGB2BGR))[1].tobytes()
-        # Landmarks, where there were any, lay in the picture as it was.
-        rows.append(replace(row, image=packed, width=width, height=height, landmarks=None))
-    return replace(table, rows=rows, notes={**table.notes, "align": alignment, "whole": whole})
+        return _kept(row, crop), face.landmarks is None
+
+    made = list(_each(table, cut_out))
+    notes = {**table.notes, "align": alignment, "whole": sum(is_whole for _, is_whole in made)}
+    return replace(table, rows=[row for row, _ in made], notes=notes)

@@ -6,6 +6,8 @@ count what it lost before its network saw a picture; ``align.mouth`` cuts one fr
 
 from __future__ import annotations
 
+from threading import Lock
+
 import cv2
 import numpy as np
 
@@ -28,7 +30,7 @@ class HaarMouth:
 
     def __init__(self) -> None:
         path, _ = catalogue.read(catalogue.spec("mouth-haar"))
-        self._cascade = cv2.CascadeClassifier(str(path))
+        self._cascade, self._lock = cv2.CascadeClassifier(str(path)), Lock()  # as Haar's
         if self._cascade.empty():
             raise ModelError(f"{path} is not a cascade that OpenCV can read")
 
@@ -47,7 +49,8 @@ class HaarMouth:
         gray = cv2.cvtColor(half, cv2.COLOR_RGB2GRAY)
         size = (max(1, round((x1 - x0) * scale)), max(1, round((y1 - y0) * scale)))
         seen = cv2.resize(gray, size, interpolation=how)
-        found = self._cascade.detectMultiScale(seen, _STEP, _NEIGHBOURS)
+        with self._lock:
+            found = self._cascade.detectMultiScale(seen, _STEP, _NEIGHBOURS)
         if len(found) == 0:
             return None
         x, y, width, height = max(found, key=lambda hit: hit[2])
