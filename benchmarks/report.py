@@ -162,6 +162,8 @@ def speed() -> str:
     reading = result("recognition")["ms_per_face"]
     ends = result("end_to_end")["detectors"]["mien"]
     one, two = many["processes_1"], many["processes_2"]
+    plain, times = result("throughput-avx2"), result("throughput-avx2")["times_before"]
+    portrait = result("stages-avx2")["pictures"]["portrait_500"]["mien_ms"]["all"]
     cpu = cold["machine"]
     face = bench["recognition_one_thread"]
     lines = [
@@ -175,6 +177,10 @@ def speed() -> str:
         f"- {one['pictures']:,} pictures of about 500 x 500: {one['pictures_per_s']:.0f} a second on one process, "
         f"{two['pictures_per_s']:.0f} on two; memory grows by {max(one['growth'], two['growth']):.1%} "
         "after the first fifth",
+        "- Networks in eight bits want a processor with products of bytes (VNNI on Intel and AMD, `asimddp` on ARM; `mien bench` tells). On an AMD EPYC without, a portrait takes "
+        f"{portrait:.0f} ms of one thread instead of {result('stages')['pictures']['portrait_500']['mien_ms']['all']:.0f}, and of the 1,000 pictures come "
+        f"{plain['processes_1']['pictures_per_s']:.0f} a second on one process, {plain['processes_2']['pictures_per_s']:.0f} on two: {times['processes_1']['pictures_per_s']:.1f} and "
+        f"{times['processes_2']['pictures_per_s']:.1f} times as many as before [ADR 26](adr/0026-one-look.md), turn by turn",
         f"- end to end (detector and crop) against given crops, LFW, same people: "
         f"{ends['equal']['points_apart']:+.1f} points; no face is found in {ends['missed']} of "
         f"{ends['missed'] + ends['equal']['crops']['n']:,}",
