@@ -22,7 +22,7 @@ Matrix = npt.NDArray[np.float64]
 
 
 def iou(box: FloatArray, boxes: FloatArray) -> FloatArray:
-    """Intersection over union of one box (4,) with many (N, 4), in [0, 1].
+    """Intersection over union of one box (4,) with many (N, 4), in [0, 1]; any that broadcast.
 
     Examples
     --------
@@ -30,10 +30,14 @@ def iou(box: FloatArray, boxes: FloatArray) -> FloatArray:
     >>> iou(a, np.array([[0, 0, 10, 10], [5, 0, 15, 10], [20, 20, 30, 30]], np.float32)).round(3)
     array([1.   , 0.333, 0.   ], dtype=float32)
     """
-    size = np.minimum(box[2:], boxes[:, 2:]) - np.maximum(box[:2], boxes[:, :2])
-    both = size.clip(min=0).prod(axis=1)
-    either = (box[2:] - box[:2]).prod() + (boxes[:, 2:] - boxes[:, :2]).prod(axis=1) - both
+    size = np.minimum(box[..., 2:], boxes[..., 2:]) - np.maximum(box[..., :2], boxes[..., :2])
+    both = _area(np.maximum(size, 0))
+    either = _area(box[..., 2:] - box[..., :2]) + _area(boxes[..., 2:] - boxes[..., :2]) - both
     return np.asarray(both / np.maximum(either, 1e-9), np.float32)  # a box may have no area
+
+
+def _area(sides: FloatArray) -> FloatArray:
+    return np.asarray(sides[..., 0] * sides[..., 1])
 
 
 def suppress(boxes: FloatArray, scores: FloatArray, overlap: float) -> npt.NDArray[np.intp]:
@@ -66,8 +70,8 @@ def alike(box: FloatArray, boxes: FloatArray, overlap: float) -> npt.NDArray[np.
 
 def holds(boxes: FloatArray, points: FloatArray) -> npt.NDArray[np.bool_]:
     """Which of boxes (N, 4) hold points (N, 2), one each; one of either stands for many."""
-    inside = (boxes[:, :2] <= points) & (points < boxes[:, 2:])
-    return np.asarray(inside.all(axis=1), np.bool_)
+    inside = (boxes[..., :2] <= points) & (points < boxes[..., 2:])
+    return np.asarray(inside[..., 0] & inside[..., 1], np.bool_)
 
 
 def is_in(point: Sequence[float], box: Sequence[float]) -> bool:

@@ -104,22 +104,30 @@ def decode(maps: list[FloatArray], least: float) -> Proposals:
     The six numbers: log odds of a face; from the cell's middle to the face's, x and y in strides;
     the logarithm of its side in ``SIDES`` strides; sine and cosine of its roll.
     """
-    found = []
-    for said, stride in zip(maps, STRIDES, strict=True):
-        likely = said[0] >= math.log(least / (1 - least))
-        if not likely.any():
-            continue
-        rows, columns = np.nonzero(likely)
-        # In double precision: NumPy's single exp and arctan2 differ from machine to machine.
-        logit, x, y, size, sine, cosine = said[:, rows, columns].astype(np.float64)
-        middle = np.stack([columns + 0.5 + x, rows + 0.5 + y], axis=1) * stride
-        half = np.exp(np.clip(size, -_LOG_SIDE, _LOG_SIDE))[:, None] * (SIDES * stride / 2)
-        boxes = np.concatenate([middle - half, middle + half], axis=1)
-        scores, rolls = 1 / (1 + np.exp(-logit)), np.arctan2(sine, cosine)
-        found.append(np.column_stack([boxes, rolls, scores]))
-    every = np.concatenate(found).astype(np.float32) if found else np.empty((0, 6), np.float32)
+    said = np.concatenate([one.reshape(ANSWERS, -1) for one in maps], axis=1)
+    likely = np.flatnonzero(said[0] >= math.log(least / (1 - least)))
+    # In double precision: NumPy's single exp and arctan2 differ from machine to machine.
+    logit, x, y, size, sine, cosine = said[:, likely].astype(np.float64)
+    columns, rows, strides = _cells(maps, likely)
+    middle = np.stack([columns + 0.5 + x, rows + 0.5 + y], axis=1) * strides[:, None]
+    half = (np.exp(np.clip(size, -_LOG_SIDE, _LOG_SIDE)) * (SIDES / 2 * strides))[:, None]
+    scores, rolls = 1 / (1 + np.exp(-logit)), np.arctan2(sine, cosine)
+    every = np.column_stack([middle - half, middle + half, rolls, scores]).astype(np.float32)
     every = every[np.argsort(-every[:, 5], kind="stable")]
     return Proposals(every[:, :4], every[:, 4], every[:, 5])
+
+
+def _cells(
+    maps: list[FloatArray], numbers: npt.NDArray[np.intp]
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Column, row and stride of cells (N,) that are numbered through all maps."""
+    ends = np.cumsum([one[0].size for one in maps])
+    which = np.searchsorted(ends, numbers, "right")
+    first = ends - [one[0].size for one in maps]
+    rows, columns = np.divmod(
+        numbers - first[which], np.array([one.shape[2] for one in maps])[which]
+    )
+    return columns, rows, np.array(STRIDES)[which]
 
 
 def distinct(proposals: Proposals) -> Proposals:
@@ -134,16 +142,16 @@ def distinct(proposals: Proposals) -> Proposals:
         corners.tolist(), proposals.scores.tolist(), 0.0, _ALIKE, top_k=_CANDIDATES
     )
     kept = np.asarray(alike, np.intp).reshape(-1)[:_MOST]
-    middles = (boxes[kept, :2] + boxes[kept, 2:]) / 2
-    nested = [geometry.holds(boxes[kept[:i]], middle).any() for i, middle in enumerate(middles)]
-    kept = kept[~np.array(nested, np.bool_)]
-    rolls = np.array([_roll(proposals, i) for i in kept], np.float32)
-    return Proposals(boxes[kept], rolls, proposals.scores[kept])
+    middles = np.asarray((boxes[kept, :2] + boxes[kept, 2:]) / 2, np.float32)
+    holding = geometry.holds(boxes[kept], middles[:, None])  # (K, K): each middle, each box
+    kept = kept[~np.tril(holding, -1).any(axis=1)]
+    return Proposals(boxes[kept], _rolls(proposals, kept), proposals.scores[kept])
 
 
-def _roll(proposals: Proposals, i: int) -> float:
-    """How far a face is turned, by all cells nearly as sure of it: one alone errs by a third."""
-    same = geometry.iou(proposals.boxes[i], proposals.boxes) > _ALIKE
-    sure = same & (proposals.scores >= _AS_SURE * proposals.scores[i])
-    rolls = proposals.rolls[sure].astype(np.float64)
-    return float(np.arctan2(np.sin(rolls).mean(), np.cos(rolls).mean()))
+def _rolls(proposals: Proposals, kept: npt.NDArray[np.intp]) -> FloatArray:
+    """How far faces are turned, by all cells nearly as sure of one: one alone errs by a third."""
+    boxes, scores = proposals.boxes, proposals.scores
+    same = geometry.iou(boxes[kept, None], boxes) > _ALIKE
+    sure = same & (scores >= _AS_SURE * scores[kept, None])
+    rolls = proposals.rolls.astype(np.float64)
+    return np.asarray(np.arctan2(sure @ np.sin(rolls), sure @ np.cos(rolls)), np.float32)
