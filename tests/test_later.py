@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import itertools
+import subprocess
+import sys
 import threading
 import time
 import weakref
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 
 import pytest
 
+from mien import later
 from mien.errors import ModelError, VideoError
 from mien.later import Later, ahead, side_by_side
 
@@ -204,3 +208,64 @@ def test_closing_side_by_side_waits_no_longer_than_it_is_told() -> None:
     while threading.active_count() > before:
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+def test_side_by_side_may_be_closed_by_a_thread_of_its_own() -> None:
+    """As where Python, in whichever thread it likes, throws away a circle that holds it."""
+    taken, closed = threading.Event(), threading.Event()
+
+    def make(i: int) -> int:
+        if i == 1:
+            taken.wait(60)
+            found.close()
+            closed.set()
+        return i
+
+    found = side_by_side(make, range(3), 1)
+    assert next(found) == 0
+    taken.set()
+    assert closed.wait(60)
+
+
+# -- at the end of a program ----------------------------------------------------------------------
+
+_LEFT_OPEN = """
+import itertools, os, time
+from mien.later import ahead, side_by_side
+
+def make(i):
+    time.sleep(0.3 if i else 0)
+    os.write(1, b"made ")
+    return i
+
+found = {found}
+next(found)
+"""
+
+
+@pytest.mark.parametrize(
+    "found", ["side_by_side(make, itertools.count(), 2)", "ahead(map(make, itertools.count()))"]
+)
+def test_what_is_being_made_as_a_program_ends_is_not_cut_off(found: str) -> None:
+    program = _LEFT_OPEN.format(found=found)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.count(b"made") >= 2  # another was being made as the first was taken
+
+
+def test_what_works_ahead_of_another_ends_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The outer one first, or it would wait for what the inner one does not make any more."""
+    monkeypatch.setattr(later, "_working", {})
+    before = threading.active_count()
+
+    def within() -> Iterator[int]:
+        with closing(ahead(itertools.count())) as inner:
+            yield from inner
+
+    outer = ahead(within())
+    next(outer)
+    began = time.monotonic()
+    later._end_all()
+    assert time.monotonic() - began < later._LEAVING_S / 2
+    assert threading.active_count() == before
+    assert not later._working

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import atexit
 from collections.abc import Callable, Generator, Iterable
-from threading import Event, Lock, Thread
+from threading import Event, Lock, Thread, current_thread
 from time import monotonic
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
+    from queue import Queue
 
 S = TypeVar("S")
 T = TypeVar("T")
+
+_LEAVING_S = 10.0  # for all threads that still work ahead when the program ends
 
 
 class Later(Generic[T]):
@@ -66,6 +70,57 @@ class Later(Generic[T]):
         return self._value
 
 
+class _Ahead:
+    """Threads that work ahead of somebody until they are told to end, at the latest as the program
+    does: a loop that was left, with its iterator still in some variable, tells them nothing.
+
+    Daemons, since that program would wait for any others for ever. It waits for these a while: one
+    that is cut off within a library's code takes the process down with it.
+    """
+
+    def __init__(self) -> None:
+        self._stop = Event()
+        self._threads: list[Thread] = []
+
+    def begin(self, work: Callable[[], None], threads: int = 1) -> None:
+        _working[self] = None
+        for _ in range(threads):
+            self._threads.append(Thread(target=work, daemon=True))
+            self._threads[-1].start()
+
+    def put(self, queue: Queue[T], item: T) -> bool:
+        """Hand an item over, as soon as there is room; False once nobody wants it any more."""
+        import queue as queues  # here, as of whoever calls this
+
+        while not self._stop.is_set():
+            try:
+                queue.put(item, timeout=0.1)
+                return True
+            except queues.Full:
+                continue
+        return False
+
+    def end(self, patience_s: float | None = None) -> None:
+        """Tell them, and wait until they have ended, but no longer than so many seconds."""
+        self._stop.set()
+        until = None if patience_s is None else monotonic() + patience_s
+        others = [thread for thread in self._threads if thread is not current_thread()]
+        for thread in others:
+            thread.join(None if until is None else max(0.0, until - monotonic()))
+        if not any(thread.is_alive() for thread in others):
+            _working.pop(self, None)
+
+
+_working: dict[_Ahead, None] = {}  # in the order they began: later ones may work for earlier ones
+
+
+@atexit.register
+def _end_all() -> None:
+    until = monotonic() + _LEAVING_S
+    for each in list(_working):
+        each.end(max(0.0, until - monotonic()))
+
+
 def ahead(items: Iterable[T], waiting: int = 2, together: int = 1) -> Generator[T, None, None]:
     """The same items, made in a thread of its own a little ahead of whoever takes them.
 
@@ -80,16 +135,10 @@ def ahead(items: Iterable[T], waiting: int = 2, together: int = 1) -> Generator[
     import queue  # here: a run on one picture needs none
 
     ready: queue.Queue[tuple[list[T], bool, BaseException | None]] = queue.Queue(waiting)
-    stop = Event()
+    working = _Ahead()
 
     def put(part: list[T], last: bool = False, err: BaseException | None = None) -> bool:
-        while not stop.is_set():
-            try:
-                ready.put((part, last, err), timeout=0.1)
-                return True
-            except queue.Full:
-                continue
-        return False
+        return working.put(ready, (part, last, err))
 
     def make() -> None:
         part: list[T] = []
@@ -107,9 +156,8 @@ def ahead(items: Iterable[T], waiting: int = 2, together: int = 1) -> Generator[
             if isinstance(items, Generator):
                 items.close()  # here: what it opened ends in the thread that used it
 
-    thread = Thread(target=make, daemon=True)
-    thread.start()
     try:
+        working.begin(make)
         last = False
         while not last:
             part, last, err = ready.get()
@@ -118,8 +166,7 @@ def ahead(items: Iterable[T], waiting: int = 2, together: int = 1) -> Generator[
             if err is not None:
                 raise err
     finally:
-        stop.set()
-        thread.join()
+        working.end()
 
 
 def side_by_side(
@@ -138,16 +185,7 @@ def side_by_side(
     from concurrent.futures import Future
 
     begun: queue.Queue[Future[T] | None] = queue.Queue(threads)
-    stop, turn, source = Event(), Lock(), iter(items)
-
-    def put(made: Future[T] | None) -> bool:
-        while not stop.is_set():
-            try:
-                begun.put(made, timeout=0.1)
-                return True
-            except queue.Full:
-                continue
-        return False
+    working, turn, source = _Ahead(), Lock(), iter(items)
 
     def work() -> None:
         while True:
@@ -156,29 +194,24 @@ def side_by_side(
                 try:
                     item = next(source)
                 except StopIteration:
-                    put(None)
+                    working.put(begun, None)
                     return
                 except BaseException as err:
                     made.set_exception(err)
-                    put(made)
+                    working.put(begun, made)
                     return
-                if not put(made):
+                if not working.put(begun, made):
                     return
             try:
                 made.set_result(make(item))
             except BaseException as err:
                 made.set_exception(err)
 
-    workers = [Thread(target=work, daemon=True) for _ in range(threads)]
-    for worker in workers:
-        worker.start()
     try:
+        working.begin(work, threads)
         while made := begun.get():
             result = [made.result()]
             del made
             yield result.pop()  # kept no longer than by whoever takes it
     finally:
-        stop.set()
-        until = monotonic() + patience_s
-        for worker in workers:
-            worker.join(max(0.0, until - monotonic()))
+        working.end(patience_s)

@@ -453,6 +453,14 @@ def test_pictures_in_a_program(pictures: list[Path], caplog: pytest.LogCaptureFi
     assert list(batch.analyze_pictures([], analyzer)) == []
 
 
+def test_a_program_may_end_with_its_pictures_left_open(pictures: list[Path]) -> None:
+    """A thread that is cut off within ONNX Runtime or OpenCV aborts the process."""
+    paths = [str(path) for path in pictures[:5] * 20]
+    program = f"import mien; found = mien.analyze_pictures({paths}); next(found)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
 def unreadable(path: Path) -> ImageError:
     with pytest.raises(ImageError) as told:
         image.read_frame(path)
