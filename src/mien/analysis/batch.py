@@ -434,7 +434,8 @@ def analyze_pictures(
     Parameters
     ----------
     paths
-        The files, taken as they are needed.
+        The files, taken as they are needed, in other threads than yours: a generator that asks a
+        database must allow that.
     analyzer
         What reads the pictures; None: one with the default settings.
 

@@ -15,7 +15,7 @@ _OVERLAP = 0.3
 
 
 class FaceDetector(Protocol):
-    """Finds faces.
+    """Finds faces; several threads may ask one at once.
 
     name : as on the command line.
     framing : the recogniser's crop is a square this many times the box's longer side. Every
