@@ -173,7 +173,7 @@ class Rule:
 def _problems(rule: Rule) -> Iterator[str]:
     """What cannot be meant, in words."""
     if not _NAME.fullmatch(rule.name):
-        yield "a name has 1 to 64 characters, none of them / + # or a control character"
+        yield "a name has 1 to 64 characters, not only blanks; none is / + # or a control one"
     if not rule.to:
         yield 'to names nobody; for example to = ["text"]'
     for name in ("to", "escalate_to"):
