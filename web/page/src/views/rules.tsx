@@ -137,6 +137,9 @@ export function RulesView() {
           <span class="figure">{percent(heard.level)}</span>{" "}
           <span class="soft">{t("rules.count", { n: number(heard.count) })}</span>
         </p>
+        {!watch.knows && (
+          <p class="problem">{t("rules.unknown", { what: label(rule.when) })}</p>
+        )}
       </section>
       <Live person={person} heard={hear} />
     </>
