@@ -104,11 +104,12 @@ class _Ahead:
         """Tell them, and wait until they have ended, but no longer than so many seconds."""
         self._stop.set()
         until = None if patience_s is None else monotonic() + patience_s
-        others = [thread for thread in self._threads if thread is not current_thread()]
-        for thread in others:
-            thread.join(None if until is None else max(0.0, until - monotonic()))
-        if not any(thread.is_alive() for thread in others):
-            _working.pop(self, None)
+        for thread in self._threads:
+            if thread is not current_thread():
+                thread.join(None if until is None else max(0.0, until - monotonic()))
+        _working.pop(
+            self, None
+        )  # whoever has no more patience has none as the program ends, either
 
 
 _working: dict[_Ahead, None] = {}  # in the order they began: later ones may work for earlier ones
