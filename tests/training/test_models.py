@@ -194,3 +194,38 @@ def test_a_point_between_two_cells_is_between_them() -> None:
     maps[0, 0, 4, 10], maps[0, 0, 4, 11] = 3.0, 3.0 + torch.log(torch.tensor(3.0))
     expected = torch.tensor([(10.5 * 0.25 + 11.5 * 0.75) / 16, 4.5 / 16])
     torch.testing.assert_close(expectation(maps)[0, 0], expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "nearest"),
+    [
+        ("resnet10", 100, 96),
+        ("resnet10-slim", 47, 48),
+        ("resnet18", 56, 48),
+        ("googlenet", 20, 31),
+        ("autoencoder2018", 9, 26),
+    ],
+)
+def test_a_size_that_a_network_cannot_take_is_refused(name: str, size: int, nearest: int) -> None:
+    says = f"{name} takes no pictures of {size} pixels; .* model.size = {nearest}$"
+    with pytest.raises(ConfigError, match=says):
+        build(Model(name, size), 8)
+
+
+@pytest.mark.parametrize("name", list(networks))
+@pytest.mark.parametrize("size", [40, 47, 112])
+def test_what_is_built_takes_its_pictures(name: str, size: int) -> None:
+    try:
+        net = build(Model(name, size), 8).eval()
+    except ConfigError:
+        return
+    assert net(torch.zeros(1, 1, size, size)).shape == (1, 8)
+
+
+def test_whether_it_takes_them_costs_no_random_number() -> None:
+    torch.manual_seed(1)
+    expected = networks.build("resnet10", 8, GRAY).state_dict()
+    torch.manual_seed(1)
+    net = build(Model("resnet10"), 8)
+    assert net.training
+    assert all(torch.equal(expected[name], value) for name, value in net.state_dict().items())

@@ -17,6 +17,7 @@ from ..errors import ConfigError, UnknownName
 from ..face import FloatArray, ImageArray
 
 COLORS = {"gray": 1, "rgb": 3}
+SMALLEST, LARGEST = 8, 1024  # pixels of a side
 _REST = 4  # how many times smaller, or more, a crop is still to become when it was halved
 
 
@@ -52,8 +53,8 @@ class Preprocess:
             raise UnknownName("light", self.light, LIGHTS)
         if self.light != "plain" and self.color != "gray":
             raise ConfigError(f"light = '{self.light}' goes with color = 'gray'")
-        if not 8 <= self.size <= 1024:
-            raise ConfigError(f"size lies between 8 and 1024 pixels, got {self.size}")
+        if not SMALLEST <= self.size <= LARGEST:
+            raise ConfigError(f"size lies between {SMALLEST} and {LARGEST} pixels, got {self.size}")
 
     @property
     def channels(self) -> int:

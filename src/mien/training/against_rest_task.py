@@ -7,7 +7,9 @@ from torch import Tensor, nn
 
 from ..data.against_rest import Drawn
 from .expression_task import Classification
+from .models import Model
 from .models.autoencoder2018 import UnitsCnn
+from .models.network import check_takes
 from .recipes import AgainstRestRecipe
 from .tasks import Samples, Sets
 
@@ -20,10 +22,15 @@ class AgainstRestTask(Classification):
 
     def __init__(self, recipe: AgainstRestRecipe) -> None:
         super().__init__(recipe)
-        self._channels, self._width = recipe.model.preprocess.channels, recipe.cnn.width
+        self._model, self._width = recipe.model, recipe.cnn.width
 
     def network(self) -> nn.Module:
-        return UnitsCnn(2, self._channels, self._width)
+        net = self._network(self._model)
+        check_takes(net, self._model, self._network)
+        return net
+
+    def _network(self, model: Model) -> nn.Module:
+        return UnitsCnn(2, model.preprocess.channels, self._width)
 
 
 def samples(drawn: Drawn, pictures: Tensor) -> Samples:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from torch import nn
 
 from .expression_task import ExpressionTask
+from .models import Model
 from .models.autoencoder2018 import Autoencoder, ReconstructedCnn, UnitsCnn
+from .models.network import check_takes
 from .recipes import UnitsRecipe
 
 
@@ -20,7 +22,11 @@ class UnitsTask(ExpressionTask):
         self._units, self._width = recipe.autoencoder.hidden, recipe.cnn.width
 
     def network(self) -> nn.Module:
-        model = self.recipe.model
+        net = self._network(self.recipe.model)
+        check_takes(net, self.recipe.model, self._network)
+        return net
+
+    def _network(self, model: Model) -> nn.Module:
         cnn = UnitsCnn(len(self.recipe.data.names), model.preprocess.channels, self._width)
         if not self._units:
             return cnn

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from ...errors import ConfigError, ModelError, UnknownName
+from ...media.preprocess import LARGEST, SMALLEST
 from . import TRUNK, Model, networks
 
 Part = Callable[[Tensor], Tensor]
@@ -171,12 +175,12 @@ class Backbone(nn.Module):
 
 
 def build(model: Model, num_classes: int) -> nn.Module:
-    """The network a recipe names; raises ConfigError where it has another size than it says."""
-    net = networks.build(model.name, num_classes, model.preprocess)
-    if isinstance(net, Backbone):
-        net.side = model.enlarge
-    elif model.enlarge or model.pretrained:
-        raise ConfigError(f"{model.name} is no backbone: no model.pretrained, no model.enlarge")
+    """The network a recipe names; raises ConfigError where it has another size than it says.
+
+    And where it cannot take pictures as large as the recipe's.
+    """
+    net = _built(model, num_classes)
+    check_takes(net, model, lambda other: _built(other, num_classes))
     count = parameters(net)
     if model.parameters not in (None, count):
         raise ConfigError(
@@ -184,6 +188,50 @@ def build(model: Model, num_classes: int) -> nn.Module:
             f"classes, and model.parameters says {model.parameters:,}"
         )
     return net
+
+
+def _built(model: Model, num_classes: int) -> nn.Module:
+    net = networks.build(model.name, num_classes, model.preprocess)
+    if isinstance(net, Backbone):
+        net.side = model.enlarge
+    elif model.enlarge or model.pretrained:
+        raise ConfigError(f"{model.name} is no backbone: no model.pretrained, no model.enlarge")
+    return net
+
+
+def check_takes(net: nn.Module, model: Model, make: Callable[[Model], nn.Module]) -> None:
+    """Raises ConfigError where a network cannot take a recipe's pictures: not every side halves.
+
+    make : the same network for another size.
+    """
+    if not _takes(net, model):
+        raise ConfigError(
+            f"{model.name} takes no pictures of {model.size} pixels; the nearest that it takes: "
+            f"model.size = {_nearest(model, make)}"
+        )
+
+
+def _nearest(model: Model, make: Callable[[Model], nn.Module]) -> int:
+    for size in sorted(range(SMALLEST, LARGEST + 1), key=lambda size: abs(size - model.size)):
+        with contextlib.suppress(ConfigError), torch.device("meta"):
+            if _takes(make(replace(model, size=size)), replace(model, size=size)):
+                return size
+    raise AssertionError(f"{model.name} takes no pictures at all")
+
+
+@torch.no_grad()
+def _takes(net: nn.Module, model: Model) -> bool:
+    """Tried on shapes alone: no number is computed, and none drawn."""
+    shapes = {**dict(net.named_parameters()), **dict(net.named_buffers())}
+    picture = torch.empty(2, model.preprocess.channels, model.size, model.size, device="meta")
+    was = net.training
+    try:
+        functional_call(net.eval(), {k: v.to("meta") for k, v in shapes.items()}, picture)
+    except RuntimeError:
+        return False
+    finally:
+        net.train(was)
+    return True
 
 
 def last_layer(net: nn.Module) -> str:

@@ -9,6 +9,8 @@ Where VGG-S normalises responses after the first convolution, batches are normal
 
 from __future__ import annotations
 
+import math
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -36,8 +38,9 @@ class Xu2019(Standardised):
         self.conv3 = _convolution(64, 128, 3)
         self.conv4 = _convolution(128, 128, 3)
         self.conv5 = _convolution(128, 128, 3)
-        halved = -(-spec.size // 2)
-        last = -(-(-(-halved // 3) // 2) // 3)  # poolings by 3, 2 and 3; 4 of 128 pixels
+        last = spec.size  # 4 of 128 pixels
+        for stride in (2, 3, 2, 3):  # the first convolution, and poolings by 3, 2 and 3
+            last = math.ceil(last / stride)
         self.fc6 = nn.Linear(128 * last * last, 1024)
         self.fc7 = nn.Linear(1024, 512)
         self.fc8 = nn.Linear(512, num_classes)
