@@ -288,3 +288,26 @@ def test_a_recipe_of_odd_values_is_a_clear_error(tmp_path: Path, text: str) -> N
     for read in (recipes.read, plans.read):
         with pytest.raises(ConfigError):
             read(path)
+
+
+@pytest.mark.parametrize(
+    ("override", "says"),
+    [
+        ("train.epochs=0", r"train.epochs is at least 1, got 0"),
+        ("train.batch=1", "train.batch is at least 2, got 1"),
+        ("train.lr=-1", "train.lr is at least 0, got -1"),
+        ("train.momentum=2", r"train.momentum is in \[0, 1\], got 2"),
+        ("train.ema_decay=-1", r"train.ema_decay is in \[0, 1\], got -1"),
+        ("train.weight_decay=-1", "train.weight_decay is at least 0"),
+        ("train.warmup_epochs=-1", "train.warmup_epochs is at least 0, got -1"),
+        ("train.seed=-1", r"train.seed is in \[0, 4294967295\], got -1"),
+        ("train.seed=4294967296", "train.seed is in"),
+        ("augment.rotate_deg=-1", "augment.rotate_deg is at least 0, got -1"),
+        ("augment.mixup=-1", "augment.mixup is at least 0, got -1"),
+        ("augment.blur=7", r"augment.blur lies in \[0, 1\], got 7"),
+        ("augment.erase=-1", r"augment.erase lies in \[0, 1\], got -1"),
+    ],
+)
+def test_numbers_that_no_training_can_take(override: str, says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        recipes.read(recipes.find("mien"), [override])

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+
+from ..errors import ConfigError
+
+_SHARES = ("blur", "erase")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,3 +44,10 @@ class Augment:
     mixup: float = 0.0
     maps: float = 0.0
     variants: bool = False
+
+    def __post_init__(self) -> None:
+        for name in (field.name for field in fields(self)):
+            value = getattr(self, name)
+            if value < 0 or (name in _SHARES and value > 1):
+                limits = "lies in [0, 1]" if name in _SHARES else "is at least 0"
+                raise ConfigError(f"augment.{name} {limits}, got {value:g}")

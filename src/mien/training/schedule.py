@@ -10,6 +10,18 @@ from ..errors import ConfigError, UnknownName
 PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed")
 """Fabric's that keep the weights in 32 bits, as their moving average and an export need them."""
 
+_LIMITS: dict[str, tuple[int, float]] = {
+    "epochs": (1, math.inf),
+    "batch": (2, math.inf),
+    "lr": (0, math.inf),
+    "momentum": (0, 1),
+    "weight_decay": (0, math.inf),
+    "warmup_epochs": (0, math.inf),
+    "ema_decay": (0, 1),
+    "seed": (0, 2**32 - 1),  # what NumPy's old generator takes
+    "epoch_steps": (0, math.inf),
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Train:
@@ -41,14 +53,15 @@ class Train:
     def __post_init__(self) -> None:
         if self.schedule not in ("cosine", "constant"):
             raise ConfigError(f"train.schedule is cosine or constant, got '{self.schedule}'")
-        if self.epoch_steps < 0:
-            raise ConfigError(f"train.epoch_steps is at least 0, got {self.epoch_steps}")
         if self.optimizer not in ("sgd", "adamw"):
             raise ConfigError(f"train.optimizer is sgd or adamw, got '{self.optimizer}'")
         if self.precision not in PRECISIONS:
             raise UnknownName("train.precision", self.precision, PRECISIONS)
-        if self.epochs < 1 or self.batch < 2:
-            raise ConfigError("train.epochs is at least 1 and train.batch at least 2")
+        for name, (least, most) in _LIMITS.items():
+            value = getattr(self, name)
+            if not least <= value <= most:
+                limits = f"at least {least}" if most == math.inf else f"in [{least}, {most}]"
+                raise ConfigError(f"train.{name} is {limits}, got {value}")
 
 
 def learning_rate(t: Train, step: int, steps_per_epoch: int) -> float:
