@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from mien.data.table import Table
 from mien.errors import DataError, OutputError, TrainingError
@@ -72,6 +73,34 @@ def test_a_disk_that_fills_leaves_the_last_checkpoint(
     go_on()
     assert (run / "weights.safetensors").read_bytes() == unbroken
     assert [e["epoch"] for e in stripes.log(run)] == [0, 1]
+
+
+def test_weights_that_found_no_room_after_the_last_epoch_are_written_next_time(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The checkpoint, which was written before them, says that all is done."""
+    run, recipe = place / "late", recipes.read(place / "stripes.toml", ["train.epochs=1"])
+
+    def go_on() -> None:
+        train.train(recipe, place / "stripes.parquet", run, stripes.Silent(), "cpu")
+
+    with monkeypatch.context() as patch:
+        whole = checkpoint.write_whole
+
+        def write(content: bytes, path: Path) -> None:
+            if path.name == "weights.safetensors":
+                raise OutputError(f"cannot write {path}: No space left on device")
+            whole(content, path)
+
+        patch.setattr(checkpoint, "write_whole", write)
+        with pytest.raises(OutputError, match="make room"):
+            go_on()
+    best = checkpoint.read(run / CHECKPOINT).parts["best"]
+    for _ in range(2):
+        go_on()
+        kept = load_file(run / "weights.safetensors")
+        assert all(torch.equal(kept[name], tensor) for name, tensor in best.items())
+        (run / "weights.safetensors").write_bytes(b"of an earlier epoch")
 
 
 def test_the_command_line_on_a_disk_that_takes_no_more(place: Path, unbroken: bytes) -> None:

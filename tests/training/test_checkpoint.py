@@ -75,3 +75,16 @@ def test_a_run_is_its_settings_not_what_is_said_of_them(tmp_path: Path) -> None:
         checkpoint.claim(path, other, facts)
     with pytest.raises(ConfigError, match="holds a run"):
         checkpoint.claim(path, first, {"data": {"sha256": "2"}})
+
+
+def test_what_another_run_differs_in_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "run" / "recipe.json"
+    facts = {"data": {"file": "a.parquet", "sha256": "1"}, "init_sha256": None}
+    checkpoint.claim(path, recipes.read(recipes.find("landmarks68")), facts)
+    other = recipes.read(recipes.find("landmarks68"), ["train.epochs=3"])
+    new = {"data": {"file": "b.parquet", "sha256": "2"}, "init_sha256": "3"}
+    said = r"\(data was a.parquet, now b.parquet; init has changed; train.epochs was \d+, now 3\)"
+    with pytest.raises(ConfigError, match=said):
+        checkpoint.check(path, other, new)
+    with pytest.raises(ConfigError, match=r"and \d+ more\)"):
+        checkpoint.check(path, recipes.read(recipes.find("mien-tiny")), facts)

@@ -168,8 +168,18 @@ def test_the_same_command_again_says_the_same(pictures: Path) -> None:
     assert load_model(first.model).info.temperature == load_model(first.model).info.temperature
     assert len(content) == len(first.model.read_bytes())
     (pictures / "sad" / "00.png").unlink()
-    with pytest.raises(DataError, match="holds a run on other pictures; name another --out"):
+    with pytest.raises(DataError, match=r"holds a run on other pictures, .* name another --out"):
         train(pictures)
+
+
+def test_pictures_added_after_there_were_too_few(astronaut: ImageArray, tmp_path: Path) -> None:
+    for label in LABELS:
+        portraits(astronaut, tmp_path / "mine", label, 1)
+    with pytest.raises(DataError, match="cannot fill"):
+        train(tmp_path / "mine")
+    for label in LABELS:
+        portraits(astronaut, tmp_path / "mine", label, 10)
+    assert train(tmp_path / "mine").report["faces"]["faces"] == 20
 
 
 def test_a_folder_split_already_keeps_its_test_part_out(

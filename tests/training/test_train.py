@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 
 from mien.data import table
 from mien.data.table import Table, pixel_hash
-from mien.errors import ConfigError, DataError, ModelError, TrainingError, UnknownName
+from mien.errors import ConfigError, DataError, MienError, ModelError, TrainingError, UnknownName
 from mien.expression.recognize import load_model
 from mien.labels import label_set
 from mien.media.preprocess import batch
@@ -101,8 +101,22 @@ def test_killed_and_resumed_it_ends_the_same(
 
 
 def test_another_recipe_in_the_same_folder_is_refused(finished: Path, small_ferplus: Path) -> None:
-    with pytest.raises(ConfigError, match="another recipe or other data"):
+    said = r"another recipe or other data \(train\.lr was [\d.]+, now 0\.01\); name another --out"
+    with pytest.raises(ConfigError, match=said):
         train(recipe("train.lr=0.01"), small_ferplus, finished, Silent())
+
+
+def test_a_command_that_could_not_begin_leaves_the_folder_free(
+    finished: Path, small_ferplus: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    with pytest.raises(DataError, match="no such table"):
+        train(recipe(), tmp_path / "typo.parquet", out, Silent())
+    for wrong in ("data.train=Trainning", "train.batch=4096", "model.size=50"):
+        with pytest.raises(MienError):
+            train(recipe(wrong), small_ferplus, out, Silent())
+    train(recipe("train.epochs=1"), small_ferplus, out, Silent(), "cpu")
+    assert (out / "weights.safetensors").exists()
 
 
 def test_a_loss_that_is_no_number_stops_the_run(small_ferplus: Path, tmp_path: Path) -> None:

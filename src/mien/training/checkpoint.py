@@ -22,9 +22,10 @@ from torch import Tensor, nn
 
 from .. import foreign, jsontext
 from ..errors import ConfigError, ModelError, OutputError
-from .recipes import Recipe, is_same
+from .recipes import Recipe, changes, is_same
 
 _LONGEST = 400  # characters of what torch says
+_TOLD = 4  # differences between two runs, of many
 
 
 @dataclass(slots=True)
@@ -47,22 +48,43 @@ def write(checkpoint: Checkpoint, path: Path) -> None:
 
 
 def claim(path: Path, recipe: Recipe, facts: Mapping[str, Any]) -> None:
-    """Write what a folder's run is into ``path`` there, or check that it is the same run.
-
-    facts : what else must be the same; data, weights that it starts from. Raises ConfigError where
-    another run has been begun.
-    """
-    if path.exists():
-        saved = kept(path)
-        theirs = saved.pop("recipe", None)
-        same_recipe = isinstance(theirs, dict) and is_same(recipe, theirs)
-        if not same_recipe or saved != {key: facts.get(key) for key in saved}:
-            raise ConfigError(
-                f"{path.parent} holds a run of another recipe or other data; name another --out, "
-                "or remove that folder"
-            )
+    """Write what a folder's run is into ``path`` there; raises ConfigError as ``check`` does."""
+    check(path, recipe, facts)
     content = {"recipe": dataclasses.asdict(recipe), **facts}
     write_whole((json.dumps(content, indent=2) + "\n").encode(), path)
+
+
+def check(path: Path, recipe: Recipe, facts: Mapping[str, Any]) -> None:
+    """Raises ConfigError where a folder's run, by what ``path`` there says of it, is another one.
+
+    facts : what else must be the same; data, weights that it starts from.
+    """
+    if not path.exists():
+        return
+    saved = kept(path)
+    theirs = saved.pop("recipe", None)
+    differ = [_differs(key, then, facts.get(key)) for key, then in saved.items()]
+    found = [said for said in differ if said]
+    if not isinstance(theirs, dict):
+        found.append("it does not say its recipe")
+    elif not is_same(recipe, theirs):
+        found += changes(recipe, theirs) or ["its recipe cannot be read"]
+    if found:
+        more = f" and {len(found) - _TOLD} more" if len(found) > _TOLD else ""
+        raise ConfigError(
+            f"{path.parent} holds a run of another recipe or other data "
+            f"({'; '.join(found[:_TOLD])}{more}); name another --out, or remove that folder"
+        )
+
+
+def _differs(key: str, then: object, now: object) -> str:
+    """How one of a run's facts differs, in words; "" where it does not."""
+    if then == now:
+        return ""
+    files = [at.get("file") if isinstance(at, dict) else None for at in (then, now)]
+    if None not in files and files[0] != files[1]:
+        return f"{key} was {files[0]}, now {files[1]}"
+    return f"{key.removesuffix('_sha256')} has changed"
 
 
 def kept(path: Path) -> dict[str, Any]:

@@ -115,11 +115,13 @@ def _faces(pictures: Table, recipe: ExpressionRecipe, out: Path) -> Table:
     path = out / FACES
     if path.is_file():
         faces = table.read(path)
-        if faces.notes.get("of") != wanted:
+        if faces.notes.get("of") == wanted:
+            return faces
+        if (out / "recipe.json").exists():  # without, nothing has been trained on these yet
             raise DataError(
-                f"{out} holds a run on other pictures; name another --out, or remove that folder"
+                f"{out} holds a run on other pictures, or on faces cut in another way; name "
+                "another --out, or remove that folder"
             )
-        return faces
     faces = faces_of(pictures, recipe.model.align, size)
     faces = replace(faces, notes={**faces.notes, "of": wanted})
     table.write(faces, path)

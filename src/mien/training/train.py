@@ -254,8 +254,14 @@ class Run:
             "optimizer": checkpoint.optimizer_tensors(self.optimizer),
         }
         checkpoint.write(checkpoint.Checkpoint(parts, state), self.out / "checkpoint.safetensors")
-        best = {name: tensor.contiguous() for name, tensor in self.best.items()}
-        checkpoint.write_whole(save(best), self.out / "weights.safetensors")
+        self._keep_best()
+
+    def _keep_best(self) -> None:
+        """The best epoch's weights in a file of their own, unless they are there already."""
+        path = self.out / "weights.safetensors"
+        best = save({name: tensor.contiguous() for name, tensor in self.best.items()})
+        if not path.exists() or path.read_bytes() != best:
+            checkpoint.write_whole(best, path)
 
     def _answered(self, x: Tensor) -> Tensor:
         return torch.cat(predict(self.average, x, self.fabric.device))
@@ -285,6 +291,8 @@ class Run:
         # As bytes: whatever became of the lines that are cut off, or stay, the run goes on.
         lines = self.log.read_bytes().splitlines(True) if self.log.exists() else []
         checkpoint.write_whole(b"".join(lines[: self.epoch]), self.log)
+        if saved:  # it may have stopped between the two files
+            self._keep_best()
 
 
 def _whole(outputs: Outputs) -> Outputs:
@@ -400,7 +408,7 @@ def train(
         guidance = guides.of(recipe, fabric.device) if guides else None
         if fabric.is_global_zero:
             alone.enter_context(held(out, "a training"))
-            checkpoint.claim(out / "recipe.json", recipe, facts)
+            checkpoint.check(out / "recipe.json", recipe, facts)
         table = arrange.read(recipe, data)
         further = {name: read_table(path) for name, path in also.items()}
         kept = None
@@ -408,10 +416,18 @@ def train(
             folder = features or out / transfer.FOLDER
             kept = transfer.Features(recipe, table, folder, fabric.device)
         sets = prepare(recipe, table, kept, further)
-        if fabric.is_global_zero:
-            known = _seen(recipe, data, table, further, start, guides)
-            _write_json(out / "environment.json", _facts(fabric, nodes) | sets.facts | known)
+        first = fabric.is_global_zero
+        known = _seen(recipe, data, table, further, start, guides) if first else {}
+
+        def begin() -> None:
+            """From here on the folder is this run's; before, a mended command may take it."""
+            if first:
+                checkpoint.claim(out / "recipe.json", recipe, facts)
+                content = _facts(fabric, nodes) | sets.facts | known
+                _write_json(out / "environment.json", content)
+
         if isinstance(recipe, UnitsRecipe) and recipe.autoencoder.hidden and not start:
+            begin()
             pictures = reconstruction_task.sets(sets.train.x, sets.select.x, {})
             weights, _ = train_autoencoder(
                 recipe, pictures, out / AUTOENCODER, fabric, lambda _: progress
@@ -419,6 +435,7 @@ def train(
             start = Start(str(weights))
         run = Run(recipe, sets, out, fabric, start, guidance)
         run.asked = asked or {}
+        begin()
         run.resume()
         run.train(progress)
     return out / "weights.safetensors"
