@@ -76,7 +76,8 @@ def main(
 def _both(path: Path, faces: Table) -> dict[str, OnnxRecognizer]:
     """A model and its eight-bit twin, scaled by faces it was selected on, one thread each."""
     small = path.with_name("model-int8.onnx")
-    small.write_bytes(quantize.quantized(load_model(path), quantize.some(faces), "xu2019-int8"))
+    crops = list(quantize.some(faces).pictures())
+    small.write_bytes(quantize.quantized(load_model(path), crops, "xu2019-int8"))
     return {"float32": load_model(path, threads=1), "int8": load_model(small, threads=1)}
 
 

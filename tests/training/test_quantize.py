@@ -13,10 +13,11 @@ import pytest
 
 from mien.app.verbs import main
 from mien.data import table
-from mien.data.table import Table
+from mien.data.table import Row, Table, png
 from mien.errors import DataError, ModelError
 from mien.expression.baserates import BaseRates
 from mien.expression.recognize import OnnxRecognizer, load_model
+from mien.face import ImageArray
 from mien.training import quantize
 from mien.training.export import metadata
 from mien.weights.session import Session
@@ -52,6 +53,36 @@ def test_a_quarter_of_the_size_and_the_same_answers(
     crops = list(faces.pictures())
     near = np.abs(small.probabilities(crops, BaseRates()) - whole.probabilities(crops, BaseRates()))
     assert near.mean() < 0.02
+
+
+def test_its_scales_are_of_faces_cut_as_the_model_takes_them(
+    astronaut: ImageArray,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Not of whole photographs, nor of faces that were cut in another way."""
+    photograph = Row("a", "all", "happiness", png(astronaut), *astronaut.shape[1::-1])
+    wall = Row("b", "all", "fear", png(np.full((200, 200, 3), 90, np.uint8)), 200, 200)
+    level = [Row("c", "all", "fear", png(astronaut[60:180, 170:290]), 120, 120)]
+    table.write(Table("photos", [photograph, wall]), tmp_path / "photos.parquet")
+    other = Table("level", level, notes={"align": "similarity"})
+    table.write(other, tmp_path / "level.parquet")
+    said = []
+    for name in ("photos", "level"):
+        words = [
+            str(FIRST_MODEL),
+            str(tmp_path / f"{name}.parquet"),
+            "-o",
+            str(tmp_path / "s.onnx"),
+        ]
+        monkeypatch.setattr("sys.argv", ["mien", "quantize", *words])
+        with pytest.raises(SystemExit):
+            main()
+        said.append(capsys.readouterr().err)
+    assert "1 faces found in 2 pictures" in said[0]
+    assert " of 1 faces" in said[0]
+    assert "are cut by 'similarity', and" in said[1]
 
 
 def test_eight_bits_are_not_rounded_again(faces: Table) -> None:
@@ -159,7 +190,7 @@ def test_other_averages_stay(kept: onnx.ModelProto) -> None:
 
 def test_no_average_is_left_in_a_model_in_eight_bits(faces: Table) -> None:
     whole = load_model(FIRST_MODEL)
-    content = quantize.quantized(whole, quantize.some(faces), "small")
+    content = quantize.quantized(whole, list(quantize.some(faces).pictures()), "small")
     kinds = [
         [n.op_type for n in onnx.load_from_string(c).graph.node] for c in (whole.content, content)
     ]

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..errors import ConfigError
 from ..files import write
 from .laboratory import need_torch
 from .options import LabelledCrops, ModelOut, TableFile
@@ -44,24 +43,18 @@ def calibrate(
 
     Fits temperature, offsets, the threshold of certainty and prediction sets, and intensities if
     the table has votes or ratings: those of the labels that are rated. Faces are searched for in
-    photographs; crops are cut as the model wants them first (mien data align).
+    photographs; crops that are not cut yet (mien data align) are cut as the model takes them.
     """
     need_torch("writing a model file")
     from ..data import table
     from ..expression.recognize import load_model
     from ..training.export import recalibrated
     from . import console
-    from .faces import faces_in
+    from .faces import cut_for, faces_in
 
     pictures, recognizer = table.read(path), load_model(model)
     pictures = pictures.of_split(split) if split else pictures
-    faces = faces_in(pictures, crops, None, recognizer)
-    cut = faces.notes.get("align", recognizer.info.align)
-    if cut != recognizer.info.align:
-        raise ConfigError(
-            f"the faces of {path} are cut by '{cut}', and {model} takes '{recognizer.info.align}'; "
-            "give the table that they were cut from, or cut it anew with: mien data align"
-        )
+    faces = cut_for(faces_in(pictures, crops, None, recognizer), path, recognizer, model)
     content, meta = recalibrated(model, faces, what, offsets)
     write(out, content)
     if what == "typical":

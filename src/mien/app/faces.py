@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..errors import ConfigError
 from .analysis import MOST_REASONS
 from .terminal import say
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ..data.table import Table
     from ..expression.recognize import Recognizer
 
@@ -31,3 +34,27 @@ def faces_in(pictures: Table, crops: bool, alignment: str | None, recognizer: Re
     if len(none) > MOST_REASONS:
         say(f"left out {len(none) - MOST_REASONS} more without a face")
     return faces
+
+
+def cut_for(faces: Table, path: Path, recognizer: Recognizer, model: str) -> Table:
+    """The faces of a table as a model takes them; crops that nobody cut by landmarks are cut.
+
+    Raises ConfigError where they were cut in another way.
+    """
+    from ..data.cut import aligned
+    from ..faces import align
+
+    wanted = recognizer.info.align
+    cut = faces.notes.get("align", align.DEFAULT)
+    if cut == wanted:
+        return faces
+    if "align" in faces.notes:
+        raise ConfigError(
+            f"the faces of {path} are cut by '{cut}', and {model} takes '{wanted}'; "
+            "give the table that they were cut from, or cut it anew with: mien data align"
+        )
+    found = aligned(faces, wanted, recognizer.info.preprocess.size)
+    whole = found.notes["whole"]
+    rest = f"; no face seen in {whole}, which stay whole" if whole else ""
+    say(f"{len(found) - whole} faces cut by {wanted}, as {model} takes them{rest}")
+    return found

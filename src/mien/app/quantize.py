@@ -29,6 +29,7 @@ def quantize(
     from ..data import table
     from ..expression.recognize import load_model
     from ..training import quantize as bits
+    from .faces import cut_for, faces_in
 
     faces = table.read(path)
     faces = faces.of_split(*split) if split else faces
@@ -39,8 +40,9 @@ def quantize(
         say(f"its answers differ by {bits.difference(finder, small, faces):.2g}, on average")
         tell(out)
         return
-    crops = bits.some(faces)
     before = load_model(model)
+    chosen = faces_in(bits.some(faces), False, None, before)
+    crops = list(cut_for(chosen, path, before, model).pictures())
     write(out, bits.quantized(before, crops, out.stem))
     alike = bits.agreement(before, load_model(out), crops)
     say(f"the same expression on {alike['same_label']:.1%} of {alike['faces']} faces")

@@ -97,7 +97,7 @@ def _seen_of(name: str, table: Table) -> list[FloatArray]:
     """What the landmark or the proposal network sees of some of a table's pictures, one by one."""
     if name == landmarker.NAME:
         table = table.keep(row.landmarks is not None for row in table.rows)
-    rows = _evenly(table)
+    rows = some(table)
     seen = []
     for row, picture in zip(rows.rows, rows.pictures(), strict=True):
         frame = Frame(picture)
@@ -219,12 +219,8 @@ def _take_pixels(conv: onnx.NodeProto, pool: onnx.NodeProto, weight: onnx.Tensor
     )
 
 
-def some(table: Table) -> list[ImageArray]:
+def some(table: Table) -> Table:
     """Evenly chosen faces of a table, at most ``FACES``; raises DataError for an empty one."""
-    return list(_evenly(table).pictures())
-
-
-def _evenly(table: Table) -> Table:
     if not len(table):
         raise DataError(f"{table.name} has no faces to take the scales from")
     step = -(-len(table) // FACES)
