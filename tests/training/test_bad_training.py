@@ -16,6 +16,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from mien.app.verbs import main
 from mien.data.table import Table
 from mien.errors import DataError, OutputError, TrainingError
 from mien.expression.logits import calibrated, softmax
@@ -101,6 +102,21 @@ def test_weights_that_found_no_room_after_the_last_epoch_are_written_next_time(
         kept = load_file(run / "weights.safetensors")
         assert all(torch.equal(kept[name], tensor) for name, tensor in best.items())
         (run / "weights.safetensors").write_bytes(b"of an earlier epoch")
+
+
+def test_a_run_that_is_half_done_is_exported_as_such(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stripes.stop_after_one_epoch(place, "half")
+    words = ["half", "--data", "stripes.parquet", "-o", "half.onnx"]
+    monkeypatch.chdir(place)
+    monkeypatch.setattr("sys.argv", ["mien", "export", *words])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert not end.value.code
+    assert (
+        "half stands at epoch 1 of 2: this is what it has learnt so far" in capsys.readouterr().err
+    )
 
 
 def test_the_command_line_on_a_disk_that_takes_no_more(place: Path, unbroken: bytes) -> None:

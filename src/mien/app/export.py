@@ -34,6 +34,7 @@ def export(
 ) -> None:
     """Turn a finished run into one model file (.onnx) that says all that is needed to use it."""
     need_torch("exporting a model")
+    from ..training import checkpoint
     from ..training.export import export as write
     from . import console
 
@@ -42,5 +43,9 @@ def export(
     if "temperature" in meta:
         say(f"temperature {meta['temperature']:.3f}, uncertain below {meta['uncertain_below']:.3f}")
         console.calibrated_sets(meta["prediction_sets"])
+    done = meta["card"]["training"]["epochs"]
+    of = checkpoint.kept(run / "recipe.json")["recipe"]["train"]["epochs"]
+    if done < of:
+        say(f"{run} stands at epoch {done} of {of}: this is what it has learnt so far")
     say(f"torch and ONNX Runtime within {meta['card']['parity']['largest_difference']:.1e}")
     tell(out)
