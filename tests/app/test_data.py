@@ -13,6 +13,7 @@ from skimage import data as pictures
 from mien.data import table
 from mien.data.sets import importers
 from mien.data.table import Table
+from mien.expression.recognize import load_model
 from tests.app.running import Call, save
 from tests.made import picture, video
 
@@ -87,6 +88,13 @@ def test_splits_of_no_meaning(
     assert (done.status, said in done.err) == (2, True), done.err
 
 
+def test_cut_by_its_box_a_face_is_not_looked_for(call: Call, crops: Path, tmp_path: Path) -> None:
+    out = tmp_path / "box.parquet"
+    done = call("data", "align", crops, "--align", "box", "-o", out)
+    assert (done.status, done.err) == (0, f"{out}: 3 faces cut by box\n")
+    assert table.read(out).notes["whole"] == 0
+
+
 def test_a_table_is_aligned(call: Call, crops: Path, tmp_path: Path) -> None:
     out = tmp_path / "level.parquet"
     done = call("data", "align", crops, "--align", "similarity", "--size", "64", "-o", out)
@@ -134,7 +142,8 @@ def test_landmarks_are_taught(
     words = ["data", "teach", crops, "--points", hand_placed, "-o", out]
     done = call(*words)
     assert done.status == 0
-    assert done.err.splitlines()[-1] == f"{out}: 2 faces, none seen in 1 pictures"
+    said = f"{out}: 2 faces; 1 pictures left out: no face seen, or labelled as none"
+    assert done.err.splitlines()[-1] == said
     sources = [row.source for row in table.read(out).rows]
     assert sources == ["test/happy/b.png", "train/happy/a.png"]
     assert call(*words, "--split", "train").status == 0
@@ -226,3 +235,43 @@ def test_a_split_takes_only_the_frontal_pictures(call: Call, tmp_path: Path) -> 
         "--only names 'camera' twice"
         in call("data", "split", given, "--by", "subject", *twice, "-o", out).err
     )
+
+
+def test_decoys_name_the_pictures_that_cannot_be_read(
+    call: Call, crops: Path, tmp_path: Path
+) -> None:
+    folder, out = tmp_path / "nobody", tmp_path / "d.parquet"
+    folder.mkdir()
+    (folder / "broken.jpg").write_bytes(b"\xff\xd8\xff no picture")
+    done = call("data", "decoys", folder, "-o", out)
+    assert (done.status, "; 1 could not be read, broken.jpg for one: " in done.err) == (2, True)
+    coffee = np.asarray(pictures.coffee())[::2, ::2]  # type: ignore[no-untyped-call]
+    Image.fromarray(coffee).save(folder / "coffee.png")
+    done = call("data", "decoys", folder, "-o", out)
+    assert (done.status, "left out broken.jpg: " in done.err) == (0, True), done.err
+    assert list(table.read(out).notes["unreadable"]) == ["broken.jpg"]
+    done = call("data", "decoys", folder, "--hard", "--faces", crops, "-o", out)
+    assert (done.status, "leave out --faces" in done.err) == (2, True), done.err
+
+
+@pytest.mark.parametrize("option", ["--share", "--least"])
+def test_strong_frames_of_no_number(call: Call, crops: Path, tmp_path: Path, option: str) -> None:
+    done = call("data", "strong", crops, option, "nan", "-o", tmp_path / "s.parquet")
+    assert (done.status, done.err) == (2, f"mien: {option} takes a number, got nan\n")
+
+
+def test_a_model_is_fitted_to_faces_cut_as_it_takes_them(
+    call: Call, crops: Path, tmp_path: Path
+) -> None:
+    """Evaluation cuts them so, too; whole crops gave another temperature."""
+    level = tmp_path / "level.parquet"
+    call("data", "align", crops, "--align", "similarity", "--size", "64", "-o", level)
+    fitted = []
+    for faces in (crops, level):
+        out = tmp_path / f"{faces.stem}.onnx"
+        done = call("calibrate", "mien", faces, "--crops", "-o", out)
+        assert done.status == 0, done.err
+        fitted.append((done.err.splitlines(), load_model(out).info.temperature))
+    said = "2 faces cut by similarity, as mien takes them; no face seen in 1, which stay whole"
+    assert said in fitted[0][0]
+    assert fitted[0][1] == pytest.approx(fitted[1][1])

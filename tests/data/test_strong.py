@@ -77,13 +77,16 @@ def test_by_the_command_with_a_sheet(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     data, out, look = (tmp_path / name for name in ("in.parquet", "out.parquet", "look.png"))
-    table.write(sequences, data)
+    alone = replace(sequences.rows[0], id="alone", sequence=None)
+    table.write(replace(sequences, rows=[*sequences.rows, alone]), data)
     words = ["data", "strong", str(data), "--out", str(out), "--sheet", str(look)]
     monkeypatch.setattr("sys.argv", ["mien", *words])
     with pytest.raises(SystemExit) as end:
         main()
     assert not end.value.code
-    assert "of 3 sequences; 1 show too little" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "of 3 sequences; 1 show too little" in said
+    assert "left out 1 pictures that belong to no sequence" in said
     assert 0 < len(table.read(out)) < len(sequences)
     sheet = read_file(look)
     blue = (np.abs(sheet.astype(int) - (0, 114, 178)).max(axis=2) < 8).sum()

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..errors import ConfigError
 from .analysis import DEFAULT_MODEL, MOST_REASONS
 from .files import ready_for, write_json
-from .options import Model, TableFile, TableOut, WholeResult, named_texts
+from .options import Model, TableFile, TableOut, WholeResult, a_number, named_texts
 from .terminal import say
 
 if TYPE_CHECKING:
@@ -103,7 +104,9 @@ def data_teach(
         faces if split is None else faces.of_split(split), mesh, teach.fitted(mesh, by_hand)
     )
     table.write(result, out)
-    say(f"{out}: {len(result)} faces, none seen in {result.notes['without_face']} pictures")
+    none = result.notes["without_face"]
+    rest = f"; {none} pictures left out: no face seen, or labelled as none" if none else ""
+    say(f"{out}: {len(result)} faces{rest}")
 
 
 @app.command("align")
@@ -136,12 +139,17 @@ def data_strong(
             min=0,
             max=1,
             help="Keep frames that are at least this share of their sequence's peak.",
+            callback=a_number("--share"),
         ),
     ] = 0.8,
     least: Annotated[
         float,
         typer.Option(
-            metavar="N", min=0, max=1, help="Leave out a sequence whose peak is weaker than this."
+            metavar="N",
+            min=0,
+            max=1,
+            help="Leave out a sequence whose peak is weaker than this.",
+            callback=a_number("--least"),
         ),
     ] = 0.5,
     look: Annotated[
@@ -168,6 +176,8 @@ def data_strong(
         batch.save(strong.sheet(takes, f"{result.name}: strong frames"), look)
     weak = sum(not take.kept.any() for take in takes)
     say(f"{out}: {len(result)} frames of {len(takes) - weak} sequences; {weak} show too little")
+    if alone := len(frames) - sum(len(take.rows) for take in takes):
+        say(f"left out {alone} pictures that belong to no sequence")
 
 
 @app.command("decoys")
@@ -189,12 +199,15 @@ def data_decoys(
     from ..data import decoys, table
     from ..faces.landmarker import Landmarker
 
+    if hard and faces:
+        raise ConfigError("--hard looks at the pictures of the folder alone: leave out --faces")
     if hard:
         result = decoys.hard(folder, Landmarker())
     else:
         result = decoys.mine(folder, table.read(faces).of_split("train") if faces else None)
     table.write(result, out)
     say(f"{out}: {len(result)} decoys")
+    say_left_out(result.notes)
 
 
 @app.command("join")

@@ -10,7 +10,7 @@ import typer
 from ..files import write
 from .faces import faces_in
 from .files import ready_charts, write_json
-from .options import Alignment, LabelledCrops, Strength, WholeResult
+from .options import Alignment, LabelledCrops, Strength, WholeResult, a_number
 from .question import Question
 from .terminal import say
 
@@ -80,6 +80,7 @@ def evaluate(
         typer.Option(
             min=0,
             max=2,
+            callback=a_number("--pad"),
             help="With --detector: widen each picture by this share of its side first, for "
             "tight crops.",
         ),

@@ -11,14 +11,18 @@ from ..errors import ConfigError
 from .files import ready_for, ready_table
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 
-def _number(value: float) -> float:
-    """Typer's limits let ``nan`` through."""
-    if value != value:
-        raise ConfigError("--range takes a number of seconds, got nan")
-    return value
+def a_number(option: str, what: str = "a number") -> Callable[[float], float]:
+    """What raises ConfigError for ``nan``, which Typer's limits let through."""
+
+    def check(value: float) -> float:
+        if value != value:
+            raise ConfigError(f"{option} takes {what}, got nan")
+        return value
+
+    return check
 
 
 Model = Annotated[
@@ -143,7 +147,7 @@ RangeSeconds = Annotated[
         metavar="SECONDS",
         min=1,
         help="Recordings of twice as much or more are cut into ranges, which are joined again.",
-        callback=_number,
+        callback=a_number("--range", "a number of seconds"),
     ),
 ]
 Someone = Annotated[

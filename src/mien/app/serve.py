@@ -11,7 +11,7 @@ import typer
 
 from ..secrecy import filled
 from .laboratory import need
-from .options import RangeSeconds
+from .options import RangeSeconds, a_number
 from .terminal import say, tell
 
 if TYPE_CHECKING:
@@ -82,7 +82,11 @@ def serve(
     keep_days: Annotated[
         float,
         typer.Option(
-            "--keep-days", metavar="N", min=0, help="How long a recording is kept after its job."
+            "--keep-days",
+            metavar="N",
+            min=0,
+            help="How long a recording is kept after its job.",
+            callback=a_number("--keep-days"),
         ),
     ] = 7.0,
     open_page: Annotated[

@@ -199,7 +199,8 @@ def aligned(table: Table, alignment: str, size: int) -> Table:
         frame = Frame(picture)
         (face,) = finder.find(frame, alignment)
         crop = pixels(frame, finder.framed(face, alignment, size))
-        return _kept(row, crop), face.landmarks is None
+        # By its box alone a crop is cut as it is, and nobody looks for a face.
+        return _kept(row, crop), alignment != align.DEFAULT and face.landmarks is None
 
     made = list(_each(table, cut_out))
     notes = {**table.notes, "align": alignment, "whole": sum(is_whole for _, is_whole in made)}

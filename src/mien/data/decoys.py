@@ -7,7 +7,6 @@ elsewhere on the face or beside it. The landmark network learns its face-or-not 
 
 from __future__ import annotations
 
-import contextlib
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -42,20 +41,35 @@ def from_pictures(folder: Path, seed: int = 1) -> Table:
     Nobody checks that the pictures are without people but the one who puts them there.
     """
     cascades, rows = Cascades(), []
-    for name, picture in _pictures(folder):
+    unreadable: dict[str, str] = {}
+    for name, picture in _pictures(folder, unreadable):
         random = np.random.default_rng([seed, zlib.crc32(name.encode())])
         patches = list(_of_picture(picture, cascades, random))
         rows += [_row(f"decoy/{name}/{i}", name, patch) for i, patch in enumerate(patches)]
     if not rows:
-        raise DataError(f"no window of any picture in {folder} passes for a face")
-    return Table("decoys", rows)
+        raise DataError(
+            f"no window of any picture in {folder} passes for a face{_and_unread(unreadable)}"
+        )
+    return Table("decoys", rows, notes={"unreadable": unreadable})
 
 
-def _pictures(folder: Path) -> Iterator[tuple[str, ImageArray]]:
-    """Every picture below a folder, with its name; the folder may hold other things too."""
+def _pictures(folder: Path, unreadable: dict[str, str]) -> Iterator[tuple[str, ImageArray]]:
+    """Every picture below a folder, with its name; those that cannot be read, to ``unreadable``."""
     for file in image.find([str(folder)]):
-        with contextlib.suppress(ImageError):
-            yield Path(file).relative_to(folder).as_posix(), image.read_file(Path(file))
+        name = Path(file).relative_to(folder).as_posix()
+        try:
+            picture = image.read_file(Path(file))
+        except ImageError as err:
+            unreadable[name] = str(err)
+            continue
+        yield name, picture
+
+
+def _and_unread(unreadable: dict[str, str]) -> str:
+    if not unreadable:
+        return ""
+    name, reason = next(iter(unreadable.items()))
+    return f"; {len(unreadable)} could not be read, {name} for one: {reason}"
 
 
 def _of_picture(
@@ -86,14 +100,17 @@ def hard(folder: Path, landmarker: Landmarker) -> Table:
     second look would see of them: to train on once more.
     """
     rows = []
-    for name, picture in _pictures(folder):
+    unreadable: dict[str, str] = {}
+    for name, picture in _pictures(folder, unreadable):
         for number, view in enumerate(_views(picture, _SIZES[-1:])):
             seen = _look_twice(landmarker, view, all_over(*view.shape[::-1]))
             ids = (f"hard/{name}/{number}/{i}" for i in range(len(seen)))
             rows += [_row(i, name, patch, split=HARD) for i, patch in zip(ids, seen, strict=True)]
     if not rows:
-        raise DataError(f"the network takes nothing in {folder} for a face")
-    return Table("hard-decoys", rows)
+        raise DataError(
+            f"the network takes nothing in {folder} for a face{_and_unread(unreadable)}"
+        )
+    return Table("hard-decoys", rows, notes={"unreadable": unreadable})
 
 
 def _look_twice(landmarker: Landmarker, view: ImageArray, boxes: FloatArray) -> list[ImageArray]:
@@ -159,4 +176,5 @@ def _row(
 def mine(folder: Path, faces: Table | None) -> Table:
     """All decoys: of pictures without people, and of faces' own surroundings."""
     parts = [from_pictures(folder), *([from_faces(faces)] if faces else [])]
-    return Table("decoys", [row for part in parts for row in part.rows])
+    rows = [row for part in parts for row in part.rows]
+    return Table("decoys", rows, notes=parts[0].notes)
