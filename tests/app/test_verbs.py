@@ -200,3 +200,17 @@ def test_defaults_are_the_library_s() -> None:
     assert f" {DEFAULT_STRENGTH:g} if you do not say" in get_args(Strength)[1].help
     for verb in (bench, models_card):
         assert inspect.signature(verb).parameters["model"].default == settings.model
+
+
+def test_a_reproduction_that_is_stopped_says_how_to_go_on(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("torch")
+
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("mien.papers.reproduce.reproduce", stopped)
+    done = call("reproduce", "iliev2022", "--data", "jaffe=j.parquet", "--out", tmp_path / "p")
+    assert done.status == 130
+    assert done.err == "stopped; the same command goes on from the last whole epoch\n"

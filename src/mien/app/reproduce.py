@@ -85,10 +85,13 @@ def reproduce(
         rewrite(plan, out)
         tell(out / "report.html")
         return
-    with TrainingBar() as bar:
-        failures = run(
-            plan, named_tables(data or (), "--data"), out, bar, quick, accelerator, only or ()
-        )
+    tables = named_tables(data or (), "--data")
+    try:
+        with TrainingBar() as bar:
+            failures = run(plan, tables, out, bar, quick, accelerator, only or ())
+    except KeyboardInterrupt:
+        say("stopped; the same command goes on from the last whole epoch")
+        raise
     for name, reason in failures.items():
         say(f"mien: {name} failed: {reason}")
     tell(out / "report.html")
