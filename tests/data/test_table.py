@@ -135,6 +135,8 @@ def test_missing_table(tmp_path: Path) -> None:
         DataError, match=r"no such table: .*gone.*; make one with: mien data import"
     ):
         tables.read(tmp_path / "gone.parquet")
+    with pytest.raises(DataError, match="is a folder, and a table is wanted"):
+        tables.read(tmp_path)
 
 
 @pytest.mark.parametrize("kept", [0, 3, 50, 0.5, 0.9, -1, -20])

@@ -358,6 +358,10 @@ def write(table: Table, path: Path) -> None:
 def read(path: Path) -> Table:
     """The table in a Parquet file; raises DataError where it is none of mien's."""
     pa, pq = _pyarrow()
+    if path.is_dir():
+        raise DataError(
+            f"{path} is a folder, and a table is wanted; make one with: mien data import"
+        )
     if not path.is_file():
         raise DataError(f"no such table: {path}; make one with: mien data import")
     try:
