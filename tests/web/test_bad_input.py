@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from mien.face import ImageArray
 from tests.servers import free_port
@@ -152,7 +152,12 @@ def test_a_proxy_that_answers_in_place_of_the_service(visit: Open, face_film: Pa
     page.context.route(
         "**/v1/models", lambda route: route.fulfill(status=200, body="<h1>Log in</h1>")
     )
+    waiting: list[Route] = []
+    page.context.route("**/v1/models/*", lambda route: waiting.append(route))
     page.goto(page.url.replace("#film", "#models"))
+    expect(page.locator("p.problem")).to_contain_text(OTHER)
+    waiting[0].continue_()  # the card comes, and says nothing of the list
+    expect(page.locator("article.card")).to_be_visible()
     expect(page.locator("p.problem")).to_contain_text(OTHER)
 
 

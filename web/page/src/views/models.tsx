@@ -11,10 +11,18 @@ export function ModelsView() {
   const [models, setModels] = useState<service.Model[]>([]);
   const [chosen, setChosen] = useState("mien");
   const [card, setCard] = useState("");
-  const [problem, setProblem] = useState<unknown>(null);
+  // One each: a card that comes says nothing of a list that did not.
+  const [withList, setWithList] = useState<unknown>(null);
+  const [withCard, setWithCard] = useState<unknown>(null);
+  const problem = withList ?? withCard;
   // A service that comes back, or is given a key, is asked again.
   const asked = [service.away.value, key.value];
-  useEffect(() => void service.models().then(setModels, setProblem), asked);
+  useEffect(() => {
+    service.models().then((found) => {
+      setModels(found);
+      setWithList(null);
+    }, setWithList);
+  }, asked);
   useEffect(() => {
     let wanted = true;
     setCard("");
@@ -22,9 +30,9 @@ export function ModelsView() {
       (found) => {
         if (!wanted) return;
         setCard(found);
-        setProblem(null);
+        setWithCard(null);
       },
-      (err: unknown) => wanted && setProblem(err),
+      (err: unknown) => wanted && setWithCard(err),
     );
     return () => {
       wanted = false;
