@@ -128,7 +128,7 @@ def test_side_by_side_keeps_the_order_whoever_is_ready_first() -> None:
             assert done[i + 1].wait(60)
         return 10 * i
 
-    found = side_by_side(make, range(20), 2, 1.0)
+    found = side_by_side(make, range(20), 2)
     assert list(found) == [10 * i for i in range(20)]
 
 
@@ -144,7 +144,7 @@ def test_side_by_side_is_never_far_ahead_and_keeps_nothing() -> None:
         return made
 
     most = 0
-    for made in side_by_side(make, range(40), 3, 1.0):
+    for made in side_by_side(make, range(40), 3):
         time.sleep(0.002)
         most = max(most, sum(one() is not None for one in alive))
         del made
@@ -158,7 +158,7 @@ def test_side_by_side_passes_errors_on_in_their_turn() -> None:
             raise VideoError("broken")
         return i
 
-    found = side_by_side(make, itertools.count(), 2, 1.0)
+    found = side_by_side(make, itertools.count(), 2)
     assert [next(found), next(found)] == [0, 1]
     with pytest.raises(VideoError, match="broken"):
         next(found)
@@ -169,7 +169,7 @@ def test_side_by_side_passes_on_what_taking_an_item_raises() -> None:
         yield 1
         raise ModelError("no more")
 
-    found = side_by_side(str, items(), 2, 1.0)
+    found = side_by_side(str, items(), 2)
     assert next(found) == "1"
     with pytest.raises(ModelError, match="no more"):
         next(found)
@@ -178,19 +178,19 @@ def test_side_by_side_passes_on_what_taking_an_item_raises() -> None:
 @pytest.mark.parametrize("items", [(), (1,), range(7)])
 def test_side_by_side_ends_with_its_items(items: Sequence[int]) -> None:
     before = threading.active_count()
-    assert list(side_by_side(str, items, 3, 1.0)) == [str(i) for i in items]
+    assert list(side_by_side(str, items, 3)) == [str(i) for i in items]
     assert threading.active_count() == before
 
 
 def test_closing_side_by_side_ends_its_threads() -> None:
     before = threading.active_count()
-    found = side_by_side(str, itertools.count(), 2, 5.0)
+    found = side_by_side(str, itertools.count(), 2)
     next(found)
     found.close()
     assert threading.active_count() == before
 
 
-def test_closing_side_by_side_waits_no_longer_than_it_is_told() -> None:
+def test_closing_side_by_side_waits_a_second_at_most() -> None:
     go = threading.Event()
 
     def make(i: int) -> int:
@@ -199,7 +199,7 @@ def test_closing_side_by_side_waits_no_longer_than_it_is_told() -> None:
         return i
 
     before = threading.active_count()
-    found = side_by_side(make, itertools.count(), 2, 0.05)
+    found = side_by_side(make, itertools.count(), 2)
     assert next(found) == 0
     found.close()  # comes back
     assert threading.active_count() > before

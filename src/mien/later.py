@@ -16,6 +16,7 @@ S = TypeVar("S")
 T = TypeVar("T")
 
 _LEAVING_S = 10.0  # for all threads that still work ahead when the program ends
+_PATIENCE_S = 1.0  # with threads that still make something when nobody wants it any more
 
 
 class Later(Generic[T]):
@@ -107,9 +108,7 @@ class _Ahead:
         for thread in self._threads:
             if thread is not current_thread():
                 thread.join(None if until is None else max(0.0, until - monotonic()))
-        _working.pop(
-            self, None
-        )  # whoever has no more patience has none as the program ends, either
+        _working.pop(self, None)  # not waited for once more as the program ends
 
 
 _working: dict[_Ahead, None] = {}  # in the order they began: later ones may work for earlier ones
@@ -171,16 +170,17 @@ def ahead(items: Iterable[T], waiting: int = 2, together: int = 1) -> Generator[
 
 
 def side_by_side(
-    make: Callable[[S], T], items: Iterable[S], threads: int, patience_s: float = 1.0
+    make: Callable[[S], T], items: Iterable[S], threads: int = 2
 ) -> Generator[T, None, None]:
     """``make(item)`` of each item, in their order, worked out by several threads a little ahead.
 
     There are never more than ``threads`` results that are ready or being made, and the one in use.
-    Items are taken by one thread at a time, as they are needed.
+    Items are taken by one thread at a time, as they are needed. Two keep two cores busy where what
+    is made takes longer than what its user does with it, as searching a picture does (ADR 27).
 
     What making one raises, or taking the next item, is raised here in its turn. Closing the
-    generator ends the threads, and waits for them no longer than ``patience_s`` seconds: a disk on
-    a network may keep one for minutes, and what it makes then is thrown away.
+    generator ends the threads, and waits for them no longer than a second: a disk on a network may
+    keep one for minutes, and what it makes then is thrown away.
     """
     import queue  # here: a run on one picture needs neither
     from concurrent.futures import Future
@@ -215,4 +215,4 @@ def side_by_side(
             del made
             yield result.pop()  # kept no longer than by whoever takes it
     finally:
-        working.end(patience_s)
+        working.end(_PATIENCE_S)

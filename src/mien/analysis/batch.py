@@ -47,11 +47,6 @@ log = logging.getLogger(__name__)
 _AHEAD = 4  # pictures in flight per process: enough to keep it busy, little enough for the memory
 _SIGNED = ("Software", "mien")  # in every PNG mien writes, so that it knows its own again
 
-
-# Threads that read and search pictures while one is recognised. Searching takes three times as long
-# as that, so one would keep it waiting.
-_LOOKING = 2
-
 Looked = tuple[Frame, list[Face]]
 
 
@@ -286,7 +281,7 @@ def _looks(analyzer: Analyzer, jobs: Iterable[Job]) -> Generator[Callable[[], Lo
 
     A picture that takes much memory is left until it is asked for: nothing else is large then.
     """
-    return side_by_side(partial(_looked, analyzer), jobs, _LOOKING)
+    return side_by_side(partial(_looked, analyzer), jobs)
 
 
 def _looked(analyzer: Analyzer, job: Job) -> Callable[[], Looked]:

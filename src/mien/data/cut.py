@@ -27,7 +27,6 @@ PAD = 0.5  # of the longer side, around every picture: tight crops leave a detec
 _DETECTOR = "mien"  # not whichever the machine has: the same rows everywhere
 _MARGIN = 0.3  # of the longer side, around tight crops of all kinds
 _FINE = 4  # crops are kept at this many times a network's size at the most
-_AT_ONCE = 2  # pictures that are searched, each in a thread
 T = TypeVar("T")
 Find = Callable[[Frame], Crop | None]
 CUTS = ("landmarks", "cascade")
@@ -75,9 +74,9 @@ def cut(table: Table, settings: Cut, alignment: str, size: int) -> Table:
 
 
 def _each(table: Table, make: Callable[[Row, ImageArray], T]) -> Generator[T, None, None]:
-    """What is made of every row and its picture, in their order."""
+    """What is made of every row and its picture, in their order; several threads make it."""
     pairs = zip(table.rows, table.pictures(), strict=True)
-    return side_by_side(lambda pair: make(*pair), pairs, _AT_ONCE)
+    return side_by_side(lambda pair: make(*pair), pairs)
 
 
 def _cut(row: Row, picture: np.ndarray, find: Find, size: int) -> Row | None:
