@@ -214,3 +214,17 @@ def test_a_reproduction_that_is_stopped_says_how_to_go_on(
     done = call("reproduce", "iliev2022", "--data", "jaffe=j.parquet", "--out", tmp_path / "p")
     assert done.status == 130
     assert done.err == "stopped; the same command goes on from the last whole epoch\n"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("adapt", "mien", "people", "-o", "ours.onnx", "--fps"),
+        ("evaluate", "mien", "faces.parquet", "--pad"),
+        ("serve", "--keep-days"),
+    ],
+)
+def test_what_is_no_number_is_refused_before_any_work(call: Call, words: tuple[str, ...]) -> None:
+    done = call(*words, "nan")
+    assert done.status == 2
+    assert done.err == f"mien: {words[-1]} takes a number, got nan\n"

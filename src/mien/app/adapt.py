@@ -12,7 +12,7 @@ from ..errors import ConfigError, DataError
 from ..files import write
 from .analysis import MOST_REASONS, reasons
 from .laboratory import need_torch
-from .options import Crops, ModelOut
+from .options import Crops, ModelOut, a_number
 from .terminal import say, tell
 
 if TYPE_CHECKING:
@@ -47,7 +47,12 @@ def adapt(
         typer.Option("--resting", metavar="", help="These faces show nothing: they are at rest."),
     ] = False,
     fps: Annotated[
-        float, typer.Option(min=0.001, help="So many frames of each second of a recording.")
+        float,
+        typer.Option(
+            min=0.001,
+            help="So many frames of each second of a recording.",
+            callback=a_number("--fps"),
+        ),
     ] = 1.0,
     crops: Crops = False,
 ) -> None:
